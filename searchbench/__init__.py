@@ -1,0 +1,1 @@
+"""searchbench: compare search strategies fairly."""
