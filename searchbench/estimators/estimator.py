@@ -1,0 +1,67 @@
+"""What turns an architecture into a number, and the judge that turns the final one into a verdict.
+
+An estimator is opened inside the process of one run from its frozen description; what `open` returns holds training
+and validation data (or validation columns) only. A judge is opened in another process.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from searchbench.cost import Cost
+from searchbench.seeds import Seeds
+from searchbench.spaces.space import Architecture, Space
+from searchbench.tasks.task import Task
+from searchbench.trial import Fidelity, Measurement, Outcome
+
+
+class Estimator(Protocol):
+    """A live estimator of one run. It never sees test data."""
+
+    def complete(self, fidelity: Fidelity) -> Fidelity:
+        """`fidelity` with every open field at its full value, so that equal evaluations compare equal.
+
+        Raises:
+            InputError: the estimator does not know the fidelity (a table without that epoch).
+        """
+
+    def price(self, architecture: Architecture, fidelity: Fidelity, resume: Fidelity | None = None) -> Cost:
+        """What `evaluate` will charge on the deterministic axes, known beforehand; `resume`: continued from there."""
+
+    def evaluate(
+        self, architecture: Architecture, fidelity: Fidelity, seed: int, resume: Fidelity | None = None
+    ) -> tuple[Measurement, Cost]:
+        """Measure. The same arguments give the same measurement, bit for bit.
+
+        Raises:
+            EvaluationFailed: the training diverged, ran out of time or memory, or the table records a failure.
+        """
+
+
+class Judge(Protocol):
+    """A live judge of one replicate: the one final protocol, alike for all strategies."""
+
+    def verdict(self, architecture: Architecture) -> Outcome: ...
+
+
+@runtime_checkable
+class EstimatorSpec(Protocol):
+    """A frozen, printable description of an estimator, as a study holds it."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether it trains networks on the task's data (then supernet searches can run on the problem)."""
+
+    def checksum(self) -> str:
+        """Of the data it reads besides the task's (a table's file); "" where there is none."""
+
+    def open(self, space: Space, task: Task, seeds: Seeds) -> Estimator: ...
+    def judge(self) -> JudgeSpec:
+        """The judge that fits it, where the study declares none."""
+
+
+@runtime_checkable
+class JudgeSpec(Protocol):
+    """A frozen, printable description of a judge."""
+
+    def open(self, space: Space, task: Task, seeds: Seeds) -> Judge: ...

@@ -1,0 +1,88 @@
+"""Names to things, without importing the things.
+
+A name is one of: a built-in ("random"), an entry point of another package (group "searchbench.strategies" and so on),
+an adapter and what it adapts ("optuna:tpe"), or a path to an object ("my_module:MyStrategy").
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from searchbench.errors import InputError, UnknownName
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a registry: where the factory is, and what it makes in a sentence."""
+
+    path: str
+    """ "module:attribute" of a callable."""
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Factories of one kind of thing, by name.
+
+    Args:
+        kind: what it holds, in the singular ("strategy"); its entry-point group is `searchbench.<plural>`.
+        group: the entry-point group other packages publish under.
+        builtin: the package's own entries.
+        adapters: prefix -> (entry of a factory taking the rest of the name first, names it accepts or a path to them).
+    """
+
+    kind: str
+    group: str
+    builtin: Mapping[str, Entry]
+    adapters: Mapping[str, Entry] = field(default_factory=dict)
+
+    def names(self) -> dict[str, str]:
+        """Every name that can be listed, with its summary."""
+        listed = {name: entry.summary for name, entry in self.builtin.items()}
+        listed |= {f"{prefix}:…": entry.summary for prefix, entry in self.adapters.items()}
+        for point in self._entry_points():
+            listed.setdefault(point.name, f"from {point.value}")
+        return listed
+
+    def factory(self, name: str) -> Callable[..., Any]:
+        """The callable registered under `name`.
+
+        Raises:
+            UnknownName: nothing is; carries the nearest names.
+            InputError: a `module:attr` path or an entry point cannot be imported.
+        """
+        if name in self.builtin:
+            return _load(self.builtin[name].path, name)
+        for point in self._entry_points():
+            if point.name == name:
+                return _load(point.value, name)
+        prefix, colon, rest = name.partition(":")
+        if colon and prefix in self.adapters:
+            adapt = _load(self.adapters[prefix].path, name)
+            return lambda **parameters: adapt(rest, **parameters)
+        if colon and prefix and rest:
+            return _load(name, name)
+        raise UnknownName(self.kind, name, self.names())
+
+    def _entry_points(self) -> importlib.metadata.EntryPoints:
+        return importlib.metadata.entry_points(group=self.group)
+
+
+def _load(path: str, name: str) -> Callable[..., Any]:
+    module_name, _, attribute = path.partition(":")
+    try:
+        target: Any = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            target = getattr(target, part)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"`{name}` names the object {path}, which cannot be imported: {error}; "
+            "check the spelling and that its package is installed (or that its folder is on PYTHONPATH)."
+        ) from error
+    if not callable(target):
+        raise InputError(f"`{name}` must name a callable, but {path} is a {type(target).__name__}.")
+    return target  # type: ignore[no-any-return]

@@ -1,0 +1,224 @@
+"""The decisions a search space is made of: categorical, integer or real, each possibly conditional on an earlier one.
+
+Every decision answers the same questions (draw, is this legal, what is next to it, how is it encoded), so a space
+never asks which kind it holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from searchbench.errors import SpaceError
+
+Value = Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A condition: the decision is active only while the earlier decision `name` has one of `values`."""
+
+    name: str
+    values: tuple[Value, ...]
+
+
+class Decision(Protocol):
+    """One named decision. `arity` is None where there are infinitely many values."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def when(self) -> When | None: ...
+    @property
+    def arity(self) -> int | None: ...
+    @property
+    def width(self) -> int:
+        """Length of the one-hot (or scaled) encoding."""
+
+    def sample(self, rng: np.random.Generator) -> Value: ...
+    def contains(self, value: Value) -> bool: ...
+    def values(self) -> Iterator[Value]:
+        """Every value, in order. Raises SpaceError where there are infinitely many."""
+
+    def neighbours(self, value: Value) -> list[Value]:
+        """The values one step away (for a categorical: all others)."""
+
+    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+        """A different value, drawn at random (the same only where there is no other)."""
+
+    def encode(self, value: Value) -> list[float]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of finitely many options, without order.
+
+    Raises:
+        SpaceError: there are no options, or two alike.
+    """
+
+    name: str
+    options: tuple[Value, ...]
+    when: When | None = None
+
+    def __post_init__(self) -> None:
+        if not self.options or len(set(self.options)) != len(self.options):
+            raise SpaceError(f"choice `{self.name}` needs distinct options, but got {self.options!r}.")
+
+    @property
+    def arity(self) -> int:
+        return len(self.options)
+
+    @property
+    def width(self) -> int:
+        return len(self.options)
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        return self.options[int(rng.integers(len(self.options)))]
+
+    def contains(self, value: Value) -> bool:
+        return value in self.options
+
+    def values(self) -> Iterator[Value]:
+        return iter(self.options)
+
+    def neighbours(self, value: Value) -> list[Value]:
+        return [option for option in self.options if option != value]
+
+    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+        at = self.options.index(value)
+        if len(self.options) == 1:
+            return value
+        drawn = int(rng.integers(len(self.options) - 1))
+        return self.options[drawn + (drawn >= at)]
+
+    def encode(self, value: Value) -> list[float]:
+        return [1.0 if option == value else 0.0 for option in self.options]
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """An integer in [low, high]; with `log`, drawn log-uniformly and then rounded.
+
+    Raises:
+        SpaceError: low exceeds high, or `log` with low < 1.
+    """
+
+    name: str
+    low: int
+    high: int
+    log: bool = False
+    when: When | None = None
+
+    def __post_init__(self) -> None:
+        _check_range(self.name, self.low, self.high, self.log)
+
+    @property
+    def arity(self) -> int:
+        return self.high - self.low + 1
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        if not self.log:
+            return int(rng.integers(self.low, self.high + 1))
+        drawn = math.exp(rng.uniform(math.log(self.low - 0.5), math.log(self.high + 0.5)))
+        return min(max(round(drawn), self.low), self.high)
+
+    def contains(self, value: Value) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def values(self) -> Iterator[Value]:
+        return iter(range(self.low, self.high + 1))
+
+    def neighbours(self, value: Value) -> list[Value]:
+        return [v for v in (_number(value) - 1, _number(value) + 1) if self.low <= v <= self.high]
+
+    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+        if self.arity == 1:
+            return value
+        while (drawn := self.sample(rng)) == value:
+            pass
+        return drawn
+
+    def encode(self, value: Value) -> list[float]:
+        return [_unit(_number(value), self.low, self.high, self.log)]
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """A real number in [low, high]; with `log`, drawn as exp(U(log low, log high)).
+
+    Raises:
+        SpaceError: low exceeds high, or `log` with low <= 0.
+    """
+
+    name: str
+    low: float
+    high: float
+    log: bool = False
+    when: When | None = None
+
+    def __post_init__(self) -> None:
+        _check_range(self.name, self.low, self.high, self.log)
+
+    @property
+    def arity(self) -> None:
+        return None
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        return self._at(float(rng.random()))
+
+    def contains(self, value: Value) -> bool:
+        return isinstance(value, float | int) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def values(self) -> Iterator[Value]:
+        raise SpaceError(
+            f"`{self.name}` is a real number and cannot be enumerated; give `grid` a number of points per axis."
+        )
+
+    def neighbours(self, value: Value) -> list[Value]:
+        at = _unit(_number(value), self.low, self.high, self.log)
+        return [self._at(min(max(at + step, 0.0), 1.0)) for step in (-0.1, 0.1) if 0 <= at + step <= 1]
+
+    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+        return self.sample(rng)
+
+    def encode(self, value: Value) -> list[float]:
+        return [_unit(_number(value), self.low, self.high, self.log)]
+
+    def _at(self, unit: float) -> float:
+        if self.log:
+            drawn = math.exp(math.log(self.low) + unit * (math.log(self.high) - math.log(self.low)))
+        else:
+            drawn = self.low + unit * (self.high - self.low)
+        return min(max(drawn, self.low), self.high)
+
+
+def _check_range(name: str, low: float, high: float, log: bool) -> None:
+    if not low <= high:
+        raise SpaceError(f"`{name}`: `low <= high` must hold, but got low={low}, high={high}.")
+    if log and low <= 0:
+        raise SpaceError(f"`{name}`: a log scale needs `low > 0`, but got low={low}.")
+
+
+def _unit(value: float, low: float, high: float, log: bool) -> float:
+    if low == high:
+        return 0.0
+    if log:
+        return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
+    return (value - low) / (high - low)
+
+
+def _number(value: Any) -> Any:
+    return value

@@ -1,0 +1,116 @@
+"""What a space builds: stand-alone networks and supernets. This file imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from searchbench.spaces.space import Architecture
+
+Shape = tuple[int, int, int]
+"""Channels, height, width of one input."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixed:
+    """Mixed mode: every decision is a weighted sum of its operations.
+
+    Args:
+        weights: one tensor [options] per decision of the supernet (rows of a matrix will do), differentiable.
+        active: which operations are executed, one tuple of option indices per decision; None executes all.
+    """
+
+    weights: Sequence[Tensor]
+    active: Sequence[Sequence[int]] | None = None
+
+
+Path = tuple[int, ...]
+"""Single-path mode: the index of the one executed option, per decision of the supernet."""
+
+Active = Mixed | Path
+
+
+class Supernet(Protocol):
+    """All networks of a space with shared weights; an nn.Module called as `supernet(inputs, active)` -> logits."""
+
+    options: tuple[int, ...]
+    """Number of options of each decision."""
+
+    def __call__(self, inputs: Tensor, active: Active) -> Tensor: ...
+
+    def macs(self, active: Active) -> int:
+        """Multiply-accumulates of one sample forward through what `active` executes."""
+
+    def path(self, architecture: Architecture) -> Path:
+        """The path that computes an architecture."""
+
+    def architecture(self, path: Path) -> Architecture:
+        """The architecture a path computes."""
+
+    def parameters(self) -> object: ...
+    def train(self, mode: bool = True) -> object: ...
+
+
+class Networks(Protocol):
+    """The builder of one space's networks. Modules come uninitialised on the meta device, see `initialise`."""
+
+    def network(self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0) -> nn.Module:
+        """The stand-alone network of an architecture; `width` multiplies its channels."""
+
+    def supernet(self, shape: Shape, classes: int) -> Supernet:
+        """The supernet, in which batch norms are not affine."""
+
+    def size(self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0) -> tuple[int, int]:
+        """(parameters, MACs of one sample) of the stand-alone network, without building it where a formula exists."""
+
+
+def initialise(module: nn.Module, seed: int, device: torch.device | str = "cpu") -> nn.Module:
+    """Give a module built on the meta device its memory and PyTorch's default initial weights, from `seed` alone.
+
+    Convolutions and linear layers: U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases (Kaiming uniform with
+    a = sqrt 5); batch norms: weight 1, bias 0, fresh statistics. Drawn on the CPU in module order, so that the same
+    seed gives the same weights on every device.
+    """
+    module.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(seed)
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.Linear):
+            bound = part.weight[0].numel() ** -0.5
+            with torch.no_grad():
+                part.weight.uniform_(-bound, bound, generator=generator)
+                if part.bias is not None:
+                    part.bias.uniform_(-bound, bound, generator=generator)
+        elif isinstance(part, nn.BatchNorm2d):
+            part.reset_running_stats()
+            if part.affine:
+                nn.init.ones_(part.weight)
+                nn.init.zeros_(part.bias)
+    return module.to(device)
+
+
+def count(module: nn.Module, shape: Shape) -> tuple[int, int]:
+    """(parameters, MACs of one sample of `shape`) of a network, by running it on the meta device.
+
+    A MAC is one multiply-accumulate of a convolution or a linear layer; biases, norms and pools are not counted.
+    """
+    total = 0
+
+    def add(part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        if isinstance(part, nn.Conv2d):
+            total += output[0].numel() * part.weight[0].numel()
+        elif isinstance(part, nn.Linear):
+            total += output[0].numel() * part.in_features
+
+    hooks = [p.register_forward_hook(add) for p in module.modules() if isinstance(p, nn.Conv2d | nn.Linear)]
+    try:
+        with torch.no_grad():
+            module(torch.empty((2, *shape), device="meta"))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sum(p.numel() for p in module.parameters()), total

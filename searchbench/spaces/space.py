@@ -1,0 +1,349 @@
+"""Search spaces: ordered, possibly conditional, named decisions, and immutable points in them.
+
+What is common to every space (draw, mutate, cross, list neighbours, enumerate, encode) is implemented once, here, over
+the decisions. What differs (when are two points the same function, how is one written, which network does it mean)
+is handed to the space as parts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from searchbench.errors import SpaceError, did_you_mean
+from searchbench.spaces.choices import Choice, Decision, Value
+
+Values = tuple[Value, ...]
+Array = npt.NDArray[np.float64]
+
+
+class Architecture:
+    """One immutable point of a space: a value per decision, None where the decision is inactive.
+
+    Equal when space and values are equal; `key` is equal when the *functions* are (isomorphic architectures share it).
+    """
+
+    __slots__ = ("_hash", "space", "values")
+
+    space: Space
+    values: Values
+
+    def __init__(self, space: Space, values: Values) -> None:
+        object.__setattr__(self, "space", space)
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "_hash", hash((space.name, values)))
+
+    @property
+    def key(self) -> str:
+        """The canonical key, isomorphism-aware: what identifies the architecture in records and in seeds."""
+        return self.space.key(self)
+
+    def __getitem__(self, name: str) -> Value:
+        try:
+            return self.values[self.space.position[name]]
+        except KeyError:
+            raise SpaceError(
+                f"space `{self.space.name}` has no decision `{name}`; {did_you_mean(name, self.space.position)}"
+            ) from None
+
+    def as_dict(self) -> dict[str, Value]:
+        """Active decisions by name."""
+        pairs = zip(self.space.decisions, self.values, strict=True)
+        return {d.name: v for d, v in pairs if v is not None}
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"an Architecture is immutable; cannot set `{name}`.")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Architecture):
+            return NotImplemented
+        return self.values == other.values and self.space.name == other.space.name
+
+    def __hash__(self) -> int:
+        return self._hash  # type: ignore[attr-defined,no-any-return]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Architecture, (self.space, self.values)
+
+    def __str__(self) -> str:
+        return self.space.write(self)
+
+    def __repr__(self) -> str:
+        return f"<{self.space.name} {self.space.write(self)}>"
+
+
+def _plain_key(architecture: Architecture) -> str:
+    return architecture.space.write(architecture)
+
+
+def _write_plain(architecture: Architecture) -> str:
+    return ",".join(f"{name}={value}" for name, value in architecture.as_dict().items())
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """A search space.
+
+    Args:
+        name: its registered name.
+        decisions: in order; a condition may only refer to an earlier decision.
+        settings: plain numbers its networks are built with (channels, cells …); part of the problem's fingerprint.
+        canonical: architecture -> key, the same for architectures that compute the same function.
+        writer, reader: architecture <-> the literature's notation.
+        paths: architecture -> path encoding (White et al. 2021), where the space has one.
+        networks: "module:attribute" of the builder of its networks (imported only when a network is built),
+            see `searchbench.spaces.networks.Networks`; None where nothing can be trained (hyper-parameter tables).
+
+    Raises:
+        SpaceError: two decisions share a name, or a condition refers to no earlier decision.
+    """
+
+    name: str
+    decisions: tuple[Decision, ...]
+    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    canonical: Callable[[Architecture], str] = _plain_key
+    writer: Callable[[Architecture], str] = _write_plain
+    reader: Callable[[Space, str], Architecture] | None = None
+    paths: Callable[[Architecture], Array] | None = None
+    networks: str | None = None
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for decision in self.decisions:
+            if decision.name in seen:
+                raise SpaceError(f"space `{self.name}` has two decisions named `{decision.name}`.")
+            if decision.when is not None and decision.when.name not in seen:
+                raise SpaceError(
+                    f"`{decision.name}` of space `{self.name}` depends on `{decision.when.name}`, "
+                    "which is not an earlier decision."
+                )
+            seen.add(decision.name)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:  # cached properties stay behind: they are cheap to make again
+        fields = (self.name, self.decisions, dict(self.settings), self.canonical, self.writer)
+        return _rebuild, (*fields, self.reader, self.paths, self.networks)
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Index of each decision by name."""
+        return {decision.name: i for i, decision in enumerate(self.decisions)}
+
+    @cached_property
+    def conditional(self) -> bool:
+        """Whether any decision depends on another."""
+        return any(decision.when is not None for decision in self.decisions)
+
+    @cached_property
+    def _arities(self) -> npt.NDArray[np.int64] | None:
+        """Arities, where every decision is an unconditional categorical (then one draw serves all); else None."""
+        if self.conditional or not all(isinstance(d, Choice) for d in self.decisions):
+            return None
+        return np.array([d.arity for d in self.decisions], dtype=np.int64)
+
+    @cached_property
+    def _keys(self) -> dict[Values, str]:
+        return {}
+
+    # -- points ------------------------------------------------------------------------------------------------
+
+    def architecture(self, values: Mapping[str, Value] | Values) -> Architecture:
+        """The architecture with these values (a mapping of the active decisions, or a full tuple).
+
+        Raises:
+            SpaceError: a value is not legal, an active decision is missing, or an inactive one is given.
+        """
+        if isinstance(values, Mapping):
+            for name in values:
+                if name not in self.position:
+                    raise SpaceError(
+                        f"space `{self.name}` has no decision `{name}`; {did_you_mean(name, self.position)}"
+                    )
+            values = tuple(values.get(decision.name) for decision in self.decisions)
+        if len(values) != len(self.decisions):
+            raise SpaceError(
+                f"space `{self.name}` has {len(self.decisions)} decisions, but got {len(values)} values."
+            )
+        for decision, value in zip(self.decisions, values, strict=True):
+            self._check(decision, value, values)
+        return Architecture(self, values)
+
+    def _check(self, decision: Decision, value: Value, values: Values) -> None:
+        if self._active(decision, values):
+            if not decision.contains(value):
+                raise SpaceError(
+                    f"{value!r} is not a legal value of `{decision.name}` in space `{self.name}` ({decision})."
+                )
+        elif value is not None:
+            raise SpaceError(f"`{decision.name}` is inactive in space `{self.name}`, but got {value!r}.")
+
+    def _active(self, decision: Decision, values: list[Value] | Values) -> bool:
+        if decision.when is None:
+            return True
+        return values[self.position[decision.when.name]] in decision.when.values
+
+    def parse(self, text: str) -> Architecture:
+        """The architecture that `str()` of one, or the literature's notation, names. Raises SpaceError."""
+        if self.reader is not None:
+            return self.reader(self, text)
+        by_text = {d.name: d for d in self.decisions}
+        values: dict[str, Value] = {}
+        for part in text.split(",") if text else []:
+            name, _, word = part.partition("=")
+            if name not in by_text:
+                raise SpaceError(f"space `{self.name}` has no decision `{name}`; {did_you_mean(name, by_text)}")
+            values[name] = _read_value(by_text[name], word)
+        return self.architecture(values)
+
+    def write(self, architecture: Architecture) -> str:
+        """The architecture in the literature's notation."""
+        return self.writer(architecture)
+
+    def key(self, architecture: Architecture) -> str:
+        """The canonical key, remembered for spaces of up to a million points."""
+        known = self._keys.get(architecture.values)
+        if known is None:
+            known = self.canonical(architecture)
+            if len(self._keys) < 1_000_000:
+                self._keys[architecture.values] = known
+        return known
+
+    def __contains__(self, architecture: object) -> bool:
+        return isinstance(architecture, Architecture) and architecture.space.name == self.name
+
+    # -- moves -------------------------------------------------------------------------------------------------
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """A uniform draw, decision by decision (not uniform over keys)."""
+        if self._arities is not None:
+            drawn = rng.integers(self._arities).tolist()
+            return Architecture(self, tuple(d.options[i] for d, i in zip(self.decisions, drawn, strict=True)))  # type: ignore[attr-defined]
+        return self._complete([None] * len(self.decisions), rng)
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """One active decision, drawn uniformly, gets a different value; decisions this activates are drawn anew."""
+        active = [i for i, value in enumerate(architecture.values) if value is not None]
+        at = active[int(rng.integers(len(active)))]
+        values = list(architecture.values)
+        values[at] = self.decisions[at].mutate(values[at], rng)
+        return self._complete(values, rng)
+
+    def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
+        """Each decision from one parent or the other, by a fair coin; what becomes active with no value is drawn."""
+        coins = rng.integers(2, size=len(self.decisions)).tolist()
+        mixed = [x if coin else y for coin, x, y in zip(coins, a.values, b.values, strict=True)]
+        return self._complete(mixed, rng)
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """Every architecture that differs in one decision by one step (newly active decisions take their first value)."""
+        found = []
+        for at, (decision, value) in enumerate(zip(self.decisions, architecture.values, strict=True)):
+            for other in decision.neighbours(value) if value is not None else []:
+                values = list(architecture.values)
+                values[at] = other
+                found.append(self._complete(values, None))
+        return found
+
+    def _complete(self, values: list[Value], rng: np.random.Generator | None) -> Architecture:
+        """Draw active decisions that have no value (take the first value without `rng`), clear inactive ones."""
+        if self.conditional or None in values:
+            for i, decision in enumerate(self.decisions):
+                if not self._active(decision, values):
+                    values[i] = None
+                elif values[i] is None:
+                    values[i] = decision.sample(rng) if rng is not None else next(decision.values())
+        return Architecture(self, tuple(values))
+
+    # -- the whole space ---------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> float:
+        """Number of points (not of distinct functions); infinite with a real-valued decision.
+
+        Conditional spaces are counted through the tree of conditions.
+        """
+        if any(decision.arity is None for decision in self.decisions):
+            return math.inf
+        if not self.conditional:
+            return math.prod(decision.arity or 0 for decision in self.decisions)
+        return sum(1 for _ in self.enumerate())
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """Every architecture, in lexicographic order of decisions. Raises SpaceError with a real-valued decision."""
+        if not self.conditional:
+            for values in itertools.product(*(tuple(d.values()) for d in self.decisions)):
+                yield Architecture(self, values)
+            return
+        yield from (Architecture(self, values) for values in self._extend(()))
+
+    def _extend(self, prefix: Values) -> Iterator[Values]:
+        if len(prefix) == len(self.decisions):
+            yield prefix
+            return
+        decision = self.decisions[len(prefix)]
+        options = decision.values() if self._active(decision, prefix) else iter((None,))
+        for value in options:
+            yield from self._extend((*prefix, value))
+
+    # -- encodings ---------------------------------------------------------------------------------------------
+
+    def encode(self, architecture: Architecture, kind: str = "one-hot") -> Array:
+        """A vector for surrogates.
+
+        Args:
+            kind: "one-hot" (categoricals one-hot, numbers scaled to [0, 1], inactive decisions all zero) or
+                "path" (a bit per operation sequence from input to output, where the space has it).
+
+        Returns:
+            [D] float64.
+
+        Raises:
+            SpaceError: the space has no such encoding.
+        """
+        if kind == "one-hot":
+            parts = zip(self.decisions, architecture.values, strict=True)
+            return np.array(
+                [x for d, v in parts for x in (d.encode(v) if v is not None else [0.0] * d.width)], dtype=np.float64
+            )
+        if kind == "path" and self.paths is not None:
+            return self.paths(architecture)
+        known = ("one-hot", "path") if self.paths is not None else ("one-hot",)
+        raise SpaceError(f"space `{self.name}` has no encoding `{kind}`; {did_you_mean(kind, known)}")
+
+    # -- networks ----------------------------------------------------------------------------------------------
+
+    def builder(self) -> Any:
+        """The builder of its networks, a `searchbench.spaces.networks.Networks`; imports torch.
+
+        Raises:
+            SpaceError: the space has no networks.
+        """
+        if self.networks is None:
+            raise SpaceError(f"space `{self.name}` has no networks to build; it can only be looked up in a table.")
+        module, _, attribute = self.networks.partition(":")
+        return getattr(importlib.import_module(module), attribute)(self)
+
+
+def _rebuild(*parts: Any) -> Space:
+    return Space(*parts)
+
+
+def _read_value(decision: Decision, word: str) -> Value:
+    if isinstance(decision, Choice):
+        for option in decision.options:
+            if str(option) == word:
+                return option
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word

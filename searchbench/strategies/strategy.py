@@ -1,0 +1,168 @@
+"""How a strategy meets the harness.
+
+A *strategy* is a frozen description (population 100, sample 25); `start` makes the live *search* of one run. A search
+is one of two kinds, told apart by what it can do:
+
+* ask/tell: proposes architectures to be measured and is told what came of them;
+* training: owns a supernet and advances it a slice at a time, getting data and gradients only through the lab.
+
+Nothing needs to be inherited. The harness owns the loop, the clock, the budget and the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from searchbench.cost import Budget, Cost
+from searchbench.seeds import Seeds
+from searchbench.spaces.space import Architecture, Space
+from searchbench.trial import FULL, Fidelity, Proposal, Trial
+
+if TYPE_CHECKING:
+    import torch
+
+    from searchbench.estimators.estimator import Estimator
+    from searchbench.spaces.networks import Active, Supernet
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """All that a strategy is told before it starts. No data, no metric, nothing of the test."""
+
+    space: Space
+    seeds: Seeds
+    """`seeds.rng("init")` is the stream of initial random designs, the same for every strategy of the replicate;
+    `seeds.rng("search")` is the strategy's own."""
+    budget: Budget
+    full: Fidelity = FULL
+    """What full fidelity means on this problem (epochs, …)."""
+    trains: bool = False
+    """Whether the problem's estimator trains networks, so that a supernet can be trained on its data."""
+
+
+class Strategy(Protocol):
+    """A frozen, printable, hashable description of how to search (a frozen dataclass, usually)."""
+
+    def start(self, scenario: Scenario) -> Search: ...
+
+
+@runtime_checkable
+class Restricted(Protocol):
+    """A strategy that cannot run everywhere says why not, when the study is planned."""
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        """The rule this scenario breaks, or None."""
+
+
+@runtime_checkable
+class AskTellSearch(Protocol):
+    """Random search, grids, evolution, REINFORCE, Bayesian optimisation …"""
+
+    def ask(self) -> Proposal | None:
+        """What to measure next; None: nothing more to try."""
+
+    def tell(self, trial: Trial) -> None:
+        """What came of it; failed trials arrive too, with value NaN."""
+
+
+@runtime_checkable
+class Recommending(Protocol):
+    """An ask/tell search with its own final choice; without it, the best validated architecture is handed over."""
+
+    def recommend(self) -> Architecture: ...
+
+
+@runtime_checkable
+class TrainingSearch(Protocol):
+    """The DARTS family, one-shot and weight-sharing searches."""
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is to be done."""
+
+    def advance(self, lab: Lab) -> None:
+        """One slice, about an epoch, in which everything expensive goes through `lab`."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue after this slice."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+
+
+Search = AskTellSearch | TrainingSearch
+
+SplitName = Literal["train", "valid"]
+Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """A minibatch on the run's device: `inputs` [B, C, H, W], `targets` [B]."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+class Lab(Protocol):
+    """The metered gate: everything expensive a training search does. Every charged call raises `BudgetExhausted`
+    *before* the step that would exceed the budget."""
+
+    @property
+    def scenario(self) -> Scenario: ...
+    @property
+    def spent(self) -> Cost: ...
+
+    def left(self) -> dict[str, float]:
+        """What remains on each limited axis."""
+
+    def affordable(self, price: Cost) -> int:
+        """How many charges of `price` still fit."""
+
+    def samples(self, split: SplitName) -> int:
+        """Number of samples in a split."""
+
+    def price(self, supernet: Supernet, active: Active, train: int = 0, infer: int = 0) -> Cost:
+        """The charge for `train` samples forward and backward and `infer` samples forward."""
+
+    def supernet(self) -> Supernet:
+        """A freshly initialised supernet of the problem's space on the run's device (seed role "supernet")."""
+
+    def batches(
+        self, split: SplitName, batch_size: int, share: tuple[float, float] = (0.0, 1.0)
+    ) -> Iterator[Batch]:
+        """One pass over (a share of) a split in this replicate's order; each call begins the next epoch's order."""
+
+    def gradients(self, supernet: Supernet, batch: Batch, active: Active, loss: Loss | None = None) -> float:
+        """Forward and backward: adds to the gradients of all that requires them; returns the loss."""
+
+    def step(
+        self,
+        supernet: Supernet,
+        batch: Batch,
+        active: Active,
+        optimizer: torch.optim.Optimizer,
+        loss: Loss | None = None,
+        clip: float | None = None,
+    ) -> float:
+        """Clear gradients, `gradients`, clip the norm of the optimiser's parameters, one update."""
+
+    def infer(self, supernet: Supernet, batch: Batch, active: Active) -> torch.Tensor:
+        """Logits [B, classes], without gradient."""
+
+    def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int) -> Estimator:
+        """The shared-weights estimator over this run's data: validation error of a path with inherited weights,
+        after `recalibrate` training batches have re-estimated its batch-norm statistics."""
+
+    def explore(self, search: AskTellSearch, estimator: Estimator, trials: int | None = None) -> Trial | None:
+        """Run an ask/tell search over `estimator`, metered and recorded, for at most `trials`; the best trial."""
+
+    def recommend(self, architecture: Architecture, value: float = float("nan")) -> None:
+        """What to hand over if the run ended now; free, at any time. The last one counts."""
+
+    def log(self, **values: float) -> None:
+        """A line of the search's own trace (entropy, skip count …), kept in the record."""

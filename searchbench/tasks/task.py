@@ -1,0 +1,111 @@
+"""A task: a data set, its declared split, and the recipe networks are trained on it by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from searchbench.errors import StudyError
+from searchbench.seeds import Seeds
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network is trained on a task: SGD with Nesterov momentum and a cosine schedule to `lr_final`.
+
+    Raises:
+        StudyError: a value is out of range.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    lr_final: float = 0.0
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    bn_momentum: float = 0.1
+    """Weight of the newest batch in batch-norm statistics."""
+    clip: float | None = None
+    """Largest norm of the gradient over all weights; None leaves it alone."""
+    label_smoothing: float = 0.0
+    augment: tuple[str, ...] = ()
+    """Names of augmentations, in order: "crop" (pad by an eighth and crop), "flip", "cutout"."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise StudyError(f"a recipe's `{name}` must be a positive integer, but got {value!r}.")
+        if not self.lr > 0:
+            raise StudyError(f"a recipe's `lr` must be positive, but got {self.lr!r}.")
+        for name, low, high in (("momentum", 0, 1), ("bn_momentum", 0, 1), ("label_smoothing", 0, 1)):
+            if not low <= getattr(self, name) <= high:
+                raise StudyError(f"a recipe's `{name}` must lie in [{low}, {high}], but got {getattr(self, name)!r}.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Labelled samples: `inputs` [N, C, H, W] float32, normalised; `targets` [N] int64."""
+
+    inputs: npt.NDArray[np.float32]
+    targets: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.targets):
+            raise ValueError(f"inputs and targets differ in length: {len(self.inputs)} and {len(self.targets)}.")
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchData:
+    """All the data a search may touch. It has no test split and no way to one."""
+
+    train: Split
+    valid: Split
+    classes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgeData:
+    """What the judge trains on (train and valid together) and measures on."""
+
+    train: Split
+    test: Split
+    classes: int
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A frozen description of a task; data is read only when one of the two methods is called."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def recipe(self) -> Recipe:
+        """The task's own recipe; an estimator or judge may override parts of it."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width of one input."""
+
+    @property
+    def classes(self) -> int: ...
+
+    def checksum(self) -> str:
+        """SHA-256 of the data and of the declared split rule; part of the problem's fingerprint.
+
+        Raises:
+            DataMissing: the data is not there.
+        """
+
+    def search_data(self, seeds: Seeds) -> SearchData:
+        """Train and validation splits of this replicate (role "split")."""
+
+    def judge_data(self, seeds: Seeds) -> JudgeData:
+        """Train and valid together, and test. Only the judge's process calls this."""
