@@ -46,6 +46,12 @@ def seed(study: str, replicate: int, role: str, key: str = "") -> int:
     return int.from_bytes(digest[:8], "big")
 
 
+def derive(parent: int, key: str) -> int:
+    """A child of a seed: the stream `key` within the stream `parent`, in [0, 2**63) so that every library takes it."""
+    digest = hashlib.sha256(f"{parent}|{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
 @dataclass(frozen=True, slots=True)
 class Seeds:
     """The streams of one replicate, optionally private to one strategy.

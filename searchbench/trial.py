@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from searchbench.cost import Cost
 
-if TYPE_CHECKING:  # the one type-only upward import: a proposal carries an architecture but never looks inside
+if TYPE_CHECKING:  # the one type-only upward import: a proposal carries an architecture, never looks inside
     from searchbench.spaces.space import Architecture
 
 Status = Literal["ok", "error", "nan", "timeout", "memory"]

@@ -169,9 +169,7 @@ class Space:
                     )
             values = tuple(values.get(decision.name) for decision in self.decisions)
         if len(values) != len(self.decisions):
-            raise SpaceError(
-                f"space `{self.name}` has {len(self.decisions)} decisions, but got {len(values)} values."
-            )
+            raise SpaceError(f"space `{self.name}` has {len(self.decisions)} decisions, but got {len(values)} values.")
         for decision, value in zip(self.decisions, values, strict=True):
             self._check(decision, value, values)
         return Architecture(self, values)

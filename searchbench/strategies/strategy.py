@@ -132,9 +132,7 @@ class Lab(Protocol):
     def supernet(self) -> Supernet:
         """A freshly initialised supernet of the problem's space on the run's device (seed role "supernet")."""
 
-    def batches(
-        self, split: SplitName, batch_size: int, share: tuple[float, float] = (0.0, 1.0)
-    ) -> Iterator[Batch]:
+    def batches(self, split: SplitName, batch_size: int, share: tuple[float, float] = (0.0, 1.0)) -> Iterator[Batch]:
         """One pass over (a share of) a split in this replicate's order; each call begins the next epoch's order."""
 
     def gradients(self, supernet: Supernet, batch: Batch, active: Active, loss: Loss | None = None) -> float:
