@@ -64,7 +64,7 @@ class Measurement:
     """What an estimator saw: a validation value to minimise, and named metrics (never of test data)."""
 
     value: float
-    metrics: Mapping[str, float] = NO_METRICS
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Trial:
     """Validation value to minimise; NaN where the evaluation failed."""
     cost: Cost
     """What this trial was charged."""
-    metrics: Mapping[str, float] = NO_METRICS
+    metrics: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     """Why it failed."""
     cached: bool = False
@@ -130,7 +130,7 @@ class Outcome:
     status: Status
     test_error: float
     """Test error in [0, 1] (or the task's test value, lower is better); NaN where judging failed."""
-    metrics: Mapping[str, float] = NO_METRICS
+    metrics: Mapping[str, float] = field(default_factory=dict)
     """Everything else measured: params, macs, …"""
     cost: Cost = field(default_factory=Cost)
     """What judging cost; not part of the search's budget."""
