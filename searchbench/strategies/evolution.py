@@ -1,0 +1,142 @@
+"""Evolution by tournament and mutation: aging (regularized) and non-aging."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import NamedTuple, Protocol
+
+from searchbench.errors import StudyError
+from searchbench.spaces.space import Architecture
+from searchbench.strategies.strategy import Scenario
+from searchbench.trial import Proposal, Trial
+
+
+class Member(NamedTuple):
+    """One of the population."""
+
+    value: float
+    """Its validation value; infinite where its evaluation failed."""
+    birth: int
+    architecture: Architecture
+
+
+class Removal(Protocol):
+    """Who dies when a child joins a full population."""
+
+    def index(self, population: Sequence[Member], tournament: Sequence[Member]) -> int:
+        """Position in `population` (by birth, oldest first); `tournament`: the sample the child's parent won."""
+
+
+@dataclass(frozen=True, slots=True)
+class Oldest:
+    """The oldest dies, however good: aging, or regularized, evolution."""
+
+    def index(self, population: Sequence[Member], tournament: Sequence[Member]) -> int:
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorstOfTournament:
+    """The worst of the parent's own tournament dies: the non-aging evolution of Real et al. 2019."""
+
+    def index(self, population: Sequence[Member], tournament: Sequence[Member]) -> int:
+        worst = max(tournament, key=itemgetter(0)) if tournament else population[0]
+        return population.index(worst) if worst in population else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """The worst of the whole population dies (the variant of naszilla)."""
+
+    def index(self, population: Sequence[Member], tournament: Sequence[Member]) -> int:
+        return max(range(len(population)), key=lambda i: population[i].value)
+
+
+@dataclass(frozen=True, slots=True)
+class RegularizedEvolution:
+    """A population of random designs; then, for ever: the best of a random sample is mutated in one decision, the
+    child is evaluated and joins, and the oldest leaves.
+
+    parent = argmin value over `sample` members drawn uniformly with replacement (ties: first drawn)
+    child = parent with one decision changed (with probability `identity`: its plain copy)
+
+    Args:
+        population: members; the first as many evaluations are random designs of the common stream.
+        sample: size of the tournament.
+        removal: who leaves, `Oldest()`, `WorstOfTournament()` or `Worst()`.
+        identity: probability that a child is a copy of its parent, evaluated anew.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Real et al. 2019, "Regularized Evolution for Image Classifier Architecture Search", Algorithm 1.
+    Differs: mutation changes one decision of whatever space it is given, drawn uniformly (not a node first, as in
+        NATS-Bench); a failed evaluation joins with an infinite value and ages like any other.
+    """
+
+    population: int = 100
+    sample: int = 25
+    removal: Removal = field(default_factory=Oldest)
+    identity: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("population", "sample"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise StudyError(f"`{name}` must be a positive integer, but got {value!r}.")
+        if self.sample > self.population:
+            raise StudyError(
+                f"`population` must be at least `sample`, but got population={self.population}, "
+                f"sample={self.sample}; the tournament is drawn from the population."
+            )
+        if not 0 <= self.identity < 1:
+            raise StudyError(f"`identity` is a probability below 1, but got {self.identity!r}.")
+
+    def start(self, scenario: Scenario) -> Evolution:
+        return Evolution(self, scenario)
+
+
+def non_aging_evolution(population: int = 100, sample: int = 25, identity: float = 0.0) -> RegularizedEvolution:
+    """Evolution in which the worst of each tournament dies instead of the oldest of all (Real et al. 2019, 6.1)."""
+    return RegularizedEvolution(population, sample, WorstOfTournament(), identity)
+
+
+class Evolution:
+    """The live search. Any number of proposals may be under way at a time."""
+
+    def __init__(self, settings: RegularizedEvolution, scenario: Scenario) -> None:
+        self._settings, self._space = settings, scenario.space
+        self._designs, self._rng = scenario.seeds.rng("init"), scenario.seeds.rng("search")
+        self._population: list[Member] = []
+        self._born = 0
+        self._designed = 0
+        self._tournaments: dict[Architecture, list[Member]] = {}
+
+    def ask(self) -> Proposal:
+        if self._designed < self._settings.population or not self._population:
+            self._designed += 1
+            return Proposal(self._space.sample(self._designs))
+        return Proposal(self._child())
+
+    def _child(self) -> Architecture:
+        population = self._population
+        drawn = self._rng.integers(len(population), size=self._settings.sample).tolist()
+        tournament = [population[i] for i in drawn]
+        parent: Architecture = min(tournament, key=itemgetter(0)).architecture
+        if self._settings.identity and self._rng.random() < self._settings.identity:
+            child = parent
+        else:
+            child = self._space.mutate(parent, self._rng)
+        self._tournaments[child] = tournament
+        return child
+
+    def tell(self, trial: Trial) -> None:
+        value = math.inf if trial.failed else trial.value
+        tournament = self._tournaments.pop(trial.architecture, [])
+        self._population.append(Member(value, self._born, trial.architecture))
+        self._born += 1
+        if len(self._population) > self._settings.population:
+            del self._population[self._settings.removal.index(self._population, tournament)]
