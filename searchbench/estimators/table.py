@@ -10,8 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from searchbench.seeds import Seeds
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.space import Values as Point
 from searchbench.tasks.task import Task
-from searchbench.trial import NO_METRICS, Fidelity, Measurement, Outcome
+from searchbench.trial import Fidelity, Measurement, Outcome
 
 Names = tuple[str, ...]
 
@@ -32,7 +31,7 @@ Names = tuple[str, ...]
 class Join:
     """A second file, for the judge only: it holds the test columns."""
 
-    path: str
+    path: str = field(metadata={"described": False})
     on: str
     """The column of both files by which rows are matched, compared as text."""
 
@@ -57,14 +56,14 @@ class Table:
         params, macs: columns reported as metrics.
         percent: scores are in percent (not in [0, 1]).
         higher_is_better: whether the score is an accuracy (in [0, 1] or percent) rather than an error or loss.
-        join: a second file for the judge, a `Join` or a mapping {path, on}.
+        join: a second file for the judge, a `Join`, or `path` and `on` as a mapping or as pairs.
         partial: whether the table may lack architectures of the space; looking one up is then a failed trial.
 
     Raises:
         StudyError: the description contradicts itself.
     """
 
-    path: str
+    path: str = field(metadata={"described": False})  # where it lies is no part of the problem: `checksum` is
     architecture: str = "architecture"
     validation: Names = ("validation",)
     test: Names = ()
@@ -207,8 +206,8 @@ class TableEstimator:
             repeats = self._records.values[self.complete(fidelity).epochs][row]
         if not repeats:
             raise EvaluationFailed("error", f"the table records no result of {architecture} at {fidelity}.")
-        metrics = self._records.metrics
-        measured = Measurement(repeats[seed % len(repeats)], NO_METRICS if metrics is None else metrics[row])
+        value, metrics = repeats[seed % len(repeats)], self._records.metrics
+        measured = Measurement(value) if metrics is None else Measurement(value, metrics[row])
         return measured, self.price(architecture, fidelity, resume)
 
     def _row(self, architecture: Architecture) -> int:
@@ -245,8 +244,7 @@ class TestLookup:
         repeats = self.errors[row] if row is not None else ()
         if row is None or not repeats:
             return Outcome("error", math.nan, error=f"the table records no test result of {architecture}.")
-        metrics = NO_METRICS if self.metrics is None else self.metrics[row]
-        return Outcome("ok", sum(repeats) / len(repeats), metrics)
+        return Outcome("ok", sum(repeats) / len(repeats), {} if self.metrics is None else self.metrics[row])
 
 
 # -- reading -----------------------------------------------------------------------------------------------------
@@ -370,7 +368,7 @@ def _metrics(columns: Columns, table: Table) -> list[Mapping[str, float]] | None
     if not given:
         return None
     cells = zip(*(_positive(columns, name) for name in given.values()), strict=True)
-    return [MappingProxyType(dict(zip(given, row, strict=True))) for row in cells]
+    return [dict(zip(given, row, strict=True)) for row in cells]
 
 
 def _index(columns: Columns, name: str) -> dict[str, int]:
@@ -400,6 +398,7 @@ def _fidelities(given: Any) -> tuple[tuple[float, Names], ...]:
 def _join(given: Any) -> Join | None:
     if given is None or isinstance(given, Join):
         return given
+    given = dict(given)
     if set(given) != {"path", "on"}:
         raise StudyError(f"a table's `join` needs `path` and `on`, but got {', '.join(given) or 'nothing'}.")
     return Join(**given)
