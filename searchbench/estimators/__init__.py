@@ -1,1 +1,28 @@
+"""Estimators, which measure architectures during a search, and judges, which measure what a search hands over."""
 
+from __future__ import annotations
+
+from searchbench.registry import Entry, Registry
+
+ESTIMATORS = Registry(
+    kind="estimator",
+    group="searchbench.estimators",
+    builtin={
+        "train": Entry("searchbench.estimators.train:Train", "trains from scratch, measures the validation error"),
+        "table": Entry("searchbench.estimators.table:Table", "looks recorded results up"),
+    },
+)
+
+JUDGES = Registry(
+    kind="judge",
+    group="searchbench.judges",
+    builtin={
+        "train": Entry(
+            "searchbench.estimators.judge:TrainJudge",
+            "trains from scratch on train and validation together, measures the test error once",
+        ),
+        "table": Entry("searchbench.estimators.table:TableJudge", "looks recorded test results up"),
+    },
+)
+
+__all__ = ["ESTIMATORS", "JUDGES"]

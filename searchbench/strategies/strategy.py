@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from searchbench.cost import Budget, Cost
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Architecture, Space
+from searchbench.tasks.task import Batch as Batch
 from searchbench.trial import FULL, Fidelity, Proposal, Trial
 
 if TYPE_CHECKING:
@@ -95,17 +96,6 @@ Search = AskTellSearch | TrainingSearch
 
 SplitName = Literal["train", "valid"]
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """A minibatch on the run's device: `inputs` [B, C, H, W], `targets` [B]."""
-
-    inputs: torch.Tensor
-    targets: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.targets)
 
 
 class Lab(Protocol):

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from searchbench.errors import StudyError
+from searchbench.errors import StudyError, did_you_mean
 from searchbench.seeds import Seeds
+
+if TYPE_CHECKING:
+    import torch
+
+AUGMENTATIONS = ("crop", "flip", "cutout")
+"""Names a recipe may use; `searchbench.estimators.augment` does them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,9 @@ class Recipe:
     epochs: int
     batch_size: int
     lr: float
+    """Learning rate of the first epoch."""
     lr_final: float = 0.0
+    """Where the cosine ends: what the epoch after the last would have."""
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
@@ -40,11 +48,24 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise StudyError(f"a recipe's `{name}` must be a positive integer, but got {value!r}.")
-        if not self.lr > 0:
-            raise StudyError(f"a recipe's `lr` must be positive, but got {self.lr!r}.")
+        for name in ("lr",) if self.clip is None else ("lr", "clip"):
+            if not (_real(getattr(self, name)) and getattr(self, name) > 0):
+                raise StudyError(f"a recipe's `{name}` must be a positive number, but got {getattr(self, name)!r}.")
+        for name in ("lr_final", "weight_decay"):
+            if not (_real(getattr(self, name)) and getattr(self, name) >= 0):
+                raise StudyError(f"a recipe's `{name}` must not be negative, but got {getattr(self, name)!r}.")
         for name, low, high in (("momentum", 0, 1), ("bn_momentum", 0, 1), ("label_smoothing", 0, 1)):
-            if not low <= getattr(self, name) <= high:
+            if not (_real(getattr(self, name)) and low <= getattr(self, name) <= high):
                 raise StudyError(f"a recipe's `{name}` must lie in [{low}, {high}], but got {getattr(self, name)!r}.")
+        if self.nesterov and self.momentum == 0:
+            raise StudyError("Nesterov needs momentum, but got momentum=0; set nesterov = false as well.")
+        for name in self.augment:
+            if name not in AUGMENTATIONS:
+                raise StudyError(f"unknown augmentation `{name}`; {did_you_mean(str(name), AUGMENTATIONS)}")
+
+
+def _real(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +78,17 @@ class Split:
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.targets):
             raise ValueError(f"inputs and targets differ in length: {len(self.inputs)} and {len(self.targets)}.")
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """A minibatch on the run's device: `inputs` [B, C, H, W], `targets` [B]."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -1,0 +1,97 @@
+"""A split on a device, and its minibatches in an order that a seed alone decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+
+from searchbench.errors import StudyError
+from searchbench.estimators.augment import augmentations
+from searchbench.seeds import derive
+from searchbench.tasks.task import Batch, Split
+
+Share = tuple[float, float]
+WHOLE: Share = (0.0, 1.0)
+
+
+class Batches:
+    """A split, copied once to a device.
+
+    A *share* (low, high) is the fixed part of the split between two fractions of its length, so disjoint shares never
+    have a sample in common, whatever the epoch. A split comes in random order, so any share is a fair sample of it.
+
+    Args:
+        split: samples on the host.
+        device: where minibatches are made.
+        resolution: multiplier of the image side, applied once, before any augmentation (bilinear, antialiased).
+    """
+
+    def __init__(self, split: Split, device: torch.device | str = "cpu", resolution: float = 1.0) -> None:
+        self.inputs = resized(torch.from_numpy(split.inputs).to(device), resolution)
+        self.targets = torch.from_numpy(split.targets).to(device)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def count(self, batch_size: int, share: Share = WHOLE) -> int:
+        """Samples that `epoch` yields. Raises StudyError as it does."""
+        low, high = self._bounds(share)
+        return high - low - _dropped(high - low, batch_size)
+
+    def epoch(self, batch_size: int, seed: int, share: Share = WHOLE, augment: tuple[str, ...] = ()) -> Iterator[Batch]:
+        """One pass over a share, shuffled and augmented by `seed` alone.
+
+        A remainder of a single sample is left out: batch norm cannot normalise one value per channel.
+
+        Raises:
+            StudyError: the share is no part of [0, 1] or holds fewer than two samples, or an augmentation is unknown.
+        """
+        low, high = self._bounds(share)
+        changes = augmentations(augment)
+        noise = torch.Generator().manual_seed(derive(seed, "augmentation"))
+        order = torch.randperm(high - low, generator=torch.Generator().manual_seed(derive(seed, "order")))
+        order = (order[: self.count(batch_size, share)] + low).to(self.targets.device)
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            inputs = self.inputs[chosen]
+            for change in changes:
+                inputs = change(inputs, noise)
+            yield Batch(inputs, self.targets[chosen])
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        """Every sample once, as stored and not augmented: for measuring."""
+        for start in range(0, len(self), batch_size):
+            stop = start + batch_size
+            # a copy: a network that begins with an operation in place must not change the data
+            yield Batch(self.inputs[start:stop].clone(), self.targets[start:stop])
+
+    def _bounds(self, share: Share) -> tuple[int, int]:
+        if not 0 <= share[0] < share[1] <= 1:
+            raise StudyError(f"a share must satisfy 0 <= low < high <= 1, but got {share}.")
+        # the tolerance keeps a share such as 0.3 of 10, whose product is 2.9999…, from losing a sample
+        low, high = (int(edge * len(self) + 1e-9) for edge in share)
+        if high - low < 2:
+            raise StudyError(
+                f"a share of a split must hold at least two samples, but {share} of {len(self)} holds {high - low}; "
+                "take a larger share."
+            )
+        return low, high
+
+
+def resized(inputs: torch.Tensor, resolution: float) -> torch.Tensor:
+    """`inputs` [N, C, H, W] with both sides multiplied by `resolution`, see `side`."""
+    if resolution == 1.0:
+        return inputs
+    height, width = (side(n, resolution) for n in inputs.shape[2:])
+    return F.interpolate(inputs, (height, width), mode="bilinear", antialias=True, align_corners=False)
+
+
+def side(pixels: int, resolution: float) -> int:
+    """The side in pixels at a resolution: rounded half up, at least 1."""
+    return max(1, int(pixels * resolution + 0.5))
+
+
+def _dropped(samples: int, batch_size: int) -> int:
+    return 1 if batch_size > 1 and samples % batch_size == 1 else 0

@@ -1,0 +1,56 @@
+"""What an estimator and a judge may change in a task's recipe, checked where it is written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from typing import Any, Protocol
+
+from searchbench.errors import StudyError
+from searchbench.estimators.training import DEVICES
+from searchbench.tasks.task import Recipe
+
+_ANY = Recipe(epochs=1, batch_size=1, lr=1.0)
+
+
+class Trains(Protocol):
+    """A frozen description with fields named as in `Recipe`, None where the task's own value holds."""
+
+    @property
+    def width(self) -> float: ...
+    @property
+    def time_limit_s(self) -> float | None: ...
+    @property
+    def device(self) -> str: ...
+
+
+def recipe_of(spec: Trains, recipe: Recipe) -> Recipe:
+    """The task's recipe with the fields that `spec` gives. Raises StudyError on an impossible value."""
+    given: dict[str, Any] = {f.name: getattr(spec, f.name, None) for f in fields(Recipe)}
+    return replace(recipe, **{name: value for name, value in given.items() if value is not None})
+
+
+def check_training(spec: Trains) -> None:
+    """Check what a description of a training has in common with others, and make `augment` a tuple.
+
+    Raises:
+        StudyError: a value is impossible.
+    """
+    augment = getattr(spec, "augment", None)
+    if isinstance(augment, str):
+        raise StudyError(f'`augment` must be a list of names, but got {augment!r}; write ["{augment}"].')
+    if augment is not None:
+        object.__setattr__(spec, "augment", tuple(augment))  # a study file gives a list; the description must hash
+    recipe_of(spec, _ANY)
+    positive("width", spec.width)
+    if spec.time_limit_s is not None:
+        positive("time_limit_s", spec.time_limit_s)
+    if spec.device not in DEVICES:
+        raise StudyError(f"`device` must be one of {', '.join(DEVICES)}, but got {spec.device!r}.")
+
+
+def positive(name: str, value: object) -> None:
+    """Raise StudyError unless `value` is a positive, finite number."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and value > 0 and math.isfinite(value)):  # type: ignore[operator,arg-type]
+        raise StudyError(f"`{name}` must be a positive number, but got {value!r}.")

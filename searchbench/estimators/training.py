@@ -1,0 +1,272 @@
+"""The one training loop of the package, in parts small enough to be used one by one.
+
+`fit` trains a network by a recipe; `accumulate` and `update` are the two halves of one step of it, which the lab meters
+for searches that train a supernet. The only other place of `backward` is the hypergradients.
+
+Everything random is a function of one seed: `weights_seed` and `order_seed` say which part of it is for what, so that
+whatever trains several networks at once in one graph can start from the same weights and see the same samples.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from searchbench.cost import Cost
+from searchbench.errors import EvaluationFailed, SearchbenchError, StudyError
+from searchbench.estimators.batches import WHOLE, Batches, Share
+from searchbench.seeds import derive
+from searchbench.tasks.task import Recipe
+
+Model = Callable[[Tensor], Tensor]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+DEVICES = ("auto", "cpu", "cuda")
+
+INFERENCE_BATCH = 512
+"""Samples per forward pass when measuring; changes memory only, since batch norms use their running statistics."""
+
+
+# -- one step ------------------------------------------------------------------------------------------------------
+
+
+def accumulate(model: Model, inputs: Tensor, targets: Tensor, loss: Loss = F.cross_entropy) -> float:
+    """Forward and backward: add to the gradients of all that requires them.
+
+    Args:
+        model: inputs -> logits [B, classes].
+        inputs: [B, C, H, W].
+        targets: [B].
+        loss: (logits, targets) -> scalar.
+
+    Returns:
+        The loss.
+
+    Raises:
+        EvaluationFailed: "nan", the loss is not finite.
+    """
+    value = float(_accumulate(model, inputs, targets, loss))
+    _require_finite(value, "the training loss")
+    return value
+
+
+def _accumulate(model: Model, inputs: Tensor, targets: Tensor, loss: Loss) -> Tensor:
+    value = loss(model(inputs), targets)
+    value.backward()  # type: ignore[no-untyped-call]
+    return value.detach()
+
+
+def update(optimizer: torch.optim.Optimizer, clip: float | None = None) -> None:
+    """One step of the optimiser, after clipping the norm of the gradient over all its parameters to `clip`."""
+    if clip is not None:
+        nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)
+    optimizer.step()
+
+
+# -- a whole training ----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, eq=False)
+class Training:
+    """A training in progress; `fit` continues it exactly where it stands."""
+
+    network: nn.Module
+    recipe: Recipe
+    """`recipe.epochs` is the length of the learning-rate schedule, however few of them are trained."""
+    seed: int
+    optimizer: torch.optim.Optimizer
+    losses: list[float] = field(default_factory=list)
+    """Mean training loss of each finished epoch."""
+    errors: list[float] = field(default_factory=list)
+    """Error after each finished epoch, where `fit` was given something to measure on."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs finished."""
+        return len(self.losses)
+
+
+def begin(network: nn.Module, recipe: Recipe, seed: int) -> Training:
+    """A training at epoch 0: SGD over all parameters of an initialised network, which stays on its device."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = recipe.bn_momentum
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+    return Training(network, recipe, seed, optimizer)
+
+
+def fit(
+    training: Training,
+    batches: Batches,
+    epochs: int,
+    *,
+    share: Share = WHOLE,
+    measure_on: Batches | None = None,
+    deadline: float | None = None,
+) -> None:
+    """Train until `epochs` are finished.
+
+    The learning rate follows a cosine over the recipe's full length and is set per epoch, and every epoch's order has
+    its own seed: training for fewer epochs gives exactly the beginning of a longer training.
+
+    Args:
+        training: from `begin`, or already trained for some epochs.
+        batches: what to train on.
+        epochs: to be finished in total.
+        share: of `batches`, see `Batches`.
+        measure_on: measure the error on this after every epoch.
+        deadline: on the clock of `time.monotonic`.
+
+    Raises:
+        EvaluationFailed: "nan" (noticed at the end of its epoch), "timeout".
+    """
+    recipe = training.recipe
+    with _reproducible(batches.targets.device):
+        for epoch in range(training.epochs, epochs):
+            for group in training.optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, epoch)
+            training.losses.append(_train_epoch(training, batches, epoch, share, deadline))
+            if measure_on is not None:
+                training.errors.append(error_rate(training.network, measure_on))
+
+
+def _train_epoch(training: Training, batches: Batches, epoch: int, share: Share, deadline: float | None) -> float:
+    """One pass; returns the mean loss. The loss is read once, at the end: reading waits for the device."""
+    recipe, network, optimizer = training.recipe, training.network, training.optimizer
+    loss = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
+    network.train()
+    total, seen = torch.zeros((), device=batches.targets.device), 0
+    for batch in batches.epoch(recipe.batch_size, order_seed(training.seed, epoch), share, recipe.augment):
+        if deadline is not None and time.monotonic() > deadline:
+            raise EvaluationFailed("timeout", f"the time limit passed in epoch {epoch + 1} of {recipe.epochs}.")
+        optimizer.zero_grad(set_to_none=True)
+        total += _accumulate(network, batch.inputs, batch.targets, loss) * len(batch)
+        update(optimizer, recipe.clip)
+        seen += len(batch)
+    mean = float(total) / seen
+    _require_finite(mean, f"the training loss of epoch {epoch + 1}")
+    return mean
+
+
+def learning_rate(recipe: Recipe, epoch: int) -> float:
+    """Rate of an epoch, counted from 0: lr_final + (lr - lr_final) (1 + cos(pi epoch / epochs)) / 2."""
+    return recipe.lr_final + (recipe.lr - recipe.lr_final) * (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
+
+
+def weights_seed(seed: int) -> int:
+    """Which part of a training's seed is for the initial weights."""
+    return derive(seed, "weights")
+
+
+def order_seed(seed: int, epoch: int) -> int:
+    """Which part of a training's seed is for the order and augmentation of an epoch, counted from 0."""
+    return derive(seed, f"epoch {epoch}")
+
+
+def error_rate(model: nn.Module, batches: Batches, batch_size: int = INFERENCE_BATCH) -> float:
+    """Share of samples that `model` misclassifies in evaluation mode, in [0, 1].
+
+    Raises:
+        EvaluationFailed: "nan", a logit is not finite.
+    """
+    was_training = model.training
+    model.eval()
+    wrong = torch.zeros((), dtype=torch.int64, device=batches.targets.device)
+    finite = torch.ones((), dtype=torch.bool, device=batches.targets.device)
+    with torch.inference_mode():
+        for batch in batches.in_order(batch_size):
+            logits = model(batch.inputs)
+            wrong += (logits.argmax(1) != batch.targets).sum()
+            finite &= logits.isfinite().all()
+    model.train(was_training)
+    if not bool(finite):
+        raise EvaluationFailed("nan", "the network's output is not finite.")
+    return int(wrong) / len(batches)
+
+
+# -- around it -----------------------------------------------------------------------------------------------------
+
+
+def training_cost(macs: int, epochs: int, samples: int, subset: float, measured: int) -> Cost:
+    """The charge for a training and its measurement, on the deterministic axes.
+
+    Args:
+        macs: of one sample forward through the network.
+        epochs: passes.
+        samples: per pass.
+        subset: share of the training split a pass goes over.
+        measured: samples sent forward to measure.
+    """
+    trained = epochs * samples
+    return Cost(
+        evaluations=1,
+        epochs=epochs * subset,
+        train_samples=trained,
+        inference_samples=measured,
+        macs=macs * (3 * trained + measured),
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of "auto" (CUDA where there is one), "cpu" or "cuda".
+
+    Raises:
+        StudyError: another name, or CUDA where there is none.
+    """
+    if name not in DEVICES:
+        raise StudyError(f"`device` must be one of {', '.join(DEVICES)}, but got {name!r}.")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise StudyError('`device` is "cuda", but PyTorch sees no CUDA device here; write device = "auto" or "cpu".')
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def watch_memory(device: torch.device) -> None:
+    """Begin a new peak for `peak_memory`."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes of device memory in use at the highest since `watch_memory`; 0 on a CPU, which does not tell."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+
+@contextmanager
+def failures_named() -> Iterator[None]:
+    """Turn whatever breaks inside into EvaluationFailed with its reason; what users wrote wrong passes through."""
+    try:
+        yield
+    except SearchbenchError:
+        raise
+    except (MemoryError, torch.cuda.OutOfMemoryError) as error:
+        raise EvaluationFailed("memory", str(error) or "out of memory.") from error
+    except Exception as error:
+        # PyTorch has no type of its own for running out of host memory
+        reason = "memory" if "DefaultCPUAllocator" in str(error) else "error"
+        raise EvaluationFailed(reason, f"{type(error).__name__}: {error}") from error
+
+
+def _require_finite(value: float, what: str) -> None:
+    if not math.isfinite(value):
+        raise EvaluationFailed("nan", f"{what} became {value}.")
+
+
+def _reproducible(device: torch.device) -> AbstractContextManager[object]:
+    if device.type != "cuda":
+        return nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
