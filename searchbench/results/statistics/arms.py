@@ -145,8 +145,7 @@ def arm(
     values = tuple(float("nan") if v is None else float(v) for v in raw)
     said = [RunStatus.OK] * len(values) if statuses is None else [_status(s) for s in statuses]
     ended = tuple(
-        RunStatus.NAN if s is RunStatus.OK and not np.isfinite(v) else s
-        for v, s in zip(values, said, strict=False)
+        RunStatus.NAN if s is RunStatus.OK and not np.isfinite(v) else s for v, s in zip(values, said, strict=False)
     )
     kept = tuple(v if s is RunStatus.OK else float("nan") for v, s in zip(values, ended, strict=False))
     return Arm(name, seeds, kept, ended + tuple(said[len(values) :]), better)

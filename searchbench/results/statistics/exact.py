@@ -7,6 +7,7 @@ independent or exchangeable ranks, so doubling mid-ranks makes them integers and
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -98,7 +99,7 @@ def sign_flip(d: Floats, *, seed: int, resamples: int = RESAMPLES) -> tuple[Floa
         signs = rng.integers(0, 2, (size, n), dtype=np.int8).astype(np.float64) * 2 - 1
         hits += _hits(signs, d, threshold)
         done += size
-    return (hits + 1) / (resamples + 1), resamples
+    return np.asarray((hits + 1) / (resamples + 1), dtype=np.float64), resamples
 
 
 def _hits(signs: Floats, d: Floats, threshold: Floats) -> Floats:
@@ -158,6 +159,4 @@ def min_p_paired(n: int) -> float:
 
 def min_p_unpaired(n: int, m: int) -> float:
     """The smallest two-sided exact Mann-Whitney p: 2 / C(n + m, n)."""
-    from math import comb
-
-    return min(1.0, 2.0 / comb(n + m, n))
+    return min(1.0, 2.0 / math.comb(n + m, n))

@@ -108,7 +108,7 @@ class Answer:
 
     def get(self, name: str, default: Any = None) -> Any:
         """The fact called `name`, or `default`."""
-        return self[name] if name in self else default
+        return dict(self.facts).get(name, default)
 
     def with_facts(self, **more: Any) -> Answer:
         """The same answer with further named values."""
@@ -148,9 +148,7 @@ def freeze(value: Any) -> Any:
     return value
 
 
-def refused(
-    method: str, call: str, n: int, reason: str, *, code: str = "insufficient_n", **known: Any
-) -> Answer:
+def refused(method: str, call: str, n: int, reason: str, *, code: str = "insufficient_n", **known: Any) -> Answer:
     """A refusal: the test is not done, and `reason` says why and what is needed. `known` fills other fields."""
     known.setdefault("wording", reason)
     return Answer(method=method, call=call, n=n, status="refused", code=code, refusal_reason=reason, **known)
