@@ -1,0 +1,246 @@
+"""A run's trials as columns: gathered while it runs, kept as one compressed Arrow stream, compared bit by bit.
+
+One row per event, in order: a trial, or a recommendation that is not a trial (a supernet search naming the
+architecture it would hand over). The columns are those of `_KINDS` and one `metric_<name>` per metric. Cost
+columns (`spent_<axis>`) are cumulative: what the whole run had spent after the event.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from searchbench.cost import COST_AXES, DETERMINISTIC_AXES, Cost
+from searchbench.trial import FULL, NO_METRICS, Fidelity
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+INTEGER_AXES = ("evaluations", "train_samples", "inference_samples", "macs", "peak_memory_bytes")
+MEASURED_COLUMNS = (*(f"spent_{axis}" for axis in COST_AXES if axis not in DETERMINISTIC_AXES), "error")
+"""Columns a rerun does not repeat: clocks, memory, and the wording of failures (their status is compared)."""
+
+_ROW = (
+    "event", "number", "architecture", "key", "fidelity", "status", "value", "spent", "recommended", "cached",
+    "error", "metrics", "resumed",
+)  # fmt: skip
+_KINDS = {
+    "event": "", "number": "int32", "architecture": "", "key": "", "status": "", "value": "float64",
+    "recommended": "int32", "cached": "bool", "resumed": "int32", "error": "",
+}  # fmt: skip
+"""Arrow types of the plain columns in their order; "" is a dictionary of strings."""
+_FIDELITY = ("epochs", "subset", "width", "resolution")
+_cost_axes = attrgetter(*COST_AXES)
+_fidelity_fields = attrgetter(*_FIDELITY)
+
+
+@dataclass(slots=True)
+class TrialColumns:
+    """Collects the trials of one run in the worker; appending costs well under a microsecond."""
+
+    _rows: list[tuple[Any, ...]] = field(default_factory=list)
+    _trials: int = 0
+
+    def __len__(self) -> int:
+        """Trials so far."""
+        return self._trials
+
+    def append(
+        self,
+        architecture: str,
+        key: str,
+        fidelity: Fidelity,
+        status: str,
+        value: float,
+        *,
+        spent: Cost,
+        recommended: int | None = None,
+        cached: bool = False,
+        error: str | None = None,
+        metrics: Mapping[str, float] = NO_METRICS,
+        resumed: int | None = None,
+    ) -> None:
+        """The next trial. `spent`: the run's total after it. `recommended`: number of the trial the search would
+        hand over now (None: none, or not a trial). `resumed`: number of the trial whose training it continued."""
+        number = self._trials
+        self._rows.append(
+            ("trial", number, architecture, key, fidelity, status, value, spent, recommended, cached, error, metrics,
+             resumed)
+        )  # fmt: skip
+        self._trials = number + 1
+
+    def recommend(self, architecture: str, key: str, value: float, spent: Cost) -> None:
+        """A recommendation that is not one of the trials; its number is that of the trials finished before it."""
+        self._rows.append(
+            ("recommendation", self._trials, architecture, key, FULL, "ok", value, spent, None, False, None,
+             NO_METRICS, None)
+        )  # fmt: skip
+
+    def to_bytes(self) -> bytes:
+        """One Arrow IPC stream, zstd-compressed."""
+        column = dict(zip(_ROW, list(zip(*self._rows, strict=True)) or [()] * len(_ROW), strict=True))
+        arrays = {name: _numbers(column[name], kind) if kind else _words(column[name]) for name, kind in _KINDS.items()}
+        for name, values in zip(_FIDELITY, _transposed(column["fidelity"], _fidelity_fields, 4), strict=True):
+            arrays[f"fidelity_{name}"] = _numbers(values, "float64")
+        return _pack(arrays | _spent_arrays(column["spent"]) | _named_arrays("metric_", column["metrics"]))
+
+
+@dataclass(slots=True)
+class TraceColumns:
+    """Collects the lines a search logs about itself (entropy, skip counts …), with what it had spent by then."""
+
+    _lines: list[Mapping[str, float]] = field(default_factory=list)
+    _spent: list[Cost] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def append(self, values: Mapping[str, float], spent: Cost) -> None:
+        """The next line; lines may carry different names."""
+        self._lines.append(dict(values))
+        self._spent.append(spent)
+
+    def to_bytes(self) -> bytes:
+        """One Arrow IPC stream, zstd-compressed: `line`, `spent_<axis>` and one column per logged name."""
+        line = {"line": _numbers(range(len(self._lines)), "int32")}
+        return _pack(line | _spent_arrays(self._spent) | _named_arrays("", self._lines))
+
+
+class Difference(NamedTuple):
+    """Where two recordings of a run part."""
+
+    trial: int
+    """Number of the first trial that differs."""
+    column: str
+    """The first column in which it does; "trials" where one recording has more of them."""
+    left: object
+    right: object
+
+
+def read_events(blob: bytes) -> pa.Table:
+    """Every row of a recording, trials and recommendations, in order; an empty recording has no rows.
+
+    Raises:
+        ValueError: the bytes are not such a recording.
+    """
+    import pyarrow as pa
+
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(blob or TrialColumns().to_bytes()), "zstd") as stream:
+            return pa.ipc.open_stream(stream).read_all()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"a recording of trials is unreadable: {error}") from error
+
+
+def read_trials(blob: bytes) -> pa.Table:
+    """The trials of a recording, in order."""
+    return _only(read_events(blob), "trial")
+
+
+def read_recommendations(blob: bytes) -> pa.Table:
+    """The recommendations that are not trials, in order."""
+    return _only(read_events(blob), "recommendation")
+
+
+def read_traces(blob: bytes | None) -> pa.Table | None:
+    """What a search logged about itself, a line each; None where it logged nothing."""
+    return read_events(blob) if blob else None
+
+
+def first_difference(left: bytes, right: bytes, *, ignoring: Collection[str] = MEASURED_COLUMNS) -> Difference | None:
+    """The first event in which two recordings differ, or None where they are bit-identical.
+
+    NaN equals NaN. `ignoring` names the columns that are not compared: those of clocks and memory.
+    """
+    a, b = read_events(left), read_events(right)
+    both = min(a.num_rows, b.num_rows)
+    names = [name for name in dict.fromkeys([*a.column_names, *b.column_names]) if name not in ignoring]
+    found = [(row, i) for i, name in enumerate(names) if (row := _first_unequal(a, b, name, both)) is not None]
+    if found:
+        row, i = min(found)
+        return Difference(_number(a, row), names[i], _cell(a, names[i], row), _cell(b, names[i], row))
+    if a.num_rows != b.num_rows:
+        return Difference(_number(a if a.num_rows > both else b, both), "trials", a.num_rows, b.num_rows)
+    return None
+
+
+def _first_unequal(a: pa.Table, b: pa.Table, name: str, rows: int) -> int | None:
+    left, right = _values(a, name, rows), _values(b, name, rows)
+    if left == right:
+        return None
+    for row, (x, y) in enumerate(zip(left, right, strict=True)):
+        if x != y and not (_is_nan(x) and _is_nan(y)):
+            return row
+    return None
+
+
+def _values(table: pa.Table, name: str, rows: int) -> list[Any]:
+    """A column's first `rows` values; a metric never seen in a run is None throughout."""
+    if name not in table.column_names:
+        return [None] * rows
+    values: list[Any] = table.column(name).slice(0, rows).to_pylist()
+    return values
+
+
+def _cell(table: pa.Table, name: str, row: int) -> object:
+    return _values(table, name, row + 1)[row]
+
+
+def _number(table: pa.Table, row: int) -> int:
+    return int(table.column("number")[row].as_py())
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _only(table: pa.Table, event: str) -> pa.Table:
+    import pyarrow.compute as pc
+
+    return table.filter(pc.equal(table.column("event").cast("string"), event))
+
+
+def _words(values: Sequence[str | None]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(values, pa.string()).dictionary_encode()
+
+
+def _numbers(values: Iterable[Any], kind: str) -> pa.Array:
+    """An Arrow array of a type; integers beyond 64 bits (MACs of very long runs) become floats."""
+    import pyarrow as pa
+
+    values = list(values)
+    try:
+        return pa.array(values, pa.type_for_alias(kind))
+    except (OverflowError, pa.ArrowInvalid):
+        return pa.array([None if v is None else float(v) for v in values], pa.float64())
+
+
+def _spent_arrays(spent: Sequence[Cost]) -> dict[str, pa.Array]:
+    columns = zip(COST_AXES, _transposed(spent, _cost_axes, len(COST_AXES)), strict=True)
+    return {f"spent_{axis}": _numbers(c, "int64" if axis in INTEGER_AXES else "float64") for axis, c in columns}
+
+
+def _named_arrays(prefix: str, lines: Sequence[Mapping[str, float]]) -> dict[str, pa.Array]:
+    """A column per name in order of first appearance, null where a line lacks it."""
+    names = dict.fromkeys(name for line in lines for name in line)
+    return {f"{prefix}{name}": _numbers([line.get(name) for line in lines], "float64") for name in names}
+
+
+def _transposed(items: Sequence[Any], fields_of: Any, width: int) -> list[tuple[Any, ...]]:
+    return list(zip(*map(fields_of, items), strict=True)) or [()] * width
+
+
+def _pack(arrays: Mapping[str, pa.Array]) -> bytes:
+    """One record batch, compressed as a whole: small runs are mostly schema, which compresses too."""
+    import pyarrow as pa
+
+    batch = pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream, pa.ipc.new_stream(stream, batch.schema) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue())

@@ -1,0 +1,233 @@
+"""The result store: append-only, one writer, one transaction per finished run, any number of readers meanwhile.
+
+How SQLite is set up, and why, stands in `database`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from searchbench.errors import StoreError, did_you_mean
+from searchbench.results.database import as_store_error, bring_up_to_date, sqlalchemy_engine
+from searchbench.results.location import Location, WriterLock, writing
+from searchbench.results.records import RunRecord, StudyRecord, cost_from_json, cost_to_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sqlalchemy import Connection, Engine, Select
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResultStore:
+    """An open store. Make one with `open_store`; what is added is committed before the call returns."""
+
+    location: Location
+    engine: Engine
+    lock: WriterLock | None = None
+    writes: bool = False
+
+    def add_study(self, study: StudyRecord) -> None:
+        """Record a declaration; one that stands already is left alone.
+
+        Raises:
+            StoreError: that revision of the study stands with another declaration, or revisions are skipped.
+        """
+        from searchbench.results.schema import studies
+
+        if self.lock:
+            self.lock.tell(study.name)
+        standing = {s.revision: s for s in self.revisions(study.name)}
+        if study.revision in standing:
+            if standing[study.revision].spec != study.spec:
+                raise StoreError(
+                    f"the store already holds revision {study.revision} of study `{study.name}`, declared differently; "
+                    f"a changed study is revision {max(standing) + 1}, or give it another name."
+                )
+            return
+        following = max(standing, default=0) + 1
+        if study.revision != following:
+            raise StoreError(f"the next revision of study `{study.name}` is {following}, but got {study.revision}.")
+        row = {name: getattr(study, name) for name in ("name", "revision", "created", "spec")}
+        with self._transaction() as connection:
+            connection.execute(studies.insert(), row | {"provenance": json.dumps(dict(study.provenance))})
+
+    def revisions(self, name: str) -> list[StudyRecord]:
+        """Every declaration of a study, oldest first; none where it is unknown."""
+        from searchbench.results.schema import studies
+
+        query = studies.select().where(studies.c.name == name).order_by(studies.c.revision)
+        return [_study(row) for row in self._rows(query)]
+
+    def studies(self) -> list[StudyRecord]:
+        """Every study as it was last declared, the one first declared first."""
+        from searchbench.results.schema import studies
+
+        latest = {row["name"]: _study(row) for row in self._rows(studies.select().order_by(studies.c.id))}
+        return list(latest.values())
+
+    def study(self, name: str | None = None) -> StudyRecord:
+        """A study as it was last declared; without a name, the one declared last.
+
+        Raises:
+            StoreError: there is none (of that name).
+        """
+        from searchbench.results.schema import studies
+
+        if name is not None:
+            known = {s.name: s for s in self.studies()}
+            if name not in known:
+                raise StoreError(f"no study `{name}` in `{self.location.shown}`; {did_you_mean(name, known)}")
+            return known[name]
+        rows = self._rows(studies.select().order_by(studies.c.id.desc()).limit(1))
+        if not rows:
+            raise StoreError(f"the store `{self.location.shown}` holds no study yet; run one into it.")
+        return _study(rows[0])
+
+    def add_run(self, run: RunRecord) -> None:
+        """Record a finished run, in one transaction.
+
+        Raises:
+            StoreError: the run has a result already. One that the infrastructure lost may be recorded again.
+        """
+        from sqlalchemy.exc import IntegrityError
+
+        from searchbench.results.schema import recordings, runs
+
+        try:
+            with self._transaction() as connection:
+                result = connection.execute(runs.insert(), _run_row(run))
+                (key,) = result.inserted_primary_key or ()
+                connection.execute(recordings.insert(), {"run": key, "trials": run.trials, "traces": run.traces})
+        except IntegrityError:
+            raise StoreError(f"run `{run.run_id}` of study `{run.study}` has a result already.") from None
+
+    def run_ids(self, study: str, *, statuses: Iterable[str] | None = None) -> list[str]:
+        """Ids of a study's recorded runs in order of recording, optionally only of those that ended in `statuses`."""
+        rows = self._latest(study, columns=("run_id", "status"))
+        wanted = None if statuses is None else set(statuses)
+        return [row["run_id"] for row in rows if wanted is None or row["status"] in wanted]
+
+    def runs(self, study: str, *, recordings: bool = True) -> list[RunRecord]:
+        """A study's runs in order of recording. Without `recordings` their trials are left empty, traces None."""
+        return [_run(row) for row in self._latest(study, recorded=recordings)]
+
+    def run(self, run_id: str) -> RunRecord:
+        """One run with its recording.
+
+        Raises:
+            StoreError: there is no such run.
+        """
+        rows = self._latest(run_id=run_id, recorded=True)
+        if not rows:
+            raise StoreError(f"no run `{run_id}` in `{self.location.shown}`; `searchbench status` lists its studies.")
+        return _run(rows[0])
+
+    def trials(self, run_id: str) -> pd.DataFrame:
+        """The trials of one run, a row each; the columns of `columns.read_trials`."""
+        from searchbench.results.columns import read_trials
+
+        return read_trials(self.run(run_id).trials).to_pandas()
+
+    def frame(self, study: str | None = None) -> pd.DataFrame:
+        """A study's runs, a row each; see `frames.run_frame`."""
+        from searchbench.results.frames import run_frame
+
+        return run_frame(self.runs(self.study(study).name, recordings=False))
+
+    def _latest(
+        self,
+        study: str | None = None,
+        *,
+        run_id: str | None = None,
+        columns: Iterable[str] | None = None,
+        recorded: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Rows of runs, the last recorded of each id, in order of recording."""
+        from sqlalchemy import func, select
+
+        from searchbench.results.schema import recordings, runs
+
+        last = select(func.max(runs.c.id)).group_by(runs.c.run_id)
+        last = last.where(runs.c.study == study) if run_id is None else last.where(runs.c.run_id == run_id)
+        wanted = [runs.c[name] for name in columns or runs.c.keys()]
+        query = select(*wanted).where(runs.c.id.in_(last)).order_by(runs.c.id)
+        if recorded:
+            query = query.add_columns(recordings.c.trials, recordings.c.traces).join(recordings)
+        return self._rows(query)
+
+    def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
+        with as_store_error(self.location), self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        if not self.writes:
+            raise StoreError(f"the store `{self.location.shown}` was opened for reading only.")
+        with as_store_error(self.location), self.engine.begin() as connection:
+            yield connection
+
+
+@contextmanager
+def open_store(where: str | Path, *, write: bool = False) -> Iterator[ResultStore]:
+    """Open a store by path or URL; writing makes it where it is absent, and brings an older one up to date.
+
+    Raises:
+        StoreError: it is absent (reading), foreign, of a newer version, unwritable, or being written by another
+            process; nothing on disk is changed then.
+    """
+    location = Location.parse(where)
+    with ExitStack() as stack:
+        lock = None
+        if location.path is not None:
+            lock = _prepare_file(location, write, stack)
+        engine = sqlalchemy_engine(location, write)
+        stack.callback(engine.dispose)
+        with as_store_error(location):
+            bring_up_to_date(location, engine, write)
+        yield ResultStore(location, engine, lock, write)
+
+
+def _prepare_file(location: Location, write: bool, stack: ExitStack) -> WriterLock | None:
+    from searchbench.results.schema import APPLICATION_ID
+
+    assert location.path is not None
+    exists = location.exists(APPLICATION_ID)
+    if not write:
+        if not exists:
+            shown = location.shown
+            raise StoreError(f"there is no store `{shown}`; `searchbench run STUDY.toml --store {shown}` makes one.")
+        return None
+    location.check_writable()
+    return stack.enter_context(writing(location.path))
+
+
+def _study(row: Mapping[str, Any]) -> StudyRecord:
+    return StudyRecord(row["name"], row["spec"], row["created"], row["revision"], json.loads(row["provenance"]))
+
+
+def _run_row(run: RunRecord) -> dict[str, Any]:
+    """Columns of `runs`: what is not a plain value as JSON, NaN as NULL (SQLite knows no NaN)."""
+    row = {name: getattr(run, name) for name in run.__slots__ if name not in ("trials", "traces")}
+    for name in ("value", "test_error"):
+        row[name] = None if math.isnan(row[name]) else float(row[name])
+    return row | {
+        "cost": cost_to_json(run.cost),
+        "judge_cost": cost_to_json(run.judge_cost),
+        "test_metrics": json.dumps(dict(run.test_metrics)),
+    }
+
+
+def _run(row: Mapping[str, Any]) -> RunRecord:
+    values = {name: row[name] for name in row if name != "id"}
+    for name in ("value", "test_error"):
+        values[name] = math.nan if values[name] is None else values[name]
+    values["cost"] = cost_from_json(values["cost"])
+    values["judge_cost"] = cost_from_json(values["judge_cost"])
+    values["test_metrics"] = json.loads(values["test_metrics"])
+    return RunRecord(**({"trials": b"", "traces": None} | values))

@@ -1,0 +1,156 @@
+"""Records and the recordings of trials."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import pytest
+
+from searchbench.cost import Cost
+from searchbench.errors import StoreError
+from searchbench.results.columns import (
+    TraceColumns,
+    TrialColumns,
+    first_difference,
+    read_events,
+    read_recommendations,
+    read_traces,
+    read_trials,
+)
+from searchbench.results.records import RunRecord, StudyRecord, cost_from_json, cost_to_json
+from searchbench.trial import FULL, Fidelity
+
+
+def a_run(**changed: object) -> RunRecord:
+    plain = {
+        "run_id": "r0", "study": "s", "strategy": "random", "description": "Random()", "problem": "p",
+        "fingerprint": "f", "budget": '{"evaluations": 2}', "replicate": 0, "status": "ok", "ended": "budget",
+        "cost": Cost(evaluations=2), "trials": b"", "started": "t0", "finished": "t1",
+    }  # fmt: skip
+    return RunRecord(**(plain | changed))  # type: ignore[arg-type]
+
+
+def a_recording(values: list[float], **last: object) -> bytes:
+    columns = TrialColumns()
+    for i, value in enumerate(values):
+        told = {"spent": Cost(evaluations=i + 1, device_s=0.1 * i), "metrics": {"acc": 1 - value}}
+        if i == len(values) - 1:
+            told |= last
+        columns.append(f"arch {i}", f"key {i}", FULL, "nan" if math.isnan(value) else "ok", value, **told)
+    return columns.to_bytes()
+
+
+def test_trials_read_back_as_they_were_appended() -> None:
+    columns = TrialColumns()
+    spent = Cost(evaluations=1, epochs=0.1 + 0.2, macs=2**62, peak_memory_bytes=7)
+    columns.append("a|b", "k", Fidelity(epochs=3), "ok", 0.1, spent=spent, recommended=0, metrics={"acc": 0.9})
+    columns.append("ü", "k2", FULL, "error", math.nan, spent=spent, recommended=0, cached=True, error="boom", resumed=0)
+    table = read_trials(columns.to_bytes())
+    first, second = table.to_pylist()
+    assert first["spent_epochs"] == 0.1 + 0.2
+    assert first["spent_macs"] == 2**62
+    assert (first["fidelity_epochs"], first["fidelity_width"], first["metric_acc"]) == (3.0, None, 0.9)
+    assert (second["architecture"], second["status"], second["error"]) == ("ü", "error", "boom")
+    assert (second["cached"], second["resumed"], second["metric_acc"]) == (True, 0, None)
+    assert math.isnan(second["value"])
+    assert [row["number"] for row in (first, second)] == [0, 1]
+
+
+def test_macs_beyond_64_bits_are_kept_as_floats() -> None:
+    columns = TrialColumns()
+    columns.append("a", "k", FULL, "ok", 0.1, spent=Cost(macs=10**20))
+    assert read_trials(columns.to_bytes()).column("spent_macs").to_pylist() == [1e20]
+
+
+def test_recommendations_stand_between_trials_and_are_not_trials() -> None:
+    columns = TrialColumns()
+    columns.recommend("x", "kx", math.nan, Cost(epochs=1.0))
+    columns.append("a", "k", FULL, "ok", 0.1, spent=Cost(epochs=2.0), recommended=0)
+    columns.recommend("y", "ky", 0.05, Cost(epochs=3.0))
+    blob = columns.to_bytes()
+    assert len(columns) == 1
+    assert read_events(blob).column("event").to_pylist() == ["recommendation", "trial", "recommendation"]
+    assert read_trials(blob).column("architecture").to_pylist() == ["a"]
+    assert read_recommendations(blob).column("number").to_pylist() == [0, 1]
+
+
+def test_an_empty_recording_has_every_column_and_no_row() -> None:
+    for blob in (b"", TrialColumns().to_bytes()):
+        assert read_trials(blob).num_rows == 0
+        assert "spent_macs" in read_trials(blob).column_names
+
+
+def test_bytes_that_are_no_recording_are_refused() -> None:
+    with pytest.raises(ValueError, match="unreadable"):
+        read_trials(b"not arrow at all")
+
+
+def test_traces_keep_lines_of_different_names() -> None:
+    traces = TraceColumns()
+    traces.append({"entropy": 1.5}, Cost(epochs=1.0))
+    traces.append({"entropy": 1.0, "skips": 2}, Cost(epochs=2.0))
+    table = read_traces(traces.to_bytes())
+    assert table is not None
+    assert table.column("skips").to_pylist() == [None, 2.0]
+    assert table.column("spent_epochs").to_pylist() == [1.0, 2.0]
+    assert read_traces(None) is None
+
+
+def test_equal_recordings_differ_nowhere_though_nan_and_clocks_stand_in_them() -> None:
+    left = a_recording([0.3, math.nan, 0.1])
+    right = a_recording([0.3, math.nan, 0.1], spent=Cost(evaluations=3, device_s=9.0, host_s=1.0, peak_memory_bytes=5))
+    assert left != right
+    assert first_difference(left, right) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "column"),
+    [
+        ({"spent": Cost(evaluations=4)}, "spent_evaluations"),
+        ({"metrics": {"acc": 0.5}}, "metric_acc"),
+        ({"metrics": {"other": 0.5}}, "metric_acc"),
+        ({"recommended": 1}, "recommended"),
+        ({"cached": True}, "cached"),
+    ],
+)
+def test_first_difference_names_the_trial_and_the_column(changed: dict[str, object], column: str) -> None:
+    found = first_difference(a_recording([0.3, 0.2, 0.1]), a_recording([0.3, 0.2, 0.1], **changed))
+    assert found is not None
+    assert (found.trial, found.column) == (2, column)
+
+
+def test_first_difference_is_the_earliest_trial_and_sees_the_last_bit() -> None:
+    found = first_difference(a_recording([0.3, 0.2, 0.1]), a_recording([0.3, math.nextafter(0.2, 1), 0.9]))
+    assert found == (1, "value", 0.2, math.nextafter(0.2, 1))
+
+
+def test_a_recording_that_stops_early_differs_at_the_first_missing_trial() -> None:
+    assert first_difference(a_recording([0.3, 0.2, 0.1]), a_recording([0.3, 0.2])) == (2, "trials", 3, 2)
+
+
+def test_costs_survive_json_to_the_last_bit() -> None:
+    cost = Cost(evaluations=3, epochs=0.1 + 0.2, macs=10**21 + 1, host_s=1e-300)
+    assert cost_from_json(cost_to_json(cost)) == cost
+
+
+def test_run_records_travel_between_processes() -> None:
+    run = a_run(test_metrics={"params": 1.0})
+    assert pickle.loads(pickle.dumps(run)).test_metrics == {"params": 1.0}
+
+
+def test_a_run_is_judged_only_where_search_and_judge_both_ended_well() -> None:
+    assert a_run(test_status="ok", test_error=0.1).judged
+    assert not a_run(test_status="nan").judged
+    assert not a_run(status="failed", test_status="ok", test_error=0.1).judged
+
+
+def test_records_refuse_impossible_values() -> None:
+    with pytest.raises(StoreError, match=r"`status` must be one of ok, failed, timeout, infra, but got 'fine'"):
+        a_run(status="fine")
+    with pytest.raises(StoreError, match="`spec` must be JSON"):
+        StudyRecord("s", "{", "now")
+    with pytest.raises(StoreError, match="JSON object, but got list"):
+        StudyRecord("s", "[]", "now")
+    with pytest.raises(StoreError, match="counts from 1"):
+        StudyRecord("s", "{}", "now", 0)
