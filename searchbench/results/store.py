@@ -102,7 +102,7 @@ class ResultStore:
         try:
             with self._transaction() as connection:
                 result = connection.execute(runs.insert(), _run_row(run))
-                (key,) = result.inserted_primary_key or ()
+                key = next(iter(result.inserted_primary_key or ()))
                 connection.execute(recordings.insert(), {"run": key, "trials": run.trials, "traces": run.traces})
         except IntegrityError:
             raise StoreError(f"run `{run.run_id}` of study `{run.study}` has a result already.") from None
