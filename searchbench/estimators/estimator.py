@@ -6,13 +6,16 @@ and validation data (or validation columns) only. A judge is opened in another p
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from searchbench.cost import Cost
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Architecture, Space
 from searchbench.tasks.task import Task
 from searchbench.trial import Fidelity, Measurement, Outcome
+
+if TYPE_CHECKING:  # the bench imports torch
+    from searchbench.estimators.bench import Bench
 
 
 class Estimator(Protocol):
@@ -36,6 +39,13 @@ class Estimator(Protocol):
         Raises:
             EvaluationFailed: the training diverged, ran out of time or memory, or the table records a failure.
         """
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A live estimator that trains networks, and so can lend its data and device to searches that train a supernet."""
+
+    def bench(self) -> Bench: ...
 
 
 class Judge(Protocol):

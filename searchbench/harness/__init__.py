@@ -1,1 +1,1 @@
-
+"""Carries out studies: plan, lab, loop, judge, executors."""

@@ -1,0 +1,74 @@
+"""Where supernets are trained: a run's data and device, and the two halves of a step. Nothing here is metered; the
+harness's lab puts the meter in front of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from searchbench.estimators.batches import Batches, Share
+from searchbench.estimators.shared_weights import SharedWeights
+from searchbench.estimators.training import Loss, accumulate, update
+from searchbench.spaces.networks import Active, Networks, Shape, Supernet, initialise
+from searchbench.tasks.task import Batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """The training side of one run."""
+
+    networks: Networks
+    train: Batches
+    valid: Batches
+    shape: Shape
+    classes: int
+    augment: tuple[str, ...]
+    bn_momentum: float
+    device: torch.device
+
+    def split(self, name: str) -> Batches:
+        """ "train" or "valid"."""
+        return self.train if name == "train" else self.valid
+
+    def samples(self, split: str) -> int:
+        """Samples in a split."""
+        return len(self.split(split))
+
+    def epochs(self, train_samples: int) -> float:
+        """Passes over the training split that so many samples are."""
+        return train_samples / len(self.train)
+
+    def supernet(self, seed: int) -> Supernet:
+        """A freshly initialised supernet on the device, in training mode."""
+        supernet = initialise(cast(nn.Module, self.networks.supernet(self.shape, self.classes)), seed, self.device)
+        for part in supernet.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.momentum = self.bn_momentum
+        return cast(Supernet, supernet.train())
+
+    def batches(self, split: str, batch_size: int, seed: int, share: Share) -> Iterator[Batch]:
+        """One pass over a share of a split, shuffled and (for training data) augmented by `seed`."""
+        return self.split(split).epoch(batch_size, seed, share, self.augment if split == "train" else ())
+
+    def gradients(self, supernet: Supernet, batch: Batch, active: Active, loss: Loss | None) -> float:
+        """Forward and backward through what is active; returns the loss."""
+        return accumulate(lambda inputs: supernet(inputs, active), batch.inputs, batch.targets, loss or F.cross_entropy)
+
+    def update(self, optimizer: torch.optim.Optimizer, clip: float | None) -> None:
+        """Clip and step."""
+        update(optimizer, clip)
+
+    def infer(self, supernet: Supernet, batch: Batch, active: Active) -> Tensor:
+        """Logits without gradient, in the mode the supernet is in."""
+        with torch.no_grad():
+            return supernet(batch.inputs, active)
+
+    def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int, seed: int) -> SharedWeights:
+        """The shared-weights estimator over this data."""
+        return SharedWeights(supernet, self.train, self.valid, batch_size, recalibrate, seed)

@@ -1,0 +1,299 @@
+"""Carrying out a study: declare it, run what is missing, judge what comes back, write every finished run down.
+
+The driver is the only writer of the store, and writes one transaction per finished run; killed at any moment, it
+loses the runs in flight and nothing else, and a later call runs exactly those again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from searchbench.errors import StoreError
+from searchbench.harness.checkpoint import Checkpoint
+from searchbench.harness.components import canonical_json
+from searchbench.harness.executors.executor import Executor, Finished, Lost, Role
+from searchbench.harness.plan import Plan, RunSpec, plan
+from searchbench.harness.provenance import provenance
+from searchbench.harness.run import SearchResult, run_judge, run_search
+from searchbench.harness.study import Study
+from searchbench.results.records import RunRecord, StudyRecord
+from searchbench.results.store import ResultStore
+from searchbench.trial import Outcome
+
+ATTEMPTS = 3
+"""How often a run is started before it is recorded as lost by the infrastructure."""
+BATCH_S = 1.0
+"""Seconds of work a batch of short runs aims at."""
+DONE = ("ok", "failed", "timeout")
+"""Statuses that are results; a run the infrastructure lost is none, and is run again."""
+
+
+class Observer(Protocol):
+    """Told what happens, to show it."""
+
+    def planned(self, plan: Plan, done: int) -> None: ...
+    def started(self, spec: RunSpec) -> None: ...
+    def finished(self, spec: RunSpec, record: RunRecord) -> None: ...
+    def tick(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SearchJob:
+    """A search to run, and where its checkpoint lies ("" for none)."""
+
+    spec: RunSpec
+    checkpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeJob:
+    """An architecture to judge."""
+
+    spec: RunSpec
+    architecture: str
+
+
+def search(job: SearchJob) -> SearchResult:
+    """Worker entry point of searches."""
+    return run_search(job.spec, Checkpoint(Path(job.checkpoint)) if job.checkpoint else None)
+
+
+def judge(job: JudgeJob) -> Outcome:
+    """Worker entry point of judges."""
+    return run_judge(job.spec, job.architecture)
+
+
+def declare(study: Study, planned: Plan, store: ResultStore, *, resume: bool) -> None:
+    """Record the study in the store.
+
+    A study of the same name may grow or shrink by strategies, seeds and comparison (a new revision of its
+    declaration); its budget, problems and duplicates policy are what makes its runs comparable and stay.
+
+    Raises:
+        StoreError: the store holds runs of it and `resume` is not set, or holds it with another budget or problem.
+    """
+    spec = study.spec() | {
+        "planned": [
+            {"run_id": r.run_id, "strategy": r.contestant.label, "problem": r.problem.name, "replicate": r.replicate}
+            for r in planned.runs
+        ],
+        "skipped": [{"strategy": s.strategy, "problem": s.problem, "reason": s.reason} for s in planned.skipped],
+    }
+    revisions = store.revisions(study.name)
+    if revisions:
+        _check_continues(study.name, revisions[-1].declared, spec, store)
+        recorded = len(store.run_ids(study.name))
+        if recorded and not resume:
+            raise StoreError(
+                f"the store `{store.location.shown}` already holds {recorded} runs of study `{study.name}`; "
+                "continue it with --resume, or name another store with --store."
+            )
+    text = canonical_json(spec)
+    if not revisions or revisions[-1].spec != text:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        store.add_study(StudyRecord(study.name, text, now, len(revisions) + 1, provenance()))
+
+
+def _check_continues(name: str, before: Mapping[str, Any], now: Mapping[str, Any], store: ResultStore) -> None:
+    changed = [key for key in ("budget", "duplicates") if before.get(key) != now[key]]
+    known = {p["label"]: p["fingerprint"] for p in before.get("problems", [])}
+    changed += [
+        f"problem `{p['label']}`"
+        for p in now["problems"]
+        if known.get(p["label"], p["fingerprint"]) != p["fingerprint"]
+    ]
+    if changed:
+        raise StoreError(
+            f"the store `{store.location.shown}` holds study `{name}` with another {' and '.join(changed)}; results "
+            "under both would not be comparable. Give the study another `name`, or use another --store."
+        )
+
+
+def carry_out(
+    study: Study,
+    store: ResultStore,
+    executor: Executor,
+    observer: Observer,
+    *,
+    resume: bool = False,
+    only: str | None = None,
+) -> int:
+    """Run what is missing of a study; returns the number of runs recorded.
+
+    Args:
+        study: what was asked for.
+        store: open for writing.
+        executor: where jobs run.
+        observer: told of progress.
+        resume: whether runs already recorded are to be kept and completed.
+        only: run the strategy of this label alone.
+
+    Raises:
+        InputError: the study is impossible, or the store holds something else under its name.
+    """
+    planned = plan(study)
+    declare(study, planned, store, resume=resume)
+    done = set(store.run_ids(study.name, statuses=DONE))
+    observer.planned(planned, sum(r.run_id in done for r in planned.runs))
+    missing = [r for r in planned.runs if r.run_id not in done and only in (None, r.contestant.label)]
+    return _Campaign(store, executor, observer, deque(missing), _checkpoints(store)).run()
+
+
+def _checkpoints(store: ResultStore) -> Path | None:
+    path = store.location.path
+    return None if path is None else path.absolute().with_name(path.name + ".checkpoints")
+
+
+@dataclass(slots=True)
+class _Campaign:
+    """The driver's loop: what waits, what is out, what has come back."""
+
+    store: ResultStore
+    executor: Executor
+    observer: Observer
+    searches: deque[RunSpec]
+    checkpoints: Path | None
+    judges: deque[tuple[RunSpec, SearchResult]] = field(default_factory=deque)
+    out: dict[int, tuple[Role, list[Any]]] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    alone: set[str] = field(default_factory=set)
+    pace: dict[tuple[Role, str, str], float] = field(default_factory=dict)
+    recorded: int = 0
+
+    def run(self) -> int:
+        while self.searches or self.judges or self.out:
+            self._submit()
+            for finished in self.executor.wait(timeout_s=0.5):
+                self._collect(finished)
+            self.observer.tick()
+        self._remove_empty_folder()
+        return self.recorded
+
+    def _submit(self) -> None:
+        """Keep every worker busy and one batch waiting for each; judges go first, so that runs get recorded."""
+        while len(self.out) < 2 * self.executor.slots and (self.judges or self.searches):
+            if self.judges:
+                pairs = self._take("judge", self.judges, lambda pair: pair[0])
+                jobs: list[Any] = [JudgeJob(spec, result.architecture or "") for spec, result in pairs]
+                self.out[self.executor.submit("judge", judge, jobs)] = ("judge", pairs)
+            else:
+                specs = self._take("search", self.searches, lambda spec: spec)
+                jobs = [SearchJob(spec, self._checkpoint(spec)) for spec in specs]
+                self.out[self.executor.submit("search", search, jobs)] = ("search", specs)
+                for spec in specs:
+                    self.observer.started(spec)
+
+    def _take(self, role: Role, queue: deque[Any], spec_of: Any) -> list[Any]:
+        """The next batch: about `BATCH_S` seconds of work; one where its length is unknown or it was lost before."""
+        taken: list[Any] = []
+        seconds = 0.0
+        share = max(1, math.ceil(len(queue) / (2 * self.executor.slots)))
+        while queue and len(taken) < share:
+            spec = spec_of(queue[0])
+            each = self.pace.get(_kind(role, spec), BATCH_S)
+            if taken and (seconds + each > BATCH_S or spec.run_id in self.alone):
+                break
+            taken.append(queue.popleft())
+            seconds += each
+            if spec.run_id in self.alone:
+                break
+        return taken
+
+    def _collect(self, finished: Finished) -> None:
+        role, items = self.out.pop(finished.ticket)
+        if isinstance(finished.results, Lost):
+            self._lost(role, items, finished.results)
+            return
+        for item, result, seconds in zip(items, finished.results, finished.seconds, strict=True):
+            spec = item if role == "search" else item[0]
+            kind = _kind(role, spec)
+            self.pace[kind] = min(seconds, self.pace.get(kind, math.inf))
+            if role == "judge":
+                self._record(spec, item[1], result)
+            elif result.status == "ok":
+                self.judges.append((spec, result))
+            else:
+                self._record(spec, result, None)
+
+    def _lost(self, role: Role, items: list[Any], lost: Lost) -> None:
+        """Start every run of the batch again, by itself, with the same seed; give up after `ATTEMPTS`."""
+        for item in items:
+            spec = item if role == "search" else item[0]
+            self.alone.add(spec.run_id)
+            self.attempts[spec.run_id] = self.attempts.get(spec.run_id, 1) + 1
+            if self.attempts[spec.run_id] > ATTEMPTS:
+                self._give_up(spec, None if role == "search" else item[1], lost)
+            elif role == "search":
+                self.searches.appendleft(spec)
+            else:
+                self.judges.appendleft(item)
+
+    def _give_up(self, spec: RunSpec, result: SearchResult | None, lost: Lost) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        empty = SearchResult.lost(spec, f"lost by the infrastructure {ATTEMPTS} times: {lost.reason}", now)
+        self._record(spec, result or empty, None, status="infra", error=empty.error)
+
+    def _record(
+        self,
+        spec: RunSpec,
+        result: SearchResult,
+        outcome: Outcome | None,
+        status: Any = None,
+        error: str | None = None,
+    ) -> None:
+        record = RunRecord(
+            run_id=spec.run_id,
+            study=spec.study,
+            strategy=spec.contestant.label,
+            description=result.description,
+            problem=spec.problem.name,
+            fingerprint=result.fingerprint,
+            budget=canonical_json(spec.budget.limits),
+            replicate=spec.replicate,
+            status=status or result.status,
+            ended=result.ended,
+            cost=result.cost,
+            trials=result.trials,
+            traces=result.traces,
+            started=result.started,
+            finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            error=error or result.error,
+            architecture=result.architecture,
+            architecture_key=result.architecture_key,
+            value=result.value,
+            host=result.host,
+            attempts=min(self.attempts.get(spec.run_id, 1), ATTEMPTS),
+            **_outcome_fields(outcome),
+        )
+        self.store.add_run(record)
+        self.recorded += 1
+        self.observer.finished(spec, record)
+
+    def _checkpoint(self, spec: RunSpec) -> str:
+        return "" if self.checkpoints is None else str(self.checkpoints / f"{spec.run_id}.pt")
+
+    def _remove_empty_folder(self) -> None:
+        if self.checkpoints is not None and self.checkpoints.is_dir() and not any(self.checkpoints.iterdir()):
+            self.checkpoints.rmdir()
+
+
+def _outcome_fields(outcome: Outcome | None) -> dict[str, Any]:
+    if outcome is None:
+        return {}
+    return {
+        "test_status": outcome.status,
+        "test_error": outcome.test_error,
+        "test_metrics": dict(outcome.metrics),
+        "test_failure": outcome.error,
+        "judge_cost": outcome.cost,
+    }
+
+
+def _kind(role: Role, spec: RunSpec) -> tuple[Role, str, str]:
+    return role, spec.problem.name, spec.contestant.label

@@ -1,0 +1,149 @@
+"""Naming the parts of a study: by registered name with parameters, or as the object itself.
+
+A part (space, task, estimator, judge, strategy) is held as it was given, so that a study prints as the code that
+rebuilds it; it is made, and its parameters checked, by `make`. `describe` turns any made part into plain JSON values,
+which is what fingerprints are taken of.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from searchbench.errors import InputError, StudyError, did_you_mean
+from searchbench.registry import Registry
+from searchbench.spaces.space import Space
+
+Parameters = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Use:
+    """A registered name with parameters: ``Use("regularized-evolution", population=30)``."""
+
+    name: str
+    parameters: Parameters
+
+    def __init__(self, name: str, /, **parameters: Any) -> None:
+        if not isinstance(name, str) or not name:
+            raise StudyError(f"`use` must be a name, but got {name!r}.")
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "parameters", tuple((k, _frozen(v)) for k, v in sorted(parameters.items())))
+
+    def __repr__(self) -> str:
+        given = "".join(f", {k}={v!r}" for k, v in self.parameters)
+        return f"Use({self.name!r}{given})"
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{k}={_brief(v)}" for k, v in self.parameters)
+        return f"{self.name}({given})" if given else self.name
+
+
+def as_use(given: Any, where: str) -> Any:
+    """A study file's value (a name, or a table with `use`) as a `Use`; anything else is returned untouched.
+
+    Raises:
+        StudyError: a table without `use`.
+    """
+    if isinstance(given, str):
+        return Use(given)
+    if isinstance(given, Mapping):
+        if "use" not in given:
+            near = f"; {did_you_mean('use', given)}" if given else ""
+            raise StudyError(f'{where} is a table without `use`; write {{ use = "name", … }}{near}')
+        return Use(given["use"], **{str(k): v for k, v in given.items() if k != "use"})
+    return given
+
+
+def make(given: Any, registry: Registry) -> Any:
+    """The part itself: made by its registered factory, or as given.
+
+    Raises:
+        UnknownName: no such name.
+        StudyError: the factory has no such parameter, lacks a required one, or refuses a value.
+    """
+    if not isinstance(given, Use):
+        return given
+    factory = registry.factory(given.name)
+    parameters = dict(given.parameters)
+    _check_parameters(factory, given.name, registry.kind, parameters)
+    try:
+        return factory(**parameters)
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"{registry.kind} `{given.name}` refuses its parameters: {error}") from error
+
+
+def _check_parameters(factory: Any, name: str, kind: str, given: Mapping[str, Any]) -> None:
+    accepted = inspect.signature(factory).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        return
+    for key in given:
+        if key not in accepted:
+            raise StudyError(f"{kind} `{name}` has no parameter `{key}`; {did_you_mean(key, accepted)}")
+    for key, parameter in accepted.items():
+        if parameter.default is parameter.empty and key not in given:
+            raise StudyError(f"{kind} `{name}` needs the parameter `{key}`, which is not given.")
+
+
+def describe(part: Any) -> Any:
+    """Plain JSON values that say everything about a part: its class and, recursively, its fields.
+
+    A dataclass field with metadata ``{"described": False}`` is left out: where a file lies, which device is used.
+
+    Raises:
+        StudyError: a part cannot be written down (a strategy that is no frozen dataclass and has no `describe`).
+    """
+    if part is None or isinstance(part, bool | int | float | str):
+        return part
+    if isinstance(part, Enum):
+        return part.value
+    if isinstance(part, Space):
+        return {"use": part.name, "settings": describe(dict(part.settings)), "decisions": describe(part.decisions)}
+    if isinstance(part, Mapping):
+        return {str(k): describe(v) for k, v in part.items()}
+    if isinstance(part, tuple | list | range):
+        return [describe(v) for v in part]
+    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+        kind = type(part)
+        told = [f.name for f in dataclasses.fields(part) if f.metadata.get("described", True)]
+        shown = {name: describe(getattr(part, name)) for name in told}
+        return {"class": f"{kind.__module__}:{kind.__qualname__}", **shown}
+    if inspect.isfunction(part) or inspect.isclass(part):
+        return f"{part.__module__}:{part.__qualname__}"
+    state = getattr(part, "__dict__", None)
+    if state is not None:
+        kind = type(part)
+        return {"class": f"{kind.__module__}:{kind.__qualname__}", **describe(state)}
+    raise StudyError(
+        f"{part!r} cannot be written down, so its results could not be told apart; make it a frozen dataclass."
+    )
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no white space: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def fingerprint(value: Any) -> str:
+    """The first 16 hex digits of SHA-256 over the canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return as_use(value, "a parameter") if "use" in value else tuple((k, _frozen(v)) for k, v in value.items())
+    if isinstance(value, list):
+        return tuple(_frozen(v) for v in value)
+    return value
+
+
+def _brief(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

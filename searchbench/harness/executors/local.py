@@ -1,0 +1,36 @@
+"""Jobs in this very process, one after another: for debugging, with breakpoints and plain tracebacks.
+
+Search and judge share the process here, so the separation of test data is by object only, not by process.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from searchbench.harness.executors.executor import Finished, Role, run_batch
+
+
+class LocalExecutor:
+    """An executor without workers."""
+
+    slots = 1
+
+    def __init__(self) -> None:
+        self._queue: deque[tuple[int, Callable[[Any], Any], Sequence[Any]]] = deque()
+        self._tickets = 0
+
+    def submit(self, role: Role, function: Callable[[Any], Any], items: Sequence[Any]) -> int:
+        self._tickets += 1
+        self._queue.append((self._tickets, function, items))
+        return self._tickets
+
+    def wait(self, timeout_s: float) -> list[Finished]:
+        if not self._queue:
+            return []
+        ticket, function, items = self._queue.popleft()
+        return [Finished(ticket, *run_batch(function, items))]
+
+    def close(self) -> None:
+        self._queue.clear()

@@ -1,0 +1,104 @@
+"""Jobs as Ray tasks, on a local Ray that starts by itself or on a cluster that is joined."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from searchbench.harness.executors.executor import Finished, Lost, Role, run_batch
+
+STARTUP = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a task without GPUs must not hide them from the others
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+
+
+class RayExecutor:
+    """An executor over Ray tasks.
+
+    Args:
+        workers: processes at a time on a local Ray; None takes every core.
+        address: of a running cluster to join ("auto", "ray://host:port"); None starts a local Ray.
+        cpus, gpus: what one batch holds while it runs.
+
+    Searches and judges run under different environments, which Ray keeps in different processes.
+    """
+
+    def __init__(
+        self, workers: int | None = None, address: str | None = None, cpus: float = 1.0, gpus: float = 0.0
+    ) -> None:
+        self._owns_ray = not ray.is_initialized()
+        if self._owns_ray:
+            _start(workers, address)
+        self.slots = max(1, int(ray.cluster_resources().get("CPU", 1) // cpus))
+        if workers is not None:
+            self.slots = min(self.slots, workers)
+        self._tasks = {role: _task(role, cpus, gpus) for role in ("search", "judge")}
+        self._running: dict[ray.ObjectRef, int] = {}
+        self._tickets = 0
+
+    def submit(self, role: Role, function: Callable[[Any], Any], items: Sequence[Any]) -> int:
+        self._tickets += 1
+        self._running[self._tasks[role].remote(function, list(items))] = self._tickets
+        return self._tickets
+
+    def wait(self, timeout_s: float) -> list[Finished]:
+        if not self._running:
+            return []
+        ready, rest = ray.wait(list(self._running), num_returns=1, timeout=timeout_s)
+        if ready and rest:  # whatever else has come back meanwhile
+            ready += ray.wait(rest, num_returns=len(rest), timeout=0)[0]
+        return [self._collect(reference) for reference in ready]
+
+    def _collect(self, reference: ray.ObjectRef) -> Finished:
+        ticket = self._running.pop(reference)
+        try:
+            results, seconds = ray.get(reference)
+        except RayTaskError:
+            raise  # a bug of the harness itself: jobs return their failures as values
+        except RayError as error:
+            return Finished(ticket, Lost(f"{type(error).__name__}: {error}"))
+        return Finished(ticket, results, seconds)
+
+    def close(self) -> None:
+        for reference in self._running:
+            ray.cancel(reference, force=True)
+        self._running.clear()
+        if self._owns_ray:
+            ray.shutdown()
+
+
+def _start(workers: int | None, address: str | None) -> None:
+    os.environ.update({key: value for key, value in STARTUP.items() if key not in os.environ})
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(_import_paths()), "OMP_NUM_THREADS": "1"}}
+    if address is not None:
+        ray.init(address=address, **quiet)
+        return
+    cores = workers or os.cpu_count() or 1
+    ray.init(
+        num_cpus=cores,
+        include_dashboard=False,
+        runtime_env=environment,
+        # processes of both roles stay warm: starting one costs more than most runs
+        _system_config={"num_workers_soft_limit": 2 * cores + 1},
+        **quiet,
+    )
+
+
+def _import_paths() -> list[str]:
+    """Where plug-ins given as `module:attr` are found by this process, so that workers find them too."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return list(dict.fromkeys(os.path.abspath(p) for p in [*given, *sys.path] if p and os.path.isdir(p)))
+
+
+def _task(role: Role, cpus: float, gpus: float) -> Any:
+    environment = {"env_vars": {"SEARCHBENCH_ROLE": role}}
+    return ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, runtime_env=environment)(run_batch)

@@ -1,0 +1,37 @@
+"""The best validated architecture of a run so far."""
+
+from __future__ import annotations
+
+import math
+
+from searchbench.spaces.space import Architecture
+from searchbench.trial import Fidelity, Trial, better
+
+
+class Incumbent:
+    """Highest fidelity first, then lowest value; among equals the first stays."""
+
+    __slots__ = ("architecture", "magnitude", "number", "value")
+
+    def __init__(self) -> None:
+        self.architecture: Architecture | None = None
+        self.magnitude = 0.0
+        self.value = float("nan")
+        self.number = -1
+
+    def offer(self, trial: Trial) -> bool:
+        """Whether `trial` became the incumbent."""
+        if trial.failed:
+            return False
+        size = magnitude(trial.fidelity)
+        if size > self.magnitude or (size == self.magnitude and better(trial.value, self.value)):
+            self.architecture, self.value = trial.architecture, trial.value
+            self.magnitude, self.number = size, trial.number
+            return True
+        return False
+
+
+def magnitude(fidelity: Fidelity) -> float:
+    """How close to the real thing a completed fidelity is: the product of its fields."""
+    given = (fidelity.epochs, fidelity.subset, fidelity.width, fidelity.resolution)
+    return math.prod(part for part in given if part is not None)

@@ -1,0 +1,69 @@
+"""The one loop that runs any search. It owns the clock: a search cannot end later than its budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from searchbench.errors import BudgetExhausted
+from searchbench.harness.lab import MeteredLab, Stalled
+from searchbench.strategies.strategy import AskTellSearch, Recommending, Search, TrainingSearch
+
+Ended = Literal["budget", "finished", "stalled"]
+
+
+def drive(search: Search, lab: MeteredLab, after_slice: Callable[[], None] = lambda: None) -> Ended:
+    """Run a search until it has nothing more to do or the budget is exhausted.
+
+    Args:
+        search: the live search.
+        lab: its metered lab, which keeps the record.
+        after_slice: called after every slice of a training search (checkpoints).
+
+    Returns:
+        Why it ended. Whatever the strategy itself raises passes through.
+    """
+    ended: Ended = "finished"
+    try:
+        if isinstance(search, TrainingSearch):
+            _advance(search, lab, after_slice)
+        else:
+            _ask_tell(search, lab)
+    except BudgetExhausted:
+        ended = "budget"
+    except Stalled:
+        ended = "stalled"
+    _final_choice(search, lab)
+    return ended
+
+
+def _ask_tell(search: AskTellSearch, lab: MeteredLab) -> None:
+    clock, ledger, evaluate = time.process_time, lab.ledger, lab.evaluate
+    started = clock()
+    proposal = search.ask()
+    while proposal is not None:
+        ledger.host_s += clock() - started
+        trial = evaluate(proposal)
+        started = clock()
+        search.tell(trial)
+        proposal = search.ask()
+    ledger.host_s += clock() - started
+
+
+def _advance(search: TrainingSearch, lab: MeteredLab, after_slice: Callable[[], None]) -> None:
+    while not search.done:
+        started, held = time.process_time(), lab.held_cpu_s
+        try:
+            search.advance(lab)
+        finally:
+            lab.ledger.host_s += max(0.0, time.process_time() - started - (lab.held_cpu_s - held))
+        after_slice()
+
+
+def _final_choice(search: Search, lab: MeteredLab) -> None:
+    """The search's own choice if it has one, else the best validated, if there is any."""
+    if isinstance(search, Recommending):
+        lab.recommend(search.recommend())
+    elif lab.final is None and lab.incumbent.architecture is not None:
+        lab.recommend(lab.incumbent.architecture, lab.incumbent.value)

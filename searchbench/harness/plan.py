@@ -1,0 +1,85 @@
+"""From a study to its runs: every pairing that is possible, and the reason for every one that is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from searchbench.cost import Budget
+from searchbench.harness.problem import Problem
+from searchbench.harness.study import Contestant, Duplicates, Study, run_identity, strategy_description
+from searchbench.seeds import Seeds
+from searchbench.strategies.strategy import Restricted, Scenario, Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One run: one strategy on one problem with one seed. Everything a worker needs, and nothing it could misuse."""
+
+    run_id: str
+    study: str
+    problem: Problem
+    contestant: Contestant
+    replicate: int
+    budget: Budget
+    duplicates: Duplicates
+
+    def seeds(self, strategy: Strategy) -> Seeds:
+        """The streams of this run."""
+        return Seeds(self.study, self.replicate, private=strategy_description(strategy))
+
+    def __str__(self) -> str:
+        return f"{self.contestant.label} / {self.problem.name} / seed {self.replicate}"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A pairing that cannot run, and the rule it breaks."""
+
+    strategy: str
+    problem: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The runs of a study, replicate by replicate so that any prefix is a fair sample, and what is skipped."""
+
+    runs: tuple[RunSpec, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def plan(study: Study) -> Plan:
+    """All runs of a study.
+
+    Raises:
+        InputError: a name is unknown, a parameter impossible, or data missing.
+    """
+    possible, skipped = [], []
+    for problem in study.problems:
+        for contestant in study.strategies:
+            reason = _unsupported(study, problem, contestant)
+            if reason is None:
+                possible.append((problem, contestant))
+            else:
+                skipped.append(Skipped(contestant.label, problem.name, reason))
+    runs = [_run(study, problem, contestant, r) for r in study.seeds for problem, contestant in possible]
+    return Plan(tuple(runs), tuple(skipped))
+
+
+def _run(study: Study, problem: Problem, contestant: Contestant, replicate: int) -> RunSpec:
+    identity = run_identity(study, problem, contestant, replicate)
+    return RunSpec(identity, study.name, problem, contestant, replicate, study.budget, study.duplicates)
+
+
+def _unsupported(study: Study, problem: Problem, contestant: Contestant) -> str | None:
+    strategy = contestant.make()
+    if not isinstance(strategy, Restricted):
+        return None
+    resolved = problem.resolve()
+    scenario = Scenario(
+        space=resolved.space,
+        seeds=Seeds(study.name, study.seeds[0], private=strategy_description(strategy)),
+        budget=study.budget,
+        trains=resolved.estimator.trains,
+    )
+    return strategy.unsupported(scenario)

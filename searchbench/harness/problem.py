@@ -1,0 +1,86 @@
+"""A problem: space + task + estimator + judge. Its fingerprint is what makes two results comparable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from searchbench.errors import StudyError
+from searchbench.estimators import ESTIMATORS, JUDGES
+from searchbench.estimators.estimator import EstimatorSpec, JudgeSpec
+from searchbench.harness.components import Use, as_use, describe, fingerprint, make
+from searchbench.spaces import SPACES
+from searchbench.spaces.space import Space
+from searchbench.tasks import TASKS
+from searchbench.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is searched, on what data, measured how and judged how.
+
+    Args:
+        space, task, estimator: a registered name, a `Use` with parameters, or the object.
+        judge: likewise; None takes the one that fits the estimator.
+        label: how tables call it; None makes one from its parts.
+    """
+
+    space: Any
+    task: Any
+    estimator: Any = "train"
+    judge: Any = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        for part in ("space", "task", "estimator", "judge"):
+            object.__setattr__(self, part, as_use(getattr(self, part), f"a problem's `{part}`"))
+
+    @property
+    def name(self) -> str:
+        """Its label, or "space × task"."""
+        if self.label is not None:
+            return self.label
+        return f"{_short(self.space)} × {_short(self.task)}"
+
+    def resolve(self) -> ResolvedProblem:
+        """The parts themselves; the same object for equal problems within a process.
+
+        Raises:
+            InputError: a name is unknown, a parameter impossible, or data missing.
+        """
+        return _resolve(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResolvedProblem:
+    """A problem's parts, made and checked."""
+
+    space: Space
+    task: Task
+    estimator: EstimatorSpec
+    judge: JudgeSpec
+    fingerprint: str
+
+
+@lru_cache(maxsize=64)
+def _resolve(problem: Problem) -> ResolvedProblem:
+    space = make(problem.space, SPACES)
+    task = make(problem.task, TASKS)
+    estimator = make(problem.estimator, ESTIMATORS)
+    judge = make(problem.judge, JUDGES) if problem.judge is not None else estimator.judge()
+    for part, kind, name in ((space, Space, "space"), (task, Task, "task"), (estimator, EstimatorSpec, "estimator")):
+        if not isinstance(part, kind):
+            raise StudyError(f"a problem's `{name}` must be a {kind.__name__}, but got {part!r}.")
+    if estimator.trains and space.networks is None:
+        raise StudyError(f"space `{space.name}` has no networks to train; use an estimator that looks values up.")
+    return ResolvedProblem(space, task, estimator, judge, _fingerprint(space, task, estimator, judge))
+
+
+def _fingerprint(space: Space, task: Task, estimator: EstimatorSpec, judge: JudgeSpec) -> str:
+    data = [task.checksum() if estimator.trains else "", estimator.checksum()]
+    return fingerprint([describe(space), describe(task), describe(estimator), describe(judge), data])
+
+
+def _short(part: Any) -> str:
+    return part.name if isinstance(part, Use | Space) or hasattr(part, "name") else type(part).__name__

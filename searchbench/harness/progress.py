@@ -1,0 +1,119 @@
+"""What is shown while a study runs."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from searchbench.cost import Cost
+from searchbench.harness.plan import Plan, RunSpec
+from searchbench.results.records import RunRecord
+
+
+class Silent:
+    """Shows nothing; for use from Python."""
+
+    def planned(self, plan: Plan, done: int) -> None: ...
+    def started(self, spec: RunSpec) -> None: ...
+    def finished(self, spec: RunSpec, record: RunRecord) -> None: ...
+    def tick(self) -> None: ...
+
+
+class LiveProgress:
+    """A live terminal display: runs done, running and failed, cost against budget, and time left.
+
+    Where the output is no terminal (a log file), a plain line per finished run is printed instead.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+        )
+        self._task = self._bar.add_task("runs", total=None, left="")
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
+        self._running: dict[str, str] = {}
+        self._statuses: Counter[str] = Counter()
+        self._spent = Cost()
+        self._limits: dict[str, float] = {}
+        self._total = self._done = self._before = 0
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def planned(self, plan: Plan, done: int) -> None:
+        self._total, self._before = len(plan.runs), done
+        self._limits = plan.runs[0].budget.limits if plan.runs else {}
+        self._bar.update(self._task, total=self._total, completed=done)
+        self._began = time.monotonic()
+        for skipped in plan.skipped:
+            self._console.print(f"[yellow]skipped[/] {skipped.strategy} on {skipped.problem}: {skipped.reason}")
+        if done:
+            self._console.print(f"{done} of {self._total} runs stand already in the store.")
+
+    def started(self, spec: RunSpec) -> None:
+        self._running[spec.run_id] = f"{spec.contestant.label} · seed {spec.replicate}"
+
+    def finished(self, spec: RunSpec, record: RunRecord) -> None:
+        self._running.pop(spec.run_id, None)
+        self._statuses[record.status if record.status != "ok" or record.judged else "judge failed"] += 1
+        self._spent = self._spent + record.cost
+        self._done += 1
+        self._bar.update(self._task, advance=1, left=self._time_left())
+        if record.status != "ok":
+            told = (record.error or "").strip().splitlines()
+            self._console.print(Text(f"failed {spec}: {told[-1] if told else record.ended}", style="red"))
+        elif not self._console.is_terminal:
+            count = self._before + self._done
+            self._console.print(f"[{count}/{self._total}] {spec}: test error {record.test_error:.4f}", markup=False)
+
+    def tick(self) -> None:
+        self._bar.update(self._task, left=self._time_left())
+
+    def _time_left(self) -> str:
+        if not self._done:
+            return ""
+        left = (time.monotonic() - self._began) / self._done * (self._total - self._before - self._done)
+        return f"about {left:,.0f} s left"
+
+    def _render(self) -> Group:
+        counts = Text.assemble(
+            (f"{self._statuses['ok']} done  ", "green"),
+            f"{len(self._running)} running or queued  ",
+            (f"{sum(n for s, n in self._statuses.items() if s != 'ok')} failed", "red"),
+        )
+        return Group(self._bar, counts, self._costs(), *self._shown_running())
+
+    def _costs(self) -> Table:
+        """Spent so far on each limited axis, against what the finished runs were allowed."""
+        table = Table.grid(padding=(0, 2))
+        for axis, limit in self._limits.items():
+            spent, allowed = float(getattr(self._spent, axis)), limit * self._done
+            share = f"{spent / allowed:.0%} of what the finished runs may spend" if allowed else ""
+            table.add_row(f"cost in {axis}", f"{spent:,.4g}", share)
+        return table
+
+    def _shown_running(self) -> list[Text]:
+        shown = list(self._running.values())[:4]
+        more = len(self._running) - len(shown)
+        return [Text("  " + line, style="dim") for line in [*shown, *([f"… and {more} more"] if more else [])]]

@@ -1,0 +1,154 @@
+"""One run: the search in one process, the judge in another. Both take and return plain, picklable values."""
+
+from __future__ import annotations
+
+import math
+import platform
+import traceback
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Literal
+
+from searchbench.cost import Cost
+from searchbench.errors import SearchbenchError
+from searchbench.estimators.estimator import Trainable
+from searchbench.harness.checkpoint import Checkpoint
+from searchbench.harness.lab import MeteredLab
+from searchbench.harness.loop import drive
+from searchbench.harness.memory import PeakMemory
+from searchbench.harness.plan import RunSpec
+from searchbench.harness.study import strategy_description
+from searchbench.seeds import Seeds
+from searchbench.strategies.strategy import Scenario, Strategy
+from searchbench.trial import FULL, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What a search left behind: its record, and the one architecture it hands over."""
+
+    run_id: str
+    status: Literal["ok", "failed"]
+    ended: str
+    cost: Cost
+    trials: bytes
+    traces: bytes | None
+    description: str
+    fingerprint: str
+    architecture: str | None
+    architecture_key: str | None
+    value: float
+    error: str | None
+    started: str
+    host: str
+
+    @classmethod
+    def lost(cls, spec: RunSpec, error: str, now: str) -> SearchResult:
+        """What stands in for a search that the infrastructure lost for good."""
+        return cls(
+            run_id=spec.run_id,
+            status="failed",
+            ended="error",
+            cost=Cost(),
+            trials=b"",
+            traces=None,
+            description=strategy_description(spec.contestant.make()),
+            fingerprint=spec.problem.resolve().fingerprint,
+            architecture=None,
+            architecture_key=None,
+            value=math.nan,
+            error=error,
+            started=now,
+            host="",
+        )
+
+
+def run_search(spec: RunSpec, checkpoint: Checkpoint | None = None) -> SearchResult:
+    """Run a search to the end of its budget. A strategy's own failure is a value: status "failed", with traceback.
+
+    Args:
+        spec: the run.
+        checkpoint: where a training search leaves its state after slices, and continues from; None keeps none.
+    """
+    started = _now()
+    resolved = spec.problem.resolve()
+    strategy = spec.contestant.make()
+    seeds = spec.seeds(strategy)
+    lab = _open_lab(spec, seeds)
+    ended, error = "error", None
+    with PeakMemory() as memory:
+        try:
+            ended = _search(spec, strategy, lab, checkpoint)
+        except Exception as failure:
+            error = _told(failure)
+    lab.ledger.peak_memory_bytes = max(lab.ledger.peak_memory_bytes, memory.bytes)
+    final = lab.final
+    if error is None and final is None:
+        error = _nothing_to_judge(lab, ended)
+    return SearchResult(
+        run_id=spec.run_id,
+        status="ok" if error is None else "failed",
+        ended=ended,
+        cost=lab.spent,
+        trials=lab.columns.to_bytes(),
+        traces=lab.traces.to_bytes() if len(lab.traces) else None,
+        description=strategy_description(strategy),
+        fingerprint=resolved.fingerprint,
+        architecture=str(final.architecture) if final is not None else None,
+        architecture_key=final.architecture.key if final is not None else None,
+        value=final.value if final is not None else math.nan,
+        error=error,
+        started=started,
+        host=_host(),
+    )
+
+
+def run_judge(spec: RunSpec, architecture: str) -> Outcome:
+    """The judge's verdict on the architecture a run handed over (in the space's notation)."""
+    resolved = spec.problem.resolve()
+    try:
+        judge = resolved.judge.open(resolved.space, resolved.task, Seeds(spec.study, spec.replicate))
+        return judge.verdict(resolved.space.parse(architecture))
+    except Exception as failure:
+        return Outcome("error", math.nan, error=_told(failure))
+
+
+def _open_lab(spec: RunSpec, seeds: Seeds) -> MeteredLab:
+    resolved = spec.problem.resolve()
+    estimator = resolved.estimator.open(resolved.space, resolved.task, seeds)
+    trains = resolved.estimator.trains
+    scenario = Scenario(resolved.space, seeds, spec.budget, full=estimator.complete(FULL), trains=trains)
+    bench = estimator.bench() if isinstance(estimator, Trainable) else None
+    return MeteredLab(scenario, estimator, spec.duplicates, bench)
+
+
+def _search(spec: RunSpec, strategy: Strategy, lab: MeteredLab, checkpoint: Checkpoint | None) -> str:
+    search = strategy.start(lab.scenario)
+    if checkpoint is None:
+        return drive(search, lab)
+    checkpoint.restore(search, lab)
+    ended = drive(search, lab, after_slice=lambda: checkpoint.save(search, lab))
+    checkpoint.remove()
+    return ended
+
+
+def _nothing_to_judge(lab: MeteredLab, ended: str) -> str:
+    if lab.trials == 0 and ended == "budget":
+        return f"the budget ({lab.scenario.budget}) does not pay for a single evaluation or slice of this strategy; raise it."
+    return f"the search ended ({ended}) after {lab.trials} trials without an architecture to recommend: none succeeded."
+
+
+def _told(failure: Exception) -> str:
+    """A traceback; only the message where the package itself says clearly what is wrong."""
+    text = "".join(traceback.format_exception(failure)).strip()
+    return f"{failure}\n\n{text}" if isinstance(failure, SearchbenchError) else text
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@lru_cache(maxsize=1)
+def _host() -> str:
+    return f"{platform.node()} {platform.machine()} {platform.system()} Python {platform.python_version()}"

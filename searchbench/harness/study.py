@@ -1,0 +1,226 @@
+"""What the user asked for: problems × strategies × seeds under one budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from searchbench.cost import Budget
+from searchbench.errors import StudyError, did_you_mean
+from searchbench.harness.components import Use, as_use, canonical_json, describe, fingerprint, make
+from searchbench.harness.problem import Problem
+from searchbench.strategies import STRATEGIES
+from searchbench.strategies.strategy import Strategy
+
+Duplicates = Literal["charge", "cache"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A strategy under the label tables call it by."""
+
+    strategy: Any
+    """A `Use`, or a strategy object."""
+    label: str
+
+    def make(self) -> Strategy:
+        """The strategy itself. Raises InputError where its name or parameters are wrong."""
+        strategy = make(self.strategy, STRATEGIES)
+        if not callable(getattr(strategy, "start", None)):
+            raise StudyError(
+                f"strategy `{self.label}` must have `start(scenario)`, but {strategy!r} has none; "
+                "see the smallest plug-in in the README."
+            )
+        return strategy  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonPlan:
+    """What is to be compared, declared before the first run.
+
+    Raises:
+        StudyError: alpha is not in (0, 1), rope is negative, looks is not positive, or the family is unknown.
+    """
+
+    baseline: str | None = None
+    """Label of the strategy the others are compared with."""
+    alpha: float = 0.05
+    family: str = "baseline"
+    """ "baseline" (each against it) or "all-pairs"."""
+    rope: float | None = None
+    """Differences of test error up to this are practically none (a share, 0.001 = 0.1 percentage points)."""
+    looks: int = 1
+    """How often the results will be looked at while seeds are added."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 1:
+            raise StudyError(f"`comparison.alpha` must lie in (0, 1), but got {self.alpha!r}.")
+        if self.family not in ("baseline", "all-pairs"):
+            raise StudyError(f'`comparison.family` must be "baseline" or "all-pairs", but got {self.family!r}.')
+        if self.rope is not None and not self.rope >= 0:
+            raise StudyError(f"`comparison.rope` must not be negative, but got {self.rope!r}.")
+        if not isinstance(self.looks, int) or self.looks < 1:
+            raise StudyError(f"`comparison.looks` must be a positive integer, but got {self.looks!r}.")
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Study:
+    """Problems × strategies × seeds under one budget; prints as the code that rebuilds it.
+
+    Args:
+        name: identifies it in the store and enters every seed.
+        problems: one or more `Problem`s.
+        strategies: names, `Use`s, strategy objects or `Contestant`s; or a mapping of labels to them.
+        seeds: a number of replicates (0, 1, …), or the replicates' own seeds.
+        budget: the limits of every single run.
+        duplicates: whether asking again for the same architecture is a new, charged evaluation ("charge") or served
+            free from memory ("cache"); the same for all strategies.
+        comparison: what will be compared, declared beforehand; None declares nothing.
+
+    Raises:
+        StudyError: anything is empty, duplicated or out of range.
+    """
+
+    name: str
+    problems: tuple[Problem, ...]
+    strategies: tuple[Contestant, ...]
+    seeds: tuple[int, ...]
+    budget: Budget
+    duplicates: Duplicates = "charge"
+    comparison: ComparisonPlan | None = field(default=None)
+
+    def __init__(
+        self,
+        name: str,
+        problems: Problem | Iterable[Problem],
+        strategies: Iterable[Any] | Mapping[str, Any],
+        seeds: int | Iterable[int],
+        budget: Budget,
+        duplicates: Duplicates = "charge",
+        comparison: ComparisonPlan | None = None,
+    ) -> None:
+        given = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        values = {
+            "name": name,
+            "problems": given,
+            "strategies": _contestants(strategies),
+            "seeds": _seeds(seeds),
+            "budget": budget,
+            "duplicates": duplicates,
+            "comparison": comparison,
+        }
+        for key, value in values.items():
+            object.__setattr__(self, key, value)
+        _check(self)
+
+    def spec(self) -> dict[str, Any]:
+        """The declared study as plain JSON values; every default is written out.
+
+        Raises:
+            InputError: a name is unknown, a parameter impossible, or data missing.
+        """
+        return {
+            "name": self.name,
+            "seeds": list(self.seeds),
+            "budget": self.budget.limits,
+            "duplicates": self.duplicates,
+            "problems": [_problem_spec(problem) for problem in self.problems],
+            "strategies": [
+                {"label": c.label, "name": str(c.strategy), "description": strategy_description(c.make())}
+                for c in self.strategies
+            ],
+            "comparison": describe(self.comparison) if self.comparison is not None else None,
+        }
+
+
+def strategy_description(strategy: Strategy) -> str:
+    """A strategy's canonical description: its class and all fields, as one line of JSON."""
+    return canonical_json(describe(strategy))
+
+
+def run_identity(study: Study, problem: Problem, contestant: Contestant, replicate: int) -> str:
+    """The id of a run: a fingerprint of everything that determines its numbers, and of its label."""
+    return fingerprint(
+        [
+            study.name,
+            problem.resolve().fingerprint,
+            problem.name,
+            contestant.label,
+            strategy_description(contestant.make()),
+            replicate,
+            study.budget.limits,
+            study.duplicates,
+        ]
+    )
+
+
+def _problem_spec(problem: Problem) -> dict[str, Any]:
+    resolved = problem.resolve()
+    return {
+        "label": problem.name,
+        "fingerprint": resolved.fingerprint,
+        "space": describe(resolved.space),
+        "task": describe(resolved.task),
+        "estimator": describe(resolved.estimator),
+        "judge": describe(resolved.judge),
+    }
+
+
+def _contestants(given: Iterable[Any] | Mapping[str, Any]) -> tuple[Contestant, ...]:
+    if isinstance(given, Mapping):
+        return tuple(Contestant(as_use(part, f"strategy `{label}`"), str(label)) for label, part in given.items())
+    return tuple(_contestant(part) for part in given)
+
+
+def _contestant(given: Any) -> Contestant:
+    if isinstance(given, Contestant):
+        return given
+    if isinstance(given, Mapping):
+        given = dict(given)
+        label = given.pop("label", None)
+        part = as_use(given, "an entry of `strategies`")
+        return Contestant(part, label if label is not None else str(part))
+    part = as_use(given, "an entry of `strategies`")
+    return Contestant(part, str(part) if isinstance(part, Use) else type(part).__name__)
+
+
+def _seeds(given: int | Iterable[int]) -> tuple[int, ...]:
+    if isinstance(given, bool) or not isinstance(given, int | Iterable) or isinstance(given, str):
+        raise StudyError(f"`seeds` must be a number of replicates or a list of integers, but got {given!r}.")
+    seeds = tuple(range(given)) if isinstance(given, int) else tuple(given)
+    if not seeds:
+        raise StudyError(f"`seeds` must give at least one replicate, but got {given!r}.")
+    for value in seeds:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise StudyError(f"`seeds` must be integers, but got {value!r}.")
+    return seeds
+
+
+def _check(study: Study) -> None:
+    if not isinstance(study.name, str) or not study.name.strip():
+        raise StudyError(f"`name` must be a text that is not empty, but got {study.name!r}.")
+    if not isinstance(study.budget, Budget):
+        raise StudyError(f"`budget` must be a Budget, but got {study.budget!r}; for example Budget(evaluations=100).")
+    if study.duplicates not in ("charge", "cache"):
+        raise StudyError(f'`duplicates` must be "charge" or "cache", but got {study.duplicates!r}.')
+    if not study.problems or not study.strategies:
+        missing = "problems" if not study.problems else "strategies"
+        raise StudyError(f"a study needs at least one entry in `{missing}`.")
+    labels = [contestant.label for contestant in study.strategies]
+    _check_distinct(labels, "label", "strategies", "give one of them another `label`")
+    _check_distinct([p.name for p in study.problems], "label", "problems", "give one of them another `label`")
+    _check_distinct(study.seeds, "seed", "seeds", "a replicate counted twice is not independent")
+    baseline = study.comparison.baseline if study.comparison is not None else None
+    if baseline is not None and baseline not in labels:
+        raise StudyError(
+            f"`comparison.baseline` is `{baseline}`, which no strategy is labelled; {did_you_mean(baseline, labels)}"
+        )
+
+
+def _check_distinct(values: Sequence[Any], what: str, where: str, way_out: str) -> None:
+    for value in values:
+        if not isinstance(value, int) and (not isinstance(value, str) or not value.strip()):
+            raise StudyError(f"every {what} in `{where}` must be a text that is not empty, but got {value!r}.")
+        if values.count(value) > 1:
+            raise StudyError(f"the {what} `{value}` stands {values.count(value)} times in `{where}`; {way_out}.")

@@ -1,0 +1,91 @@
+"""Reading a study from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from searchbench.cost import Budget
+from searchbench.errors import StudyError, did_you_mean
+from searchbench.harness.problem import Problem
+from searchbench.harness.study import ComparisonPlan, Study
+
+KEYS = ("name", "seeds", "budget", "duplicates", "problems", "strategies", "comparison")
+PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label")
+COMPARISON_KEYS = ("baseline", "alpha", "family", "rope", "looks")
+
+
+def read_study(path: str | Path) -> Study:
+    """The study a TOML file declares.
+
+    Raises:
+        StudyError: the file is missing, is no TOML, or has unknown, missing or impossible entries; the message begins
+            with the file's name.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such study file{_neighbours(path)}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise StudyError(f"{path}: is not valid TOML: {error}.") from error
+    try:
+        return study_from_mapping(content)
+    except StudyError as error:
+        raise StudyError(f"{path}: {error}") from error
+
+
+def study_from_mapping(content: Mapping[str, Any]) -> Study:
+    """The study a parsed file declares. Raises StudyError."""
+    _check_keys(content, KEYS, "a study", required=("name", "seeds", "budget", "problems", "strategies"))
+    _check_is(content["budget"], Mapping, "`budget`", "a table such as { evaluations = 100 }")
+    for key in ("problems", "strategies"):
+        _check_is(content[key], list, f"`{key}`", f"a list of tables, each beginning with [[{key}]]")
+    optional = {key: content[key] for key in ("duplicates",) if key in content}
+    return Study(
+        name=content["name"],
+        problems=[_problem(entry) for entry in content["problems"]],
+        strategies=content["strategies"],
+        seeds=content["seeds"],
+        budget=Budget.from_mapping(content["budget"]),
+        comparison=_comparison(content["comparison"]) if "comparison" in content else None,
+        **optional,
+    )
+
+
+def _problem(entry: Any) -> Problem:
+    _check_is(entry, Mapping, "an entry of `problems`", 'a table such as space = "nasbench201", task = "digits"')
+    _check_keys(entry, PROBLEM_KEYS, "a problem", required=("space", "task", "estimator"))
+    return Problem(**entry)
+
+
+def _comparison(entry: Any) -> ComparisonPlan:
+    _check_is(entry, Mapping, "`comparison`", 'a table such as baseline = "random"')
+    _check_keys(entry, COMPARISON_KEYS, "`comparison`")
+    try:
+        return ComparisonPlan(**entry)
+    except TypeError as error:
+        raise StudyError(f"`comparison` has a value of the wrong kind: {error}.") from error
+
+
+def _check_keys(given: Mapping[str, Any], known: Collection[str], what: str, required: Collection[str] = ()) -> None:
+    for key in given:
+        if key not in known:
+            raise StudyError(f"{what} has no key `{key}`; {did_you_mean(key, known)}")
+    for key in required:
+        if key not in given:
+            raise StudyError(f"{what} needs the key `{key}`, which is missing.")
+
+
+def _check_is(value: Any, kind: type, what: str, example: str) -> None:
+    if not isinstance(value, kind):
+        raise StudyError(f"{what} must be {example}, but got {value!r}.")
+
+
+def _neighbours(path: Path) -> str:
+    siblings = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
+    return f"; {did_you_mean(path.name, siblings).rstrip('.')}" if siblings else ""
