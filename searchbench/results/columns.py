@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from searchbench.cost import COST_AXES, DETERMINISTIC_AXES, Cost
-from searchbench.trial import FULL, NO_METRICS, Fidelity
+from searchbench.trial import FULL, Fidelity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +60,7 @@ class TrialColumns:
         recommended: int | None = None,
         cached: bool = False,
         error: str | None = None,
-        metrics: Mapping[str, float] = NO_METRICS,
+        metrics: Mapping[str, float] | None = None,
         resumed: int | None = None,
     ) -> None:
         """The next trial. `spent`: the run's total after it. `recommended`: number of the trial the search would
@@ -76,7 +76,7 @@ class TrialColumns:
         """A recommendation that is not one of the trials; its number is that of the trials finished before it."""
         self._rows.append(
             ("recommendation", self._trials, architecture, key, FULL, "ok", value, spent, None, False, None,
-             NO_METRICS, None)
+             None, None)
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
@@ -225,10 +225,12 @@ def _spent_arrays(spent: Sequence[Cost]) -> dict[str, pa.Array]:
     return {f"spent_{axis}": _numbers(c, "int64" if axis in INTEGER_AXES else "float64") for axis, c in columns}
 
 
-def _named_arrays(prefix: str, lines: Sequence[Mapping[str, float]]) -> dict[str, pa.Array]:
+def _named_arrays(prefix: str, lines: Sequence[Mapping[str, float] | None]) -> dict[str, pa.Array]:
     """A column per name in order of first appearance, null where a line lacks it."""
-    names = dict.fromkeys(name for line in lines for name in line)
-    return {f"{prefix}{name}": _numbers([line.get(name) for line in lines], "float64") for name in names}
+    names = dict.fromkeys(name for line in lines for name in line or ())
+    return {
+        f"{prefix}{name}": _numbers([line.get(name) if line else None for line in lines], "float64") for name in names
+    }
 
 
 def _transposed(items: Sequence[Any], fields_of: Any, width: int) -> list[tuple[Any, ...]]:

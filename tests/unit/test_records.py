@@ -75,6 +75,17 @@ def test_recommendations_stand_between_trials_and_are_not_trials() -> None:
     assert read_recommendations(blob).column("number").to_pylist() == [0, 1]
 
 
+def test_an_unfinished_recording_goes_into_a_checkpoint_and_goes_on() -> None:
+    columns = TrialColumns()
+    columns.append("a", "k", FULL, "ok", 0.1, spent=Cost(epochs=2.0), recommended=0)
+    columns.recommend("y", "ky", 0.05, Cost(epochs=3.0))
+    restored = pickle.loads(pickle.dumps(columns))
+    for recording in (columns, restored):
+        recording.append("b", "k", FULL, "ok", 0.1, spent=Cost(epochs=4.0), metrics={"acc": 0.9})
+    assert first_difference(columns.to_bytes(), restored.to_bytes()) is None
+    assert read_trials(restored.to_bytes()).column("number").to_pylist() == [0, 1]
+
+
 def test_an_empty_recording_has_every_column_and_no_row() -> None:
     for blob in (b"", TrialColumns().to_bytes()):
         assert read_trials(blob).num_rows == 0
