@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -54,15 +54,11 @@ class TrainJudge:
     augment: tuple[str, ...] | None = None
     time_limit_s: float | None = None
     """A training that takes longer fails with "timeout"."""
-    device: str = "auto"
+    device: str = field(default="auto", metadata={"described": False})  # where it runs is no part of the problem
     """ "auto" (CUDA where there is one), "cpu" or "cuda"."""
 
     def __post_init__(self) -> None:
         check_training(self)
-
-    def checksum(self) -> str:
-        """Empty: it reads nothing besides the task's data."""
-        return ""
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> FinalTraining:
         """Read the task's data, test split included. Raises SpaceError, StudyError, DataMissing."""

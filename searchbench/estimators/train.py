@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -66,7 +66,7 @@ class Train:
     """Measure after every epoch, and charge it; the metrics then hold `valid_error_1`, `valid_error_2` …"""
     time_limit_s: float | None = None
     """An evaluation that takes longer fails with "timeout"."""
-    device: str = "auto"
+    device: str = field(default="auto", metadata={"described": False})  # where it runs is no part of the problem
     """ "auto" (CUDA where there is one), "cpu" or "cuda"."""
 
     def __post_init__(self) -> None:
