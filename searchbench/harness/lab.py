@@ -156,8 +156,8 @@ class MeteredLab:
         key, fidelity, seed = self._done.get(proposal.resume, (None, None, None))
         if key != proposal.architecture.key:
             raise SpaceError(
-                f"`resume` must be the number of an earlier trial of the same architecture, but trial {proposal.resume} "
-                f"is not one of {proposal.architecture}."
+                "`resume` must be the number of an earlier trial of the same architecture, "
+                f"but trial {proposal.resume} is not one of {proposal.architecture}."
             )
         return fidelity, seed
 
@@ -251,7 +251,6 @@ class MeteredLab:
         batch: Batch,
         active: Active,
         optimizer: torch.optim.Optimizer,
-        *,
         loss: Loss | None = None,
         clip: float | None = None,
     ) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -21,10 +22,8 @@ class PeakMemory:
     bytes: int = 0
 
     def __enter__(self) -> Self:
-        try:
+        with suppress(OSError):  # not Linux, or not allowed: the process's own peak stands in
             _RESET.write_text("5")
-        except OSError:
-            pass  # not Linux, or not allowed: the process's own peak stands in
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -32,11 +31,9 @@ class PeakMemory:
 
 
 def _high_water_bytes() -> int:
-    try:
+    with suppress(OSError):
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    except OSError:
-        pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

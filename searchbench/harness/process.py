@@ -10,7 +10,7 @@ import sys
 def one_thread() -> None:
     """One PyTorch thread in this process: parallelism comes from runs, and small kernels are slower on two.
 
-    Set `SEARCHBENCH_THREADS` to use more. PyTorch is not imported for it: where a run never needs PyTorch, it stays out.
+    Set `SEARCHBENCH_THREADS` to use more. PyTorch is not imported for it: a run that never needs it does without.
     """
     threads = int(os.environ.get("SEARCHBENCH_THREADS", "1"))
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))

@@ -186,7 +186,7 @@ def _contestant(given: Any) -> Contestant:
 
 
 def _seeds(given: int | Iterable[int]) -> tuple[int, ...]:
-    if isinstance(given, bool) or not isinstance(given, int | Iterable) or isinstance(given, str):
+    if isinstance(given, bool | str) or not isinstance(given, int | Iterable):
         raise StudyError(f"`seeds` must be a number of replicates or a list of integers, but got {given!r}.")
     seeds = tuple(range(given)) if isinstance(given, int) else tuple(given)
     if not seeds:
