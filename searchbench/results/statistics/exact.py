@@ -112,7 +112,7 @@ def _hits(signs: Floats, d: Floats, threshold: Floats) -> Floats:
 @lru_cache(maxsize=4)
 def _half_flips(n: int) -> Floats:
     codes = np.arange(2 ** (n - 1))[:, None]
-    signs = 1.0 - 2.0 * ((codes >> np.arange(n)) & 1)
+    signs = np.asarray(1.0 - 2.0 * ((codes >> np.arange(n)) & 1), dtype=np.float64)
     signs.setflags(write=False)
     return signs
 

@@ -68,7 +68,7 @@ class Scores:
             raise StatisticsError(f"random sampling must be worse than the best known value, but not on {bad}")
         regret = np.where(np.isfinite(self.values), sign * (self.values - low) / gap, np.nan)
         constants = tuple((float(b), float(r)) for b, r in zip(low, high, strict=True))
-        directions: tuple[Better, ...] = ("lower",) * len(self.tasks)
+        directions: tuple[Better, ...] = tuple("lower" for _ in self.tasks)
         return replace(self, values=regret, better=directions, constants=constants)
 
 
@@ -138,7 +138,7 @@ def _improvement_draws(a: Floats, b: Floats, joint: bool, resamples: int, seed: 
         first = seed_counts(rng, resamples, len(a)).astype(np.float32)
         second = first if joint else seed_counts(rng, resamples, len(b)).astype(np.float32)
         total += ((first @ wins) * second).sum(axis=1) / wins.size
-    return total / a.shape[1]
+    return np.asarray(total / a.shape[1], dtype=np.float64)
 
 
 def seed_counts(rng: np.random.Generator, resamples: int, n: int) -> Floats:
@@ -201,15 +201,20 @@ def aggregate(scores: Scores, *, level: float = 0.95, resamples: int = 2_000, se
     return Aggregate(scores.names, found, point, draws, improvement)
 
 
-def _iqm_answer(name: str, value: float, draws: Floats, seeds: int, n: int, failed: int, level: float) -> Answer:
-    known = dict(method=_METHOD, call=_CALL, n=n, n_effective=n - failed, n_failed=failed, estimate=value)  # noqa: C408
-    if draws.size == 0:
-        reason = f"a bootstrap interval needs {MIN_SEEDS} seeds, but there are {seeds}; {MIN_SEEDS - seeds} more"
-        return Answer(**known, status="refused", code="insufficient_n", refusal_reason=reason,  # type: ignore[arg-type]
-                      wording=f"{name}: IQM {value:.4g}; {reason}")  # fmt: skip
-    interval = _percentile(draws, level, "joint-seed stratified bootstrap")
+def _iqm_answer(name: str, value: float, draws: Floats, *, seeds: int, n: int, failed: int, level: float) -> Answer:
     lost = f", {failed} failed runs at the worst value" if failed else ""
-    return Answer(**known, interval=interval, wording=f"{name}: IQM {value:.4g} {interval} (n={n}{lost})")  # type: ignore[arg-type]
+    if draws.size:
+        interval, reason = _percentile(draws, level, "joint-seed stratified bootstrap"), ""
+        text = f"{name}: IQM {value:.4g} {interval} (n={n}{lost})"
+    else:
+        interval = None
+        reason = f"a bootstrap interval needs {MIN_SEEDS} seeds; {MIN_SEEDS - seeds} more than the {seeds} at hand"
+        text = f"{name}: IQM {value:.4g} (n={n}{lost}); {reason}"
+    return Answer(
+        method=_METHOD, call=_CALL, n=n, n_effective=n - failed, n_failed=failed, estimate=value, interval=interval,
+        status="refused" if reason else "ok", code="insufficient_n" if reason else "ok", refusal_reason=reason,
+        wording=text,
+    )  # fmt: skip
 
 
 def _refusal(scores: Scores) -> Answer | None:
