@@ -1,0 +1,201 @@
+"""Networks of the NAS-Bench-201 space: the skeleton with one cell repeated, stand-alone or as a supernet.
+
+Skeleton (Dong & Yang 2020, section 2 and the released code): conv3x3-BN stem; stages of cells, a residual block of
+stride 2 that doubles the channels between two stages; BN, ReLU, global average, linear classifier.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from searchbench.spaces.nasbench201 import EDGES, OPERATIONS
+from searchbench.spaces.nasbench201_cells import KERNELS, Chosen, MixedCell, Scales, StandAloneCell, plans
+from searchbench.spaces.networks import Active, Mixed, Path, Shape
+from searchbench.spaces.operations import ConvNorm, Reduction
+from searchbench.spaces.space import Architecture, Space
+
+
+class CellNetwork(nn.Module):
+    """The stand-alone network of one cell.
+
+    Args:
+        chosen: operations per edge (one each).
+        skeleton: what the cell is put into.
+    """
+
+    def __init__(self, chosen: Chosen, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.frame = Frame(skeleton)
+        self.cells = nn.ModuleList(StandAloneCell(chosen, width) for width in skeleton.cell_channels())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[B, C, H, W] -> logits [B, classes]."""
+        value = self.frame.begin(inputs)
+        for at, cell in enumerate(self.cells):
+            value = cell(self.frame.enter(at, value))
+        return self.frame.finish(value)
+
+
+class CellSupernet(nn.Module):
+    """All networks of the space with shared weights, mixed or one path at a time; see `networks.Supernet`.
+
+    Batch norms of the cells are not affine (an affine one would absorb the weights of a mixture). `none` is never
+    executed, but keeps its share of a mixture's weights. Charged multiply-accumulates of a path are those of its
+    stand-alone network: operations on edges that cannot matter count, though they are not executed.
+    """
+
+    def __init__(self, space: Space, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.space, self.skeleton = space, skeleton
+        self.options = (len(OPERATIONS),) * len(EDGES)
+        self.frame = Frame(skeleton)
+        self.cells = nn.ModuleList(MixedCell(width) for width in skeleton.cell_channels())
+        self._base_macs, self._op_macs = skeleton.base_macs(), skeleton.op_macs()
+        self._everything: Chosen = (tuple(range(len(OPERATIONS))),) * len(EDGES)
+
+    def forward(self, inputs: Tensor, active: Active) -> Tensor:
+        """[B, C, H, W] -> logits [B, classes]."""
+        parts, scales = plans(self._chosen(active)), None
+        if isinstance(active, Mixed):
+            scales = [Scales.of(plan, active.weights) for plan in parts]
+        value = self.frame.begin(inputs)
+        for at, cell in enumerate(self.cells):
+            value = cell(self.frame.enter(at, value), parts, scales)
+        return self.frame.finish(value)
+
+    def _chosen(self, active: Active) -> Chosen:
+        if not isinstance(active, Mixed):
+            return tuple((op,) for op in active)
+        if active.active is None:
+            return self._everything
+        return tuple(tuple(ops) for ops in active.active)
+
+    def macs(self, active: Active) -> int:
+        return self._base_macs + sum(self._op_macs.get(op, 0) for ops in self._chosen(active) for op in ops)
+
+    def path(self, architecture: Architecture) -> Path:
+        return tuple(OPERATIONS.index(str(value)) for value in architecture.values)
+
+    def architecture(self, path: Path) -> Architecture:
+        return self.space.architecture(tuple(OPERATIONS[op] for op in path))
+
+
+class Frame(nn.Module):
+    """What surrounds the cells: stem, reductions, head."""
+
+    def __init__(self, skeleton: Skeleton) -> None:
+        super().__init__()
+        widths = skeleton.stage_channels()
+        self.first_of_stage = {stage * skeleton.cells: stage - 1 for stage in range(1, skeleton.stages)}
+        self.stem = ConvNorm(skeleton.shape[0], widths[0], 3)
+        self.reductions = nn.ModuleList(Reduction(a, b) for a, b in itertools.pairwise(widths))
+        self.norm = nn.BatchNorm2d(widths[-1])
+        self.classifier = nn.Linear(widths[-1], skeleton.classes)
+
+    def begin(self, inputs: Tensor) -> Tensor:
+        # asked twice: with one input channel the format of the input says nothing, and the stem's output is planar
+        stem = self.stem(inputs.contiguous(memory_format=torch.channels_last))
+        return stem.contiguous(memory_format=torch.channels_last)  # type: ignore[no-any-return]
+
+    def enter(self, cell: int, value: Tensor) -> Tensor:
+        """What cell number `cell` reads: through a reduction if it is the first of a later stage."""
+        stage = self.first_of_stage.get(cell)
+        return value if stage is None else self.reductions[stage](value)
+
+    def finish(self, value: Tensor) -> Tensor:
+        return self.classifier(F.relu(self.norm(value)).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """What the cell is put into, and its sizes in closed form."""
+
+    channels: int
+    cells: int
+    stages: int
+    shape: Shape
+    classes: int
+
+    def stage_channels(self) -> list[int]:
+        return [self.channels << stage for stage in range(self.stages)]
+
+    def cell_channels(self) -> Iterator[int]:
+        """Channels of every cell, in order."""
+        return (width for width in self.stage_channels() for _ in range(self.cells))
+
+    def areas(self) -> list[int]:
+        """Pixels per stage; a side is halved upwards."""
+        _, height, width = self.shape
+        found = []
+        for _ in range(self.stages):
+            found.append(height * width)
+            height, width = -(-height // 2), -(-width // 2)
+        return found
+
+    def base_params(self) -> int:
+        """Parameters outside the cells."""
+        widths = self.stage_channels()
+        stem = widths[0] * (9 * self.shape[0] + 2)
+        reductions = sum(b * (9 * a + 2) + b * (9 * b + 2) + a * b for a, b in itertools.pairwise(widths))
+        return stem + reductions + 2 * widths[-1] + (widths[-1] + 1) * self.classes
+
+    def base_macs(self) -> int:
+        """Multiply-accumulates of one sample outside the cells."""
+        widths, areas = self.stage_channels(), self.areas()
+        stem = 9 * self.shape[0] * widths[0] * areas[0]
+        pairs = zip(widths, widths[1:], areas[1:], strict=False)
+        return stem + sum((9 * a * b + 9 * b * b + a * b) * area for a, b, area in pairs) + widths[-1] * self.classes
+
+    def op_params(self) -> dict[int, int]:
+        """Parameters that one edge with each convolution has, over all cells, in a stand-alone network."""
+        return {
+            op: self.cells * sum(k * k * width * width + 2 * width for width in self.stage_channels())
+            for op, k in KERNELS.items()
+        }
+
+    def op_macs(self) -> dict[int, int]:
+        """Multiply-accumulates of one edge with each convolution, over all cells."""
+        pairs = list(zip(self.stage_channels(), self.areas(), strict=True))
+        return {op: self.cells * sum(k * k * w * w * area for w, area in pairs) for op, k in KERNELS.items()}
+
+
+class CellNetworks:
+    """Builder of the space's networks, see `networks.Networks`."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+
+    def network(self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0) -> CellNetwork:
+        """The stand-alone network on the meta device. `width` multiplies the channels (rounded, at least one)."""
+        with torch.device("meta"):
+            return CellNetwork(_one_each(architecture), self._skeleton(shape, classes, width))
+
+    def supernet(self, shape: Shape, classes: int) -> CellSupernet:
+        """The supernet on the meta device."""
+        with torch.device("meta"):
+            return CellSupernet(self.space, self._skeleton(shape, classes))
+
+    def size(self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0) -> tuple[int, int]:
+        """(parameters, multiply-accumulates of one sample), disconnected operations included, in closed form."""
+        skeleton = self._skeleton(shape, classes, width)
+        params, macs = skeleton.base_params(), skeleton.base_macs()
+        op_params, op_macs = skeleton.op_params(), skeleton.op_macs()
+        for (op,) in _one_each(architecture):
+            params += op_params.get(op, 0)
+            macs += op_macs.get(op, 0)
+        return params, macs
+
+    def _skeleton(self, shape: Shape, classes: int, width: float = 1.0) -> Skeleton:
+        settings = self.space.settings
+        channels = max(1, round(settings["channels"] * width))
+        return Skeleton(channels, settings["cells"], settings["stages"], shape, classes)
+
+
+def _one_each(architecture: Architecture) -> Chosen:
+    return tuple((OPERATIONS.index(str(value)),) for value in architecture.values)
