@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike
 
 from searchbench.errors import StatisticsError
 from searchbench.results.statistics.arms import Better, Floats
-from searchbench.results.statistics.many_tasks import MIN_SEEDS, seed_counts
+from searchbench.results.statistics.many_tasks import MIN_SEEDS
 from searchbench.results.statistics.record import Answer, facts, refused
+from searchbench.results.statistics.resampling import seed_counts
 
 BUDGET_TOLERANCE = 0.01
 
@@ -153,7 +154,7 @@ def band(
     n = len(values)
     low = high = np.full(len(at), np.nan)
     if n >= MIN_SEEDS:
-        draws = seed_counts(np.random.default_rng(seed), resamples, n) @ values / n
+        draws = seed_counts(seed, resamples, n) @ values / n
         low, high = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], axis=0)
     return Band(at, values.mean(axis=0), np.median(values, axis=0), low, high, n)
 

@@ -12,8 +12,8 @@ from scipy import stats
 
 from searchbench.errors import StatisticsError
 from searchbench.results.statistics.arms import Better, Floats
-from searchbench.results.statistics.many_tasks import seed_counts
 from searchbench.results.statistics.record import Answer, Interval, facts, refused
+from searchbench.results.statistics.resampling import seed_counts
 
 MIN_ARCHITECTURES = 10
 _EXACT_UP_TO = 1_500
@@ -114,7 +114,7 @@ def tau_interval(x: Floats, y: Floats, *, level: float = 0.95, resamples: int = 
         centre = np.arctanh(np.clip(tau, -1 + 1e-12, 1 - 1e-12))
         return Interval(float(np.tanh(centre - half)), float(np.tanh(centre + half)), level, "Fieller z")
     sx, sy = np.sign(x[:, None] - x), np.sign(y[:, None] - y)
-    counts = seed_counts(np.random.default_rng(seed), resamples, n)
+    counts = seed_counts(seed, resamples, n)
     both, only_x, only_y = (((counts @ m) * counts).sum(axis=1) for m in (sx * sy, np.abs(sx), np.abs(sy)))
     room = np.sqrt(only_x * only_y)
     draws = both[room > 0] / room[room > 0]

@@ -26,7 +26,7 @@ RESAMPLES = 9_999
 def signed_rank(d: Floats) -> tuple[Floats, Floats]:
     """Wilcoxon signed-rank statistic min(R+, R-) and two-sided p, per column of differences.
 
-    Exact up to 50 non-zero differences, ties included; the tie-corrected normal beyond. Zeros are dropped
+    Exact up to 50 differences, ties included; the tie-corrected normal beyond. Zeros are dropped
     (Wilcoxon's own treatment), which is exact conditionally on them. All zeros: p = 1.
 
     Args:
@@ -43,6 +43,10 @@ def signed_rank(d: Floats) -> tuple[Floats, Floats]:
         method = "exact" if n <= EXACT_SIGNED_RANK_N else "asymptotic"
         found = stats.wilcoxon(d[:, ~tied], axis=0, method=method)
         w[~tied], p[~tied] = found.statistic, found.pvalue
+    if n > EXACT_SIGNED_RANK_N and (tied := tied & d.any(axis=0)).any():
+        found = stats.wilcoxon(d[:, tied], axis=0, method="asymptotic")
+        w[tied], p[tied] = found.statistic, found.pvalue
+        return w, np.minimum(p, 1.0)
     for j in np.flatnonzero(tied):
         w[j], p[j] = _signed_rank_tied(d[:, j])
     return w, np.minimum(p, 1.0)
@@ -54,8 +58,6 @@ def _signed_rank_tied(d: Floats) -> tuple[float, float]:
         return 0.0, 1.0
     ranks = stats.rankdata(np.abs(d))
     plus, total = float(ranks[d > 0].sum()), float(ranks.sum())
-    if d.size > EXACT_SIGNED_RANK_N:
-        return min(plus, total - plus), float(stats.wilcoxon(d, method="asymptotic").pvalue)
     null = np.ones(1)
     for rank in np.rint(2 * ranks).astype(int):
         null = np.concatenate([null, np.zeros(rank)]) + np.concatenate([np.zeros(rank), null])

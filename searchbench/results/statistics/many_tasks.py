@@ -17,7 +17,8 @@ from scipy import stats
 from searchbench.errors import StatisticsError
 from searchbench.results.statistics.arms import MAX_FAILED_SHARE, Better, Floats
 from searchbench.results.statistics.effects import superiority
-from searchbench.results.statistics.record import Answer, Interval, facts, refused
+from searchbench.results.statistics.record import Answer, facts, refused
+from searchbench.results.statistics.resampling import percentile, seed_counts
 
 MIN_SEEDS = 10
 """Bootstrap intervals are printed from 10 seeds up; below they cover clearly less than they say."""
@@ -121,7 +122,7 @@ def probability_of_improvement(
     interval, n = None, min(len(a), len(b))
     if n >= MIN_SEEDS:
         draws = _improvement_draws(a, b, same_seeds and len(a) == len(b), resamples, seed)
-        interval = _percentile(draws, level, "joint-seed bootstrap")
+        interval = percentile(draws, level, "joint-seed bootstrap")
     value = float(per_task.mean())
     tail = f" 95% CI {interval}" if interval else f" (no interval below {MIN_SEEDS} seeds)"
     return Answer(
@@ -131,19 +132,13 @@ def probability_of_improvement(
 
 
 def _improvement_draws(a: Floats, b: Floats, joint: bool, resamples: int, seed: int) -> Floats:
-    rng = np.random.default_rng(seed)
-    total = np.zeros(resamples)
-    for t in range(a.shape[1]):
-        wins = (np.sign(a[:, t, None] - b[None, :, t]) + 1).astype(np.float32) / 2
-        first = seed_counts(rng, resamples, len(a)).astype(np.float32)
-        second = first if joint else seed_counts(rng, resamples, len(b)).astype(np.float32)
-        total += ((first @ wins) * second).sum(axis=1) / wins.size
-    return np.asarray(total / a.shape[1], dtype=np.float64)
-
-
-def seed_counts(rng: np.random.Generator, resamples: int, n: int) -> Floats:
-    """How often each of n seeds is drawn in each bootstrap resample [resamples, n]."""
-    return np.asarray(rng.multinomial(n, np.full(n, 1.0 / n), size=resamples), dtype=np.float64)
+    tasks, total = a.shape[1], np.zeros(resamples)
+    for t in range(tasks):
+        wins = (np.sign(a[:, t, None] - b[None, :, t]) + 1) / 2
+        first = seed_counts(seed, resamples, len(a), t)
+        second = first if joint else seed_counts(seed, resamples, len(b), tasks + t)
+        total += np.einsum("ri,ri->r", first @ wins, second) / wins.size
+    return np.asarray(total / tasks, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +199,7 @@ def aggregate(scores: Scores, *, level: float = 0.95, resamples: int = 2_000, se
 def _iqm_answer(name: str, value: float, draws: Floats, *, seeds: int, n: int, failed: int, level: float) -> Answer:
     lost = f", {failed} failed runs at the worst value" if failed else ""
     if draws.size:
-        interval, reason = _percentile(draws, level, "joint-seed stratified bootstrap"), ""
+        interval, reason = percentile(draws, level, "joint-seed stratified bootstrap"), ""
         text = f"{name}: IQM {value:.4g} {interval} (n={n}{lost})"
     else:
         interval = None
@@ -249,18 +244,12 @@ def iqm_draws(losses: Floats, *, joint: bool, resamples: int, seed: int) -> Floa
     trimmed mean is a weighted sum with the counts clipped to the middle half.
     """
     k, s, t = losses.shape
-    rng = np.random.default_rng(seed)
     n, cut = s * t, int(0.25 * s * t)
-
-    def fresh() -> np.ndarray:
-        per_task = [rng.multinomial(s, np.full(s, 1.0 / s), size=resamples) for _ in range(t)]
-        return np.stack(per_task, axis=2).reshape(resamples, n).astype(np.int32)
-
-    counts = fresh()
     out = np.empty((resamples, k))
     for i in range(k):
-        if i and not joint:
-            counts = fresh()
+        if i == 0 or not joint:
+            streams = [seed_counts(seed, resamples, s, task + (0 if joint else i * t)) for task in range(t)]
+            counts = np.stack(streams, axis=2).reshape(resamples, n).astype(np.int32)
         order = np.argsort(losses[i].ravel(), kind="stable")
         inside = np.clip(np.cumsum(counts[:, order], axis=1), cut, n - cut)
         weights = np.diff(inside, axis=1, prepend=cut).astype(np.float64)
@@ -276,11 +265,6 @@ def _improvement_matrix(losses: Floats) -> Floats:
     out[i, j] = np.mean(for_t, axis=0)
     out[j, i] = 1 - out[i, j]
     return out
-
-
-def _percentile(draws: Floats, level: float, method: str) -> Interval:
-    low, high = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2])
-    return Interval(float(low), float(high), level, method)
 
 
 def _finite(scores: ArrayLike) -> Floats:

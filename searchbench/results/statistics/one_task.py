@@ -161,8 +161,8 @@ def _adjusted(
 def _paired_answers(pairs: list[tuple[Arm, Arm]], flip: bool, alpha: float, m: int, seed: int) -> list[Answer]:
     """Complete pairs are computed as columns of one matrix; the others one by one, with their own policy."""
     seeds = pairs[0][0].seeds
-    whole = [x.n_ok == x.n and y.n_ok == y.n and x.seeds == y.seeds == seeds for x, y in pairs]
-    columns = [i for i, w in enumerate(whole) if w]
+    good = _complete(pairs)
+    columns = [i for i, (x, y) in enumerate(pairs) if x.name in good and y.name in good and x.seeds == y.seeds == seeds]
     out: dict[int, Answer] = {}
     if columns and len(seeds) >= min_pairs(alpha):
         a = np.stack([pairs[i][0].values for i in columns], axis=1)
@@ -174,10 +174,19 @@ def _paired_answers(pairs: list[tuple[Arm, Arm]], flip: bool, alpha: float, m: i
     return [out[i] if i in out else paired(*pairs[i], alpha=alpha, comparisons=m, seed=seed) for i in range(len(pairs))]
 
 
+def _complete(pairs: list[tuple[Arm, Arm]]) -> set[str]:
+    arms = {a.name: a for a in itertools.chain.from_iterable(pairs)}
+    return {name for name, a in arms.items() if a.n_ok == a.n}
+
+
 def _unpaired_answers(pairs: list[tuple[Arm, Arm]], better: Better, alpha: float, m: int) -> list[Answer]:
     shape = len(pairs[0][0].seeds), len(pairs[0][1].seeds)
-    whole = [x.n_ok == x.n and y.n_ok == y.n and (x.n, y.n) == shape and min(shape) > 1 for x, y in pairs]
-    columns = [i for i, w in enumerate(whole) if w]
+    good = _complete(pairs)
+    columns = [
+        i
+        for i, (x, y) in enumerate(pairs)
+        if x.name in good and y.name in good and (x.n, y.n) == shape and min(shape) > 1
+    ]
     out: dict[int, Answer] = {}
     if columns:
         a = np.stack([pairs[i][0].values for i in columns], axis=1)

@@ -15,8 +15,8 @@ from scipy.special import gammaln
 
 from searchbench.errors import StatisticsError
 from searchbench.results.statistics.arms import Better, Floats
-from searchbench.results.statistics.many_tasks import seed_counts
 from searchbench.results.statistics.record import Answer, facts, refused
+from searchbench.results.statistics.resampling import seed_counts
 
 
 def expected_best(
@@ -44,7 +44,7 @@ def expected_best(
     weights = _weights(size)
     sign = 1.0 if better == "higher" else -1.0
     curve = sign * (weights @ x)
-    counts = seed_counts(np.random.default_rng(seed), resamples, size).astype(int)
+    counts = seed_counts(seed, resamples, size).astype(int)
     draws = np.stack([np.repeat(x, c) for c in counts]) @ weights.T
     low, high = np.sort(sign * np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], axis=0), axis=0)
     grey = [k > size / 2 for k in range(1, size + 1)]
