@@ -22,7 +22,7 @@ from searchbench.seeds import Seeds
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.space import Values as Point
 from searchbench.tasks.task import Task
-from searchbench.trial import Fidelity, Measurement, Outcome
+from searchbench.trial import FULL, Fidelity, Measurement, Outcome
 
 Names = tuple[str, ...]
 
@@ -170,8 +170,8 @@ class TableEstimator:
 
     def complete(self, fidelity: Fidelity) -> Fidelity:
         """Full epochs, and the whole of everything else. Raises InputError for what was not recorded."""
-        if fidelity is self._full:
-            return fidelity
+        if fidelity is self._full or fidelity is FULL:
+            return self._full
         for name in ("subset", "width", "resolution"):
             if getattr(fidelity, name) not in (None, 1.0):
                 raise InputError(f"a table records no fidelity `{name}`, but {fidelity} was asked for; leave it open.")

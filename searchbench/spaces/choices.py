@@ -39,6 +39,10 @@ class Decision(Protocol):
     def width(self) -> int:
         """Length of the one-hot (or scaled) encoding."""
 
+    @property
+    def first(self) -> Value:
+        """The lowest or first value: what stands in where one is needed and none is drawn."""
+
     def sample(self, rng: np.random.Generator) -> Value: ...
     def contains(self, value: Value) -> bool: ...
     def values(self) -> Iterator[Value]:
@@ -76,6 +80,10 @@ class Choice:
     @property
     def width(self) -> int:
         return len(self.options)
+
+    @property
+    def first(self) -> Value:
+        return self.options[0]
 
     def sample(self, rng: np.random.Generator) -> Value:
         return self.options[int(rng.integers(len(self.options)))]
@@ -124,6 +132,10 @@ class Integer:
     @property
     def width(self) -> int:
         return 1
+
+    @property
+    def first(self) -> Value:
+        return self.low
 
     def sample(self, rng: np.random.Generator) -> Value:
         if not self.log:
@@ -175,6 +187,10 @@ class Float:
     @property
     def width(self) -> int:
         return 1
+
+    @property
+    def first(self) -> Value:
+        return self.low
 
     def sample(self, rng: np.random.Generator) -> Value:
         return self._at(float(rng.random()))

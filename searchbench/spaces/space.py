@@ -257,7 +257,7 @@ class Space:
                 if not self._active(decision, values):
                     values[i] = None
                 elif values[i] is None:
-                    values[i] = decision.sample(rng) if rng is not None else next(decision.values())
+                    values[i] = decision.sample(rng) if rng is not None else decision.first
         return Architecture(self, tuple(values))
 
     # -- the whole space ---------------------------------------------------------------------------------------

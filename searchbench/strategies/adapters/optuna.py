@@ -1,0 +1,234 @@
+"""Optuna's samplers as strategies: ``optuna:tpe``, ``optuna:gp`` and so on.
+
+One in-memory study per run, driven through Optuna's own ask and tell. A space's decisions become distributions (a
+categorical is one over the indices of its options), suggested in order and only while they are active, which is how
+Optuna itself writes conditional spaces.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import math
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from searchbench.errors import StudyError, did_you_mean
+from searchbench.spaces.choices import Choice, Decision, Float, Integer, Value
+from searchbench.spaces.space import Architecture, Space
+from searchbench.strategies.strategy import Scenario
+from searchbench.trial import Proposal, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """What there is to know about one of Optuna's samplers."""
+
+    attribute: str
+    """Its class in `optuna.samplers`."""
+    startup: int
+    """Designs of the common stream it begins with, where the user does not say."""
+    categorical: bool = True
+    """Whether it models categorical and conditional decisions itself (else it would draw them at random, silently)."""
+    needs: str | None = None
+    """A package Optuna does not install."""
+    defaults: tuple[tuple[str, Any], ...] = ()
+
+
+SAMPLERS = {
+    "random": Sampler("RandomSampler", 10),
+    "tpe": Sampler("TPESampler", 10),
+    "gp": Sampler("GPSampler", 10, needs="torch"),
+    "cmaes": Sampler("CmaEsSampler", 1, categorical=False, needs="cmaes"),
+    "nsgaii": Sampler("NSGAIISampler", 50),
+    "qmc": Sampler("QMCSampler", 0, categorical=False, needs="scipy", defaults=(("scramble", True),)),
+    "grid": Sampler("GridSampler", 0),
+}
+GRID_POINTS = 100_000
+"""Optuna lists its whole grid; beyond this many points it is not asked to."""
+
+
+def adapt(name: str, startup: int | None = None, **parameters: Any) -> Optuna:
+    """The strategy ``optuna:<name>``.
+
+    Args:
+        name: one of `SAMPLERS`.
+        startup: designs of the common initial stream it begins with.
+        parameters: passed to Optuna's sampler.
+
+    Raises:
+        StudyError: there is no such sampler, or it has no such parameter.
+    """
+    return Optuna(name, startup, tuple(sorted(parameters.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Optuna:
+    """One of Optuna's samplers, seeded from the strategy's own stream, behind Optuna's ask and tell.
+
+    Its first `startup` trials are enqueued designs of the stream every strategy begins with. Failed evaluations are
+    told as failed.
+
+    Args:
+        sampler: its short name.
+        startup: how many designs; None takes the sampler's own habit (`SAMPLERS`).
+        parameters: of Optuna's sampler, as pairs.
+
+    Raises:
+        StudyError: there is no such sampler, or it has no such parameter, or `startup` is negative.
+
+    Source: Akiba et al. 2019; Bergstra et al. 2011 (TPE).
+    Differs: nothing in the samplers. `cmaes` and `qmc` have no answer to categorical or conditional decisions (Optuna
+        falls back to independent draws) and are skipped there; `qmc` is scrambled, or it would not depend on its seed.
+    """
+
+    sampler: str = "tpe"
+    startup: int | None = None
+    parameters: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise StudyError(f"optuna has no sampler `{self.sampler}`; {did_you_mean(self.sampler, SAMPLERS)}")
+        if self.startup is not None and (not isinstance(self.startup, int) or self.startup < 0):
+            raise StudyError(f"`startup` must be a non-negative integer, but got {self.startup!r}.")
+        _check_parameters(self.sampler, dict(self.parameters))
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        kind, space = SAMPLERS[self.sampler], scenario.space
+        for decision in space.decisions:
+            if not isinstance(decision, Choice | Integer | Float):
+                return f"optuna has no distribution for `{decision.name}`, a {type(decision).__name__}"
+        if kind.needs and importlib.util.find_spec(kind.needs) is None:
+            return f"optuna:{self.sampler} needs the package `{kind.needs}`, which is not installed"
+        if not kind.categorical and (space.conditional or any(isinstance(d, Choice) for d in space.decisions)):
+            return (
+                f"optuna:{self.sampler} does not model categorical or conditional decisions; "
+                "Optuna would draw them at random without saying so"
+            )
+        if self.sampler == "grid":
+            points = math.prod(math.inf if d.arity is None else d.arity for d in space.decisions)
+            if space.conditional or points > GRID_POINTS:
+                return (
+                    f"optuna:grid lists its grid, which needs finite, unconditional decisions, {GRID_POINTS:,} points"
+                )
+        return None
+
+    def start(self, scenario: Scenario) -> OptunaSearch:
+        return OptunaSearch(self, scenario)
+
+
+class OptunaSearch:
+    """The live search: a study in memory."""
+
+    def __init__(self, settings: Optuna, scenario: Scenario) -> None:
+        import optuna
+
+        self._space = scenario.space
+        self._designs = scenario.seeds.rng("init")
+        kind = SAMPLERS[settings.sampler]
+        self._startup = kind.startup if settings.startup is None else settings.startup
+        self._left: float = int(scenario.space.size) if settings.sampler == "grid" else math.inf
+        self._asked: dict[Architecture, list[optuna.Trial]] = defaultdict(list)
+        with _quiet():
+            sampler = _make(settings, self._space, scenario.seeds.python_seed("search"))
+            self._study = optuna.create_study(sampler=sampler)
+
+    def ask(self) -> Proposal | None:
+        if self._left == 0:
+            return None
+        self._left -= 1
+        with _quiet():
+            if self._startup:
+                self._startup -= 1
+                self._study.enqueue_trial(self._parameters(self._space.sample(self._designs)))
+            trial = self._study.ask()
+            architecture = Architecture(self._space, self._suggest(trial))
+        self._asked[architecture].append(trial)
+        return Proposal(architecture)
+
+    def tell(self, trial: Trial) -> None:
+        import optuna
+
+        waiting = self._asked[trial.architecture]
+        asked = waiting.pop(0)
+        if not waiting:
+            del self._asked[trial.architecture]
+        with _quiet(), contextlib.suppress(*self._stops()):
+            if trial.failed:
+                self._study.tell(asked, state=optuna.trial.TrialState.FAIL)
+            else:
+                self._study.tell(asked, trial.value)
+
+    def _stops(self) -> tuple[type[Exception], ...]:
+        """Having recorded the last points of its grid, Optuna's grid stops a loop that is not running: RuntimeError."""
+        return (RuntimeError,) if self._left == 0 else ()
+
+    def _suggest(self, trial: Any) -> tuple[Value, ...]:
+        values: list[Value] = []
+        for decision in self._space.decisions:
+            when = decision.when
+            if when is not None and values[self._space.position[when.name]] not in when.values:
+                values.append(None)
+            else:
+                values.append(_suggested(trial, decision))
+        return tuple(values)
+
+    def _parameters(self, architecture: Architecture) -> dict[str, Any]:
+        pairs = zip(self._space.decisions, architecture.values, strict=True)
+        return {
+            d.name: d.options.index(value) if isinstance(d, Choice) else value
+            for d, value in pairs
+            if value is not None
+        }
+
+
+def _suggested(trial: Any, decision: Decision) -> Value:
+    if isinstance(decision, Choice):
+        index: int = trial.suggest_categorical(decision.name, tuple(range(len(decision.options))))
+        return decision.options[index]
+    suggest = trial.suggest_int if isinstance(decision, Integer) else trial.suggest_float
+    value: Value = suggest(decision.name, decision.low, decision.high, log=decision.log)  # type: ignore[attr-defined]
+    return value
+
+
+def _make(settings: Optuna, space: Space, seed: int) -> Any:
+    import optuna
+
+    kind = SAMPLERS[settings.sampler]
+    given = dict(kind.defaults) | dict(settings.parameters)
+    if settings.sampler == "grid":
+        given["search_space"] = {
+            d.name: list(range(len(d.options))) if isinstance(d, Choice) else list(d.values()) for d in space.decisions
+        }
+    if settings.startup is not None and settings.sampler in ("tpe", "gp", "cmaes"):
+        given.setdefault("n_startup_trials", max(settings.startup, 1))
+    return getattr(optuna.samplers, kind.attribute)(seed=seed, **given)
+
+
+def _check_parameters(name: str, given: dict[str, Any]) -> None:
+    import inspect
+
+    import optuna
+
+    accepted = set(inspect.signature(getattr(optuna.samplers, SAMPLERS[name].attribute)).parameters)
+    for parameter in given:
+        if parameter not in accepted - {"seed", "search_space"}:
+            raise StudyError(f"optuna:{name} has no parameter `{parameter}`; {did_you_mean(parameter, accepted)}")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna logs every study and warns of every experimental part; both are silenced while it is called only."""
+    import optuna
+
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
