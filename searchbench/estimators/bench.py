@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchbench.estimators.batches import Batches, Share
-from searchbench.estimators.shared_weights import SharedWeights
+from searchbench.estimators.estimator import Estimator
 from searchbench.estimators.training import Loss, accumulate, update
 from searchbench.spaces.networks import Active, Networks, Shape, Supernet, initialise
 from searchbench.tasks.task import Batch
@@ -69,6 +69,8 @@ class Bench:
         with torch.no_grad():
             return supernet(batch.inputs, active)
 
-    def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int, seed: int) -> SharedWeights:
+    def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int, seed: int) -> Estimator:
         """The shared-weights estimator over this data."""
+        from searchbench.estimators.shared_weights import SharedWeights
+
         return SharedWeights(supernet, self.train, self.valid, batch_size, recalibrate, seed)

@@ -74,11 +74,20 @@ def make(given: Any, registry: Registry) -> Any:
     parameters = dict(given.parameters)
     _check_parameters(factory, given.name, registry.kind, parameters)
     try:
-        return factory(**parameters)
+        return factory(**{key: _made(value) for key, value in parameters.items()})
     except InputError:
         raise
     except (TypeError, ValueError) as error:
         raise StudyError(f"{registry.kind} `{given.name}` refuses its parameters: {error}") from error
+
+
+def _made(value: Any) -> Any:
+    """A parameter that is itself a part named by `module:attr` is made; tuples of them too."""
+    if isinstance(value, tuple):
+        return tuple(_made(v) for v in value)
+    if not isinstance(value, Use):
+        return value
+    return make(value, Registry("part", "searchbench.parts", {}))
 
 
 def _check_parameters(factory: Any, name: str, kind: str, given: Mapping[str, Any]) -> None:
@@ -125,6 +134,29 @@ def describe(part: Any) -> Any:
     raise StudyError(
         f"{part!r} cannot be written down, so its results could not be told apart; make it a frozen dataclass."
     )
+
+
+def written(given: Any) -> Any:
+    """A part as it was given, in plain JSON values from which `read` makes it again: nothing is left out.
+
+    Raises:
+        StudyError: a part cannot be written down.
+    """
+    if given is None or isinstance(given, bool | int | float | str):
+        return given
+    if isinstance(given, Use):
+        return {"use": given.name, **{k: written(v) for k, v in given.parameters}}
+    if isinstance(given, tuple | list | range):
+        return [written(v) for v in given]
+    if isinstance(given, Mapping):
+        return {str(k): written(v) for k, v in given.items()}
+    if dataclasses.is_dataclass(given) and not isinstance(given, type) and not isinstance(given, Space):
+        kind = type(given)
+        fields = {f.name: written(getattr(given, f.name)) for f in dataclasses.fields(given) if f.init}
+        return {"use": f"{kind.__module__}:{kind.__qualname__}", **fields}
+    if inspect.isfunction(given) or inspect.isclass(given):
+        return {"object": f"{given.__module__}:{given.__qualname__}"}
+    return {"object": repr(given)}
 
 
 def canonical_json(value: Any) -> str:

@@ -44,13 +44,13 @@ class LiveProgress:
             console=console,
         )
         self._task = self._bar.add_task("runs", total=None, left="")
-        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
         self._running: dict[str, str] = {}
         self._statuses: Counter[str] = Counter()
         self._spent = Cost()
         self._limits: dict[str, float] = {}
         self._total = self._done = self._before = 0
         self._began = time.monotonic()
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:

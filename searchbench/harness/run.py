@@ -135,9 +135,7 @@ def _search(spec: RunSpec, strategy: Strategy, lab: MeteredLab, checkpoint: Chec
 
 def _nothing_to_judge(lab: MeteredLab, ended: str) -> str:
     if lab.trials == 0 and ended == "budget":
-        return (
-            f"the budget ({lab.scenario.budget}) pays for no evaluation and no slice of this strategy; raise it."
-        )
+        return f"the budget ({lab.scenario.budget}) pays for no evaluation and no slice of this strategy; raise it."
     return f"the search ended ({ended}) after {lab.trials} trials without an architecture to recommend: none succeeded."
 
 

@@ -74,23 +74,24 @@ def run(
     if only is not None and only not in {c.label for c in study.strategies}:
         raise InputError(f"no strategy of study `{study.name}` is labelled `{only}`.")
     study.spec()  # whatever the user wrote wrong is said before a store or Ray is touched
-    with open_store(store, write=True) as opened, _executor(workers, ray_address) as executor:
-        carry_out(study, opened, executor, observer or Silent(), resume=resume, only=only)
+    with open_store(store, write=True) as opened, executor(workers, ray_address) as chosen:
+        carry_out(study, opened, chosen, observer or Silent(), resume=resume, only=only)
     return Results(study.name, str(store))
 
 
 @contextmanager
-def _executor(workers: int | None, ray_address: str | None) -> Iterator[Executor]:
-    executor: Executor
+def executor(workers: int | None, ray_address: str | None = None) -> Iterator[Executor]:
+    """An executor for a while: `workers` processes on Ray (None: every core), or this process itself (0)."""
+    chosen: Executor
     if workers == 0:
         from searchbench.harness.executors.local import LocalExecutor
 
-        executor = LocalExecutor()
+        chosen = LocalExecutor()
     else:
         from searchbench.harness.executors.on_ray import RayExecutor
 
-        executor = RayExecutor(workers, ray_address)
+        chosen = RayExecutor(workers, ray_address)
     try:
-        yield executor
+        yield chosen
     finally:
-        executor.close()
+        chosen.close()

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError, did_you_mean
-from searchbench.harness.components import Use, as_use, canonical_json, describe, fingerprint, make
+from searchbench.harness.components import Use, as_use, canonical_json, describe, fingerprint, make, written
 from searchbench.harness.problem import Problem
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.strategy import Strategy
@@ -131,7 +131,33 @@ class Study:
                 for c in self.strategies
             ],
             "comparison": describe(self.comparison) if self.comparison is not None else None,
+            "given": {
+                "problems": [
+                    {k: written(getattr(p, k)) for k in ("space", "task", "estimator", "judge", "label")}
+                    for p in self.problems
+                ],
+                "strategies": [[c.label, written(c.strategy)] for c in self.strategies],
+            },
         }
+
+
+def study_from_spec(spec: Mapping[str, Any]) -> Study:
+    """The study that a recorded declaration (`Study.spec`) came from.
+
+    Raises:
+        InputError: parts of it were objects that only exist in the program that declared it.
+    """
+    given = spec["given"]
+    comparison = {k: v for k, v in (spec["comparison"] or {}).items() if k != "class"}
+    return Study(
+        name=spec["name"],
+        problems=[Problem(**problem) for problem in given["problems"]],
+        strategies=dict(given["strategies"]),
+        seeds=spec["seeds"],
+        budget=Budget.from_mapping(spec["budget"]),
+        duplicates=spec["duplicates"],
+        comparison=ComparisonPlan(**comparison) if comparison else None,
+    )
 
 
 def strategy_description(strategy: Strategy) -> str:

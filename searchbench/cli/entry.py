@@ -1,0 +1,52 @@
+"""`searchbench`: the entry point. Heavy imports wait inside the commands, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from searchbench.cli.data import doctor
+from searchbench.cli.plugins import check
+from searchbench.cli.running import run, verify
+from searchbench.cli.showing import compare, leaderboard, status
+from searchbench.cli.things import describe, list_things
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Begin with: searchbench run examples/quickstart.toml",
+)
+@click.version_option(package_name="searchbench", prog_name="searchbench")
+def cli() -> None:
+    """Compare search strategies fairly: one budget, one judge, declared seeds."""
+
+
+for command in (run, status, leaderboard, compare, list_things, describe, verify, check, doctor):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 1 some runs failed or differ, 2 bad input, 130 interrupted."""
+    from searchbench.errors import InputError
+
+    try:
+        code = cli.main(args=arguments, prog_name="searchbench", standalone_mode=False)
+    except InputError as error:
+        _say(str(error))
+        sys.exit(BAD_INPUT)
+    except click.ClickException as error:
+        _say(error.format_message())
+        sys.exit(BAD_INPUT)
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted; finished runs are kept, and --resume runs what is missing")
+        sys.exit(INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(message: str) -> None:
+    click.echo(f"searchbench: {message}", err=True)

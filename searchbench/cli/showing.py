@@ -1,0 +1,67 @@
+"""`leaderboard`, `compare` and `status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from searchbench.cli.options import store_option, terminal
+
+if TYPE_CHECKING:
+    from searchbench.reports.leaderboard import Leaderboard
+
+FORMATS = ("rich", "md", "tex", "csv", "json")
+
+
+@click.command()
+@click.argument("study", required=False)
+@store_option
+@click.option("--sort", default="test_error", show_default=True, metavar="COLUMN", help="Column to sort by.")
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="rich", show_default=True)
+def leaderboard(study: str | None, store: str, sort: str, kind: str) -> None:
+    """The leaderboard of a study (the latest, if none is named)."""
+    from searchbench.reports.leaderboard import leaderboard as make
+    from searchbench.results.store import open_store
+
+    with open_store(store) as opened:
+        board = make(opened, study, sort=sort)
+    show(board, kind)
+
+
+def show(board: Leaderboard, kind: str = "rich") -> None:
+    """Print a leaderboard, in colours where the output is a terminal."""
+    from searchbench.reports.render import render
+    from searchbench.reports.render.terminal import to_rich
+
+    if kind == "rich":
+        console = terminal()
+        console.print(to_rich(board, console.width))
+    else:
+        click.echo(render(board, kind).rstrip("\n"))
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="[STUDY] A B")
+@store_option
+def compare(names: tuple[str, ...], store: str) -> None:
+    """Two strategies of a study, paired by seed: means and differences, without any claim."""
+    from searchbench.reports.comparison import compare as pair
+    from searchbench.results.store import open_store
+
+    if len(names) not in (2, 3):
+        raise click.UsageError(f"compare takes [STUDY] A B, but got {len(names)} names.")
+    study = names[0] if len(names) == 3 else None
+    with open_store(store) as opened:
+        click.echo(str(pair(opened, *names[-2:], study=study)))
+
+
+@click.command()
+@store_option
+def status(store: str) -> None:
+    """Studies of a store: runs done, failed and missing, and what they cost so far."""
+    from searchbench.reports.status import status as state
+    from searchbench.results.store import open_store
+
+    with open_store(store) as opened:
+        terminal().print(state(opened))

@@ -1,0 +1,123 @@
+"""Rerunning runs drawn at random and comparing them with the store, trial by trial."""
+
+from __future__ import annotations
+
+import math
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from searchbench.cost import DETERMINISTIC_AXES
+from searchbench.errors import InputError
+from searchbench.harness.campaign import JudgeJob, SearchJob, judge, search
+from searchbench.harness.executors.executor import Executor, Lost, Role
+from searchbench.harness.plan import RunSpec, plan
+from searchbench.harness.run import SearchResult
+from searchbench.harness.session import executor
+from searchbench.harness.study import study_from_spec
+from searchbench.results.columns import first_difference
+from searchbench.results.records import RunRecord
+from searchbench.results.store import open_store
+from searchbench.trial import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether one rerun gave the recorded run again."""
+
+    run: str
+    """The run, in words."""
+    difference: str | None
+    """The first thing that differs, or None."""
+
+    @property
+    def identical(self) -> bool:
+        return self.difference is None
+
+    def __str__(self) -> str:
+        return f"{self.run}: {self.difference or 'bit-identical'}"
+
+
+def verify(
+    store: str | Path,
+    study: str | None = None,
+    count: int = 3,
+    *,
+    draw: int | None = None,
+    workers: int | None = None,
+    ray_address: str | None = None,
+) -> list[Verdict]:
+    """Rerun `count` recorded runs of a study and compare; the store is only read.
+
+    Args:
+        store: path or URL.
+        study: its name; None takes the one declared last.
+        count: how many runs; all of them where there are fewer.
+        draw: seed of the draw; None draws afresh every time.
+        workers, ray_address: as for `run`.
+
+    Raises:
+        InputError: there is no such store or study, or it has no finished run.
+    """
+    with open_store(store) as opened:
+        record = opened.study(study)
+        recorded = {run.run_id: run for run in opened.runs(record.name) if run.status != "infra"}
+    planned = {spec.run_id: spec for spec in plan(study_from_spec(record.declared)).runs}
+    known = sorted(recorded.keys() & planned.keys())
+    if not known:
+        raise InputError(
+            f"study `{record.name}` has no finished run that this version of the package could rerun: "
+            "its strategies or problems are described differently now, or nothing has finished yet."
+        )
+    drawn = random.Random(secrets.randbits(64) if draw is None else draw).sample(known, min(count, len(known)))
+    with executor(workers, ray_address) as chosen:
+        return _rerun([planned[run_id] for run_id in drawn], [recorded[run_id] for run_id in drawn], chosen)
+
+
+def _rerun(specs: Sequence[RunSpec], records: Sequence[RunRecord], chosen: Executor) -> list[Verdict]:
+    searched = _each(chosen, "search", search, [SearchJob(spec, "") for spec in specs])
+    judged = [i for i, result in enumerate(searched) if isinstance(result, SearchResult) and result.status == "ok"]
+    jobs = [JudgeJob(specs[i], searched[i].architecture) for i in judged]
+    outcomes = dict(zip(judged, _each(chosen, "judge", judge, jobs), strict=True))
+    return [
+        Verdict(str(spec), _difference(record, searched[i], outcomes.get(i)))
+        for i, (spec, record) in enumerate(zip(specs, records, strict=True))
+    ]
+
+
+def _each(chosen: Executor, role: Role, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """Every item as a batch of its own; a lost one comes back as `Lost`."""
+    tickets = [chosen.submit(role, function, [item]) for item in items]
+    came: dict[int, Any] = {}
+    while len(came) < len(tickets):
+        for finished in chosen.wait(timeout_s=1.0):
+            came[finished.ticket] = finished.results if isinstance(finished.results, Lost) else finished.results[0]
+    return [came[ticket] for ticket in tickets]
+
+
+def _difference(record: RunRecord, result: SearchResult | Lost, outcome: Outcome | Lost | None) -> str | None:
+    if isinstance(result, Lost) or isinstance(outcome, Lost):
+        lost = result if isinstance(result, Lost) else outcome
+        return f"the rerun was lost: {lost.reason}" if isinstance(lost, Lost) else None
+    differs = first_difference(record.trials, result.trials)
+    if differs is not None:
+        values = f"{differs.left!r} recorded, {differs.right!r} now"
+        return f"first difference in trial {differs.trial}, {differs.column}: {values}"
+    pairs: list[tuple[str, Any, Any]] = [
+        ("status", record.status, result.status),
+        ("architecture handed over", record.architecture, result.architecture),
+        *((f"spent {axis}", getattr(record.cost, axis), getattr(result.cost, axis)) for axis in DETERMINISTIC_AXES),
+    ]
+    if outcome is not None:
+        pairs.append(("test error", record.test_error, outcome.test_error))
+    for what, before, now in pairs:
+        if before != now and not _both_nan(before, now):
+            return f"all trials agree, but {what} differs: {before!r} recorded, {now!r} now"
+    return None
+
+
+def _both_nan(a: Any, b: Any) -> bool:
+    return isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b)

@@ -1,0 +1,36 @@
+"""Where the studies of a store stand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import reduce
+from operator import add
+
+from rich.table import Table
+
+from searchbench.cost import Cost
+from searchbench.reports.render.cells import count, seconds
+from searchbench.results.store import ResultStore
+
+
+def status(store: ResultStore) -> Table:
+    """A line per study: runs done, failed, lost and missing of those planned, and what its searches cost so far."""
+    table = Table(
+        "study", "revision", "planned", "done", "failed", "lost", "missing", "evaluations", "MACs", "device time"
+    )
+    for study in store.studies():
+        planned = {run["run_id"] for run in study.declared.get("planned", [])}
+        runs = [run for run in store.runs(study.name, recordings=False) if run.run_id in planned]
+        ended = Counter(run.status for run in runs)
+        failed = ended["failed"] + ended["timeout"]
+        spent = reduce(add, (run.cost for run in runs), Cost())
+        numbers = (len(planned), ended["ok"], failed, ended["infra"], len(planned) - len(runs))
+        table.add_row(
+            study.name,
+            str(study.revision),
+            *map(str, numbers),
+            count(spent.evaluations),
+            count(spent.macs),
+            seconds(spent.device_s + spent.simulated_s),
+        )
+    return table

@@ -1,0 +1,142 @@
+"""The shape of the package: who imports whom, what is heavy, where gradients are taken."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import searchbench
+
+PACKAGE = Path(searchbench.__file__).parent
+LAYERS = {  # each may import itself and what it names
+    "core": set(),
+    "spaces": {"core"},
+    "tasks": {"core", "spaces"},
+    "estimators": {"core", "spaces", "tasks"},
+    "strategies": {"core", "spaces", "tasks", "estimators"},
+    "results": {"core"},
+    "reports": {"core", "results"},
+    "harness": {"core", "spaces", "tasks", "estimators", "strategies", "results"},
+    "testing": {"core", "spaces", "tasks", "estimators", "strategies", "results", "harness"},
+    "cli": {"core", "spaces", "tasks", "estimators", "strategies", "results", "reports", "harness", "testing"},
+}
+CORE = {"errors", "cost", "trial", "seeds", "registry"}
+UPWARD = {
+    ("harness/session.py", "reports"): "Results.leaderboard() is the Python face of the leaderboard; imported lazily",
+}
+
+
+def modules() -> Iterator[tuple[str, str, ast.Module]]:
+    """(path within the package, layer, syntax tree) of every file."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        relative = path.relative_to(PACKAGE)
+        first = relative.parts[0].removesuffix(".py")
+        layer = "core" if first in CORE else first
+        yield str(relative), layer, ast.parse(path.read_text())
+
+
+def imports(tree: ast.AST, *, typing: bool) -> Iterator[str]:
+    """Names of imported modules; those under `if TYPE_CHECKING` only where `typing` is set."""
+    for node in ast.iter_child_nodes(tree):
+        guarded = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        if guarded and not typing:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        yield from imports(node, typing=typing)
+
+
+def layer_of(module: str) -> str | None:
+    if not module.startswith("searchbench."):
+        return None
+    name = module.split(".")[1]
+    return "core" if name in CORE else name
+
+
+@pytest.mark.parametrize(
+    ("path", "layer", "tree"),
+    [m for m in modules() if m[0] != "__init__.py"],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_every_file_imports_only_downwards(path: str, layer: str, tree: ast.Module) -> None:
+    for module in imports(tree, typing=False):
+        target = layer_of(module)
+        if target is None or target == layer or (path, target) in UPWARD:
+            continue
+        assert target in LAYERS[layer], f"{path} ({layer}) imports {module} ({target})"
+
+
+def test_only_one_type_only_import_points_upwards() -> None:
+    upward = [
+        (path, module)
+        for path, layer, tree in modules()
+        for module in imports(tree, typing=True)
+        if (target := layer_of(module))
+        and target != layer
+        and path != "__init__.py"
+        and target not in LAYERS[layer]
+        and (path, target) not in UPWARD
+    ]
+    assert upward == [("trial.py", "searchbench.spaces.space")]
+
+
+def test_ray_is_imported_in_one_folder_only() -> None:
+    users = {path for path, _, tree in modules() for m in imports(tree, typing=True) if m.split(".")[0] == "ray"}
+    assert {path.rsplit("/", 1)[0] for path in users} == {"harness/executors"}
+
+
+def test_results_and_reports_know_no_torch_and_no_ray() -> None:
+    code = (
+        "import sys, pkgutil, importlib, searchbench.results, searchbench.reports\n"
+        "for p in (searchbench.results, searchbench.reports):\n"
+        "    for m in pkgutil.walk_packages(p.__path__, p.__name__ + '.'): importlib.import_module(m.name)\n"
+        "bad = [m for m in ('torch', 'ray', 'searchbench.strategies', 'searchbench.spaces') if m in sys.modules]\n"
+        "sys.exit(' '.join(bad) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom searchbench.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'ray', 'pandas', 'numpy', 'scipy', 'sqlalchemy', 'pyarrow', 'rich'} & set(sys.modules)\n"
+        "sys.exit(' '.join(heavy) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_backward_stands_in_the_training_loop_and_the_hypergradients_only() -> None:
+    users = {
+        path
+        for path, _, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward"
+    }
+    assert {path for path in users if "hypergradient" not in path} == {"estimators/training.py"}
+
+
+def test_no_module_is_called_utils() -> None:
+    vague = ("utils", "helpers", "common", "misc")
+    assert not [path for path, _, _ in modules() if any(part in vague for part in Path(path).with_suffix("").parts)]
+
+
+def test_public_names_are_what_is_exported() -> None:
+    for name in searchbench.__all__:
+        assert getattr(searchbench, name) is not None
+    assert list(searchbench.__all__)[1:] == sorted(searchbench.__all__[1:])
+
+
+def test_global_random_state_is_never_used() -> None:
+    forbidden = {"np.random.seed", "numpy.random.seed", "random.seed", "torch.manual_seed", "np.random.rand"}
+    for path, _, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in forbidden, f"{path} line {node.lineno}"
