@@ -1,0 +1,156 @@
+"""Scoring an architecture by the weights it inherits from a trained supernet."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from searchbench.cost import Cost
+from searchbench.errors import EvaluationFailed, StudyError
+from searchbench.estimators.batches import Batches
+from searchbench.estimators.training import INFERENCE_BATCH, failures_named
+from searchbench.seeds import derive
+from searchbench.spaces.networks import Path, Supernet
+from searchbench.spaces.space import Architecture
+from searchbench.tasks.task import Batch
+from searchbench.trial import Fidelity, Measurement
+
+
+class SharedWeights:
+    """Validation error of a supernet's path, without training.
+
+    The statistics that batch norms gathered while the supernet was trained belong to no path in particular. So before
+    a path is scored they are reset and averaged over `recalibrate` *training* batches, of the same images for every
+    path; then the path classifies the *validation* split with them. The supernet is left exactly as it was.
+
+    The only fidelity is `subset`, the share of the validation split that is classified (its first part).
+
+    Args:
+        supernet: trained; on the device of the data.
+        train: where the images to recalibrate on come from; not augmented.
+        valid: what is classified.
+        batch_size: of the recalibration.
+        recalibrate: training batches; 0 keeps the supernet's own statistics.
+        seed: which training images.
+
+    Raises:
+        StudyError: `batch_size` or `recalibrate` is out of range.
+
+    Source: Guo et al. 2020, "Single Path One-Shot Neural Architecture Search with Uniform Sampling", section 3.4.
+    Differs: a plain average over the batches, not the exponential one of the released code, so that all batches count.
+    """
+
+    def __init__(
+        self, supernet: Supernet, train: Batches, valid: Batches, batch_size: int, recalibrate: int, seed: int
+    ) -> None:
+        if batch_size < 1 or recalibrate < 0:
+            raise StudyError(
+                "`batch_size` must be at least 1 and `recalibrate` at least 0, "
+                f"but got batch_size={batch_size}, recalibrate={recalibrate}."
+            )
+        self._supernet, self._train, self._valid = supernet, train, valid
+        self._batch_size, self._recalibrate, self._seed = batch_size, recalibrate, seed
+        self._norms = [m for m in cast(nn.Module, supernet).modules() if isinstance(m, nn.BatchNorm2d)]
+
+    def complete(self, fidelity: Fidelity) -> Fidelity:
+        """`subset` at 1 where it is open.
+
+        Raises:
+            StudyError: another fidelity is given, or `subset` is over 1.
+        """
+        for name in ("epochs", "width", "resolution"):
+            if getattr(fidelity, name) is not None:
+                raise StudyError(
+                    f"inherited weights are scored without training, so the fidelity `{name}` has no meaning; "
+                    "only `subset`, the share of the validation split, has."
+                )
+        subset = 1.0 if fidelity.subset is None else fidelity.subset
+        if subset > 1:
+            raise StudyError(f"`subset` is a share of the validation split, at most 1, but got {subset}.")
+        return Fidelity(subset=subset)
+
+    def price(self, architecture: Architecture, fidelity: Fidelity, resume: Fidelity | None = None) -> Cost:
+        """Forward passes of recalibration and validation; no evaluation, no training sample."""
+        samples = self._recalibration_samples() + self._scored(fidelity)
+        macs = self._supernet.macs(self._supernet.path(architecture))
+        return Cost(inference_samples=samples, macs=macs * samples)
+
+    def evaluate(
+        self, architecture: Architecture, fidelity: Fidelity, seed: int, resume: Fidelity | None = None
+    ) -> tuple[Measurement, Cost]:
+        """Score a path. Nothing in it is random, so `seed` changes nothing.
+
+        Raises:
+            EvaluationFailed: the path's output is not finite.
+        """
+        path, started = self._supernet.path(architecture), time.perf_counter()
+        with failures_named(), torch.no_grad(), self._untouched():
+            if self._recalibrate:
+                self.recalibrate(path)
+            self._supernet.train(False)
+            error, loss = self._classify(path, self._scored(fidelity))
+        cost = self.price(architecture, fidelity) + Cost(device_s=time.perf_counter() - started)
+        return Measurement(error, {"valid_loss": loss}), cost
+
+    def recalibrate(self, path: Path) -> None:
+        """Replace the statistics of the path's batch norms by the average over the recalibration batches."""
+        for norm in self._norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain average
+        self._supernet.train()
+        with torch.no_grad():
+            for batch in self._recalibration_batches():
+                self._supernet(batch.inputs, path)
+
+    def _recalibration_batches(self) -> Iterator[Batch]:
+        left, passes = self._recalibrate, 0
+        while left:
+            for batch in self._train.epoch(self._batch_size, derive(self._seed, f"pass {passes}")):
+                if not left:
+                    return
+                yield batch
+                left -= 1
+            passes += 1
+
+    def _recalibration_samples(self) -> int:
+        each = self._train.count(self._batch_size)
+        passes, batches = divmod(self._recalibrate, math.ceil(each / self._batch_size))
+        return passes * each + batches * self._batch_size
+
+    def _scored(self, fidelity: Fidelity) -> int:
+        """Validation samples classified, at least one."""
+        return max(1, round((fidelity.subset or 1.0) * len(self._valid)))
+
+    def _classify(self, path: Path, samples: int) -> tuple[float, float]:
+        """(error in [0, 1], mean cross-entropy) of the first `samples` of the validation split."""
+        wrong, loss = 0, 0.0
+        for start in range(0, samples, INFERENCE_BATCH):
+            part = slice(start, min(start + INFERENCE_BATCH, samples))
+            targets = self._valid.targets[part]
+            logits = self._supernet(self._valid.inputs[part].clone(), path)
+            wrong += int((logits.argmax(1) != targets).sum())
+            loss += float(F.cross_entropy(logits, targets, reduction="sum"))
+        if not math.isfinite(loss):
+            raise EvaluationFailed("nan", f"the inherited network's validation loss is {loss}.")
+        return wrong / samples, loss / samples
+
+    @contextmanager
+    def _untouched(self) -> Iterator[None]:
+        """Put back mode, momenta and statistics, whatever happens."""
+        was_training = cast(nn.Module, self._supernet).training
+        kept = [(norm.momentum, [buffer.clone() for buffer in norm.buffers()]) for norm in self._norms]
+        try:
+            yield
+        finally:
+            self._supernet.train(was_training)
+            for norm, (momentum, buffers) in zip(self._norms, kept, strict=True):
+                norm.momentum = momentum
+                for buffer, value in zip(norm.buffers(), buffers, strict=True):
+                    buffer.copy_(value)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from searchbench.errors import StudyError
+from searchbench.estimators.batches import Batches
+from searchbench.estimators.shared_weights import SharedWeights
+from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.networks import initialise
+from searchbench.tasks.task import Split
+from searchbench.trial import FULL, Fidelity
+
+SPACE = nasbench201(channels=4, cells=1, stages=2)
+CELL = SPACE.parse("|nor_conv_3x3~0|+|nor_conv_1x1~0|none~1|+|nor_conv_3x3~0|avg_pool_3x3~1|skip_connect~2|")
+
+
+def data(samples, seed):
+    rng = np.random.default_rng(seed)
+    inputs = rng.normal(1.5, 2.0, (samples, 1, 6, 6)).astype(np.float32)
+    return Batches(Split(inputs, rng.integers(3, size=samples)))
+
+
+def shared(train=24, batch_size=8, recalibrate=3, seed=0):
+    supernet = initialise(SPACE.builder().supernet((1, 6, 6), 3), 1)
+    estimator = SharedWeights(supernet, data(train, 2), data(20, 3), batch_size, recalibrate, seed)
+    return supernet, estimator
+
+
+def test_scoring_leaves_weights_statistics_and_mode_bit_for_bit():
+    supernet, estimator = shared()
+    supernet(torch.randn(8, 1, 6, 6), (3,) * 6)  # statistics that are not the initial ones
+    before = copy.deepcopy(supernet.state_dict())
+    momenta = [m.momentum for m in supernet.modules() if hasattr(m, "momentum")]
+    estimator.evaluate(CELL, FULL, seed=0)
+    assert all(torch.equal(before[name], value) for name, value in supernet.state_dict().items())
+    assert momenta == [m.momentum for m in supernet.modules() if hasattr(m, "momentum")]
+    assert supernet.training
+
+
+def test_recalibrated_statistics_of_one_whole_batch_are_the_data_sets_moments():
+    supernet, estimator = shared(train=24, batch_size=24, recalibrate=1)
+    estimator.recalibrate(supernet.path(CELL))
+    stem = supernet.frame.stem
+    outputs = stem.conv(estimator._train.inputs).detach()
+    assert torch.allclose(stem.norm.running_mean, outputs.mean((0, 2, 3)), atol=1e-6)
+    assert torch.allclose(stem.norm.running_var, outputs.var((0, 2, 3)), atol=1e-5)
+
+
+def test_recalibrated_statistics_of_several_batches_are_their_plain_average():
+    supernet, estimator = shared(train=24, batch_size=8, recalibrate=3)
+    estimator.recalibrate(supernet.path(CELL))
+    stem, bank = supernet.frame.stem, supernet.cells[0].conv3[0]
+    batches = [stem.conv(batch.inputs).detach() for batch in estimator._recalibration_batches()]
+    assert torch.allclose(stem.norm.running_mean, stem.conv(estimator._train.inputs).mean((0, 2, 3)), atol=1e-6)
+    variance = torch.stack([outputs.var((0, 2, 3)) for outputs in batches]).mean(0)
+    assert torch.allclose(stem.norm.running_var, variance, atol=1e-5)
+
+    def entering(outputs):  # what the 3x3 of edge 1<-0 gives for one batch, after the stem's batch norm
+        normed = torch.nn.functional.batch_norm(outputs, None, None, stem.norm.weight, stem.norm.bias, training=True)
+        return torch.nn.functional.conv2d(torch.relu(normed), bank.convs[0].weight, padding=1)
+
+    means = torch.stack([entering(outputs).mean((0, 2, 3)) for outputs in batches]).mean(0)
+    assert torch.allclose(bank.norm.running_mean[:4], means, atol=1e-5)
+    assert torch.equal(bank.norm.running_mean[4:8], torch.zeros(4))  # not on the path
+
+
+def test_the_score_is_the_validation_error_with_recalibrated_statistics():
+    supernet, estimator = shared()
+    measurement, _ = estimator.evaluate(CELL, FULL, seed=0)
+    estimator.recalibrate(supernet.path(CELL))
+    supernet.eval()
+    with torch.no_grad():
+        logits = supernet(estimator._valid.inputs, supernet.path(CELL))
+    wrong = logits.argmax(1) != estimator._valid.targets
+    assert measurement.value == int(wrong.sum()) / len(wrong)
+    loss = torch.nn.functional.cross_entropy(logits, estimator._valid.targets).item()
+    assert measurement.metrics["valid_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_without_recalibration_the_supernets_own_statistics_are_used():
+    supernet, estimator = shared(recalibrate=0)
+    for seed in range(3):
+        supernet(torch.randn(8, 1, 6, 6, generator=torch.Generator().manual_seed(seed)), supernet.path(CELL))
+    supernet.eval()
+    with torch.no_grad():
+        logits = supernet(estimator._valid.inputs, supernet.path(CELL))
+    supernet.train()
+    wrong = logits.argmax(1) != estimator._valid.targets
+    assert estimator.evaluate(CELL, FULL, 0)[0].value == int(wrong.sum()) / len(wrong)
+
+
+def test_the_same_architecture_scores_the_same_in_any_order():
+    _, estimator = shared()
+    first = estimator.evaluate(CELL, FULL, seed=0)[0]
+    estimator.evaluate(SPACE.architecture(("nor_conv_1x1",) * 6), FULL, seed=1)
+    assert estimator.evaluate(CELL, FULL, seed=2)[0] == first
+
+
+@pytest.mark.parametrize(("recalibrate", "samples"), [(0, 0), (2, 16), (3, 20), (5, 36)])
+def test_the_price_is_the_forward_passes_really_made(recalibrate, samples):
+    supernet, estimator = shared(train=20, recalibrate=recalibrate)
+    seen = []
+    supernet.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    cost = estimator.evaluate(CELL, Fidelity(subset=0.5), seed=0)[1]
+    assert sum(seen) == samples + 10 == cost.inference_samples
+    assert cost.macs == supernet.macs(supernet.path(CELL)) * (samples + 10)
+    assert (cost.evaluations, cost.train_samples, cost.epochs) == (0, 0, 0)
+
+
+def test_recalibration_sees_training_images_only_and_scoring_validation_images_only():
+    supernet, estimator = shared()
+    seen = []
+    supernet.register_forward_hook(lambda net, inputs, _: seen.append((net.training, inputs[0])))
+    estimator.evaluate(CELL, FULL, seed=0)
+    pools = {True: estimator._train.inputs, False: estimator._valid.inputs}
+    assert {training for training, _ in seen} == {True, False}
+    for training, images in seen:
+        assert all((pools[training] == image).flatten(1).all(1).any() for image in images)
+
+
+def test_a_fidelity_without_meaning_is_refused():
+    _, estimator = shared()
+    assert estimator.complete(FULL) == Fidelity(subset=1.0)
+    with pytest.raises(StudyError, match="epochs"):
+        estimator.complete(Fidelity(epochs=3))
+    with pytest.raises(StudyError, match="at most 1"):
+        estimator.complete(Fidelity(subset=2.0))
