@@ -1,0 +1,268 @@
+"""The leaderboard: how every strategy of a study did, from the store alone.
+
+One object, and every rendering of it (terminal, Markdown, LaTeX, CSV, JSON) shows the same numbers. It describes; it
+claims nothing: mean ± std of independent searches, how many there were, how many failed, and what they cost.
+Comparable runs stand in one block: same problem fingerprint, same protocol, same budget, and planned by the study as
+it is declared now. Anything else stands in a separate block that ranks nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from searchbench.cost import COST_AXES
+from searchbench.errors import InputError, did_you_mean
+from searchbench.reports.summary import Summary, summarise
+from searchbench.results.records import DEFAULT_PROTOCOL, RunRecord, StudyRecord
+from searchbench.results.store import ResultStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUMMED_AXES = (*COST_AXES, "samples", "seconds")
+"""Every axis of a cost, and the two sums that budgets limit."""
+SHORT_NAMES = {"test_error": "test_error_mean", "value": "value_mean"} | {a: f"cost_{a}" for a in SUMMED_AXES}
+SHORT_NAMES["macs"] = "macs"  # the network's own; the search's are cost_macs
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One strategy in one block."""
+
+    strategy: str
+    """Its label."""
+    total: int
+    """Runs recorded."""
+    failed: int
+    """Those whose search failed, ran out of time, or was lost."""
+    judge_failed: int
+    """Those whose search ended well, but whose architecture could not be judged."""
+    missing: int
+    """Planned runs not recorded yet."""
+    test_error: Summary
+    """Over the judged runs."""
+    value: Summary
+    """Validation value the final architecture was chosen by, over the judged runs."""
+    params: float
+    """Mean parameters of what was handed over; NaN where the judge does not say."""
+    macs: float
+    """Mean multiply-accumulates of one forward pass of it."""
+    cost: Mapping[str, float]
+    """What a search that ended well spent on average, on each of `SUMMED_AXES`."""
+
+    @property
+    def n(self) -> int:
+        """Independent searches behind the mean."""
+        return self.test_error.n
+
+    def values(self) -> dict[str, Any]:
+        """Everything, flat, in full precision; the keys are the columns of CSV, JSON and DataFrame."""
+        return {
+            "strategy": self.strategy,
+            "n": self.n,
+            "total": self.total,
+            "failed": self.failed,
+            "judge_failed": self.judge_failed,
+            "missing": self.missing,
+            "test_error_mean": self.test_error.mean,
+            "test_error_std": self.test_error.std,
+            "value_mean": self.value.mean,
+            "value_std": self.value.std,
+            "params": self.params,
+            "macs": self.macs,
+        } | {f"cost_{axis}": self.cost[axis] for axis in SUMMED_AXES}
+
+
+COLUMNS = (
+    "strategy", "n", "total", "failed", "judge_failed", "missing", "test_error_mean", "test_error_std", "value_mean",
+    "value_std", "params", "macs", *(f"cost_{axis}" for axis in SUMMED_AXES),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows that may be looked at side by side."""
+
+    problem: str
+    fingerprint: str
+    protocol: str
+    budget: str
+    """Canonical JSON of the limits."""
+    ranked: bool
+    """Whether these are the runs the study plans now; a block that is not is never sorted by a result."""
+    rows: tuple[Row, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+    """Strategies that cannot run on the problem, with the rule they break."""
+    failures: tuple[tuple[str, str, int], ...] = ()
+    """Strategy, last line of what ended its runs, and how many it ended."""
+
+    @property
+    def missing(self) -> int:
+        """Planned runs not recorded yet."""
+        return sum(row.missing for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """All blocks of a study."""
+
+    study: str
+    revision: int
+    blocks: tuple[Block, ...]
+    sorted_by: str = "test_error_mean"
+
+    def sorted(self, by: str) -> Leaderboard:
+        """The same, ranked blocks sorted by a column (lowest first; highest first with a leading "-").
+
+        Raises:
+            InputError: there is no such column.
+        """
+        name = by.removeprefix("-")
+        key = name if name in COLUMNS else SHORT_NAMES.get(name)
+        if key is None:
+            raise InputError(f"cannot sort by `{name}`; {did_you_mean(name, [*COLUMNS, *SHORT_NAMES])}")
+        order = _order(key, descending=by.startswith("-"))
+        blocks = tuple(replace(b, rows=tuple(sorted(b.rows, key=order))) if b.ranked else b for b in self.blocks)
+        return replace(self, blocks=blocks, sorted_by=("-" if by.startswith("-") else "") + key)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A plain mapping per row: where it stands, and its `Row.values`."""
+        return [
+            {
+                "study": self.study,
+                "problem": block.problem,
+                "ranked": block.ranked,
+                "protocol": block.protocol,
+                "budget": block.budget,
+                "fingerprint": block.fingerprint,
+            }
+            | row.values()
+            for block in self.blocks
+            for row in block.rows
+        ]
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per strategy and block."""
+        import pandas as pd
+
+        return pd.DataFrame(self.records())
+
+
+def leaderboard(store: ResultStore, study: str | None = None, *, sort: str = "test_error") -> Leaderboard:
+    """The leaderboard of a study, the one declared last without a name.
+
+    Raises:
+        StoreError: there is no such study.
+        InputError: there is no such column to sort by.
+    """
+    declared = store.study(study)
+    return build(declared, store.runs(declared.name, recordings=False)).sorted(sort)
+
+
+def build(study: StudyRecord, runs: Iterable[RunRecord]) -> Leaderboard:
+    """Blocks of a study's runs, the planned ones first in the order the problems are declared."""
+    spec = study.declared
+    planned = {p["run_id"]: (p["strategy"], p["problem"]) for p in spec.get("planned", [])}
+    current: dict[str, list[RunRecord]] = {}
+    other: dict[tuple[str, ...], list[RunRecord]] = {}
+    for run in runs:
+        if run.protocol == DEFAULT_PROTOCOL and (run.run_id in planned if planned else _declared(spec, run)):
+            current.setdefault(run.problem, []).append(run)
+        else:
+            other.setdefault((run.problem, run.fingerprint, run.protocol, run.budget), []).append(run)
+    blocks = [_current_block(spec, p, current.get(p["label"], []), planned) for p in spec.get("problems", [])]
+    blocks += [_other_block(key, group) for key, group in sorted(other.items())]
+    return Leaderboard(study.name, study.revision, tuple(blocks))
+
+
+def _declared(spec: Mapping[str, Any], run: RunRecord) -> bool:
+    """Whether a run belongs to a declaration that lists no run ids."""
+    problems = {p["label"]: p["fingerprint"] for p in spec.get("problems", [])}
+    return problems.get(run.problem) == run.fingerprint and _same_json(run.budget, spec.get("budget"))
+
+
+def _same_json(text: str, value: object) -> bool:
+    try:
+        return bool(json.loads(text) == value)
+    except ValueError:
+        return False
+
+
+def _current_block(
+    spec: Mapping[str, Any],
+    problem: Mapping[str, Any],
+    runs: Sequence[RunRecord],
+    planned: Mapping[str, tuple[str, str]],
+) -> Block:
+    label = problem["label"]
+    plan = Counter(strategy for strategy, where in planned.values() if where == label)
+    by_strategy: dict[str, list[RunRecord]] = {strategy: [] for strategy in plan}
+    for run in runs:
+        by_strategy.setdefault(run.strategy, []).append(run)
+    return Block(
+        problem=label,
+        fingerprint=problem["fingerprint"],
+        protocol=DEFAULT_PROTOCOL,
+        budget=runs[0].budget if runs else json.dumps(spec.get("budget", {})),
+        ranked=True,
+        rows=tuple(_row(s, own, missing=max(0, plan[s] - len(own))) for s, own in by_strategy.items()),
+        skipped=tuple((s["strategy"], s["reason"]) for s in spec.get("skipped", []) if s["problem"] == label),
+        failures=_failures(runs),
+    )
+
+
+def _other_block(key: tuple[str, ...], runs: Sequence[RunRecord]) -> Block:
+    problem, fingerprint, protocol, budget = key
+    by_strategy: dict[tuple[str, str], list[RunRecord]] = {}
+    for run in runs:
+        by_strategy.setdefault((run.strategy, run.description), []).append(run)
+    rows = tuple(_row(strategy, own) for (strategy, _), own in sorted(by_strategy.items()))
+    return Block(problem, fingerprint, protocol, budget, ranked=False, rows=rows, failures=_failures(runs))
+
+
+def _row(strategy: str, runs: Sequence[RunRecord], missing: int = 0) -> Row:
+    ended_well = [run for run in runs if run.ok]
+    judged = [run for run in runs if run.judged]
+    return Row(
+        strategy=strategy,
+        total=len(runs),
+        failed=len(runs) - len(ended_well),
+        judge_failed=len(ended_well) - len(judged),
+        missing=missing,
+        test_error=summarise([run.test_error for run in judged]),
+        value=summarise([run.value for run in judged]),
+        params=summarise([run.test_metrics.get("params", math.nan) for run in judged]).mean,
+        macs=summarise([run.test_metrics.get("macs", math.nan) for run in judged]).mean,
+        cost={axis: summarise([getattr(run.cost, axis) for run in ended_well]).mean for axis in SUMMED_AXES},
+    )
+
+
+def _failures(runs: Iterable[RunRecord]) -> tuple[tuple[str, str, int], ...]:
+    said = Counter((run.strategy, _why(run)) for run in runs if not run.judged)
+    return tuple((strategy, why, count) for (strategy, why), count in said.most_common())
+
+
+def _why(run: RunRecord) -> str:
+    """The last line of what ended a run: in a traceback, the exception and its message."""
+    text = (run.test_failure if run.ok else run.error) or ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    last = lines[-1] if lines else f"no message ({run.test_status if run.ok else run.status})"
+    return f"judging: {last}" if run.ok else last
+
+
+def _order(key: str, *, descending: bool) -> Callable[[Row], tuple[Any, ...]]:
+    """Strategies without a judged run come last, unknown values before them."""
+
+    def place(row: Row) -> tuple[Any, ...]:
+        value = row.values()[key]
+        if isinstance(value, str):
+            return (row.n == 0, False, [-ord(c) for c in value] if descending else value, row.strategy)
+        unknown = math.isnan(value)
+        return (row.n == 0, unknown, 0.0 if unknown else -value if descending else value, row.strategy)
+
+    return place

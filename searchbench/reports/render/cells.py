@@ -1,0 +1,187 @@
+"""What people read: a block as headings and short cells in human units, the same for terminal, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from searchbench.reports.leaderboard import Block, Leaderboard, Row
+from searchbench.reports.summary import Summary
+from searchbench.results.records import DEFAULT_PROTOCOL
+
+NONE = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading in one or two lines, and the cells under it."""
+
+    heading: tuple[str, ...]
+    cells: tuple[str, ...]
+    rank: int = 0
+    """Where it is too narrow for all, columns of the highest rank go first; those of rank 0 stay."""
+    numeric: bool = True
+
+    @property
+    def title(self) -> str:
+        """The heading in one line."""
+        return " ".join(self.heading).strip()
+
+
+def columns(block: Block) -> list[Column]:
+    """The columns of a block that say something about it; costs that are zero throughout are left out."""
+    shares = _are_shares(row.test_error for row in block.rows)
+    value_shares = shares and _are_shares(row.value for row in block.rows)
+
+    def column(heading: tuple[str, ...], cell: Callable[[Row], str], rank: int = 0) -> Column:
+        return Column(heading, tuple(cell(row) for row in block.rows), rank)
+
+    found = [
+        Column(("strategy",), tuple(" ".join(row.strategy.split()) for row in block.rows), numeric=False),
+        column(("n",), lambda row: str(row.n)),
+        column(("failed",), lambda row: f"{row.failed}/{row.total}"),
+        column(("test error", "(%)" if shares else ""), lambda row: result(row, shares)),
+        column(("validation", "(%)" if value_shares else ""), lambda row: spread(row.value, value_shares), 3),
+        column(("params",), lambda row: count(row.params), 2),
+        column(("MACs",), lambda row: count(row.macs), 4),
+        *(_cost_column(block, *cost) for cost in _COSTS if any(row.cost[cost[0]] > 0 for row in block.rows)),
+    ]
+    if any(row.judge_failed for row in block.rows):
+        found.append(column(("judging", "failed"), lambda row: str(row.judge_failed), 1))
+    if block.missing:
+        found.append(column(("not yet", "run"), lambda row: str(row.missing), 1))
+    return [c for c in found if c.rank == 0 or any(cell != NONE for cell in c.cells)]
+
+
+def _cost_column(block: Block, axis: str, title: tuple[str, ...], cell: Callable[[float], str], rank: int) -> Column:
+    return Column(title, tuple(cell(row.cost[axis]) for row in block.rows), rank)
+
+
+def heading(board: Leaderboard, block: Block) -> str:
+    """What the rows of a block have in common, in one line."""
+    kind = "" if block.ranked else " · not comparable with the study as declared now, not ranked"
+    protocol = "" if block.protocol == DEFAULT_PROTOCOL else f" · protocol {block.protocol}"
+    return f"{board.study} · {block.problem} · budget {budget(block.budget)}{protocol}{kind}"
+
+
+def notes(board: Leaderboard, block: Block) -> list[str]:
+    """What must be read beside the numbers, one sentence each."""
+    said = ["mean ± std (ddof 1) over n independent searches; whether a difference is real is not said here"]
+    if block.ranked and board.sorted_by != "test_error_mean":
+        said[0] += f"; sorted by {board.sorted_by}"
+    if block.missing:
+        whole = sum(row.total + row.missing for row in block.rows)
+        said.append(f"incomplete: {block.missing} of {whole} planned runs are not recorded yet")
+    if any(row.n == 1 for row in block.rows):
+        said.append("one run has no spread: no ± where n = 1")
+    if any(row.failed or row.judge_failed for row in block.rows):
+        said.append("means and costs leave failed runs out; read them beside `failed`")
+    return said
+
+
+def details(block: Block) -> list[str]:
+    """What failed and what was skipped, a line each."""
+    failed = [f"{strategy}: {times(runs)} failed: {clipped(message)}" for strategy, message, runs in block.failures]
+    return failed + [f"{strategy}: skipped: {clipped(reason)}" for strategy, reason in block.skipped]
+
+
+def result(row: Row, shares: bool) -> str:
+    """The test error of a strategy, or why there is none."""
+    if row.n == 0 and row.total > 0:
+        return "failed"
+    return spread(row.test_error, shares)
+
+
+def spread(summary: Summary, shares: bool) -> str:
+    """ "6.12 ± 0.31"; without ± where there is one run."""
+    if summary.n == 0:
+        return NONE
+    ends = "" if math.isnan(summary.std) else f" ± {number(summary.std, shares)}"
+    return number(summary.mean, shares) + ends
+
+
+def number(value: float, share: bool) -> str:
+    """A result: a share as a percentage with two decimals, anything else with four significant digits."""
+    return f"{100 * value:.2f}" if share else f"{value:.4g}"
+
+
+def count(value: float) -> str:
+    """ "942", "20.50", "12.3M": three significant digits from ten thousand on."""
+    if not math.isfinite(value):
+        return NONE
+    if value < 9999.5:
+        return f"{value:.0f}" if value == int(value) else f"{value:.4g}" if value >= 1000 else f"{value:#.4g}"
+    size, suffix = next(((s, u) for s, u in _SUFFIXES if value < 999.5 * s), (1e18, "E"))
+    return _three(value / size) + suffix
+
+
+def seconds(value: float) -> str:
+    """ "120 ms", "4.50 min", "3.20 h", "12.0 d"."""
+    if not math.isfinite(value):
+        return NONE
+    for limit, size, unit in ((0.9995, 1e-3, "ms"), (99.95, 1, "s"), (5997, 60, "min"), (359_820, 3600, "h")):
+        if value < limit:
+            return f"{_three(value / size)} {unit}"
+    return f"{_three(value / 86_400)} d"
+
+
+def memory(value: float) -> str:
+    """ "512 MB"."""
+    if not math.isfinite(value):
+        return NONE
+    size, unit = next(((s, u) for s, u in ((1e3, "kB"), (1e6, "MB"), (1e9, "GB")) if value < 999.5 * s), (1e12, "TB"))
+    return f"{_three(value / size)} {unit}"
+
+
+def budget(text: str) -> str:
+    """ "evaluations ≤ 100, macs ≤ 2T", from the limits as JSON; every digit of them."""
+    try:
+        limits = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(limits, dict):
+        return text
+    return ", ".join(f"{axis} ≤ {_limit(limit)}" for axis, limit in limits.items()) or "none"
+
+
+def clipped(text: str, length: int = 200) -> str:
+    """A message in one line of bearable length."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def times(runs: int) -> str:
+    """ "1 run", "3 runs"."""
+    return f"{runs} run" + ("" if runs == 1 else "s")
+
+
+def _limit(value: float) -> str:
+    for size, suffix in reversed(_SUFFIXES[1:]):
+        if value >= size:
+            return f"{value / size:.15g}{suffix}"
+    return f"{value:,.15g}"
+
+
+def _three(value: float) -> str:
+    """Three significant digits, with their zeros; all digits of a larger number."""
+    return f"{value:.0f}" if value >= 99.95 or value == 0 else f"{value:#.3g}"
+
+
+def _are_shares(summaries: Iterable[Summary]) -> bool:
+    """Whether all means lie in [0, 1], so that they read as percentages."""
+    return all(0 <= s.mean <= 1 for s in summaries if s.n)
+
+
+_SUFFIXES = ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"), (1e15, "P"), (1e18, "E"))
+_COSTS: tuple[tuple[str, tuple[str, ...], Callable[[float], str], int], ...] = (
+    ("evaluations", ("search", "evals"), count, 1),
+    ("epochs", ("search", "epochs"), count, 5),
+    ("samples", ("search", "samples"), count, 6),
+    ("macs", ("search", "MACs"), count, 1),
+    ("device_s", ("search", "device"), seconds, 1),
+    ("simulated_s", ("search", "simulated"), seconds, 1),
+    ("host_s", ("strategy", "itself"), seconds, 1),
+    ("peak_memory_bytes", ("peak", "memory"), memory, 7),
+)

@@ -1,0 +1,47 @@
+"""The leaderboard for programs: every column in full precision, an unknown number empty (CSV) or null (JSON)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from typing import Any
+
+from searchbench.reports.leaderboard import COLUMNS, Leaderboard
+
+PLACE = ("study", "problem", "ranked", "protocol", "budget", "fingerprint")
+
+
+def to_csv(board: Leaderboard) -> str:
+    """A line per strategy and block, under one heading."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, [*PLACE, *COLUMNS], lineterminator="\n")
+    writer.writeheader()
+    for record in board.records():
+        writer.writerow({key: "" if value is None else value for key, value in _plain(record).items()})
+    return out.getvalue()
+
+
+def to_json(board: Leaderboard) -> str:
+    """Blocks with their rows, what was skipped, and what failed how often."""
+    blocks = [
+        {
+            "problem": block.problem,
+            "ranked": block.ranked,
+            "protocol": block.protocol,
+            "budget": block.budget,
+            "fingerprint": block.fingerprint,
+            "missing": block.missing,
+            "rows": [_plain(row.values()) for row in block.rows],
+            "skipped": [{"strategy": strategy, "reason": reason} for strategy, reason in block.skipped],
+            "failures": [{"strategy": s, "message": message, "runs": count} for s, message, count in block.failures],
+        }
+        for block in board.blocks
+    ]
+    whole = {"study": board.study, "revision": board.revision, "sorted_by": board.sorted_by, "blocks": blocks}
+    return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}

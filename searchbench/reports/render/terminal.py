@@ -1,0 +1,71 @@
+"""The leaderboard in a terminal. Where it is narrow, costs that matter less are left out, and that is said."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from searchbench.reports.leaderboard import Leaderboard
+from searchbench.reports.render.cells import Column, columns, details, heading, notes
+
+MIN_LABEL = 22
+"""Characters a strategy's label may be folded to before columns are left out."""
+
+
+def to_rich(board: Leaderboard, width: int) -> Group:
+    """A renderable for a terminal of `width` characters."""
+    parts: list[Table | Text] = []
+    for block in board.blocks:
+        shown, hidden = fitting(columns(block), width)
+        said = [*notes(board, block), *details(block)]
+        if hidden:
+            names = ", ".join(column.title for column in hidden)
+            said.append(f"not shown in {width} characters: {names}; all of them: --format csv")
+        parts.append(Text(heading(board, block), style="bold" if block.ranked else "dim"))
+        parts.append(_table(shown))
+        parts += [Text(f"{note}", style="dim") for note in said]
+        parts.append(Text())
+    return Group(*parts)
+
+
+def to_text(board: Leaderboard, width: int | None = None) -> str:
+    """The same as plain text, 120 characters wide unless told."""
+    width = width or 120
+    console = Console(width=width, force_terminal=False, color_system=None, legacy_windows=False)
+    with console.capture() as captured:
+        console.print(to_rich(board, width))
+    return captured.get()
+
+
+def fitting(all_columns: list[Column], width: int) -> tuple[list[Column], list[Column]]:
+    """Columns that fit, and those left out: the highest rank first, rank 0 never."""
+    shown = list(all_columns)
+    for column in sorted(all_columns, key=lambda c: -c.rank):
+        if column.rank == 0 or _needed(shown) <= width:
+            break
+        shown.remove(column)
+    return shown, [column for column in all_columns if column not in shown]
+
+
+def _needed(shown: list[Column]) -> int:
+    widths = [max(map(cell_len, (*column.heading, *column.cells))) for column in shown]
+    widths = [w if c.numeric else min(w, MIN_LABEL) for w, c in zip(widths, shown, strict=True)]
+    return sum(w + 2 for w in widths)
+
+
+def _table(shown: list[Column]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
+    for column in shown:
+        name = Text("\n".join(column.heading).strip())
+        if column.numeric:
+            table.add_column(name, justify="right", no_wrap=True)
+        else:
+            table.add_column(
+                name, overflow="fold", min_width=min(MIN_LABEL, max(map(cell_len, column.cells), default=0))
+            )
+    for cells in zip(*(column.cells for column in shown), strict=True):
+        table.add_row(*(Text(cell) for cell in cells))
+    return table

@@ -1,0 +1,26 @@
+"""Mean and standard deviation of independent runs."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Of finite numbers: how many, their mean, and their standard deviation (ddof 1, NaN below two)."""
+
+    n: int
+    mean: float
+    std: float
+
+
+def summarise(values: Iterable[float]) -> Summary:
+    """Summary of the finite ones among `values`; exactly rounded sums, so that their order does not matter."""
+    kept = [float(value) for value in values if math.isfinite(value)]
+    if not kept:
+        return Summary(0, math.nan, math.nan)
+    mean = math.fsum(kept) / len(kept)
+    return Summary(len(kept), mean, statistics.stdev(kept) if len(kept) > 1 else math.nan)
