@@ -1,35 +1,21 @@
-"""The judge that trains: the one architecture a run handed over, from scratch, on train and validation together."""
+"""The judge that trains: the one architecture a run handed over, from scratch, on train and validation together.
+
+The description only; `searchbench.estimators.final_training` does it, and is imported when one is opened, since it
+needs PyTorch.
+"""
 
 from __future__ import annotations
 
-import math
-import time
-from dataclasses import dataclass, field, replace
-from typing import cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
-
-from searchbench.cost import Cost
-from searchbench.errors import EvaluationFailed
-from searchbench.estimators.batches import Batches
 from searchbench.estimators.recipes import check_training, recipe_of
-from searchbench.estimators.training import (
-    Training,
-    begin,
-    choose_device,
-    error_rate,
-    failures_named,
-    fit,
-    peak_memory,
-    training_cost,
-    watch_memory,
-    weights_seed,
-)
 from searchbench.seeds import Seeds
-from searchbench.spaces.networks import Networks, initialise
-from searchbench.spaces.space import Architecture, Space
-from searchbench.tasks.task import JudgeData, Recipe, Task
-from searchbench.trial import Outcome, Status
+from searchbench.spaces.space import Space
+from searchbench.tasks.task import Task
+
+if TYPE_CHECKING:
+    from searchbench.estimators.final_training import FinalTraining
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +48,9 @@ class TrainJudge:
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> FinalTraining:
         """Read the task's data, test split included. Raises SpaceError, StudyError, DataMissing."""
+        from searchbench.estimators.final_training import FinalTraining
+        from searchbench.estimators.training import choose_device
+
         return FinalTraining(
             networks=space.builder(),
             recipe=recipe_of(self, task.recipe),
@@ -72,54 +61,3 @@ class TrainJudge:
             device=choose_device(self.device),
             seeds=seeds,
         )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FinalTraining:
-    """The live judge of one replicate. The seed is of role "retrain" and keyed by the architecture, so the same
-    architecture gets the same verdict whichever strategy hands it over."""
-
-    networks: Networks
-    recipe: Recipe
-    width: float
-    time_limit_s: float | None
-    shape: tuple[int, int, int]
-    data: JudgeData
-    device: torch.device
-    seeds: Seeds
-
-    def verdict(self, architecture: Architecture) -> Outcome:
-        """Train, measure, and report; whatever breaks is a failed outcome with the reason."""
-        started = time.perf_counter()
-        watch_memory(self.device)
-        cost = Cost()
-        try:
-            with failures_named():
-                params, macs = self.networks.size(architecture, self.shape, self.data.classes, self.width)
-                train, test = Batches(self.data.train, self.device), Batches(self.data.test, self.device)
-                recipe = self.recipe
-                cost = training_cost(macs, recipe.epochs, train.count(recipe.batch_size), 1.0, len(test))
-                training = self._train(architecture, train)
-                error = error_rate(training.network, test)
-        except EvaluationFailed as failure:
-            return Outcome(
-                cast(Status, failure.reason), math.nan, cost=self._spent(cost, started), error=failure.message
-            )
-        metrics = {
-            "test_accuracy": 1.0 - error,
-            "train_loss": training.losses[-1],
-            "params": float(params),
-            "macs": float(macs),
-        }
-        return Outcome("ok", error, metrics, self._spent(cost, started))
-
-    def _train(self, architecture: Architecture, batches: Batches) -> Training:
-        seed = self.seeds.seed("retrain", architecture.key)
-        deadline = None if self.time_limit_s is None else time.monotonic() + self.time_limit_s
-        network = self.networks.network(architecture, self.shape, self.data.classes, self.width)
-        training = begin(initialise(network, weights_seed(seed), self.device), self.recipe, seed)
-        fit(training, batches, self.recipe.epochs, deadline=deadline)
-        return training
-
-    def _spent(self, cost: Cost, started: float) -> Cost:
-        return replace(cost, device_s=time.perf_counter() - started, peak_memory_bytes=peak_memory(self.device))

@@ -7,8 +7,9 @@ from dataclasses import fields, replace
 from typing import Any, Protocol
 
 from searchbench.errors import StudyError
-from searchbench.estimators.training import DEVICES
 from searchbench.tasks.task import Recipe
+
+DEVICES = ("auto", "cpu", "cuda")
 
 _ANY = Recipe(epochs=1, batch_size=1, lr=1.0)
 
@@ -54,3 +55,10 @@ def positive(name: str, value: object) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not (number and value > 0 and math.isfinite(value)):  # type: ignore[operator,arg-type]
         raise StudyError(f"`{name}` must be a positive number, but got {value!r}.")
+
+
+def check_subset(value: object) -> None:
+    """Raise StudyError unless `value` is a share in (0, 1]."""
+    positive("subset", value)
+    if value > 1:  # type: ignore[operator]
+        raise StudyError(f"`subset` is a share of the train split and must lie in (0, 1], but got {value!r}.")

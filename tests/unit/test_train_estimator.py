@@ -14,9 +14,10 @@ import torch
 
 from searchbench.cost import DETERMINISTIC_AXES, Cost
 from searchbench.errors import EvaluationFailed, SpaceError, StudyError
-from searchbench.estimators import ESTIMATORS, train
+from searchbench.estimators import ESTIMATORS, from_scratch
+from searchbench.estimators.from_scratch import FromScratch
 from searchbench.estimators.judge import TrainJudge
-from searchbench.estimators.train import FromScratch, Train
+from searchbench.estimators.train import Train
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice
 from searchbench.spaces.nasbench201 import nasbench201
@@ -133,7 +134,7 @@ def test_a_continued_evaluation_equals_a_whole_one_and_is_charged_the_rest() -> 
 
 
 def test_memory_decides_nothing_but_the_time_a_continuation_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "KEPT_BYTES", 0)
+    monkeypatch.setattr(from_scratch, "KEPT_BYTES", 0)
     forgetful = opened()
     forgetful.evaluate(cell(), Fidelity(epochs=2), 1)
     measured, cost = forgetful.evaluate(cell(), FULL, 1, resume=Fidelity(epochs=2))
@@ -143,7 +144,7 @@ def test_memory_decides_nothing_but_the_time_a_continuation_takes(monkeypatch: p
 
 def test_the_latest_trainings_are_kept_within_the_memory_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     params, _ = SPACE.builder().size(cell(), (1, 8, 8), 10)
-    monkeypatch.setattr(train, "KEPT_BYTES", 2 * 2 * 4 * params)
+    monkeypatch.setattr(from_scratch, "KEPT_BYTES", 2 * 2 * 4 * params)
     estimator = opened(subset=0.1)
     for seed in range(4):
         estimator.evaluate(cell(), Fidelity(epochs=1), seed)
@@ -280,3 +281,11 @@ def test_no_test_data_can_be_reached_from_the_live_estimator() -> None:
 def test_the_fitting_judge_shares_the_recipe_but_trains_as_long_as_the_task_says() -> None:
     judge = Train(epochs=2, subset=0.1, width=0.5, lr=0.05, augment=("crop",), time_limit_s=9, device="cpu").judge()
     assert judge == TrainJudge(lr=0.05, augment=("crop",), time_limit_s=9, device="cpu")
+
+
+def test_describing_a_training_does_not_import_pytorch() -> None:
+    code = (
+        "import sys; from searchbench.estimators.train import Train; from searchbench.tasks.digits import Digits; "
+        "Train(epochs=3, augment=['crop']).judge(); Digits().checksum(); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,7 +10,8 @@ import torch
 
 from searchbench.estimators import JUDGES
 from searchbench.estimators.batches import Batches
-from searchbench.estimators.judge import FinalTraining, TrainJudge
+from searchbench.estimators.final_training import FinalTraining
+from searchbench.estimators.judge import TrainJudge
 from searchbench.estimators.training import begin, error_rate, fit, weights_seed
 from searchbench.seeds import Seeds
 from searchbench.spaces.nasbench201 import nasbench201

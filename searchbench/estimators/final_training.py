@@ -1,0 +1,81 @@
+"""The live judge of `TrainJudge`: the final training of a replicate's architectures."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+
+from searchbench.cost import Cost
+from searchbench.errors import EvaluationFailed
+from searchbench.estimators.batches import Batches
+from searchbench.estimators.training import (
+    Training,
+    begin,
+    error_rate,
+    failures_named,
+    fit,
+    peak_memory,
+    training_cost,
+    watch_memory,
+    weights_seed,
+)
+from searchbench.seeds import Seeds
+from searchbench.spaces.networks import Networks, Shape, initialise
+from searchbench.spaces.space import Architecture
+from searchbench.tasks.task import JudgeData, Recipe
+from searchbench.trial import Outcome, Status
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FinalTraining:
+    """The live judge of one replicate. The seed is of role "retrain" and keyed by the architecture, so the same
+    architecture gets the same verdict whichever strategy hands it over."""
+
+    networks: Networks
+    recipe: Recipe
+    width: float
+    time_limit_s: float | None
+    shape: Shape
+    data: JudgeData
+    device: torch.device
+    seeds: Seeds
+
+    def verdict(self, architecture: Architecture) -> Outcome:
+        """Train, measure, and report; whatever breaks is a failed outcome with the reason."""
+        started = time.perf_counter()
+        watch_memory(self.device)
+        cost = Cost()
+        try:
+            with failures_named():
+                params, macs = self.networks.size(architecture, self.shape, self.data.classes, self.width)
+                train, test = Batches(self.data.train, self.device), Batches(self.data.test, self.device)
+                recipe = self.recipe
+                cost = training_cost(macs, recipe.epochs, train.count(recipe.batch_size), 1.0, len(test))
+                training = self._train(architecture, train)
+                error = error_rate(training.network, test)
+        except EvaluationFailed as failure:
+            return Outcome(
+                cast(Status, failure.reason), math.nan, cost=self._spent(cost, started), error=failure.message
+            )
+        metrics = {
+            "test_accuracy": 1.0 - error,
+            "train_loss": training.losses[-1],
+            "params": float(params),
+            "macs": float(macs),
+        }
+        return Outcome("ok", error, metrics, self._spent(cost, started))
+
+    def _train(self, architecture: Architecture, batches: Batches) -> Training:
+        seed = self.seeds.seed("retrain", architecture.key)
+        deadline = None if self.time_limit_s is None else time.monotonic() + self.time_limit_s
+        network = self.networks.network(architecture, self.shape, self.data.classes, self.width)
+        training = begin(initialise(network, weights_seed(seed), self.device), self.recipe, seed)
+        fit(training, batches, self.recipe.epochs, deadline=deadline)
+        return training
+
+    def _spent(self, cost: Cost, started: float) -> Cost:
+        return replace(cost, device_s=time.perf_counter() - started, peak_memory_bytes=peak_memory(self.device))

@@ -1,0 +1,183 @@
+"""The live estimator of `Train`: one run's trainings from scratch."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from searchbench.cost import Cost
+from searchbench.errors import StudyError
+from searchbench.estimators.batches import Batches, side
+from searchbench.estimators.recipes import check_subset
+from searchbench.estimators.training import (
+    Training,
+    begin,
+    error_rate,
+    failures_named,
+    fit,
+    peak_memory,
+    training_cost,
+    watch_memory,
+    weights_seed,
+)
+from searchbench.spaces.networks import Networks, Shape, initialise
+from searchbench.spaces.space import Architecture
+from searchbench.tasks.task import Recipe, SearchData
+from searchbench.trial import Fidelity, Measurement
+
+if TYPE_CHECKING:
+    from searchbench.estimators.train import Train
+
+KEPT_BYTES = 256 * 2**20
+"""Unfinished trainings are kept for continuation up to this much memory, the latest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """A complete fidelity."""
+
+    epochs: int
+    subset: float
+    width: float
+    resolution: float
+
+
+class FromScratch:
+    """The live estimator of one run: holds train and validation data, and no way to any other.
+
+    A continued evaluation (`resume`) gives exactly what training from scratch to the same fidelity gives, and is
+    charged the additional epochs and its measurement. The latest unfinished trainings are kept in memory; one that was
+    pushed out is repeated unseen, at the same charge, so that the record does not depend on memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: Train,
+        networks: Networks,
+        recipe: Recipe,
+        shape: Shape,
+        data: SearchData,
+        device: torch.device,
+    ) -> None:
+        self._spec, self._networks, self._recipe, self._shape = spec, networks, recipe, shape
+        self._data, self._device = data, device
+        self._splits: dict[float, tuple[Batches, Batches]] = {}
+        self._kept: OrderedDict[tuple[Any, ...], Training] = OrderedDict()
+
+    def complete(self, fidelity: Fidelity) -> Fidelity:
+        """Every open field at the spec's value.
+
+        Raises:
+            StudyError: epochs are not a whole number up to the full training's, or a subset is over 1.
+        """
+        at = self._setting(fidelity)
+        return Fidelity(float(at.epochs), at.subset, at.width, at.resolution)
+
+    def price(self, architecture: Architecture, fidelity: Fidelity, resume: Fidelity | None = None) -> Cost:
+        """3 MACs for each of the network's per training sample, 1 per validation sample."""
+        at = self._setting(fidelity)
+        _, macs = self._size(architecture, at)
+        train, valid = self._batches(at.resolution)
+        epochs = at.epochs - self._done(at, resume)
+        measurements = max(1, epochs) if self._spec.curve else 1
+        samples = train.count(self._recipe.batch_size, (0.0, at.subset))
+        return training_cost(macs, epochs, samples, at.subset, measurements * len(valid))
+
+    def evaluate(
+        self, architecture: Architecture, fidelity: Fidelity, seed: int, resume: Fidelity | None = None
+    ) -> tuple[Measurement, Cost]:
+        """Train with `seed` and measure. To continue exactly, `seed` must be that of the evaluation continued.
+
+        Raises:
+            EvaluationFailed: the training diverged, ran out of time or memory, or broke.
+        """
+        at, cost = self._setting(fidelity), self.price(architecture, fidelity, resume)
+        started = time.perf_counter()
+        watch_memory(self._device)
+        with failures_named():
+            training, error = self._train(architecture, at, seed, resume is not None)
+        metrics = self._metrics(architecture, at, training, error)
+        spent = replace(cost, device_s=time.perf_counter() - started, peak_memory_bytes=peak_memory(self._device))
+        return Measurement(error, metrics), spent
+
+    def _train(self, architecture: Architecture, at: _Setting, seed: int, resume: bool) -> tuple[Training, float]:
+        limit = self._spec.time_limit_s
+        deadline = None if limit is None else time.monotonic() + limit
+        key = (architecture.values, seed, at.subset, at.width, at.resolution)
+        kept = self._kept.pop(key, None) if resume else None
+        training = kept if kept is not None and kept.epochs <= at.epochs else self._begin(architecture, at, seed)
+        train, valid = self._batches(at.resolution)
+        curve = valid if self._spec.curve else None
+        fit(training, train, at.epochs, share=(0.0, at.subset), measure_on=curve, deadline=deadline)
+        error = training.errors[-1] if self._spec.curve else error_rate(training.network, valid)
+        if at.epochs < self._recipe.epochs:
+            self._keep(key, training)
+        return training, error
+
+    def _begin(self, architecture: Architecture, at: _Setting, seed: int) -> Training:
+        network = self._networks.network(architecture, self._shape_at(at), self._data.classes, at.width)
+        return begin(initialise(network, weights_seed(seed), self._device), self._recipe, seed)
+
+    def _keep(self, key: tuple[Any, ...], training: Training) -> None:
+        self._kept[key] = training
+        self._kept.move_to_end(key)
+        while sum(_bytes(kept) for kept in self._kept.values()) > KEPT_BYTES:
+            self._kept.popitem(last=False)
+
+    def _metrics(self, architecture: Architecture, at: _Setting, training: Training, error: float) -> dict[str, float]:
+        params, macs = self._size(architecture, at)
+        metrics = {
+            "valid_accuracy": 1.0 - error,
+            "train_loss": training.losses[-1],
+            "train_loss_sum": sum(training.losses),
+            "params": float(params),
+            "macs": float(macs),
+        }
+        return metrics | {f"valid_error_{epoch}": e for epoch, e in enumerate(training.errors, start=1)}
+
+    def _setting(self, fidelity: Fidelity) -> _Setting:
+        spec, full = self._spec, self._recipe.epochs
+        epochs = full if fidelity.epochs is None else fidelity.epochs
+        if epochs != int(epochs) or not 1 <= epochs <= full:
+            raise StudyError(
+                f"train: a fidelity's `epochs` must be a whole number from 1 to {full} (the full training), "
+                f"but got {epochs!r}; round it, or raise the estimator's `epochs`."
+            )
+        subset = spec.subset if fidelity.subset is None else fidelity.subset
+        check_subset(subset)
+        width = spec.width if fidelity.width is None else fidelity.width
+        resolution = spec.resolution if fidelity.resolution is None else fidelity.resolution
+        return _Setting(int(epochs), float(subset), float(width), float(resolution))
+
+    def _done(self, at: _Setting, resume: Fidelity | None) -> int:
+        """Epochs that are not charged again: those of an evaluation that differs in length only."""
+        if resume is None:
+            return 0
+        before = self._setting(resume)
+        same = replace(before, epochs=at.epochs) == at
+        return before.epochs if same and before.epochs <= at.epochs else 0
+
+    def _batches(self, resolution: float) -> tuple[Batches, Batches]:
+        if resolution not in self._splits:
+            self._splits[resolution] = (
+                Batches(self._data.train, self._device, resolution),
+                Batches(self._data.valid, self._device, resolution),
+            )
+        return self._splits[resolution]
+
+    def _shape_at(self, at: _Setting) -> Shape:
+        channels, height, width = self._shape
+        return channels, side(height, at.resolution), side(width, at.resolution)
+
+    def _size(self, architecture: Architecture, at: _Setting) -> tuple[int, int]:
+        return self._networks.size(architecture, self._shape_at(at), self._data.classes, at.width)
+
+
+def _bytes(training: Training) -> int:
+    """Weights and momentum."""
+    return 2 * sum(p.numel() * p.element_size() for p in training.network.parameters())
