@@ -167,17 +167,29 @@ def leaderboard(store: ResultStore, study: str | None = None, *, sort: str = "te
 def build(study: StudyRecord, runs: Iterable[RunRecord]) -> Leaderboard:
     """Blocks of a study's runs, the planned ones first in the order the problems are declared."""
     spec = study.declared
-    planned = {p["run_id"]: (p["strategy"], p["problem"]) for p in spec.get("planned", [])}
+    current, other = current_runs(study, runs)
+    groups: dict[tuple[str, ...], list[RunRecord]] = {}
+    for run in other:
+        groups.setdefault((run.problem, run.fingerprint, run.protocol, run.budget), []).append(run)
+    blocks = [_current_block(spec, problem, current.get(problem["label"], [])) for problem in spec.get("problems", [])]
+    blocks += [_other_block(key, group) for key, group in sorted(groups.items())]
+    return Leaderboard(study.name, study.revision, tuple(blocks))
+
+
+def current_runs(study: StudyRecord, runs: Iterable[RunRecord]) -> tuple[dict[str, list[RunRecord]], list[RunRecord]]:
+    """Runs that may be compared, by problem: those the study plans as it is declared now. And all the others."""
+    spec = study.declared
+    planned = {entry["run_id"] for entry in spec.get("planned", [])}
+    labels = {problem["label"] for problem in spec.get("problems", [])}
     current: dict[str, list[RunRecord]] = {}
-    other: dict[tuple[str, ...], list[RunRecord]] = {}
+    other: list[RunRecord] = []
     for run in runs:
-        if run.protocol == DEFAULT_PROTOCOL and (run.run_id in planned if planned else _declared(spec, run)):
+        mine = run.run_id in planned if planned else _declared(spec, run)
+        if mine and run.protocol == DEFAULT_PROTOCOL and run.problem in labels:
             current.setdefault(run.problem, []).append(run)
         else:
-            other.setdefault((run.problem, run.fingerprint, run.protocol, run.budget), []).append(run)
-    blocks = [_current_block(spec, p, current.get(p["label"], []), planned) for p in spec.get("problems", [])]
-    blocks += [_other_block(key, group) for key, group in sorted(other.items())]
-    return Leaderboard(study.name, study.revision, tuple(blocks))
+            other.append(run)
+    return current, other
 
 
 def _declared(spec: Mapping[str, Any], run: RunRecord) -> bool:
@@ -193,14 +205,9 @@ def _same_json(text: str, value: object) -> bool:
         return False
 
 
-def _current_block(
-    spec: Mapping[str, Any],
-    problem: Mapping[str, Any],
-    runs: Sequence[RunRecord],
-    planned: Mapping[str, tuple[str, str]],
-) -> Block:
+def _current_block(spec: Mapping[str, Any], problem: Mapping[str, Any], runs: Sequence[RunRecord]) -> Block:
     label = problem["label"]
-    plan = Counter(strategy for strategy, where in planned.values() if where == label)
+    plan = Counter(entry["strategy"] for entry in spec.get("planned", []) if entry["problem"] == label)
     by_strategy: dict[str, list[RunRecord]] = {strategy: [] for strategy in plan}
     for run in runs:
         by_strategy.setdefault(run.strategy, []).append(run)

@@ -1,0 +1,98 @@
+"""A comparison of two strategies in words and as a table of seeds."""
+
+from __future__ import annotations
+
+import math
+
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from searchbench.reports.comparison import Pair, PairedComparison
+from searchbench.reports.render.cells import NONE, number, spread, times
+
+
+def sentences(comparison: PairedComparison) -> list[str]:
+    """What happened, without any claim about what would happen again."""
+    share = _is_share(comparison)
+    left, right, difference = comparison.left_summary, comparison.right_summary, comparison.difference
+    unit = " %" if share else ""
+    said = [
+        f"On {comparison.problem}, {name} reached a test error of {spread(summary, share)}{unit} "
+        f"({times(summary.n)} of {len(comparison.pairs)})."
+        if summary.n
+        else f"On {comparison.problem}, {name} has no judged run ({len(comparison.pairs)} planned)."
+        for name, summary in ((comparison.left, left), (comparison.right, right))
+    ]
+    if difference.n:
+        said += [_difference(comparison, share), _directions(comparison)]
+    else:
+        said.append("No seed has a result of both, so there is no difference to report.")
+    if comparison.incomplete:
+        missing = "; ".join(f"seed {pair.seed} ({_reason(comparison, pair)})" for pair in comparison.incomplete)
+        said.append(f"Left out of the difference: {missing}.")
+    said.append("This describes these runs; whether the difference is real is not said here.")
+    return said
+
+
+def to_rich(comparison: PairedComparison) -> Group:
+    """The sentences, then a row per seed."""
+    share = _is_share(comparison)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
+    unit = "\n(%)" if share else ""
+    table.add_column("seed", justify="right")
+    for heading in (comparison.left, comparison.right):
+        table.add_column(Text(f"{heading}{unit}"), justify="right", overflow="fold")
+    table.add_column(Text("difference" + ("\n(points)" if share else "")), justify="right")
+    for pair in comparison.pairs:
+        cells = (_cell(pair.left, pair.left_state, share), _cell(pair.right, pair.right_state, share))
+        table.add_row(str(pair.seed), *map(Text, cells), _signed(pair.difference, share))
+    return Group(*(Text(sentence) for sentence in sentences(comparison)), Text(), table)
+
+
+def to_text(comparison: PairedComparison, width: int | None = None) -> str:
+    """The same as plain text."""
+    console = Console(width=width or 120, force_terminal=False, color_system=None, legacy_windows=False)
+    with console.capture() as captured:
+        console.print(to_rich(comparison))
+    return captured.get()
+
+
+def _difference(comparison: PairedComparison, share: bool) -> str:
+    difference = comparison.difference
+    word = "lower" if difference.mean < 0 else "higher"
+    size = number(abs(difference.mean), share)
+    points = " percentage points" if share else ""
+    seeds = "On the one seed" if difference.n == 1 else f"On the {difference.n} seeds"
+    if difference.mean == 0:
+        return f"{seeds} both finished, their errors were equal on average."
+    std = "" if math.isnan(difference.std) else f" (std of the differences {number(difference.std, share)})"
+    on_average = "" if difference.n == 1 else " on average"
+    return (
+        f"{seeds} both finished, the error of {comparison.left} was {word} than that of {comparison.right} "
+        f"by {size}{points}{on_average}{std}."
+    )
+
+
+def _directions(comparison: PairedComparison) -> str:
+    lower, equal, higher = comparison.counts
+    return f"{comparison.left} was lower on {lower} of them, equal on {equal}, higher on {higher}."
+
+
+def _reason(comparison: PairedComparison, pair: Pair) -> str:
+    sides = ((comparison.left, pair.left_state), (comparison.right, pair.right_state))
+    return ", ".join(f"{name}: {state}" for name, state in sides if state != "ok")
+
+
+def _is_share(comparison: PairedComparison) -> bool:
+    means = (comparison.left_summary, comparison.right_summary)
+    return all(0 <= summary.mean <= 1 for summary in means if summary.n)
+
+
+def _cell(value: float, state: str, share: bool) -> str:
+    return state if math.isnan(value) else number(value, share)
+
+
+def _signed(value: float, share: bool) -> str:
+    return NONE if math.isnan(value) else ("+" if value > 0 else "") + number(value, share)

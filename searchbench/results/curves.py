@@ -1,0 +1,135 @@
+"""Anytime curves: the validation value of a run's incumbent as a function of what the run had spent.
+
+A curve is a right-continuous step function: at the very cost of a trial, its result counts. Before the first
+incumbent it is NaN. All runs are evaluated on a common grid at once, without a loop over grid or runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from searchbench.cost import BUDGET_AXES, COST_AXES
+from searchbench.errors import InputError, did_you_mean
+from searchbench.results.columns import read_events
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Floats = npt.NDArray[np.float64]
+
+CURVE_AXES = tuple(dict.fromkeys((*COST_AXES, *BUDGET_AXES, "trials")))
+"""What a curve can run along: every cost axis, the sums that budgets limit, and the number of trials."""
+_SUMS = {"samples": ("train_samples", "inference_samples"), "seconds": ("device_s", "simulated_s")}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """Incumbent curves of S runs with E events in all, run after run.
+
+    Attributes:
+        axis: one of `CURVE_AXES`.
+        run: [E] index of the run, non-decreasing.
+        spent: [E] what the run had spent after the event, non-decreasing within a run.
+        value: [E] validation value of the incumbent from then on; NaN where the search gave none.
+        ends: [S] what each run had spent at its last event; NaN for a run without any.
+    """
+
+    axis: str
+    run: npt.NDArray[np.int64]
+    spent: Floats
+    value: Floats
+    ends: Floats
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def at(self, grid: npt.ArrayLike, *, hold: bool = True) -> Floats:
+        """Every run's incumbent value at each grid point.
+
+        Args:
+            grid: [T] costs, ascending.
+            hold: whether a run's last value stays after its end; otherwise it is NaN from there on.
+
+        Returns:
+            [S, T], NaN before the first incumbent.
+
+        Raises:
+            ValueError: the grid is not ascending.
+        """
+        points = np.asarray(grid, dtype=np.float64)
+        if points.ndim != 1 or np.any(np.diff(points) < 0) or np.any(np.isnan(points)):
+            raise ValueError(f"a curve's grid must be one ascending row of costs, but got {grid!r}.")
+        # An event takes effect at the first grid point not before it; of several there, the last one counts.
+        place = np.searchsorted(points, self.spent, side="left")
+        last = np.full((len(self), len(points) + 1), -1, dtype=np.int64)
+        np.maximum.at(last, (self.run, place), np.arange(len(self.run)))
+        last = np.maximum.accumulate(last[:, :-1], axis=1)
+        values = np.append(self.value, np.nan)[last]
+        return values if hold else np.where(points[None, :] <= self.ends[:, None], values, np.nan)
+
+    def final(self) -> Floats:
+        """[S] the incumbent value each run ended with."""
+        return self.at([np.inf])[:, 0]
+
+    def grid(self, points: int = 200) -> Floats:
+        """At most `points` costs that carry the curves: all where anything changes, or their quantiles."""
+        if not len(self.spent):
+            return np.empty(0)
+        changes = np.unique(self.spent)
+        if len(changes) <= points:
+            return changes
+        return np.unique(np.quantile(changes, np.linspace(0.0, 1.0, points), method="nearest"))
+
+
+def incumbent_curves(recordings: Iterable[bytes], axis: str = "evaluations") -> Curves:
+    """The curves of some runs' recordings, along one axis.
+
+    Raises:
+        InputError: there is no such axis.
+    """
+    if axis not in CURVE_AXES:
+        raise InputError(f"unknown cost axis `{axis}`; {did_you_mean(axis, CURVE_AXES)}")
+    parts = [_events(read_events(blob), axis) for blob in recordings]
+    lengths = np.array([len(spent) for spent, _ in parts], dtype=np.int64)
+    return Curves(
+        axis=axis,
+        run=np.repeat(np.arange(len(parts)), lengths),
+        spent=_joined([spent for spent, _ in parts]),
+        value=_joined([value for _, value in parts]),
+        ends=np.array([spent[-1] if len(spent) else np.nan for spent, _ in parts]),
+    )
+
+
+def _events(table: pa.Table, axis: str) -> tuple[Floats, Floats]:
+    """Costs and incumbent values after every event of one recording, each [E]."""
+    is_trial = np.asarray(table.column("event").cast("string").to_pylist(), dtype=object) == "trial"
+    value = _floats(table, "value")
+    recommended = _floats(table, "recommended")
+    of_trial = np.flatnonzero(is_trial)  # row of each trial, by number
+    source = np.where(is_trial, -1, np.arange(len(value)))
+    named = is_trial & ~np.isnan(recommended)
+    source[named] = of_trial[recommended[named].astype(np.int64)]
+    # A trial that names no incumbent changes nothing: what was recommended before stands.
+    holder = np.maximum.accumulate(np.where(source >= 0, np.arange(len(source)), -1))
+    incumbent = np.where(holder >= 0, np.append(value, np.nan)[np.append(source, -1)[holder]], np.nan)
+    return _spent(table, axis, is_trial), incumbent
+
+
+def _spent(table: pa.Table, axis: str, is_trial: npt.NDArray[np.bool_]) -> Floats:
+    if axis == "trials":
+        return np.cumsum(is_trial).astype(np.float64)
+    return sum((_floats(table, f"spent_{part}") for part in _SUMS.get(axis, (axis,))), np.zeros(table.num_rows))
+
+
+def _floats(table: pa.Table, name: str) -> Floats:
+    column = table.column(name).cast("float64").to_numpy(zero_copy_only=False)
+    return np.asarray(column, dtype=np.float64)
+
+
+def _joined(parts: Sequence[Floats]) -> Floats:
+    return np.concatenate(parts) if parts else np.empty(0)
