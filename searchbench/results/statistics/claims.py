@@ -63,7 +63,8 @@ def with_claim(answer: Answer, a: str, b: str, *, better: Better | None, alpha: 
         text = f"{a} and {b} differ by no more than the declared {rope:g}: {numbers}"
     else:
         text = f"no evidence of difference between {a} and {b}: {numbers}{_detectable(answer)}"
-    return replace(answer, wording=text)
+    notes = answer.warnings if answer.status == "incomplete" else ()
+    return replace(answer, wording="; ".join((text, *notes)))
 
 
 def _numbers(answer: Answer) -> str:

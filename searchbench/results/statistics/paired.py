@@ -190,9 +190,10 @@ def paired(
         answer = _complete(a, b, level=level, alpha=alpha, comparisons=comparisons, seed=seed)
     else:
         answer = _worst_rank(a, b, level=level, alpha=alpha, comparisons=comparisons)
+    answer = with_claim(answer, a.name, b.name, better=say, alpha=alpha, rope=rope)
     if lost or pairing.status == "incomplete":
         answer = _as_incomplete(answer, lost, pairing)
-    return with_claim(answer, a.name, b.name, better=say, alpha=alpha, rope=rope)
+    return answer
 
 
 def _align(a: Arm, b: Arm, pairing: Answer) -> tuple[Arm, Arm, list[int]]:
@@ -316,7 +317,7 @@ def _as_incomplete(answer: Answer, lost: list[int], pairing: Answer) -> Answer:
     code = "infra_pending" if lost and pairing.status != "incomplete" else "incomplete_pairs"
     return replace(
         answer, status="incomplete", code=code, facts=answer.facts + pairing.facts + facts(infra_seeds=lost),
-        warnings=(*answer.warnings, note), wording=f"{answer.wording}; {note}" if answer.wording else note,
+        warnings=(*answer.warnings, note), wording=f"{answer.wording}; {note}",
     )  # fmt: skip
 
 

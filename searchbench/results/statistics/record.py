@@ -98,9 +98,9 @@ class Answer:
             raise StatisticsError(f"{self.method} refuses without a reason; say what is needed")
 
     def __getitem__(self, name: str) -> Any:
-        for key, value in self.facts:
-            if key == name:
-                return value
+        known = dict(self.facts)
+        if name in known:
+            return known[name]
         raise KeyError(f"no fact `{name}`; there are {', '.join(k for k, _ in self.facts) or 'none'}")
 
     def __contains__(self, name: str) -> bool:

@@ -202,7 +202,8 @@ def _with_sensitivity(answer: Answer, a: Arm, b: Arm, alpha: float) -> Answer:
         warnings += (f"{100 * share:.0f} % of an arm failed: means are not compared",)
     return replace(
         answer, method=f"{answer.method}, failures ranked worst", warnings=warnings,
-        facts=facts(said_n=f"completed {a.name} {a.n_ok}/{a.n}, {b.name} {b.n_ok}/{b.n}") + answer.facts + facts(
+        facts=answer.facts + facts(
+            said_n=f"completed {a.name} {a.n_ok}/{a.n}, {b.name} {b.n_ok}/{b.n}",
             p_worst_rank=answer.p, p_completed_only=p_done, A12_completed_only=a12_done,
             failure_p=failure_rates(a, b).p, sensitivity="agrees" if agrees else "disagrees",
         ),
