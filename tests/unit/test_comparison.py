@@ -10,7 +10,7 @@ import pytest
 
 from searchbench.cost import Cost
 from searchbench.errors import InputError
-from searchbench.reports.comparison import compare
+from searchbench.reports.comparison import Pair, PairedComparison, compare
 from searchbench.reports.render.pairs import sentences, to_text
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore, open_store
@@ -88,6 +88,12 @@ def test_a_strategy_without_runs_leaves_no_difference(store: ResultStore) -> Non
     said = sentences(compare(store, "never", "random")[0])
     assert said[0] == "On digits, never has no judged run (5 planned)."
     assert "No seed has a result of both, so there is no difference to report." in said
+
+
+def test_many_incomplete_seeds_are_counted_rather_than_listed() -> None:
+    pairs = tuple(Pair(seed, 0.1, math.nan, "ok", "not run") for seed in range(300))
+    said = sentences(PairedComparison("first", "digits", "RE", "random", pairs))
+    assert said[3].endswith("seed 7 (random: not run); and 292 more.")
 
 
 def test_the_table_has_a_row_per_planned_seed(store: ResultStore) -> None:

@@ -12,6 +12,9 @@ from rich.text import Text
 from searchbench.reports.comparison import Pair, PairedComparison
 from searchbench.reports.render.cells import NONE, number, spread, times
 
+NAMED = 8
+"""Incomplete seeds that are named in a sentence; the table has them all."""
+
 
 def sentences(comparison: PairedComparison) -> list[str]:
     """What happened, without any claim about what would happen again."""
@@ -30,8 +33,9 @@ def sentences(comparison: PairedComparison) -> list[str]:
     else:
         said.append("No seed has a result of both, so there is no difference to report.")
     if comparison.incomplete:
-        missing = "; ".join(f"seed {pair.seed} ({_reason(comparison, pair)})" for pair in comparison.incomplete)
-        said.append(f"Left out of the difference: {missing}.")
+        named = [f"seed {pair.seed} ({_reason(comparison, pair)})" for pair in comparison.incomplete]
+        more = f"; and {len(named) - NAMED} more" if len(named) > NAMED else ""
+        said.append(f"Left out of the difference: {'; '.join(named[:NAMED])}{more}.")
     said.append("This describes these runs; whether the difference is real is not said here.")
     return said
 
