@@ -12,6 +12,7 @@ import torch
 from searchbench.cost import Cost
 from searchbench.errors import StudyError
 from searchbench.estimators.batches import Batches, side
+from searchbench.estimators.bench import Bench
 from searchbench.estimators.recipes import check_subset
 from searchbench.estimators.training import (
     Training,
@@ -27,7 +28,7 @@ from searchbench.estimators.training import (
 from searchbench.spaces.networks import Networks, Shape, initialise
 from searchbench.spaces.space import Architecture
 from searchbench.tasks.task import Recipe, SearchData
-from searchbench.trial import Fidelity, Measurement
+from searchbench.trial import FULL, Fidelity, Measurement
 
 if TYPE_CHECKING:
     from searchbench.estimators.train import Train
@@ -104,6 +105,36 @@ class FromScratch:
         metrics = self._metrics(architecture, at, training, error)
         spent = replace(cost, device_s=time.perf_counter() - started, peak_memory_bytes=peak_memory(self._device))
         return Measurement(error, metrics), spent
+
+    def bench(self) -> Bench:
+        """This data and device, and the recipe's augmentation, for searches that train a supernet."""
+        full = self._setting(FULL)
+        train, valid = self._batches(full.resolution)
+        return Bench(
+            networks=self._networks,
+            train=train,
+            valid=valid,
+            shape=self._shape_at(full),
+            classes=self._data.classes,
+            augment=self._recipe.augment,
+            bn_momentum=self._recipe.bn_momentum,
+            device=self._device,
+        )
+
+    def bench(self) -> Bench:
+        """The data at the spec's resolution and the device, for searches that train a supernet."""
+        train, valid = self._batches(self._spec.resolution)
+        _, height, width = train.inputs.shape[1:]
+        return Bench(
+            networks=self._networks,
+            train=train,
+            valid=valid,
+            shape=(self._shape[0], height, width),
+            classes=self._data.classes,
+            augment=self._recipe.augment,
+            bn_momentum=self._recipe.bn_momentum,
+            device=self._device,
+        )
 
     def _train(self, architecture: Architecture, at: _Setting, seed: int, resume: bool) -> tuple[Training, float]:
         limit = self._spec.time_limit_s

@@ -15,6 +15,7 @@ import torch
 from searchbench.cost import DETERMINISTIC_AXES, Cost
 from searchbench.errors import EvaluationFailed, SpaceError, StudyError
 from searchbench.estimators import ESTIMATORS, from_scratch
+from searchbench.estimators.estimator import Trainable
 from searchbench.estimators.from_scratch import FromScratch
 from searchbench.estimators.judge import TrainJudge
 from searchbench.estimators.train import Train
@@ -281,6 +282,16 @@ def test_no_test_data_can_be_reached_from_the_live_estimator() -> None:
 def test_the_fitting_judge_shares_the_recipe_but_trains_as_long_as_the_task_says() -> None:
     judge = Train(epochs=2, subset=0.1, width=0.5, lr=0.05, augment=("crop",), time_limit_s=9, device="cpu").judge()
     assert judge == TrainJudge(lr=0.05, augment=("crop",), time_limit_s=9, device="cpu")
+
+
+def test_it_lends_its_data_and_recipe_to_searches_that_train_a_supernet() -> None:
+    estimator = opened(augment=["crop"], resolution=0.5)
+    assert isinstance(estimator, Trainable)
+    bench = estimator.bench()
+    assert (bench.shape, bench.classes, bench.augment) == ((1, 4, 4), 10, ("crop",))
+    assert (bench.samples("train"), bench.samples("valid")) == (599, 599)
+    assert bench.train.inputs.shape == (599, 1, 4, 4)
+    assert not reaches_test_data(bench)
 
 
 def test_describing_a_training_does_not_import_pytorch() -> None:
