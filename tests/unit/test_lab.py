@@ -1,0 +1,223 @@
+"""The metered lab: nothing is free, nothing overspends, failures are values."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from searchbench import Budget, Cost, Fidelity, Measurement, Problem, Proposal, Scenario, Seeds
+from searchbench.errors import BudgetExhausted, EvaluationFailed, SpaceError
+from searchbench.harness.lab import STALLED_AFTER, MeteredLab, Stalled
+from searchbench.results.columns import read_trials
+from searchbench.spaces import SPACES
+from searchbench.trial import FULL
+
+SPACE = SPACES.factory("nasbench201")()
+
+
+@dataclass
+class Scripted:
+    """An estimator that charges a fixed price and answers from a script: numbers, or exceptions to raise."""
+
+    answers: list[Any] = field(default_factory=list)
+    cost: Cost = field(default_factory=lambda: Cost(evaluations=1, train_samples=10, macs=100))
+    seeds: list[int] = field(default_factory=list)
+
+    def complete(self, fidelity: Fidelity) -> Fidelity:
+        return Fidelity(epochs=fidelity.epochs or 4.0)
+
+    def price(self, architecture: Any, fidelity: Fidelity, resume: Fidelity | None = None) -> Cost:
+        return self.cost
+
+    def evaluate(
+        self, architecture: Any, fidelity: Fidelity, seed: int, resume: Fidelity | None = None
+    ) -> tuple[Measurement, Cost]:
+        self.seeds.append(seed)
+        answer = self.answers.pop(0) if self.answers else 0.5
+        if isinstance(answer, Exception):
+            raise answer
+        return Measurement(answer), self.cost
+
+
+def make_lab(budget: Budget, estimator: Scripted, duplicates: str = "charge") -> MeteredLab:
+    return MeteredLab(Scenario(SPACE, Seeds("s", 0), budget), estimator, duplicates)  # type: ignore[arg-type]
+
+
+def proposals(n: int) -> list[Proposal]:
+    rng = np.random.default_rng(1)
+    return [Proposal(SPACE.sample(rng)) for _ in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("budget", "allowed"),
+    [(Budget(evaluations=3), 3), (Budget(samples=45), 4), (Budget(macs=250), 2), (Budget(evaluations=9, macs=100), 1)],
+)
+def test_budget_is_refused_before_the_charge_that_would_exceed_it(budget: Budget, allowed: int) -> None:
+    estimator = Scripted()
+    lab = make_lab(budget, estimator)
+    for proposal in proposals(allowed):
+        lab.evaluate(proposal)
+    before = lab.spent
+    with pytest.raises(BudgetExhausted, match="over the budget"):
+        lab.evaluate(proposals(1)[0])
+    assert lab.spent == before
+    assert len(estimator.seeds) == allowed  # the estimator was not even asked
+
+
+def test_the_ledger_is_the_sum_of_the_trials() -> None:
+    lab = make_lab(Budget(evaluations=10), Scripted())
+    total = sum((lab.evaluate(p).cost for p in proposals(5)), Cost())
+    assert lab.spent == total
+    assert lab.left() == {"evaluations": 5}
+    assert lab.affordable(Cost(evaluations=2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [
+        (EvaluationFailed("timeout", "too slow"), "timeout"),
+        (EvaluationFailed("nan", "diverged"), "nan"),
+        (float("nan"), "nan"),
+        (float("inf"), "nan"),
+        (MemoryError(), "memory"),
+        (ZeroDivisionError("oops"), "error"),
+    ],
+)
+def test_a_failed_evaluation_is_a_charged_trial_and_the_run_goes_on(failure: Any, status: str) -> None:
+    lab = make_lab(Budget(evaluations=2), Scripted(answers=[failure, 0.25]))
+    first, second = proposals(2)
+    failed = lab.evaluate(first)
+    assert (failed.status, failed.failed, failed.cost.evaluations) == (status, True, 1)
+    assert np.isnan(failed.value)
+    assert failed.error
+    good = lab.evaluate(second)
+    assert lab.incumbent.architecture == good.architecture
+    table = read_trials(lab.columns.to_bytes()).to_pandas()
+    assert list(table["status"]) == [status, "ok"]
+
+
+def test_asking_again_is_charged_with_fresh_noise_under_charge() -> None:
+    estimator = Scripted(answers=[0.5, 0.4])
+    lab = make_lab(Budget(evaluations=5), estimator)
+    same = proposals(1)[0]
+    assert [lab.evaluate(same).value for _ in range(2)] == [0.5, 0.4]
+    assert lab.spent.evaluations == 2
+    assert len(set(estimator.seeds)) == 2
+
+
+def test_asking_again_is_free_and_the_same_under_cache() -> None:
+    lab = make_lab(Budget(evaluations=1), Scripted(answers=[0.5, 0.4]), "cache")
+    same = proposals(1)[0]
+    first, second = lab.evaluate(same), lab.evaluate(same)
+    assert (first.value, first.cached, second.value, second.cached) == (0.5, False, 0.5, True)
+    assert second.cost == Cost()
+    assert lab.spent.evaluations == 1
+
+
+def test_a_search_that_asks_nothing_new_for_ever_is_ended() -> None:
+    lab = make_lab(Budget(evaluations=5), Scripted(), "cache")
+    same = proposals(1)[0]
+    for _ in range(STALLED_AFTER + 1):
+        lab.evaluate(same)
+    with pytest.raises(Stalled):
+        lab.evaluate(same)
+
+
+def test_isomorphic_architectures_are_the_same_evaluation() -> None:
+    a = SPACE.parse("|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|")
+    b = SPACE.parse("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|")
+    lab = make_lab(Budget(evaluations=5), Scripted(), "cache")
+    assert a.key != b.key or lab.evaluate(Proposal(a)) is not None
+    c = SPACE.parse("|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|")
+    d = SPACE.parse("|skip_connect~0|+|skip_connect~0|none~1|+|none~0|nor_conv_3x3~1|none~2|")
+    assert c.key == d.key
+    lab.evaluate(Proposal(c))
+    assert lab.evaluate(Proposal(d)).cached
+
+
+def test_what_is_no_proposal_of_the_space_is_refused() -> None:
+    lab = make_lab(Budget(evaluations=5), Scripted())
+    with pytest.raises(SpaceError, match="must return a Proposal"):
+        lab.evaluate(SPACE.sample(np.random.default_rng(0)))  # type: ignore[arg-type]
+
+
+def test_resume_continues_with_the_noise_of_the_trial_it_continues() -> None:
+    estimator = Scripted()
+    lab = make_lab(Budget(evaluations=5), estimator)
+    architecture = proposals(1)[0].architecture
+    first = lab.evaluate(Proposal(architecture, Fidelity(epochs=1)))
+    lab.evaluate(Proposal(architecture, Fidelity(epochs=4), resume=first.number))
+    assert estimator.seeds[0] == estimator.seeds[1]
+    with pytest.raises(SpaceError, match="earlier trial of the same architecture"):
+        lab.evaluate(Proposal(proposals(3)[2].architecture, FULL, resume=first.number))
+
+
+def test_the_incumbent_prefers_fidelity_then_value_then_age() -> None:
+    lab = make_lab(Budget(evaluations=9), Scripted(answers=[0.1, 0.6, 0.5, 0.5, 0.2]))
+    low, high = Fidelity(epochs=1), Fidelity(epochs=4)
+    fidelities = [low, high, high, high, low]
+    asked = [Proposal(p.architecture, f) for p, f in zip(proposals(5), fidelities, strict=True)]
+    trials = [lab.evaluate(proposal) for proposal in asked]
+    assert lab.incumbent.number == trials[2].number
+
+
+def test_nothing_the_lab_holds_reaches_test_data(problem: Problem) -> None:
+    resolved = problem.resolve()
+    seeds = Seeds("s", 0)
+    estimator = resolved.estimator.open(resolved.space, resolved.task, seeds)
+    lab = MeteredLab(Scenario(resolved.space, seeds, Budget(evaluations=3)), estimator, "charge")
+    lab.evaluate(proposals(1)[0])
+    assert not [what for what in reachable(lab) if names_test_data(what)]
+
+
+def test_a_training_lab_holds_no_test_image(training_problem: Problem) -> None:
+    resolved = training_problem.resolve()
+    seeds = Seeds("s", 0)
+    estimator = resolved.estimator.open(resolved.space, resolved.task, seeds)
+    scenario = Scenario(resolved.space, seeds, Budget(evaluations=3), trains=True)
+    lab = MeteredLab(scenario, estimator, "charge", estimator.bench())  # type: ignore[attr-defined]
+    found = reachable(lab)
+    assert not [what for what in found if names_test_data(what)]
+    test = resolved.task.judge_data(seeds).test.inputs
+    tests = {image.tobytes() for image in test}
+    held = [a for a in found if isinstance(a, np.ndarray) and a.ndim == 4]
+    assert held  # the scan does see the training images
+    assert not [a for a in held for image in a if np.ascontiguousarray(image).tobytes() in tests]
+
+
+OPAQUE = ("module", "function", "builtin_function_or_method")
+
+
+def names_test_data(what: object) -> bool:
+    if isinstance(what, str):
+        return "test_secret" in what
+    return type(what).__name__ in ("JudgeData", "TableJudge", "TrainJudge", "Table", "Digits")
+
+
+def reachable(root: object) -> list[object]:
+    """Everything reachable by attributes and containers, not through modules and classes."""
+    seen: dict[int, object] = {}
+    waiting = [root]
+    while waiting:
+        at = waiting.pop()
+        if (
+            id(at) in seen
+            or isinstance(at, type)
+            or type(at).__name__ in ("module", "function", "builtin_function_or_method")
+        ):
+            continue
+        seen[id(at)] = at
+        waiting += [r for r in gc.get_referents(at) if not isinstance(r, type)]
+        if type(at).__name__ == "Tensor":
+            waiting.append(at.cpu().numpy())  # type: ignore[attr-defined]
+    return list(seen.values())
+
+
+def test_the_scan_would_find_a_leak(table_path: Path) -> None:
+    leak = {"holder": [{"path": f"{table_path}#test_secret"}]}
+    assert [what for what in reachable(leak) if names_test_data(what)]
