@@ -86,7 +86,7 @@ class Choice:
         return self.options[0]
 
     def sample(self, rng: np.random.Generator) -> Value:
-        return self.options[int(rng.integers(len(self.options)))]
+        return self.options[int(rng.random() * len(self.options))]
 
     def contains(self, value: Value) -> bool:
         return value in self.options
@@ -101,7 +101,7 @@ class Choice:
         at = self.options.index(value)
         if len(self.options) == 1:
             return value
-        drawn = int(rng.integers(len(self.options) - 1))
+        drawn = int(rng.random() * (len(self.options) - 1))
         return self.options[drawn + (drawn >= at)]
 
     def encode(self, value: Value) -> list[float]:

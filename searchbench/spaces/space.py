@@ -143,11 +143,14 @@ class Space:
         return any(decision.when is not None for decision in self.decisions)
 
     @cached_property
-    def _arities(self) -> npt.NDArray[np.int64] | None:
-        """Arities, where every decision is an unconditional categorical (then one draw serves all); else None."""
+    def _arities(self) -> Array | None:
+        """Arities, where every decision is an unconditional categorical (then one draw serves all); else None.
+
+        Floats: scaled uniform draws cost a quarter of bounded integers, and never reach the arity itself.
+        """
         if self.conditional or not all(isinstance(d, Choice) for d in self.decisions):
             return None
-        return np.array([d.arity for d in self.decisions], dtype=np.int64)
+        return np.array([d.arity for d in self.decisions], dtype=np.float64)
 
     @cached_property
     def _keys(self) -> dict[Values, str]:
@@ -222,14 +225,14 @@ class Space:
     def sample(self, rng: np.random.Generator) -> Architecture:
         """A uniform draw, decision by decision (not uniform over keys)."""
         if self._arities is not None:
-            drawn = rng.integers(self._arities).tolist()
+            drawn = (rng.random(len(self.decisions)) * self._arities).astype(np.int64).tolist()
             return Architecture(self, tuple(d.options[i] for d, i in zip(self.decisions, drawn, strict=True)))  # type: ignore[attr-defined]
         return self._complete([None] * len(self.decisions), rng)
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """One active decision, drawn uniformly, gets a different value; decisions this activates are drawn anew."""
         active = [i for i, value in enumerate(architecture.values) if value is not None]
-        at = active[int(rng.integers(len(active)))]
+        at = active[int(rng.random() * len(active))]
         values = list(architecture.values)
         values[at] = self.decisions[at].mutate(values[at], rng)
         return self._complete(values, rng)
@@ -241,7 +244,7 @@ class Space:
         return self._complete(mixed, rng)
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
-        """Every architecture that differs in one decision by one step (newly active decisions take their first value)."""
+        """Every architecture that differs in one decision by one step (newly active ones get their first value)."""
         found = []
         for at, (decision, value) in enumerate(zip(self.decisions, architecture.values, strict=True)):
             for other in decision.neighbours(value) if value is not None else []:

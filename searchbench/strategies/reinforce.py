@@ -58,9 +58,12 @@ class AdamState:
         self._steps += 1
         self._first += (1 - s.beta1) * (gradient - self._first)
         self._second += (1 - s.beta2) * (gradient * gradient - self._second)
-        rate = self._rate / (1 - s.beta1**self._steps)
-        scale: Logits = np.sqrt(self._second) / math.sqrt(1 - s.beta2**self._steps) + s.epsilon
-        return rate * self._first / scale
+        scale = np.sqrt(self._second)
+        scale /= math.sqrt(1 - s.beta2**self._steps)
+        scale += s.epsilon
+        step: Logits = self._first / scale
+        step *= self._rate / (1 - s.beta1**self._steps)
+        return step
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,23 +149,23 @@ class Policy:
         self.logits: Logits = np.full((len(self._options), max(map(len, self._options))), -np.inf)
         for row, options in zip(self.logits, self._options, strict=True):
             row[: len(options)] = std * rng.standard_normal(len(options))
-        self._legal = np.isfinite(self.logits)
+        self._rows = np.arange(len(self._options))
         self._refresh()
 
     def _refresh(self) -> None:
-        powers = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
-        self.probabilities: Logits = powers / powers.sum(axis=1, keepdims=True)
-        self._cumulative = self.probabilities.cumsum(axis=1)
+        powers = np.exp(self.logits - np.maximum.reduce(self.logits, axis=1, keepdims=True))
+        self.probabilities: Logits = powers / np.add.reduce(powers, axis=1, keepdims=True)
+        self._cumulative = np.add.accumulate(self.probabilities, axis=1)
 
     def move(self, step: Logits) -> None:
-        """Add `step` to the logits."""
-        self.logits = np.where(self._legal, self.logits + step, -np.inf)
+        """Add `step` to the logits. It is 0 where there is no option: a score is, and so is every moment of it."""
+        self.logits += step
         self._refresh()
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Every active decision from its own softmax, in order."""
         drawn = rng.random((len(self._options), 1))
-        picks = (self._cumulative[:, :-1] <= drawn).sum(axis=1).tolist()
+        picks = np.add.reduce(self._cumulative[:, :-1] <= drawn, axis=1).tolist()
         values = [options[min(pick, len(options) - 1)] for options, pick in zip(self._options, picks, strict=True)]
         return Architecture(self.space, self._only_active(values) if self.space.conditional else tuple(values))
 
@@ -186,16 +189,16 @@ class Policy:
 
     def score(self, architecture: Architecture) -> Logits:
         """Gradient of `log_probability` in the logits; every row sums to 0."""
-        at = self.indices(architecture)
-        rows = [row for row, i in enumerate(at) if i >= 0]
-        gradient: Logits = np.zeros_like(self.probabilities)
-        gradient[rows] = -self.probabilities[rows]
-        gradient[rows, [at[row] for row in rows]] += 1.0
+        at = np.array(self.indices(architecture))
+        gradient: Logits = -self.probabilities
+        gradient[self._rows, at] += 1.0
+        if self.space.conditional:
+            gradient[at < 0] = 0.0
         return gradient
 
     def entropy_gradient(self) -> Logits:
         """Gradient of the summed entropies in the logits: -p (log p + H)."""
-        logs = np.log(np.where(self._legal, np.maximum(self.probabilities, 1e-300), 1.0))
+        logs = np.log(np.maximum(self.probabilities, 1e-300))
         entropies = -(self.probabilities * logs).sum(axis=1, keepdims=True)
         return np.asarray(-self.probabilities * (logs + entropies))
 
@@ -224,9 +227,12 @@ class PolicyGradient:
         rewards = [-trial.value for trial in trials]
         mean = sum(rewards) / len(rewards)
         baseline = mean if self._baseline is None else self._baseline
-        gradient = self._settings.entropy * self._policy.entropy_gradient() if self._settings.entropy else 0.0
-        for trial, reward in zip(trials, rewards, strict=True):
-            gradient = gradient + (reward - baseline) / len(trials) * self._policy.score(trial.architecture)
-        self._policy.move(self._update.step(np.asarray(gradient)))
+        gradient: Logits = sum(
+            (reward - baseline) / len(trials) * self._policy.score(trial.architecture)
+            for trial, reward in zip(trials, rewards, strict=True)
+        )  # type: ignore[assignment]
+        if self._settings.entropy:
+            gradient = gradient + self._settings.entropy * self._policy.entropy_gradient()
+        self._policy.move(self._update.step(gradient))
         decay = self._settings.baseline_decay
         self._baseline = decay * baseline + (1 - decay) * mean
