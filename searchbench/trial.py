@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from searchbench.cost import Cost
@@ -14,7 +13,6 @@ if TYPE_CHECKING:  # the one type-only upward import: a proposal carries an arch
     from searchbench.spaces.space import Architecture
 
 Status = Literal["ok", "error", "nan", "timeout", "memory"]
-NO_METRICS: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,13 +47,16 @@ def show(board: Leaderboard, kind: str = "rich") -> None:
 def compare(names: tuple[str, ...], store: str) -> None:
     """Two strategies of a study, paired by seed: means and differences, without any claim."""
     from searchbench.reports.comparison import compare as pair
+    from searchbench.reports.render.pairs import to_rich
     from searchbench.results.store import open_store
 
     if len(names) not in (2, 3):
         raise click.UsageError(f"compare takes [STUDY] A B, but got {len(names)} names.")
     study = names[0] if len(names) == 3 else None
     with open_store(store) as opened:
-        click.echo(str(pair(opened, *names[-2:], study=study)))
+        comparisons = pair(opened, names[-2], names[-1], study=study)
+    for comparison in comparisons:
+        terminal().print(to_rich(comparison))
 
 
 @click.command()

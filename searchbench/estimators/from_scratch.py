@@ -121,21 +121,6 @@ class FromScratch:
             device=self._device,
         )
 
-    def bench(self) -> Bench:
-        """The data at the spec's resolution and the device, for searches that train a supernet."""
-        train, valid = self._batches(self._spec.resolution)
-        _, height, width = train.inputs.shape[1:]
-        return Bench(
-            networks=self._networks,
-            train=train,
-            valid=valid,
-            shape=(self._shape[0], height, width),
-            classes=self._data.classes,
-            augment=self._recipe.augment,
-            bn_momentum=self._recipe.bn_momentum,
-            device=self._device,
-        )
-
     def _train(self, architecture: Architecture, at: _Setting, seed: int, resume: bool) -> tuple[Training, float]:
         limit = self._spec.time_limit_s
         deadline = None if limit is None else time.monotonic() + limit

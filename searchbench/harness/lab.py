@@ -18,7 +18,7 @@ from searchbench.harness.ledger import Ledger
 from searchbench.results.columns import TraceColumns, TrialColumns
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.strategy import AskTellSearch, Batch, Loss, Scenario, SplitName
-from searchbench.trial import NO_METRICS, Fidelity, Proposal, Recommendation, Trial
+from searchbench.trial import Fidelity, Proposal, Recommendation, Trial
 
 if TYPE_CHECKING:
     import torch
@@ -172,7 +172,7 @@ class MeteredLab:
             known.status,
             known.value,
             Cost(),
-            known.metrics or NO_METRICS,
+            known.metrics,
             known.error,
             cached=True,
         )

@@ -239,6 +239,8 @@ def _check(study: Study) -> None:
     _check_distinct(study.seeds, "seed", "seeds", "a replicate counted twice is not independent")
     baseline = study.comparison.baseline if study.comparison is not None else None
     if baseline is not None and baseline not in labels:
+        for contestant in study.strategies:  # a misspelt strategy is the cause, its missing label the consequence
+            contestant.make()
         raise StudyError(
             f"`comparison.baseline` is `{baseline}`, which no strategy is labelled; {did_you_mean(baseline, labels)}"
         )

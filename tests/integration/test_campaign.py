@@ -1,0 +1,266 @@
+"""Whole studies in this process: records, resume, failures, determinism."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import searchbench as sb
+from searchbench import Budget, Problem, Proposal, Study, Trial, Use, open_store
+from searchbench.errors import StoreError
+from searchbench.harness.campaign import carry_out
+from searchbench.harness.executors.executor import Finished, Lost
+from searchbench.harness.executors.local import LocalExecutor
+from searchbench.harness.progress import Silent
+from searchbench.harness.verify import verify
+from searchbench.results.columns import first_difference
+from searchbench.results.records import RunRecord
+
+
+def run_here(study: Study, store: Path, **options: Any) -> dict[str, RunRecord]:
+    sb.run(study, store, workers=0, **options)
+    return records(store, study.name)
+
+
+def records(store: Path, study: str) -> dict[str, RunRecord]:
+    with open_store(store) as opened:
+        return {run.run_id: run for run in opened.runs(study)}
+
+
+def assert_same(a: RunRecord, b: RunRecord) -> None:
+    assert first_difference(a.trials, b.trials) is None
+    assert (a.architecture, a.test_error, a.status, a.ended) == (b.architecture, b.test_error, b.status, b.ended)
+
+
+def test_every_run_is_recorded_judged_and_within_budget(study: Study, tmp_path: Path) -> None:
+    found = run_here(study, tmp_path / "r.db")
+    assert len(found) == 6
+    for run in found.values():
+        assert (run.status, run.ended, run.test_status) == ("ok", "budget", "ok")
+        assert run.cost.evaluations == 20
+        assert run.cost.simulated_s > 0
+        assert 0 < run.test_error < 1
+    frame = sb.Results(study.name, str(tmp_path / "r.db")).leaderboard()
+    assert set(frame["strategy"]) == {"random", "evolution"}
+    assert list(frame["n"]) == [3, 3]
+
+
+def test_the_same_study_gives_the_same_results(study: Study, tmp_path: Path) -> None:
+    one, two = (run_here(study, tmp_path / f"{i}.db") for i in range(2))
+    assert one.keys() == two.keys()
+    for run_id in one:
+        assert_same(one[run_id], two[run_id])
+
+
+def test_strategies_of_one_replicate_share_their_first_designs(study: Study, tmp_path: Path) -> None:
+    found = run_here(study, tmp_path / "r.db")
+    with open_store(tmp_path / "r.db") as store:
+        by_label = {r.strategy: store.trials(r.run_id) for r in found.values() if r.replicate == 1}
+    first = {label: list(trials["architecture"][:5]) for label, trials in by_label.items()}
+    assert first["random"] == first["evolution"]
+    values = {label: list(trials["value"][:5]) for label, trials in by_label.items()}
+    assert values["random"] == values["evolution"]
+
+
+def test_adding_and_removing_strategies_changes_no_other_run(study: Study, tmp_path: Path) -> None:
+    alone = Study(study.name, study.problems, {"random": "random"}, 3, study.budget)
+    full, few = run_here(study, tmp_path / "a.db"), run_here(alone, tmp_path / "b.db")
+    for run_id, run in few.items():
+        assert_same(run, full[run_id])
+
+
+def test_a_store_that_holds_the_study_needs_resume(study: Study, tmp_path: Path) -> None:
+    run_here(study, tmp_path / "r.db")
+    with pytest.raises(StoreError, match="already holds 6 runs of study `fixture`; continue it with --resume"):
+        run_here(study, tmp_path / "r.db")
+    assert len(run_here(study, tmp_path / "r.db", resume=True)) == 6
+
+
+def test_resume_runs_only_missing_runs(study: Study, tmp_path: Path) -> None:
+    store = tmp_path / "r.db"
+    before = run_here(study, store, only="random")
+    assert {r.strategy for r in before.values()} == {"random"}
+    seen: list[str] = []
+
+    class Watching(Silent):
+        def started(self, spec: Any) -> None:
+            seen.append(spec.contestant.label)
+
+    after = run_here(study, store, resume=True, observer=Watching())
+    assert seen == ["evolution"] * 3
+    for run_id, run in before.items():
+        assert after[run_id].finished == run.finished  # untouched
+    more = {c.label: c.strategy for c in study.strategies} | {"ls": "local-search"}
+    grown = Study(study.name, study.problems, more, 4, study.budget)
+    assert len(run_here(grown, store, resume=True)) == 12
+
+
+def test_a_study_cannot_continue_under_another_budget_or_problem(study: Study, tmp_path: Path) -> None:
+    run_here(study, tmp_path / "r.db")
+    again: dict[str, Any] = {"name": study.name, "strategies": ["random"], "seeds": 3}
+    with pytest.raises(StoreError, match="another budget"):
+        run_here(Study(problems=study.problems, budget=Budget(evaluations=21), **again), tmp_path / "r.db", resume=True)
+    other = replace(study.problems[0], space=Use("nasbench201", channels=3))
+    with pytest.raises(StoreError, match="another problem `cells`"):
+        run_here(Study(problems=other, budget=study.budget, **again), tmp_path / "r.db", resume=True)
+
+
+# -- strategies that misbehave -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Misbehaving:
+    """Proposes at random, and goes wrong in one way."""
+
+    way: str
+
+    def start(self, scenario: sb.Scenario) -> Any:
+        if self.way == "start":
+            raise RuntimeError("cannot start")
+        return _Misbehaving(self.way, scenario)
+
+
+class _Misbehaving:
+    def __init__(self, way: str, scenario: sb.Scenario) -> None:
+        self.way, self.space, self.rng, self.told = way, scenario.space, scenario.seeds.rng("search"), 0
+
+    def ask(self) -> Any:
+        if self.way == "ask" and self.told == 3:
+            raise RuntimeError("cannot ask")
+        if self.way == "nothing":
+            return None
+        return "rubbish" if self.way == "rubbish" else Proposal(self.space.sample(self.rng))
+
+    def tell(self, trial: Trial) -> None:
+        self.told += 1
+        if self.way == "tell":
+            raise RuntimeError("cannot tell")
+
+
+@pytest.mark.parametrize(
+    ("way", "told", "trials"),
+    [
+        ("start", "cannot start", 0),
+        ("ask", "cannot ask", 3),
+        ("tell", "cannot tell", 1),
+        ("rubbish", "must return a Proposal", 0),
+        ("nothing", "without an architecture to recommend", 0),
+    ],
+)
+def test_a_strategy_that_raises_is_a_failed_run_with_its_traceback(
+    problem: Problem, tmp_path: Path, way: str, told: str, trials: int
+) -> None:
+    study = Study("s", problem, {"bad": Misbehaving(way), "random": "random"}, 1, Budget(evaluations=5))
+    found = {r.strategy: r for r in run_here(study, tmp_path / "r.db").values()}
+    assert found["bad"].status == "failed"
+    assert told in (found["bad"].error or "")
+    assert ("Traceback" in (found["bad"].error or "")) == (way != "nothing")
+    assert found["bad"].cost.evaluations == trials
+    assert found["random"].status == "ok"
+    board = sb.Results("s", str(tmp_path / "r.db")).leaderboard().set_index("strategy")
+    assert (board.loc["bad", "failed"], board.loc["bad", "n"]) == (1, 0)
+
+
+def test_a_budget_too_small_for_anything_is_said(training_problem: Problem, tmp_path: Path) -> None:
+    study = Study("s", training_problem, ["random"], 1, Budget(macs=10))
+    (run,) = run_here(study, tmp_path / "r.db").values()
+    assert run.status == "failed"
+    assert "macs ≤ 10" in (run.error or "")
+
+
+# -- infrastructure ------------------------------------------------------------------------------------------------
+
+
+class Unreliable(LocalExecutor):
+    """Loses batches: the first `losses` of them."""
+
+    def __init__(self, losses: int) -> None:
+        super().__init__()
+        self.losses = losses
+
+    def wait(self, timeout_s: float) -> list[Finished]:
+        came = super().wait(timeout_s)
+        if came and self.losses > 0:
+            self.losses -= 1
+            return [Finished(came[0].ticket, Lost("worker killed"))]
+        return came
+
+
+def carried_out(study: Study, store: Path, executor: LocalExecutor) -> dict[str, RunRecord]:
+    with open_store(store, write=True) as opened:
+        carry_out(study, opened, executor, Silent(), resume=True)
+    return records(store, study.name)
+
+
+def test_a_run_lost_by_the_infrastructure_is_run_again_with_the_same_seed(study: Study, tmp_path: Path) -> None:
+    calm, troubled = (carried_out(study, tmp_path / f"{losses}.db", Unreliable(losses)) for losses in (0, 2))
+    assert max(run.attempts for run in troubled.values()) > 1
+    for run_id, run in calm.items():
+        assert_same(run, troubled[run_id])
+
+
+def test_a_run_lost_three_times_is_recorded_as_lost_and_run_again_on_resume(study: Study, tmp_path: Path) -> None:
+    found = carried_out(study, tmp_path / "r.db", Unreliable(10**6))
+    assert {run.status for run in found.values()} == {"infra"}
+    assert all("worker killed" in (run.error or "") for run in found.values())
+    assert {run.status for run in carried_out(study, tmp_path / "r.db", Unreliable(0)).values()} == {"ok"}
+
+
+# -- verify --------------------------------------------------------------------------------------------------------
+
+
+def test_verify_finds_recorded_runs_bit_identical(study: Study, tmp_path: Path) -> None:
+    run_here(study, tmp_path / "r.db")
+    verdicts = verify(tmp_path / "r.db", count=6, workers=0)
+    assert [str(v).rpartition(": ")[2] for v in verdicts] == ["bit-identical"] * 6
+
+
+@pytest.fixture
+def tampered(study: Study, tmp_path: Path) -> Callable[[str, str], Path]:
+    """A store whose recorded runs were changed after the fact."""
+
+    def make(column: str, expression: str) -> Path:
+        import sqlite3
+
+        run_here(study, tmp_path / "r.db")
+        with sqlite3.connect(tmp_path / "r.db") as connection:
+            connection.execute(f"UPDATE runs SET {column} = {expression}")
+        return tmp_path / "r.db"
+
+    return make
+
+
+def test_verify_names_what_differs(tampered: Callable[[str, str], Path]) -> None:
+    verdicts = verify(tampered("test_error", "test_error + 0.001"), count=2, workers=0)
+    assert not any(v.identical for v in verdicts)
+    assert "test error differs" in str(verdicts[0])
+
+
+def test_verify_names_the_first_trial_that_differs(study: Study, tmp_path: Path) -> None:
+    import sqlite3
+
+    found = run_here(study, tmp_path / "r.db")
+    ids = sorted(found, key=lambda i: found[i].strategy)
+    blobs = {run_id: found[run_id].trials for run_id in ids}
+    with sqlite3.connect(tmp_path / "r.db") as connection:
+        rows = dict(connection.execute("SELECT run_id, id FROM runs").fetchall())
+        connection.execute("UPDATE recordings SET trials = ? WHERE run = ?", (blobs[ids[0]], rows[ids[-1]]))
+    told = [str(v) for v in verify(tmp_path / "r.db", count=6, workers=0)]
+    assert sum("bit-identical" in t for t in told) == 5
+    assert sum("first difference in trial " in t for t in told) == 1
+
+
+def test_training_runs_are_deterministic_too(training_problem: Problem, tmp_path: Path) -> None:
+    study = Study("t", training_problem, ["random"], [7], Budget(evaluations=2))
+    run_here(study, tmp_path / "r.db")
+    assert all(v.identical for v in verify(tmp_path / "r.db", workers=0))
+    with open_store(tmp_path / "r.db") as store:
+        (run,) = store.runs("t")
+    assert np.isfinite(run.test_error)
+    assert run.test_metrics["params"] > 0
+    assert run.cost.macs > 0
