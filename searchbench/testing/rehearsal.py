@@ -1,0 +1,207 @@
+"""Rehearsals: short runs of a strategy whose every proposal is written down, so that two can be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from searchbench.cost import Budget, Cost
+from searchbench.seeds import Seeds
+from searchbench.spaces.choices import Choice, Float, Integer, When
+from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.space import Architecture, Space
+from searchbench.strategies.strategy import (
+    AskTellSearch,
+    Recommending,
+    Restricted,
+    Scenario,
+    Strategy,
+    TrainingSearch,
+)
+from searchbench.trial import Fidelity, Proposal, Trial
+
+FULL_EPOCHS = Fidelity(27.0, 1.0, 1.0, 1.0)
+
+Weather = Literal["fair", "failures", "only failures", "all equal"]
+"""How the evaluations of a rehearsal turn out."""
+
+
+class ConformanceError(AssertionError):
+    """A strategy broke a rule every strategy must keep."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """Where a strategy is rehearsed.
+
+    Args:
+        space: what is searched.
+        trials: evaluations of an ask/tell search.
+        samples: budget, in sample passes on the task `digits`, of a search that trains; None: it does not train here.
+    """
+
+    space: Space
+    trials: int
+    samples: int | None = None
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(evaluations=self.trials) if self.samples is None else Budget(samples=self.samples)
+
+
+def stages(trials: int = 40) -> tuple[Stage, ...]:
+    """For ask/tell: the cells of NAS-Bench-201, a conditional space of mixed numbers, and one so small that it ends."""
+    mixed = (
+        Float("learning_rate", 1e-4, 1e-1, log=True),
+        Choice("optimizer", ("sgd", "adam")),
+        Float("momentum", 0.0, 0.99, when=When("optimizer", ("sgd",))),
+        Integer("layers", 1, 4),
+        Integer("units", 8, 512, log=True),
+    )
+    tiny = (Choice("left", ("a", "b", "c")), Choice("right", ("a", "b")))
+    return (
+        Stage(nasbench201(), trials),
+        Stage(Space("mixed", mixed), trials),
+        Stage(Space("tiny", tiny), 2 * trials),
+    )
+
+
+def training_stage(samples: int = 12_000) -> Stage:
+    """For searches that train: the smallest networks of NAS-Bench-201 on the bundled digits."""
+    return Stage(nasbench201(channels=2, cells=1, stages=1), 0, samples)
+
+
+def scenario(stage: Stage, strategy: Strategy, replicate: int = 0) -> Scenario:
+    """What the strategy is told on a stage."""
+    seeds = Seeds("conformance", replicate, repr(strategy))
+    return Scenario(stage.space, seeds, stage.budget, full=FULL_EPOCHS, trains=stage.samples is not None)
+
+
+def unsupported(strategy: Strategy, stage: Stage) -> str | None:
+    """Why the strategy says it cannot run on a stage, or None."""
+    return strategy.unsupported(scenario(stage, strategy)) if isinstance(strategy, Restricted) else None
+
+
+def trains(strategy: Strategy) -> bool:
+    """Whether the strategy starts a search that trains a supernet (one that does not start at all does not)."""
+    stage = training_stage()
+    try:
+        return unsupported(strategy, stage) is None and isinstance(
+            strategy.start(scenario(stage, strategy)), TrainingSearch
+        )
+    except Exception:
+        return False  # what is wrong is said by the behaviours
+
+
+def rehearse(
+    strategy: Strategy, stage: Stage, replicate: int = 0, weather: Weather = "fair", abreast: int = 1
+) -> list[str]:
+    """Run a search to the end and write down all it did and what it handed over, a line each.
+
+    Args:
+        weather: how evaluations turn out, on a stage without training.
+        abreast: proposals under way at a time, told back last first, on a stage without training.
+
+    Raises:
+        ConformanceError: the search failed, or a proposal is none or not of the space.
+    """
+    if stage.samples is not None:
+        return _train(strategy, stage, replicate)
+    search = strategy.start(scenario(stage, strategy, replicate))
+    if not isinstance(search, AskTellSearch):
+        raise ConformanceError(f"`start` must return a search with `ask` and `tell`, but gave {search!r}.")
+    return _ask_tell(search, stage, weather, abreast)
+
+
+def _ask_tell(search: AskTellSearch, stage: Stage, weather: Weather, abreast: int) -> list[str]:
+    lines: list[str] = []
+    succeeded = False
+    while len(lines) < stage.trials:
+        trials = []
+        for _ in range(min(abreast, stage.trials - len(lines))):
+            proposal = search.ask()
+            if proposal is None:
+                break
+            lines.append(_written(proposal, stage.space))
+            trials.append(evaluate(proposal, len(lines) - 1, weather))
+        for trial in reversed(trials):
+            search.tell(trial)
+            succeeded = succeeded or not trial.failed
+        if not trials:
+            break
+    if isinstance(search, Recommending) and succeeded:
+        lines.append("hands over " + _written(Proposal(search.recommend()), stage.space))
+    return lines
+
+
+def _train(strategy: Strategy, stage: Stage, replicate: int) -> list[str]:
+    from searchbench.harness.components import Use
+    from searchbench.harness.plan import RunSpec
+    from searchbench.harness.problem import Problem
+    from searchbench.harness.run import run_search
+    from searchbench.harness.study import Contestant
+    from searchbench.results.columns import MEASURED_COLUMNS, read_events
+
+    problem = Problem(Use(stage.space.name, **stage.space.settings), "digits", Use("train", epochs=1))
+    contestant = Contestant(strategy, "rehearsed")
+    result = run_search(RunSpec("", "conformance", problem, contestant, replicate, stage.budget, "charge"))
+    if result.status != "ok" or result.architecture is None:
+        raise ConformanceError(f"its run failed: {result.error}")
+    stage.space.parse(result.architecture)
+    if result.cost.samples > (stage.samples or 0):
+        raise ConformanceError(f"it spent {result.cost.samples:,} samples of a budget of {stage.samples:,}.")
+    events = read_events(result.trials)
+    kept = events.select([name for name in events.column_names if name not in MEASURED_COLUMNS])
+    return [*map(str, kept.to_pylist()), f"hands over {result.architecture} for {result.cost.samples} samples"]
+
+
+def evaluate(proposal: Proposal, number: int, weather: Weather) -> Trial:
+    """A measurement that depends on the architecture's key alone, or the failure the weather brings."""
+    cost = Cost(evaluations=1, epochs=proposal.fidelity.epochs or 27.0)
+    fidelity = Fidelity(proposal.fidelity.epochs or 27.0, 1.0, 1.0, 1.0)
+    if weather == "only failures" or (weather == "failures" and number % 3 == 1):
+        return Trial(number, proposal.architecture, fidelity, "error", math.nan, cost, error="rehearsed failure")
+    if weather == "all equal":
+        value = 0.5
+    else:
+        digest = hashlib.sha256(proposal.architecture.key.encode()).digest()
+        value = int.from_bytes(digest[:6], "big") / 2**48
+    return Trial(number, proposal.architecture, fidelity, "ok", value, cost)
+
+
+def _written(proposal: Any, space: Space) -> str:
+    if not isinstance(proposal, Proposal):
+        raise ConformanceError(f"`ask` must return a Proposal or None, but returned {proposal!r}.")
+    architecture = proposal.architecture
+    if not isinstance(architecture, Architecture) or architecture not in space:
+        raise ConformanceError(f"a proposal must be an architecture of `{space.name}`, but was {architecture!r}.")
+    space.architecture(architecture.values)
+    return f"{architecture.values!r} at {proposal.fidelity}"
+
+
+def in_another_process(strategy: Strategy, stage: Stage) -> list[str] | str:
+    """What `rehearse` writes down in a fresh interpreter with another hash seed; a sentence where it fails there."""
+    environment = dict(os.environ, PYTHONHASHSEED="1234", PYTHONPATH=os.pathsep.join(p for p in sys.path if p))
+    done = subprocess.run(
+        [sys.executable, "-c", "from searchbench.testing.rehearsal import replay; replay()"],
+        input=pickle.dumps((strategy, stage.space, stage.trials, stage.samples)),
+        capture_output=True,
+        env=environment,
+        check=False,
+    )
+    if done.returncode:
+        return f"it failed in another process: {done.stderr.decode(errors='replace')[-2000:]}"
+    lines: list[str] = pickle.loads(done.stdout)
+    return lines
+
+
+def replay() -> None:
+    """The other process: rehearse what comes in, write out what was proposed."""
+    strategy, *stage = pickle.load(sys.stdin.buffer)
+    sys.stdout.buffer.write(pickle.dumps(rehearse(strategy, Stage(*stage))))
