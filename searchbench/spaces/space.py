@@ -237,6 +237,15 @@ class Space:
         values[at] = self.decisions[at].mutate(values[at], rng)
         return self._complete(values, rng)
 
+    def redraw(self, architecture: Architecture, probability: float, rng: np.random.Generator) -> Architecture:
+        """Every active decision is drawn anew with this probability, possibly to the value it has."""
+        coins = rng.random(len(self.decisions)) < probability
+        values = list(architecture.values)
+        for at, decision in enumerate(self.decisions):
+            if coins[at] and values[at] is not None:
+                values[at] = decision.sample(rng)
+        return self._complete(values, rng)
+
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
         """Each decision from one parent or the other, by a fair coin; what becomes active with no value is drawn."""
         coins = rng.integers(2, size=len(self.decisions)).tolist()

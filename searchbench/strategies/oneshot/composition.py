@@ -1,0 +1,84 @@
+"""A one-shot search as a composition: how the supernet is trained x how it is searched afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from searchbench.errors import StudyError
+from searchbench.strategies.oneshot.evolution import SposEvolution
+from searchbench.strategies.oneshot.samplers import Sampler, Uniform
+from searchbench.strategies.strategy import AskTellSearch, Scenario, TrainingSearch
+from searchbench.strategies.supernet import SupernetTraining, check_share
+from searchbench.trial import Proposal
+
+
+class Finder(Protocol):
+    """The second half: any ask/tell strategy, over inherited weights."""
+
+    def start(self, scenario: Scenario) -> AskTellSearch: ...
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """An ask/tell search that wants its last trials kept back from the budget."""
+
+    def closing(self) -> list[Proposal]:
+        """What it would still ask if it were told to close now."""
+
+    def close(self) -> None:
+        """Ask nothing but those from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalibration:
+    """How batch norms are re-estimated before a path is scored.
+
+    Raises:
+        StudyError: a value is out of range.
+    """
+
+    batches: int = 4
+    """Training batches; 0 keeps the supernet's own statistics."""
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        if self.batches < 0 or self.batch_size < 2:
+            raise StudyError(
+                "recalibration takes `batches` >= 0 of `batch_size` >= 2, "
+                f"but got batches={self.batches}, batch_size={self.batch_size}."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class OneShot:
+    """Train a supernet path by path, then search it by inherited weights; both are paid from the budget.
+
+    Args:
+        sampler: which paths are trained.
+        finder: what searches afterwards.
+        weights: how the supernet's weights are trained.
+        train_share: share of the budget for the training, where `weights.epochs` leaves its length open. On an axis
+            on which scoring costs nothing, training takes all.
+        recalibration: of batch norms, before every score.
+
+    Raises:
+        StudyError: a value is out of range.
+    """
+
+    sampler: Sampler = field(default_factory=Uniform)
+    finder: Finder = field(default_factory=SposEvolution)
+    weights: SupernetTraining = field(default_factory=SupernetTraining)
+    train_share: float = 0.5
+    recalibration: Recalibration = field(default_factory=Recalibration)
+
+    def __post_init__(self) -> None:
+        check_share("train_share", self.train_share)
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        return self.weights.unsupported(scenario)
+
+    def start(self, scenario: Scenario) -> TrainingSearch:
+        from searchbench.strategies.oneshot.engine import OneShotSearch
+
+        return OneShotSearch(self, scenario)

@@ -1,0 +1,206 @@
+"""The loop of one-shot search: epochs of supernet training, then rounds of search over inherited weights."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from itertools import islice
+from operator import add
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from searchbench.cost import Cost
+from searchbench.estimators.estimator import Estimator
+from searchbench.estimators.training import update
+from searchbench.spaces.networks import Supernet
+from searchbench.spaces.space import Architecture
+from searchbench.strategies.oneshot.composition import Closing, OneShot
+from searchbench.strategies.strategy import AskTellSearch, Batch, Lab, Recommending, Scenario
+from searchbench.strategies.supernet import batch_sizes, epochs_within, mean_price
+from searchbench.trial import FULL, Proposal, Trial, better
+
+ROUND = 50
+"""Scores per slice of the search, after which a checkpoint may be taken."""
+
+DRAWS = 256
+"""Updates drawn to estimate the mean price of one."""
+
+
+@dataclass(slots=True, eq=False)
+class Weights:
+    """The supernet and what trains it."""
+
+    supernet: Supernet
+    optimizer: torch.optim.Optimizer
+    rng: np.random.Generator
+    """Of the sampler."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "supernet": cast(nn.Module, self.supernet).state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": self.rng.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        cast(nn.Module, self.supernet).load_state_dict(state["supernet"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rng.bit_generator.state = state["rng"]
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """A finder's search, watched: what was best so far, and whether it has nothing more to ask."""
+
+    search: AskTellSearch
+    best: tuple[float, Architecture] | None = None
+    exhausted: bool = False
+    values: dict[Architecture, float] = field(default_factory=dict)
+    """Latest score of each architecture."""
+
+    def ask(self) -> Proposal | None:
+        proposal = self.search.ask()
+        self.exhausted = proposal is None
+        return proposal
+
+    def tell(self, trial: Trial) -> None:
+        self.search.tell(trial)
+        self.values[trial.architecture] = trial.value
+        if better(trial.value, self.best[0] if self.best else float("nan")):
+            self.best = trial.value, trial.architecture
+
+    def choice(self) -> tuple[Architecture, float] | None:
+        """The search's own choice if it makes one, else the best scored; None before the first score."""
+        if self.best is None:
+            return None
+        if isinstance(self.search, Recommending):
+            architecture = self.search.recommend()
+            return architecture, self.values[architecture]
+        return self.best[1], self.best[0]
+
+
+class OneShotSearch:
+    """The live search. A slice is an epoch of training, or a round of scores."""
+
+    def __init__(self, settings: OneShot, scenario: Scenario) -> None:
+        self._settings, self._scenario = settings, scenario
+        self._weights: Weights | None = None
+        self._restored: Mapping[str, Any] | None = None
+        self._epoch = 0
+        self._epochs: int | None = settings.weights.epochs
+        self._finding: Watched | None = None
+
+    @property
+    def done(self) -> bool:
+        return self._finding is not None and self._finding.exhausted
+
+    def advance(self, lab: Lab) -> None:
+        """An epoch of training, or a round of scores. The best so far is recommended, also when the budget ends."""
+        weights = self._begin(lab)
+        assert self._epochs is not None
+        if self._epoch < self._epochs:
+            loss = self._train(lab, weights)
+            self._epoch += 1
+            lab.log(epoch=self._epoch, train_loss=loss)
+            return
+        if self._finding is None:
+            self._finding = Watched(self._settings.finder.start(self._scenario))
+        try:
+            self._find(lab, weights.supernet, self._finding)
+        finally:
+            self._recommend(lab, self._finding)
+
+    def state_dict(self) -> dict[str, Any]:
+        weights = self._restored if self._weights is None else self._weights.state_dict()
+        return {
+            "epoch": self._epoch,
+            "epochs": self._epochs,
+            "weights": weights,
+            "finding": pickle.dumps(self._finding),  # frozen here: the search goes on after a checkpoint
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._epoch, self._epochs = state["epoch"], state["epochs"]
+        self._weights, self._restored = None, state["weights"]
+        self._finding = pickle.loads(state["finding"])
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def _begin(self, lab: Lab) -> Weights:
+        if self._weights is None:
+            supernet = lab.supernet()
+            optimizer = self._settings.weights.optimizer(cast(nn.Module, supernet).parameters())
+            self._weights = Weights(supernet, optimizer, self._scenario.seeds.rng("search", "paths"))
+            if self._restored is not None:
+                self._weights.load_state_dict(self._restored)
+                self._restored = None
+            else:  # nothing is known yet: should the budget end in the training, a random design is handed over
+                lab.recommend(self._scenario.space.sample(self._scenario.seeds.rng("init")))
+            if self._epochs is None:
+                self._epochs = self._affordable(lab, supernet)
+        return self._weights
+
+    def _affordable(self, lab: Lab, supernet: Supernet) -> int:
+        rng = self._scenario.seeds.rng("search", "prices")
+        paths = [path for _ in range(DRAWS) for path in self._settings.sampler.draw(supernet.options, rng)]
+        samples = sum(batch_sizes(lab.samples("train"), self._settings.weights.batch_size))
+        epoch = mean_price(lab.price(supernet, path, train=samples) for path in paths)
+        score = self._estimator(lab, supernet).price(supernet.architecture(paths[0]), FULL)
+        return epochs_within(lab, epoch, self._settings.train_share, afterwards=score)
+
+    def _train(self, lab: Lab, weights: Weights) -> float:
+        """One pass over the training split; returns the mean loss."""
+        settings = self._settings.weights
+        assert self._epochs is not None
+        settings.set_rate(weights.optimizer, self._epoch, self._epochs)
+        batches, losses = lab.batches("train", settings.batch_size), []
+        while update_losses := self._update(lab, weights, batches):
+            losses += update_losses
+        return float(np.mean(losses))
+
+    def _update(self, lab: Lab, weights: Weights, batches: Iterator[Batch]) -> list[float]:
+        """One update of the weights, from as many minibatches as paths; nothing where the pass has no more."""
+        paths = self._settings.sampler.draw(weights.supernet.options, weights.rng)
+        taken = list(islice(batches, len(paths)))
+        if len(taken) < len(paths):
+            return []
+        weights.optimizer.zero_grad(set_to_none=True)
+        pairs = zip(taken, paths, strict=True)
+        losses = [lab.gradients(weights.supernet, batch, path) for batch, path in pairs]
+        update(weights.optimizer, self._settings.weights.clip)
+        return losses
+
+    # -- searching -----------------------------------------------------------------------------------------------
+
+    def _find(self, lab: Lab, supernet: Supernet, finding: Watched) -> None:
+        estimator = self._estimator(lab, supernet)
+        for _ in range(ROUND):
+            if isinstance(finding.search, Closing) and _must_close(lab, estimator, finding.search):
+                finding.search.close()
+            lab.explore(finding, estimator, trials=1)
+            if finding.exhausted:
+                break
+
+    def _estimator(self, lab: Lab, supernet: Supernet) -> Estimator:
+        how = self._settings.recalibration
+        return lab.inherited(supernet, how.batch_size, how.batches)
+
+    def _recommend(self, lab: Lab, finding: Watched) -> None:
+        choice = finding.choice()
+        if choice is not None:
+            lab.recommend(*choice)
+            lab.log(scored=len(finding.values), best=choice[1])
+
+
+def _must_close(lab: Lab, estimator: Estimator, search: Closing) -> bool:
+    """Whether one more score, as dear as the dearest kept back, could leave too little for those."""
+    prices = [estimator.price(p.architecture, estimator.complete(p.fidelity)) for p in search.closing()]
+    if not prices:
+        return False
+    dearest = max(prices, key=lambda price: price.macs)
+    return lab.affordable(reduce(add, prices, Cost()) + dearest) < 1
