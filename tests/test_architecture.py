@@ -23,6 +23,7 @@ LAYERS = {  # each may import itself and what it names
     "reports": {"core", "results"},
     "harness": {"core", "spaces", "tasks", "estimators", "strategies", "results"},
     "testing": {"core", "spaces", "tasks", "estimators", "strategies", "results", "harness"},
+    "__main__": {"cli"},
     "cli": {"core", "spaces", "tasks", "estimators", "strategies", "results", "reports", "harness", "testing"},
 }
 CORE = {"errors", "cost", "trial", "seeds", "registry"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -33,6 +34,8 @@ for command in (run, status, leaderboard, compare, list_things, describe, verify
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 some runs failed or differ, 2 bad input, 130 interrupted."""
     from searchbench.errors import InputError
+
+    sys.path.insert(0, os.getcwd())  # a plug-in given as `module:attr` may lie in the folder one works in
 
     try:
         code = cli.main(args=arguments, prog_name="searchbench", standalone_mode=False)

@@ -1,0 +1,5 @@
+"""`python -m searchbench`."""
+
+from searchbench.cli import main
+
+main()
