@@ -300,3 +300,11 @@ def test_complete_families_equal_the_comparisons_done_one_by_one() -> None:
             assert answer.p == pytest.approx(alone.p)
             assert answer.estimate == pytest.approx(alone.estimate)
             assert answer["A12" if not by_seed else "W"] == pytest.approx(alone["A12" if not by_seed else "W"])
+
+
+def test_adjusted_p_values_agree_with_statsmodels() -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    for p in (RNG.random(9) ** 2, np.round(RNG.random(9), 1), np.array([0.03])):
+        assert st.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+        assert st.benjamini_hochberg(p) == pytest.approx(multipletests(p, method="fdr_bh")[1])

@@ -176,7 +176,7 @@ def against_control(scores: ArrayLike, *, control: int, better: Better) -> Answe
     p = np.minimum(1.0, 2 * stats.norm.sf(np.abs(z)))
     adjusted = holm(p)
     return Answer(
-        method="ranks against a control, Holm", call="scipy.stats.norm; multipletests(method='holm')", n=n,
+        method="ranks against a control, Holm", call="scipy.stats.norm; Holm", n=n,
         family_size=k - 1, estimate=float(mean[control]),
         wording=f"{int((adjusted < 0.05).sum())} of {k - 1} differ from the control over {n} blocks",
         facts=facts(average_ranks=mean, others=others, z=z, p_raw=p, p_holm=adjusted),

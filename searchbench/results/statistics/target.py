@@ -6,6 +6,7 @@ A run that ended without the target is censored at its budget, not dropped and n
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -110,7 +111,8 @@ def _first_below(times: Floats, share: Floats, level: float) -> float | None:
 
 def _median_interval(survival: stats._survival.EmpiricalDistributionFunction, level: float) -> Interval | None:
     """Brookmeyer & Crowley (1982): the times whose log-log interval of survival still holds one half."""
-    with np.errstate(all="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
         bounds = survival.confidence_interval(confidence_level=level, method="log-log")
     # At survival 1 and 0 the log-log transform is NaN; survival there is known to be on one side of a half.
     share = survival.probabilities
