@@ -47,7 +47,9 @@ class Digits:
 
     @property
     def recipe(self) -> Recipe:
-        return Recipe(epochs=12, batch_size=64, lr=0.1, weight_decay=5e-4)
+        """Small batches and a high rate: of those tried on 16 random cells of NAS-Bench-201 (C=8, one cell), what
+        gets furthest in 4 epochs and also in 12 at little cost."""
+        return Recipe(epochs=12, batch_size=32, lr=0.2, weight_decay=5e-4)
 
     @property
     def shape(self) -> tuple[int, int, int]:
