@@ -1,0 +1,146 @@
+"""Optuna's samplers as strategies: shared designs, honest refusals, silence."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+
+import optuna
+import pytest
+
+from searchbench.cost import Budget, Cost
+from searchbench.errors import StudyError, UnknownName
+from searchbench.seeds import Seeds
+from searchbench.spaces.choices import Choice, Float, Integer, When
+from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.space import Space
+from searchbench.strategies import STRATEGIES
+from searchbench.strategies.adapters.optuna import Optuna, OptunaSearch, adapt
+from searchbench.strategies.strategy import Scenario
+from searchbench.trial import FULL, Trial
+
+NB201 = nasbench201()
+NUMBERS = Space("numbers", (Float("x", -5.0, 5.0), Float("y", 1e-3, 1e3, log=True)))
+MIXED = Space("mixed", (Choice("kind", ("a", "b")), Integer("n", 1, 9, when=When("kind", ("b",)))))
+
+
+def scenario(space: Space = NB201, replicate: int = 0) -> Scenario:
+    return Scenario(space, Seeds("study", replicate, "me"), Budget(evaluations=100))
+
+
+def tell(search: OptunaSearch, architecture, value: float) -> None:  # type: ignore[no-untyped-def]
+    status = "nan" if math.isnan(value) else "ok"
+    search.tell(Trial(0, architecture, FULL, status, value, Cost(evaluations=1)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "nsgaii"])
+def test_first_trials_are_the_designs_every_strategy_begins_with(name: str) -> None:
+    search, rng = adapt(name, startup=6).start(scenario()), Seeds("study", 0).rng("init")
+    for _ in range(6):
+        proposal = search.ask()
+        assert proposal is not None
+        assert proposal.architecture == NB201.sample(rng)
+        tell(search, proposal.architecture, 0.5)
+    assert len(search._study.trials) == 6
+    assert search.ask().architecture != NB201.sample(rng)  # type: ignore[union-attr]
+
+
+def test_optuna_sees_every_value_and_every_failure() -> None:
+    search = adapt("tpe", startup=2).start(scenario(MIXED))
+    for value in (0.25, math.nan, 0.75, 0.5):
+        tell(search, search.ask().architecture, value)  # type: ignore[union-attr]
+    assert [t.state.name for t in search._study.trials] == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
+    assert [t.value for t in search._study.trials] == [0.25, None, 0.75, 0.5]
+
+
+def test_inactive_decisions_are_never_suggested() -> None:
+    search = adapt("tpe", startup=3).start(scenario(MIXED))
+    for _ in range(15):
+        architecture = search.ask().architecture  # type: ignore[union-attr]
+        tell(search, architecture, 0.5)
+        assert MIXED.architecture(architecture.values) == architecture
+    suggested = [set(t.params) for t in search._study.trials]
+    assert {frozenset(s) for s in suggested} == {frozenset({"kind"}), frozenset({"kind", "n"})}
+
+
+def test_tpe_beats_random_draws_on_a_bowl() -> None:
+    best = {}
+    for name in ("tpe", "random"):
+        found = []
+        for replicate in range(5):
+            search = adapt(name).start(scenario(NUMBERS, replicate))
+            values = []
+            for _ in range(60):
+                architecture = search.ask().architecture  # type: ignore[union-attr]
+                x, y = architecture.values
+                values.append((x - 1) ** 2 + math.log10(y) ** 2)  # type: ignore[operator, arg-type]
+                tell(search, architecture, values[-1])
+            found.append(min(values))
+        best[name] = sum(found) / 5
+    assert best["tpe"] < 0.5 * best["random"]
+
+
+@pytest.mark.parametrize("name", ["cmaes", "qmc"])
+def test_sampler_that_would_silently_draw_at_random_is_unsupported(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    strategy = adapt(name)
+    assert "at random without saying so" in str(strategy.unsupported(scenario()))
+    assert strategy.unsupported(scenario(NUMBERS)) is None
+
+
+def test_missing_package_is_said_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "needs the package `cmaes`, which is not installed" in str(adapt("cmaes").unsupported(scenario(NUMBERS)))
+
+
+def test_quasi_random_sampler_depends_on_its_seed() -> None:
+    firsts = {adapt("qmc").start(scenario(NUMBERS, r)).ask().architecture for r in range(3)}  # type: ignore[union-attr]
+    assert len(firsts) == 3
+
+
+def test_grid_proposes_each_point_once_and_ends() -> None:
+    space = Space("small", (Choice("a", ("x", "y")), Integer("n", 1, 3)))
+    search = adapt("grid").start(scenario(space))
+    found = []
+    while (proposal := search.ask()) is not None:
+        found.append(proposal.architecture)
+        tell(search, proposal.architecture, 0.5)
+    assert len(found) == len(set(found)) == 6
+    assert adapt("grid").unsupported(scenario(NUMBERS)) is not None
+
+
+def test_duplicates_under_way_are_told_to_their_own_trials() -> None:
+    space = Space("one", (Choice("a", ("x",)),))
+    search = adapt("random").start(scenario(space))
+    same = [search.ask().architecture for _ in range(3)]  # type: ignore[union-attr]
+    for value, architecture in enumerate(same):
+        tell(search, architecture, float(value))
+    assert [t.value for t in search._study.trials] == [0.0, 1.0, 2.0]
+    assert not search._asked
+
+
+def test_logging_and_warnings_are_as_they_were(caplog: pytest.LogCaptureFixture) -> None:
+    optuna.logging.enable_propagation()
+    verbosity, filters = optuna.logging.get_verbosity(), list(warnings.filters)
+    try:
+        with caplog.at_level(logging.DEBUG):
+            search = adapt("tpe", multivariate=True).start(scenario())
+            tell(search, search.ask().architecture, 0.5)  # type: ignore[union-attr]
+    finally:
+        optuna.logging.disable_propagation()
+    assert not caplog.records
+    assert (optuna.logging.get_verbosity(), list(warnings.filters)) == (verbosity, filters)
+
+
+def test_unknown_sampler_and_parameter_are_met_with_the_nearest() -> None:
+    with pytest.raises(StudyError, match="no sampler `tpee`; did you mean `tpe`"):
+        STRATEGIES.factory("optuna:tpee")()
+    with pytest.raises(StudyError, match="no parameter `multivariat`; did you mean `multivariate`"):
+        adapt("tpe", multivariat=True)
+    with pytest.raises(StudyError, match="no parameter `seed`"):
+        adapt("tpe", seed=3)
+    with pytest.raises(StudyError, match="`startup` must be a non-negative integer"):
+        Optuna("tpe", startup=-1)
+    with pytest.raises(UnknownName):
+        STRATEGIES.factory("optun:tpe2:x".replace(":", "-"))
