@@ -1,0 +1,140 @@
+"""What a study leaves behind for the checklist to judge: plain values, None where nothing was recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ArmKind = Literal["search", "random_search", "random_sampling"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmEvidence:
+    """One ranked strategy of one problem.
+
+    Attributes:
+        name: its label.
+        kind: a search, random search at the same budget, or random sampling of architectures.
+        space, split, pipeline: hashes of search space, data split and final-training recipe.
+        protocol: protocol tag of its numbers.
+        seeds: search seeds of its scheduled runs.
+        evaluation_seeds: seeds of the final evaluations, recorded apart.
+        statuses: how each scheduled run ended.
+        scores: final metric per run that ended well.
+        test_reads: how often the test metric was read per final architecture, after selection.
+        test_reads_in_search: how often during the search.
+        selected_on: split that chose the final architecture; `selector` names the rule.
+        budget_unit, spent: declared unit and what each run spent of it.
+        cost_search, cost_validate, cost_final: per-run costs of the end-to-end formula.
+        tuning: "untuned defaults", or where the tuning cost is entered.
+        configurations: configurations tried before the reported one.
+        incumbents: validation value of the incumbent over each run, lower is better.
+        reached: share of the budget each trajectory reaches.
+        hardware, versions: class of machine; hash of library versions.
+        clean_commit, lock, config_stored: whether the source was clean, lockfile hash, configuration dumped.
+        components: how many novel parts it combines; `ablation` is "factorial", "partial" or None.
+        relative_improvement: whether its RI over random sampling is printed.
+    """
+
+    name: str
+    kind: ArmKind = "search"
+    space: str | None = None
+    split: str | None = None
+    pipeline: str | None = None
+    protocol: str | None = None
+    seeds: tuple[int, ...] = ()
+    evaluation_seeds: tuple[int, ...] | None = None
+    statuses: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    test_reads: tuple[int, ...] | None = None
+    test_reads_in_search: int | None = None
+    selected_on: str | None = None
+    selector: str | None = None
+    budget_unit: str | None = None
+    spent: tuple[float, ...] = ()
+    cost_search: float | None = None
+    cost_validate: float | None = None
+    cost_final: float | None = None
+    tuning: str | None = None
+    configurations: int | None = None
+    incumbents: tuple[tuple[float, ...], ...] | None = None
+    reached: tuple[float, ...] = ()
+    hardware: str | None = None
+    versions: str | None = None
+    clean_commit: bool | None = None
+    lock: str | None = None
+    config_stored: bool | None = None
+    components: int = 1
+    ablation: Literal["factorial", "partial"] | None = None
+    relative_improvement: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableEvidence:
+    """A tabular or surrogate benchmark in use: `sampling` says how its seeds are drawn ("one draw", "average")."""
+
+    name: str | None = None
+    version: str | None = None
+    sampling: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsEvidence:
+    """What the printed comparisons carry.
+
+    Attributes:
+        correction: name of the multiple-comparison correction; family_size beside it.
+        p_values, with_effect, with_interval, with_n: how many p-values are printed, and how many of them with each.
+        curve: definition of the anytime curve ("Def. 7", "Def. 8"); None if only end points are shown.
+        expected_best: whether the expected-best curve is available.
+        wall_clock_compared: whether costs are compared in wall-clock time.
+    """
+
+    correction: str | None = None
+    family_size: int | None = None
+    p_values: int = 0
+    with_effect: int = 0
+    with_interval: int = 0
+    with_n: int = 0
+    curve: str | None = None
+    expected_best: bool = False
+    wall_clock_compared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A whole study.
+
+    Attributes:
+        arms: the ranked strategies.
+        manifest_runs, stored_runs: runs scheduled and runs accounted for; `failures_printed` in the tables.
+        declared: of primary metric, baseline, family, delta, looks: those declared before the first run.
+        declared_at, first_run_at: times, seconds since the epoch.
+        probe: outcome of rerunning one seed: "identical", "within tolerance", "differs".
+        tasks, tuned_on: tasks compared on, and tasks that strategies were tuned on.
+        claims_limited: whether aggregate claims are limited to the listed tasks.
+        table: the tabular benchmark, if one is used.
+        proxy_ceiling, proxy_floor: for a proxy study, whether noise ceiling and #params floor are shown; None = no
+            proxy study.
+        reported_rows, reported_ranked: rows taken from papers, and how many of them carry a rank or bold type.
+        rebuilt: whether the exported bundle rebuilt the leaderboard byte for byte.
+    """
+
+    arms: tuple[ArmEvidence, ...]
+    manifest_runs: int | None = None
+    stored_runs: int | None = None
+    failures_printed: bool = False
+    declared: frozenset[str] = frozenset()
+    declared_at: float | None = None
+    first_run_at: float | None = None
+    probe: Literal["identical", "within tolerance", "differs"] | None = None
+    tasks: tuple[str, ...] = ()
+    tuned_on: tuple[str, ...] | None = None
+    claims_limited: bool = False
+    statistics: StatisticsEvidence = StatisticsEvidence()
+    table: TableEvidence | None = None
+    proxy_ceiling: bool | None = None
+    proxy_floor: bool | None = None
+    reported_rows: int = 0
+    reported_ranked: int = 0
+    rebuilt: bool | None = None
