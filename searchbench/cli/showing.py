@@ -19,14 +19,15 @@ FORMATS = ("rich", "md", "tex", "csv", "json")
 @store_option
 @click.option("--sort", default="test_error", show_default=True, metavar="COLUMN", help="Column to sort by.")
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="rich", show_default=True)
-def leaderboard(study: str | None, store: str, sort: str, kind: str) -> None:
+@click.option("--published", metavar="TASK", default=None, help="Show published rows beside: CIFAR-10, CIFAR-100, PTB.")
+def leaderboard(study: str | None, store: str, sort: str, kind: str, published: str | None) -> None:
     """The leaderboard of a study (the latest, if none is named)."""
     from searchbench.reports.leaderboard import leaderboard as make
     from searchbench.results.store import open_store
 
     with open_store(store) as opened:
         board = make(opened, study, sort=sort)
-    show(board, kind)
+    show(board.with_published(published) if published else board, kind)
 
 
 def show(board: Leaderboard, kind: str = "rich") -> None:

@@ -1,9 +1,10 @@
 """The leaderboard: how every strategy of a study did, from the store alone.
 
-One object, and every rendering of it (terminal, Markdown, LaTeX, CSV, JSON) shows the same numbers. It describes; it
-claims nothing: mean ± std of independent searches, how many there were, how many failed, and what they cost.
-Comparable runs stand in one block: same problem fingerprint, same protocol, same budget, and planned by the study as
-it is declared now. Anything else stands in a separate block that ranks nothing.
+One object, and every rendering of it (terminal, Markdown, LaTeX, CSV, JSON) shows the same numbers: mean ± std of
+independent searches, how many there were and how many failed, what they cost, and what the statistics layer says of
+them (intervals, rank intervals, tests against the declared baseline, or why it refuses). Comparable runs stand in one
+block: same problem fingerprint, same protocol, same budget, and planned by the study as it is declared now. Anything
+else stands in a separate block that ranks nothing.
 """
 
 from __future__ import annotations
@@ -12,76 +13,21 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from searchbench.cost import COST_AXES
 from searchbench.errors import InputError, did_you_mean
-from searchbench.reports.summary import Summary, summarise
+from searchbench.reports.rows import COLUMNS, MAX_FAILED_SHARE, SHORT_NAMES, SUMMED_AXES, Row
+from searchbench.reports.standing import Declared, Standing, Verdicts, judge_standings
+from searchbench.reports.summary import summarise
 from searchbench.results.records import DEFAULT_PROTOCOL, RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SUMMED_AXES = (*COST_AXES, "samples", "seconds")
-"""Every axis of a cost, and the two sums that budgets limit."""
-SHORT_NAMES = {"test_error": "test_error_mean", "value": "value_mean"} | {a: f"cost_{a}" for a in SUMMED_AXES}
-SHORT_NAMES["macs"] = "macs"  # the network's own; the search's are cost_macs
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One strategy in one block."""
-
-    strategy: str
-    """Its label."""
-    total: int
-    """Runs recorded."""
-    failed: int
-    """Those whose search failed, ran out of time, or was lost."""
-    judge_failed: int
-    """Those whose search ended well, but whose architecture could not be judged."""
-    missing: int
-    """Planned runs not recorded yet."""
-    test_error: Summary
-    """Over the judged runs."""
-    value: Summary
-    """Validation value the final architecture was chosen by, over the judged runs."""
-    params: float
-    """Mean parameters of what was handed over; NaN where the judge does not say."""
-    macs: float
-    """Mean multiply-accumulates of one forward pass of it."""
-    cost: Mapping[str, float]
-    """What a search that ended well spent on average, on each of `SUMMED_AXES`."""
-
-    @property
-    def n(self) -> int:
-        """Independent searches behind the mean."""
-        return self.test_error.n
-
-    def values(self) -> dict[str, Any]:
-        """Everything, flat, in full precision; the keys are the columns of CSV, JSON and DataFrame."""
-        return {
-            "strategy": self.strategy,
-            "n": self.n,
-            "total": self.total,
-            "failed": self.failed,
-            "judge_failed": self.judge_failed,
-            "missing": self.missing,
-            "test_error_mean": self.test_error.mean,
-            "test_error_std": self.test_error.std,
-            "value_mean": self.value.mean,
-            "value_std": self.value.std,
-            "params": self.params,
-            "macs": self.macs,
-        } | {f"cost_{axis}": self.cost[axis] for axis in SUMMED_AXES}
-
-
-COLUMNS = (
-    "strategy", "n", "total", "failed", "judge_failed", "missing", "test_error_mean", "test_error_std", "value_mean",
-    "value_std", "params", "macs", *(f"cost_{axis}" for axis in SUMMED_AXES),
-)  # fmt: skip
+    from searchbench.results.statistics import Row as PublishedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +46,8 @@ class Block:
     """Strategies that cannot run on the problem, with the rule they break."""
     failures: tuple[tuple[str, str, int], ...] = ()
     """Strategy, last line of what ended its runs, and how many it ended."""
+    verdicts: Verdicts = field(default_factory=lambda: Verdicts({}), compare=False)
+    """What was asked of these runs and answered."""
 
     @property
     def missing(self) -> int:
@@ -115,6 +63,37 @@ class Leaderboard:
     revision: int
     blocks: tuple[Block, ...]
     sorted_by: str = "test_error_mean"
+    reported: tuple[PublishedRow, ...] = ()
+    """Published numbers shown beside the measured ones, never ranked with them."""
+    withheld: str = ""
+    """Why there is no ranking at all; empty where there is one."""
+
+    def without_ranking(self, why: str) -> Leaderboard:
+        """The same numbers in the declared order, with nothing ranked and nobody called better."""
+        blocks = tuple(
+            replace(
+                block,
+                ranked=False,
+                rows=tuple(replace(row, standing=Standing(row.standing.estimate)) for row in block.rows),
+                verdicts=replace(block.verdicts, versus=None, pairs=None, standings={}),
+            )
+            for block in self.blocks
+        )
+        return replace(self, blocks=blocks, withheld=why)
+
+    def with_published(self, task: str) -> Leaderboard:
+        """The same, with the published rows of a task ("CIFAR-10" …) beside.
+
+        Raises:
+            InputError: nothing published is known for it.
+        """
+        from searchbench.errors import StatisticsError
+        from searchbench.results.statistics.published import rows
+
+        try:
+            return replace(self, reported=rows(task))
+        except StatisticsError as error:
+            raise InputError(str(error)) from None
 
     def sorted(self, by: str) -> Leaderboard:
         """The same, ranked blocks sorted by a column (lowest first; highest first with a leading "-").
@@ -140,14 +119,22 @@ class Leaderboard:
                 "protocol": block.protocol,
                 "budget": block.budget,
                 "fingerprint": block.fingerprint,
+                "source": "measured",
             }
             | row.values()
             for block in self.blocks
             for row in block.rows
-        ]
+        ] + [self._published(row) for row in self.reported]
+
+    def _published(self, row: PublishedRow) -> dict[str, Any]:
+        """A published row in its own unit (`metric` names it); it has no rank and no test."""
+        place = {"study": self.study, "problem": row.key.task, "ranked": False, "protocol": str(row.key.protocol)}
+        place |= {"budget": row.key.budget, "fingerprint": "", "source": "reported", "strategy": row.name}
+        numbers = {"n": row.n or math.nan, "test_error_mean": row.mean, "test_error_std": _known(row.std)}
+        return place | numbers | {"marks": row.marks, "reference": row.reference, "metric": row.key.metric}
 
     def to_frame(self) -> pd.DataFrame:
-        """A row per strategy and block."""
+        """A row per strategy and block, then the published ones."""
         import pandas as pd
 
         return pd.DataFrame(self.records())
@@ -161,17 +148,29 @@ def leaderboard(store: ResultStore, study: str | None = None, *, sort: str = "te
         InputError: there is no such column to sort by.
     """
     declared = store.study(study)
-    return build(declared, store.runs(declared.name, recordings=False)).sorted(sort)
+    taken = looks_taken(store.revisions(declared.name))
+    return build(declared, store.runs(declared.name, recordings=False), looks=taken).sorted(sort)
 
 
-def build(study: StudyRecord, runs: Iterable[RunRecord]) -> Leaderboard:
-    """Blocks of a study's runs, the planned ones first in the order the problems are declared."""
+def looks_taken(revisions: Sequence[StudyRecord]) -> int:
+    """How often the seeds of a study were declared anew: each time the results so far could be seen."""
+    seeds = [tuple(revision.declared.get("seeds", ())) for revision in revisions]
+    return 1 + sum(a != b for a, b in pairwise(seeds))
+
+
+def build(study: StudyRecord, runs: Iterable[RunRecord], *, looks: int = 1) -> Leaderboard:
+    """Blocks of a study's runs, the planned ones first in the order the problems are declared.
+
+    Args:
+        looks: how often its seeds were declared, this time included.
+    """
     spec = study.declared
+    declared = Declared.of(spec, looks)
     current, other = current_runs(study, runs)
     groups: dict[tuple[str, ...], list[RunRecord]] = {}
     for run in other:
         groups.setdefault((run.problem, run.fingerprint, run.protocol, run.budget), []).append(run)
-    blocks = [_current_block(spec, problem, current.get(problem["label"], [])) for problem in spec.get("problems", [])]
+    blocks = [_current_block(spec, declared, p, current.get(p["label"], [])) for p in spec.get("problems", [])]
     blocks += [_other_block(key, group) for key, group in sorted(groups.items())]
     return Leaderboard(study.name, study.revision, tuple(blocks))
 
@@ -205,22 +204,31 @@ def _same_json(text: str, value: object) -> bool:
         return False
 
 
-def _current_block(spec: Mapping[str, Any], problem: Mapping[str, Any], runs: Sequence[RunRecord]) -> Block:
+def _current_block(
+    spec: Mapping[str, Any], declared: Declared, problem: Mapping[str, Any], runs: Sequence[RunRecord]
+) -> Block:
     label = problem["label"]
     plan = Counter(entry["strategy"] for entry in spec.get("planned", []) if entry["problem"] == label)
     by_strategy: dict[str, list[RunRecord]] = {strategy: [] for strategy in plan}
     for run in runs:
         by_strategy.setdefault(run.strategy, []).append(run)
+    verdicts = judge_standings(by_strategy, _planned_seeds(spec, label, runs), declared)
     return Block(
         problem=label,
         fingerprint=problem["fingerprint"],
         protocol=DEFAULT_PROTOCOL,
         budget=runs[0].budget if runs else json.dumps(spec.get("budget", {})),
         ranked=True,
-        rows=tuple(_row(s, own, missing=max(0, plan[s] - len(own))) for s, own in by_strategy.items()),
+        rows=tuple(_row(s, own, verdicts, missing=max(0, plan[s] - len(own))) for s, own in by_strategy.items()),
         skipped=tuple((s["strategy"], s["reason"]) for s in spec.get("skipped", []) if s["problem"] == label),
         failures=_failures(runs),
+        verdicts=verdicts,
     )
+
+
+def _planned_seeds(spec: Mapping[str, Any], problem: str, runs: Sequence[RunRecord]) -> list[int]:
+    planned = [entry["replicate"] for entry in spec.get("planned", []) if entry["problem"] == problem]
+    return list(dict.fromkeys([*spec.get("seeds", ()), *planned] or sorted(run.replicate for run in runs)))
 
 
 def _other_block(key: tuple[str, ...], runs: Sequence[RunRecord]) -> Block:
@@ -228,11 +236,13 @@ def _other_block(key: tuple[str, ...], runs: Sequence[RunRecord]) -> Block:
     by_strategy: dict[tuple[str, str], list[RunRecord]] = {}
     for run in runs:
         by_strategy.setdefault((run.strategy, run.description), []).append(run)
-    rows = tuple(_row(strategy, own) for (strategy, _), own in sorted(by_strategy.items()))
-    return Block(problem, fingerprint, protocol, budget, ranked=False, rows=rows, failures=_failures(runs))
+    rows = []
+    for (strategy, _), own in sorted(by_strategy.items()):  # of one label under two descriptions, each by itself
+        rows.append(_row(strategy, own, judge_standings({strategy: own}, (), Declared(), compare=False)))
+    return Block(problem, fingerprint, protocol, budget, ranked=False, rows=tuple(rows), failures=_failures(runs))
 
 
-def _row(strategy: str, runs: Sequence[RunRecord], missing: int = 0) -> Row:
+def _row(strategy: str, runs: Sequence[RunRecord], verdicts: Verdicts, missing: int = 0) -> Row:
     ended_well = [run for run in runs if run.ok]
     judged = [run for run in runs if run.judged]
     return Row(
@@ -246,6 +256,8 @@ def _row(strategy: str, runs: Sequence[RunRecord], missing: int = 0) -> Row:
         params=summarise([run.test_metrics.get("params", math.nan) for run in judged]).mean,
         macs=summarise([run.test_metrics.get("macs", math.nan) for run in judged]).mean,
         cost={axis: summarise([getattr(run.cost, axis) for run in ended_well]).mean for axis in SUMMED_AXES},
+        standing=verdicts[strategy],
+        scale=verdicts.scale,
     )
 
 
@@ -263,13 +275,18 @@ def _why(run: RunRecord) -> str:
 
 
 def _order(key: str, *, descending: bool) -> Callable[[Row], tuple[Any, ...]]:
-    """Strategies without a judged run come last, unknown values before them."""
+    """Strategies without a judged run come last, unknown values before them. A mean that leaves out more than a fifth
+    of the runs is not ranked by: it comes after all others."""
 
     def place(row: Row) -> tuple[Any, ...]:
         value = row.values()[key]
         if isinstance(value, str):
             return (row.n == 0, False, [-ord(c) for c in value] if descending else value, row.strategy)
-        unknown = math.isnan(value)
+        unknown = math.isnan(value) or (key == "test_error_mean" and row.failed_share > MAX_FAILED_SHARE)
         return (row.n == 0, unknown, 0.0 if unknown else -value if descending else value, row.strategy)
 
     return place
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value

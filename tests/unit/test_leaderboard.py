@@ -10,16 +10,18 @@ import re
 import shutil
 import statistics
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from searchbench.cost import Cost
 from searchbench.errors import InputError
-from searchbench.reports.leaderboard import COLUMNS, Leaderboard, build, leaderboard
+from searchbench.reports.leaderboard import Leaderboard, build, leaderboard, looks_taken
 from searchbench.reports.render import FORMATS, render
 from searchbench.reports.render.cells import budget, columns, count, memory, seconds
 from searchbench.reports.render.latex import escape
+from searchbench.reports.rows import COLUMNS, Row
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import open_store
 
@@ -104,9 +106,11 @@ def test_a_strategy_without_a_single_run_still_has_its_row() -> None:
 
 
 def test_sorted_by_test_error_with_the_failed_last(board: Leaderboard) -> None:
-    means = [row.test_error.mean for row in board.blocks[0].rows]
-    assert means[:-1] == sorted(means[:-1])
-    assert board.blocks[0].rows[-1].strategy == "broken"
+    rows = board.blocks[0].rows
+    means = [row.test_error.mean for row in rows]
+    assert means[:-2] == sorted(means[:-2])
+    assert [row.strategy for row in rows[-2:]] == ["random", "broken"]  # a third of random's runs gave no test error
+    assert "more than a fifth of the runs failed" in render(board, "md")
 
 
 @pytest.mark.parametrize("by", ["-params", "cost_macs", "strategy", "-strategy", "value", "host_s", "-n"])
@@ -151,12 +155,13 @@ def test_every_column_is_in_values_in_that_order(board: Leaderboard) -> None:
 def _from_markdown(text: str) -> list[list[str]]:
     lines = [line for line in text.splitlines() if line.startswith("|")]
     cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in (lines[0], *lines[2:])]
-    return [[re.sub(r"\\(.)", r"\1", cell.strip()) for cell in line] for line in cells]
+    plain = [[cell.strip().removeprefix("**").removesuffix("**") for cell in line] for line in cells]
+    return [[re.sub(r"\\(.)", r"\1", cell) for cell in line] for line in plain]
 
 
 def _from_latex(text: str) -> list[list[str]]:
     lines = [line.strip().removesuffix(r" \\") for line in text.splitlines() if line.endswith(r" \\")]
-    return [re.split(r"(?<!\\) & ", line) for line in lines]
+    return [[re.sub(r"^\\textbf\{(.*)\}$", r"\1", c) for c in re.split(r"(?<!\\) & ", line)] for line in lines]
 
 
 def _from_terminal(text: str, expected: list[list[str]]) -> list[list[str]]:
@@ -192,7 +197,7 @@ def test_what_people_read_is_what_programs_read(board: Leaderboard) -> None:
     shown = {column.title: column.cells for column in columns(board.blocks[0])}
     for i, row in enumerate(from_json[:-1]):
         std = "" if row["test_error_std"] is None else f" ± {100 * row['test_error_std']:.2f}"
-        assert shown["test error (%)"][i] == f"{100 * row['test_error_mean']:.2f}{std}"
+        assert shown["test error ↓ (%)"][i] == f"{100 * row['test_error_mean']:.2f}{std}"
         assert shown["failed"][i] == f"{row['failed']}/{row['total']}"
         assert shown["search MACs"][i] == count(row["cost_macs"])
         assert shown["search device"][i] == seconds(row["cost_device_s"])
@@ -215,14 +220,14 @@ def test_markup_in_labels_and_messages_is_shown_as_it_is(board: Leaderboard) -> 
 
 def test_no_spread_is_shown_for_a_single_run(board: Leaderboard) -> None:
     cells = {c.title: dict(zip((r.strategy for r in board.blocks[0].rows), c.cells, strict=True)) for c in columns(board.blocks[0])}  # fmt: skip  # noqa: E501
-    assert cells["test error (%)"]["one | run"] == "24.00"
-    assert cells["test error (%)"]["broken"] == "failed"
+    assert cells["test error ↓ (%)"]["one | run"] == "24.00"
+    assert cells["test error ↓ (%)"]["broken"] == "failed"
 
 
 def test_values_that_are_no_shares_are_not_shown_as_percentages() -> None:
     runs = [a_run("random", seed, test_error=57.25 + seed, value=0.5) for seed in range(2)]
     shown = {column.title: column.cells for column in columns(build(a_study(), runs).blocks[0])}
-    assert shown["test error"][0] == "57.75 ± 0.7071"
+    assert shown["test error ↓"][0] == "57.75 ± 0.7071"
     assert shown["validation"][0] == "0.5 ± 0"
 
 
@@ -271,3 +276,119 @@ def test_latex_compiles(board: Leaderboard, tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     assert said.returncode == 0, said.stdout[-2000:]
+
+
+SPREAD = {"good": 0.05, "fine": 0.0502, "poor": 0.20}
+"""Mean test errors of three strategies, two of which are alike."""
+
+
+def a_contest(
+    seeds: int, comparison: dict[str, object] | None, *, first: int = 0
+) -> tuple[StudyRecord, list[RunRecord]]:
+    """Three strategies whose seeds share a part of their error, as common random numbers make them."""
+    planned = [
+        {"run_id": f"{label}/{seed}", "strategy": label, "problem": "digits", "replicate": seed}
+        for seed in range(seeds)
+        for label in SPREAD
+    ]
+    spec = {"seeds": list(range(seeds)), "budget": BUDGET, "problems": [{"label": "digits", "fingerprint": "f"}]}
+    study = StudyRecord("first", json.dumps(spec | {"planned": planned, "comparison": comparison}), "t")
+    runs = [
+        replace(a_run("random", seed), strategy=label, run_id=f"{label}/{seed}",
+              test_error=mean + 0.004 * math.sin(5 * seed) + 0.002 * math.sin(7 * seed + i))
+        for seed in range(seeds)
+        for i, (label, mean) in enumerate(SPREAD.items())
+    ]  # fmt: skip
+    return study, runs
+
+
+def rows_of(board: Leaderboard) -> dict[str, Row]:
+    return {row.strategy: row for row in board.blocks[0].rows}
+
+
+def test_ranks_are_intervals_and_the_tied_top_group_is_bold() -> None:
+    board = build(*a_contest(12, {"baseline": "poor"})).sorted("test_error")
+    rows = rows_of(board)
+    assert {name: row.standing.ranks for name, row in rows.items()} == {"good": (1, 2), "fine": (1, 2), "poor": (3, 3)}
+    assert [name for name, row in rows.items() if row.standing.top] == ["good", "fine"]
+    text = render(board, "md")
+    assert len(re.findall(r"\*\*\d", text)) == 2
+    assert text.count("• 1–2") == 2
+    assert len(re.findall(r"\\textbf\{\d", render(board, "tex"))) == 2
+
+
+def test_each_strategy_is_tested_against_the_declared_baseline_with_holm() -> None:
+    rows = rows_of(build(*a_contest(12, {"baseline": "poor"})))
+    good = rows["good"].values()
+    assert good["verdict"] == "better"
+    assert good["difference"] == pytest.approx(-0.15, abs=0.002)
+    assert good["difference_low"] < good["difference"] < good["difference_high"] < 0
+    assert good["p_adjusted"] == pytest.approx(2 * 2 / 2**12)  # the smallest sign-flip p of 12 pairs, twice by Holm
+    assert good["effect"] == -1
+    assert rows["poor"].standing.verdict == "baseline"
+    assert math.isnan(rows["poor"].values()["p"])
+
+
+def test_differences_within_the_declared_rope_are_not_better() -> None:
+    wide = rows_of(build(*a_contest(12, {"baseline": "poor", "rope": 0.3})))
+    assert wide["good"].standing.verdict == "no evidence"
+    assert not wide["good"].standing.top
+
+
+def test_four_seeds_get_a_refusal_in_place_of_a_star() -> None:
+    board = build(*a_contest(4, {"baseline": "poor"})).sorted("test_error")
+    good = rows_of(board)["good"]
+    assert good.standing.verdict == "refused"
+    assert "4 paired seeds cannot" in good.values()["refusal"]
+    assert good.standing.ranks == (1, 3)
+    assert not good.standing.top
+    text = render(board, "md")
+    assert "refused" in text
+    assert "more per arm are needed" in text
+    assert "**" not in text
+
+
+def test_nothing_declared_is_said_and_tested_against_nothing() -> None:
+    board = build(*a_contest(12, None))
+    assert rows_of(board)["good"].standing.versus is None
+    assert "nothing was declared in \\[comparison\\] before the first run" in render(board, "md")
+
+
+def test_seeds_added_without_declared_looks_make_it_exploratory() -> None:
+    study, runs = a_contest(12, {"baseline": "poor", "looks": 2})
+    assert build(study, runs, looks=2).blocks[0].verdicts.declared.level == 0.025
+    assert "look 2 of 2 declared" in render(build(study, runs, looks=2), "md")
+    assert "exploratory" in render(build(study, runs, looks=3), "md")
+    grown = [a_contest(n, None)[0] for n in (4, 4, 12)]
+    assert looks_taken(grown) == 2
+
+
+def test_tests_of_an_unfinished_study_use_the_seeds_all_have_finished() -> None:
+    study, runs = a_contest(12, {"baseline": "poor"})
+    board = build(study, [run for run in runs if run.run_id not in ("good/11", "poor/3")])
+    assert len(board.blocks[0].verdicts.arms[0].seeds) == 10
+    assert "ranks and tests use the 10 of 12 seeds" in render(board, "rich")
+
+
+def test_a_withheld_ranking_shows_the_numbers_and_ranks_nothing() -> None:
+    board = build(*a_contest(12, {"baseline": "poor"})).without_ranking("checklist C04 fails")
+    assert [row.n for row in board.blocks[0].rows] == [12, 12, 12]
+    assert all(row.standing.ranks is None and not row.standing.top for row in board.blocks[0].rows)
+    text = render(board.sorted("test_error"), "md")
+    assert "no ranking: checklist C04 fails" in text
+    assert "**" not in text
+
+
+def test_published_rows_stand_beside_and_are_never_ranked() -> None:
+    board = build(*a_contest(12, {"baseline": "poor"})).with_published("CIFAR-10")
+    for format in ("rich", "md", "tex"):
+        text = render(board, format)
+        assert "DARTS-PRIME" in text
+        assert "never ranked" in text
+    assert "2.62 ± 0.07 (n=4)" in render(board, "rich")
+    lines = list(csv.DictReader(io.StringIO(render(board, "csv"))))
+    reported = [line for line in lines if line["source"] == "reported"]
+    assert len(reported) == len(board.reported) == len(json.loads(render(board, "json"))["reported"])
+    assert all(line["ranked"] == "False" and line["rank_low"] == "" for line in reported)
+    with pytest.raises(InputError, match="no published row for task `CIFAR-11`"):
+        board.with_published("CIFAR-11")

@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from searchbench.reports.leaderboard import Block, Leaderboard, Row
+from searchbench.reports.leaderboard import Block, Leaderboard
+from searchbench.reports.rows import MAX_FAILED_SHARE, Row
 from searchbench.reports.summary import Summary
 from searchbench.results.records import DEFAULT_PROTOCOL
 
+if TYPE_CHECKING:
+    from searchbench.reports.standing import Standing
+    from searchbench.results.statistics import Row as PublishedRow
+
 NONE = "–"
+LOWER = "↓"
+"""Beside a metric: lower is better."""
+TOP = "•"
+"""Before the ranks of the tied top group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +33,12 @@ class Column:
     rank: int = 0
     """Where it is too narrow for all, columns of the highest rank go first; those of rank 0 stay."""
     numeric: bool = True
+    bold: tuple[bool, ...] = ()
+    """Cells to stand out: the tied top group, where there is one. Empty: none."""
+
+    def stands_out(self, row: int) -> bool:
+        """Whether the cell of that row is bold."""
+        return bool(self.bold) and self.bold[row]
 
     @property
     def title(self) -> str:
@@ -42,9 +58,13 @@ def columns(block: Block) -> list[Column]:
         Column(("strategy",), tuple(" ".join(row.strategy.split()) for row in block.rows), numeric=False),
         column(("n",), lambda row: str(row.n)),
         column(("failed",), lambda row: f"{row.failed}/{row.total}"),
-        column(("test error", "(%)" if shares else ""), lambda row: result(row, shares)),
+        replace(
+            column((f"test error {LOWER}", "(%)" if shares else ""), lambda row: result(row, shares)),
+            bold=tuple(row.standing.top for row in block.rows),
+        ),
+        *_statistics(block),
         column(("validation", "(%)" if value_shares else ""), lambda row: spread(row.value, value_shares), 3),
-        column(("params",), lambda row: count(row.params), 2),
+        column(("params",), lambda row: count(row.params), 3),
         column(("MACs",), lambda row: count(row.macs), 4),
         *(_cost_column(block, *cost) for cost in _COSTS if any(row.cost[cost[0]] > 0 for row in block.rows)),
     ]
@@ -53,6 +73,68 @@ def columns(block: Block) -> list[Column]:
     if block.missing:
         found.append(column(("not yet", "run"), lambda row: str(row.missing), 1))
     return [c for c in found if c.rank == 0 or any(cell != NONE for cell in c.cells)]
+
+
+def _statistics(block: Block) -> list[Column]:
+    """What the tests say: ranks, intervals, and each strategy against the baseline."""
+    rows = block.rows
+    baseline = block.verdicts.declared.baseline
+
+    def column(heading: tuple[str, ...], cell: Callable[[Standing], str], rank: int) -> Column:
+        return Column(heading, tuple(cell(row.standing) for row in rows), rank)
+
+    found = [
+        column(("rank",), ranks, 0),
+        column(("95 % CI",), lambda at: interval(at, block.verdicts.scale), 3),
+    ]
+    if block.verdicts.versus is not None:
+        found += [
+            column((f"against {clipped(str(baseline), 18)}", f"Δ {block.verdicts.unit and '(points)'}"), difference, 1),
+            column(("adjusted", "p"), p_value, 1),
+            column(("effect", "size"), effect, 3),
+        ]
+    if any(row.standing.p_best is not None for row in rows):
+        found.append(column(("P(best)",), lambda at: NONE if at.p_best is None else f"{at.p_best:.2f}", 4))
+    return [c for c in found if any(cell != NONE for cell in c.cells)]
+
+
+def ranks(at: Standing) -> str:
+    """ "1–3", marked where it belongs to the tied top group."""
+    if at.ranks is None:
+        return NONE
+    low, high = at.ranks
+    return (f"{TOP} " if at.top else "") + (str(low) if low == high else f"{low}–{high}")
+
+
+def interval(at: Standing, scale: float) -> str:
+    """ "[6.37, 7.94]", of the mean."""
+    found = None if at.estimate is None else at.estimate.interval
+    if found is None:
+        return NONE
+    return f"[{number(found.low / scale, scale != 1)}, {number(found.high / scale, scale != 1)}]"
+
+
+def difference(at: Standing) -> str:
+    """ "-8.71"; a strategy minus the baseline, in shown units."""
+    if at.versus is None or at.versus.estimate is None:
+        return "baseline" if at.verdict == "baseline" else NONE
+    return f"{at.versus.estimate:+.2f}"
+
+
+def p_value(at: Standing) -> str:
+    """ "0.012", "<0.001", or "refused" where no test can be done."""
+    if at.verdict == "refused":
+        return "refused"
+    if at.versus is None or at.versus.p_adj is None:
+        return NONE
+    return "<0.001" if at.versus.p_adj < 0.001 else f"{at.versus.p_adj:.3f}"
+
+
+def effect(at: Standing) -> str:
+    """ "-0.89": the rank-biserial correlation, negative where the strategy has the lower errors."""
+    if at.versus is None or at.versus.effect is None or at.verdict == "refused":
+        return NONE
+    return f"{at.versus.effect.value:+.2f}"
 
 
 def _cost_column(block: Block, axis: str, title: tuple[str, ...], cell: Callable[[float], str], rank: int) -> Column:
@@ -68,9 +150,24 @@ def heading(board: Leaderboard, block: Block) -> str:
 
 def notes(board: Leaderboard, block: Block) -> list[str]:
     """What must be read beside the numbers, one sentence each."""
-    said = ["mean ± std (ddof 1) over n independent searches; whether a difference is real is not said here"]
+    said = [f"mean ± std (ddof 1) over n independent searches; {LOWER} lower is better"]
+    if board.withheld:
+        said.append(f"no ranking: {board.withheld}")
     if block.ranked and board.sorted_by != "test_error_mean":
         said[0] += f"; sorted by {board.sorted_by}"
+    if any(row.standing.top for row in block.rows):
+        said.append(f"bold, {TOP}: the top group, which no other was shown to beat; rank: simultaneous 95 % ranks")
+    elif any(row.standing.ranks for row in block.rows):
+        said.append("no strategy was shown to be better than another: nothing is bold")
+    said += block.verdicts.notes
+    effects = {
+        row.standing.versus.effect.name for row in block.rows if row.standing.versus and row.standing.versus.effect
+    }
+    if effects:
+        said.append(f"effect size: {' or '.join(sorted(effects))}, negative where the strategy has the lower errors")
+    ungraded = [row.strategy for row in block.rows if row.n and row.failed_share > MAX_FAILED_SHARE]
+    if ungraded:
+        said.append(f"more than a fifth of the runs failed, so the mean is not ranked by: {', '.join(ungraded)}")
     if block.missing:
         whole = sum(row.total + row.missing for row in block.rows)
         said.append(f"incomplete: {block.missing} of {whole} planned runs are not recorded yet")
@@ -85,6 +182,35 @@ def details(block: Block) -> list[str]:
     """What failed and what was skipped, a line each."""
     failed = [f"{strategy}: {times(runs)} failed: {clipped(message)}" for strategy, message, runs in block.failures]
     return failed + [f"{strategy}: skipped: {clipped(reason)}" for strategy, reason in block.skipped]
+
+
+def published_columns(rows: Iterable[PublishedRow]) -> list[Column]:
+    """Published numbers as they were printed, with their marks."""
+    rows = tuple(rows)
+
+    def column(title: str, cell: Callable[[PublishedRow], str], rank: int = 0, numeric: bool = True) -> Column:
+        return Column((title,), tuple(cell(row) for row in rows), rank, numeric)
+
+    return [
+        column("strategy", lambda row: row.name, numeric=False),
+        column(f"reported {LOWER}", lambda row: row.shown),
+        column("search GPU-days", lambda row: NONE if row.cost is None else f"{row.cost:g}", 1),
+        column("protocol", lambda row: str(row.key.protocol), 2, numeric=False),
+        column("space", lambda row: row.key.space, 3, numeric=False),
+        column("source", lambda row: row.reference, 1, numeric=False),
+    ]
+
+
+def published_heading(board: Leaderboard) -> str:
+    """What stands over published numbers."""
+    key = board.reported[0].key
+    return f"{key.task}, {key.metric.replace('_', ' ')} · reported elsewhere, not measured here, never ranked"
+
+
+PUBLISHED_NOTES = (
+    "* best of several searches, evaluated again: its ± is training noise only",
+    "† another search space; ‡ evaluated again by others; no mark is no proof of an average over searches",
+)
 
 
 def result(row: Row, shares: bool) -> str:
@@ -176,12 +302,12 @@ def _are_shares(summaries: Iterable[Summary]) -> bool:
 
 _SUFFIXES = ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"), (1e15, "P"), (1e18, "E"))
 _COSTS: tuple[tuple[str, tuple[str, ...], Callable[[float], str], int], ...] = (
-    ("evaluations", ("search", "evals"), count, 1),
+    ("evaluations", ("search", "evals"), count, 2),
     ("epochs", ("search", "epochs"), count, 5),
     ("samples", ("search", "samples"), count, 6),
-    ("macs", ("search", "MACs"), count, 1),
-    ("device_s", ("search", "device"), seconds, 1),
-    ("simulated_s", ("search", "simulated"), seconds, 1),
-    ("host_s", ("strategy", "itself"), seconds, 1),
+    ("macs", ("search", "MACs"), count, 2),
+    ("device_s", ("search", "device"), seconds, 2),
+    ("simulated_s", ("search", "simulated"), seconds, 2),
+    ("host_s", ("strategy", "itself"), seconds, 3),
     ("peak_memory_bytes", ("peak", "memory"), memory, 7),
 )

@@ -8,15 +8,18 @@ import json
 import math
 from typing import Any
 
-from searchbench.reports.leaderboard import COLUMNS, Leaderboard
+from searchbench.reports.leaderboard import Leaderboard
+from searchbench.reports.rows import COLUMNS
 
-PLACE = ("study", "problem", "ranked", "protocol", "budget", "fingerprint")
+PLACE = ("study", "problem", "ranked", "protocol", "budget", "fingerprint", "source")
+MARKS = ("marks", "reference", "metric")
+"""What a published row adds."""
 
 
 def to_csv(board: Leaderboard) -> str:
     """A line per strategy and block, under one heading."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, [*PLACE, *COLUMNS], lineterminator="\n")
+    writer = csv.DictWriter(out, [*PLACE, *COLUMNS, *(MARKS if board.reported else ())], lineterminator="\n")
     writer.writeheader()
     for record in board.records():
         writer.writerow({key: "" if value is None else value for key, value in _plain(record).items()})
@@ -33,13 +36,17 @@ def to_json(board: Leaderboard) -> str:
             "budget": block.budget,
             "fingerprint": block.fingerprint,
             "missing": block.missing,
+            "notes": list(block.verdicts.notes),
             "rows": [_plain(row.values()) for row in block.rows],
             "skipped": [{"strategy": strategy, "reason": reason} for strategy, reason in block.skipped],
             "failures": [{"strategy": s, "message": message, "runs": count} for s, message, count in block.failures],
         }
         for block in board.blocks
     ]
-    whole = {"study": board.study, "revision": board.revision, "sorted_by": board.sorted_by, "blocks": blocks}
+    whole: dict[str, Any] = {"study": board.study, "revision": board.revision, "sorted_by": board.sorted_by}
+    whole |= {"withheld": board.withheld, "blocks": blocks}
+    if board.reported:
+        whole["reported"] = [_plain(r) for r in board.records() if r["source"] == "reported"]
     return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

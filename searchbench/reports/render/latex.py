@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
-from searchbench.reports.leaderboard import Block, Leaderboard
-from searchbench.reports.render.cells import columns, details, heading, notes
+from searchbench.reports.leaderboard import Leaderboard
+from searchbench.reports.render.cells import (
+    PUBLISHED_NOTES,
+    Column,
+    columns,
+    details,
+    heading,
+    notes,
+    published_columns,
+    published_heading,
+)
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -14,7 +24,7 @@ _SPECIAL = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "–": "--",
     "—": "---", "…": r"\ldots{}", "≤": r"$\le$", "≥": r"$\ge$", "→": r"$\to$", "↓": r"$\downarrow$",
-    "↑": r"$\uparrow$", "−": "$-$", "∞": r"$\infty$", "’": "'", "‘": "`", "“": "``", "”": "''", "\n": " ",
+    "↑": r"$\uparrow$", "−": "$-$",  "∞": r"$\infty$", "’": "'", "‘": "`", "“": "``", "”": "''", "\n": " ",
     "\r": " ", "\t": " ", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
 }  # fmt: skip
 _SPECIAL |= {
@@ -23,6 +33,7 @@ _SPECIAL |= {
     "ν": r"$\nu$", "ξ": r"$\xi$", "π": r"$\pi$", "ρ": r"$\rho$", "σ": r"$\sigma$", "τ": r"$\tau$",
     "υ": r"$\upsilon$", "φ": r"$\phi$", "χ": r"$\chi$", "ψ": r"$\psi$", "ω": r"$\omega$",
 }  # fmt: skip
+_SPECIAL |= {"•": r"$\bullet$", "†": r"$\dagger$", "‡": r"$\ddagger$", "Δ": r"$\Delta$"}
 _SPECIAL |= {"Γ": r"$\Gamma$", "Δ": r"$\Delta$", "Θ": r"$\Theta$", "Λ": r"$\Lambda$", "Ξ": r"$\Xi$", "Π": r"$\Pi$",
              "Σ": r"$\Sigma$", "Φ": r"$\Phi$", "Ψ": r"$\Psi$", "Ω": r"$\Omega$", "µ": r"$\mu$"}  # fmt: skip
 
@@ -32,7 +43,20 @@ _NOT_IN_T1 = "ĦħĿŀĸŉŦŧſ"
 def to_latex(board: Leaderboard) -> str:
     """A table per block. Needs booktabs and textcomp, with graphicx to shrink a wide table to the line."""
     head = r"% \usepackage{booktabs, graphicx, textcomp} \usepackage[T1]{fontenc}"
-    return "\n\n".join([head, *(_table(board, block, i) for i, block in enumerate(board.blocks))]) + "\n"
+    tables = [
+        _table(
+            f"{board.study}-{block.problem}-{i}",
+            heading(board, block),
+            columns(block),
+            notes(board, block),
+            details(block),
+        )
+        for i, block in enumerate(board.blocks)
+    ]
+    if board.reported:
+        shown = published_columns(board.reported)
+        tables.append(_table(f"{board.study}-reported", published_heading(board), shown, PUBLISHED_NOTES, ()))
+    return "\n\n".join([head, *tables]) + "\n"
 
 
 def escape(text: str) -> str:
@@ -53,29 +77,32 @@ def _letter(character: str) -> str:
     return "" if unicodedata.category(character) in ("Mn", "Cf", "Cc") else f"{{[}}U+{ord(character):04X}{{]}}"
 
 
-def _table(board: Leaderboard, block: Block, number: int) -> str:
-    shown = columns(block)
-    rows = zip(*(column.cells for column in shown), strict=True)
-    label = re.sub(r"[^a-zA-Z0-9]+", "-", f"{board.study}-{block.problem}").strip("-").lower()
-    said = "; ".join(notes(board, block))
+def _table(label: str, title: str, shown: Sequence[Column], notes: Sequence[str], comments: Sequence[str]) -> str:
+    label = re.sub(r"[^a-zA-Z0-9]+", "-", label).strip("-").lower()
+    said = "; ".join(notes)
     body = [
         r"\begin{table}[t]",
         r"  \centering",
-        rf"  \caption{{{escape(heading(board, block))}. {escape(said[:1].upper() + said[1:])}.}}",
-        rf"  \label{{tab:{label}-{number}}}",
+        rf"  \caption{{{escape(title)}. {escape(said[:1].upper() + said[1:])}.}}",
+        rf"  \label{{tab:{label}}}",
         r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"  \begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in shown)}}}",
         r"    \toprule",
-        _line([column.title for column in shown]),
+        _line([escape(column.title) for column in shown]),
         r"    \midrule",
-        *(_line(list(cells)) for cells in rows),
+        *(_line([_cell(column, row) for column in shown]) for row in range(len(shown[0].cells))),
         r"    \bottomrule",
         r"  \end{tabular}}",
         r"\end{table}",
-        *(f"% {line}" for line in details(block)),
+        *(f"% {line}" for line in comments),
     ]
     return "\n".join(body)
 
 
-def _line(cells: list[str]) -> str:
-    return "    " + " & ".join(escape(cell.strip()) for cell in cells) + r" \\"
+def _cell(column: Column, row: int) -> str:
+    text = escape(column.cells[row].strip())
+    return rf"\textbf{{{text}}}" if column.stands_out(row) else text
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "    " + " & ".join(cells) + r" \\"

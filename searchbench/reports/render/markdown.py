@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from searchbench.reports.leaderboard import Block, Leaderboard
-from searchbench.reports.render.cells import columns, details, heading, notes
+from collections.abc import Iterable, Sequence
+
+from searchbench.reports.leaderboard import Leaderboard
+from searchbench.reports.render.cells import (
+    PUBLISHED_NOTES,
+    Column,
+    columns,
+    details,
+    heading,
+    notes,
+    published_columns,
+    published_heading,
+)
 
 _SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>|~#"} | {"\n": " ", "\r": " "})
 
 
 def to_markdown(board: Leaderboard) -> str:
     """A table per block, its notes below."""
-    return "\n\n".join(_block(board, block) for block in board.blocks) + "\n"
+    parts = [
+        _table(heading(board, block), columns(block), [*notes(board, block), *details(block)]) for block in board.blocks
+    ]
+    if board.reported:
+        parts.append(_table(published_heading(board), published_columns(board.reported), PUBLISHED_NOTES))
+    return "\n\n".join(parts) + "\n"
 
 
 def escape(text: str) -> str:
@@ -18,16 +34,20 @@ def escape(text: str) -> str:
     return text.translate(_SPECIAL)
 
 
-def _block(board: Leaderboard, block: Block) -> str:
-    shown = columns(block)
+def _table(title: str, shown: Sequence[Column], notes: Iterable[str]) -> str:
     lines = [
-        _line([column.title for column in shown]),
+        _line([escape(column.title) for column in shown]),
         "|" + "|".join("---:" if column.numeric else ":---" for column in shown) + "|",
-        *(_line(list(cells)) for cells in zip(*(column.cells for column in shown), strict=True)),
+        *(_line([_cell(column, row) for column in shown]) for row in range(len(shown[0].cells))),
     ]
-    said = [f"- {escape(note)}" for note in (*notes(board, block), *details(block))]
-    return "\n".join([f"### {escape(heading(board, block))}", "", *lines, "", *said])
+    said = [f"- {escape(note)}" for note in notes]
+    return "\n".join([f"### {escape(title)}", "", *lines, "", *said])
 
 
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(escape(cell.strip()) for cell in cells) + " |"
+def _cell(column: Column, row: int) -> str:
+    text = escape(column.cells[row].strip())
+    return f"**{text}**" if column.stands_out(row) else text
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -9,7 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from searchbench.reports.leaderboard import Leaderboard
-from searchbench.reports.render.cells import Column, columns, details, heading, notes
+from searchbench.reports.render.cells import (
+    PUBLISHED_NOTES,
+    Column,
+    columns,
+    details,
+    heading,
+    notes,
+    published_columns,
+    published_heading,
+)
 
 MIN_LABEL = 22
 """Characters a strategy's label may be folded to before columns are left out."""
@@ -28,6 +37,10 @@ def to_rich(board: Leaderboard, width: int) -> Group:
         parts.append(_table(shown))
         parts += [Text(f"{note}", style="dim") for note in said]
         parts.append(Text())
+    if board.reported:
+        parts.append(Text(published_heading(board), style="dim"))
+        parts.append(_table(fitting(published_columns(board.reported), width)[0]))
+        parts += [Text(note, style="dim") for note in PUBLISHED_NOTES]
     return Group(*parts)
 
 
@@ -66,6 +79,6 @@ def _table(shown: list[Column]) -> Table:
             table.add_column(
                 name, overflow="fold", min_width=min(MIN_LABEL, max(map(cell_len, column.cells), default=0))
             )
-    for cells in zip(*(column.cells for column in shown), strict=True):
-        table.add_row(*(Text(cell) for cell in cells))
+    for row in range(len(shown[0].cells)):
+        table.add_row(*(Text(c.cells[row], style="bold" if c.stands_out(row) else "") for c in shown))
     return table

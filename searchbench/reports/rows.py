@@ -1,0 +1,122 @@
+"""One strategy's line of a leaderboard, and its columns for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from searchbench.cost import COST_AXES
+from searchbench.reports.standing import NOTHING, Standing
+from searchbench.reports.summary import Summary
+
+SUMMED_AXES = (*COST_AXES, "samples", "seconds")
+"""Every axis of a cost, and the two sums that budgets limit."""
+SHORT_NAMES = {"test_error": "test_error_mean", "value": "value_mean"} | {a: f"cost_{a}" for a in SUMMED_AXES}
+MAX_FAILED_SHARE = 0.20
+"""Above this share of failed runs a strategy's mean is shown, but not ranked by."""
+SHORT_NAMES["macs"] = "macs"  # the network's own; the search's are cost_macs
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One strategy in one block."""
+
+    strategy: str
+    """Its label."""
+    total: int
+    """Runs recorded."""
+    failed: int
+    """Those whose search failed, ran out of time, or was lost."""
+    judge_failed: int
+    """Those whose search ended well, but whose architecture could not be judged."""
+    missing: int
+    """Planned runs not recorded yet."""
+    test_error: Summary
+    """Over the judged runs."""
+    value: Summary
+    """Validation value the final architecture was chosen by, over the judged runs."""
+    params: float
+    """Mean parameters of what was handed over; NaN where the judge does not say."""
+    macs: float
+    """Mean multiply-accumulates of one forward pass of it."""
+    cost: Mapping[str, float]
+    """What a search that ended well spent on average, on each of `SUMMED_AXES`."""
+    standing: Standing = NOTHING
+    """What the statistics say of it."""
+    scale: float = 1.0
+    """Shown units per unit of the test error, in which the standing's answers are."""
+
+    @property
+    def failed_share(self) -> float:
+        """Runs without a test error, among those recorded."""
+        return 1 - self.n / self.total if self.total else 0.0
+
+    @property
+    def n(self) -> int:
+        """Independent searches behind the mean."""
+        return self.test_error.n
+
+    def values(self) -> dict[str, Any]:
+        """Everything, flat, in full precision; the keys are the columns of CSV, JSON and DataFrame."""
+        return (
+            {
+                "strategy": self.strategy,
+                "n": self.n,
+                "total": self.total,
+                "failed": self.failed,
+                "judge_failed": self.judge_failed,
+                "missing": self.missing,
+                "test_error_mean": self.test_error.mean,
+                "test_error_std": self.test_error.std,
+                "value_mean": self.value.mean,
+                "value_std": self.value.std,
+                "params": self.params,
+                "macs": self.macs,
+            }
+            | standing_values(self)
+            | {f"cost_{axis}": self.cost[axis] for axis in SUMMED_AXES}
+        )
+
+
+COLUMNS = (
+    "strategy", "n", "total", "failed", "judge_failed", "missing", "test_error_mean", "test_error_std", "value_mean",
+    "value_std", "params", "macs", "interval_low", "interval_high", "rank_low", "rank_high", "top_group",
+    "bootstrap_rank_low", "bootstrap_rank_high", "p_best", "verdict", "difference", "difference_low",
+    "difference_high", "p", "p_adjusted", "family_size", "effect", "effect_name", "refusal",
+    *(f"cost_{axis}" for axis in SUMMED_AXES),
+)  # fmt: skip
+
+
+def standing_values(row: Row) -> dict[str, Any]:
+    """A row's statistics, flat, in the unit of the test error; NaN where there are none."""
+    at, unit = row.standing, row.scale
+    versus = at.versus
+    interval = None if at.estimate is None else at.estimate.interval
+    gap = None if versus is None else versus.interval
+    effect = None if versus is None else versus.effect
+    return {
+        "interval_low": math.nan if interval is None else interval.low / unit,
+        "interval_high": math.nan if interval is None else interval.high / unit,
+        "rank_low": _number(at.ranks and at.ranks[0]),
+        "rank_high": _number(at.ranks and at.ranks[1]),
+        "top_group": at.top,
+        "bootstrap_rank_low": _number(at.bootstrap_ranks and at.bootstrap_ranks[0]),
+        "bootstrap_rank_high": _number(at.bootstrap_ranks and at.bootstrap_ranks[1]),
+        "p_best": _number(at.p_best),
+        "verdict": at.verdict,
+        "difference": math.nan if versus is None or versus.estimate is None else versus.estimate / unit,
+        "difference_low": math.nan if gap is None else gap.low / unit,
+        "difference_high": math.nan if gap is None else gap.high / unit,
+        "p": _number(versus and versus.p),
+        "p_adjusted": _number(versus and versus.p_adj),
+        "family_size": versus.family_size if versus is not None else 0,
+        "effect": _number(effect and effect.value),
+        "effect_name": effect.name if effect is not None else "",
+        "refusal": versus.refusal_reason if versus is not None else "",
+    }
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)

@@ -1,0 +1,242 @@
+"""What may be said about the strategies of one problem: intervals, ranks, tests against the baseline, refusals.
+
+Runs of one seed share the split, the initial designs and the evaluation noise, so strategies are compared in pairs,
+on the seeds that every strategy has a result of. Rank intervals are simultaneous confidence ranks of all pairs (Holm;
+Mogstad et al. 2024), which hold at any number of seeds; the joint-seed bootstrap stands beside them from 10 seeds on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from searchbench.results.records import RunRecord
+
+if TYPE_CHECKING:
+    from searchbench.results.statistics import Answer, Arm, Family
+
+POINTS = 100.0
+"""Shares are analysed as percentages, so that differences read in percentage points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a study said beforehand that it would compare."""
+
+    baseline: str | None = None
+    alpha: float = 0.05
+    rope: float | None = None
+    """Differences up to this are practically none, in the unit of the test error."""
+    looks: int = 1
+    taken: int = 1
+    """Looks at growing data so far: declarations with another list of seeds."""
+    beforehand: bool = False
+    """Whether there was a declaration at all."""
+    family: str = "baseline"
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any], taken: int = 1) -> Declared:
+        """From a study's `comparison`."""
+        plan = spec.get("comparison")
+        if not plan:
+            return cls(taken=taken)
+        known = {k: plan[k] for k in ("baseline", "alpha", "rope", "looks", "family") if plan.get(k) is not None}
+        return cls(**known, taken=taken, beforehand=True)
+
+    @property
+    def level(self) -> float:
+        """Alpha of one look: Bonferroni over those declared."""
+        return self.alpha / self.looks
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether more looks were taken than declared."""
+        return self.taken > self.looks
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One strategy among those of its problem; answers are in shown units (percent where errors are shares)."""
+
+    estimate: Answer | None = None
+    """Mean, t-interval, completed runs."""
+    ranks: tuple[int, int] | None = None
+    """First and last place it may hold; None where nothing is ranked."""
+    bootstrap_ranks: tuple[int, int] | None = None
+    p_best: float | None = None
+    """How often it comes first when seeds are resampled; None below 10 seeds."""
+    top: bool = False
+    """Whether it is in the group that nothing was shown better than, where that group is not everybody."""
+    versus: Answer | None = None
+    """Against the declared baseline; estimate = this minus the baseline."""
+    verdict: str = ""
+    """Against the baseline: "better", "worse", "no evidence", "refused", "baseline"; empty where nothing was asked."""
+
+
+NOTHING = Standing()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Everything asked of one problem's runs."""
+
+    standings: Mapping[str, Standing]
+    arms: tuple[Arm, ...] = ()
+    """Scores in shown units, on the seeds every strategy has a result of."""
+    scale: float = 1.0
+    """Shown units per unit of the test error."""
+    versus: Family | None = None
+    pairs: Family | None = None
+    notes: tuple[str, ...] = ()
+    declared: Declared = field(default_factory=Declared)
+
+    def __getitem__(self, strategy: str) -> Standing:
+        return self.standings.get(strategy, NOTHING)
+
+    @property
+    def unit(self) -> str:
+        """ "percentage points", or nothing."""
+        return "percentage points" if self.scale == POINTS else ""
+
+
+def judge_standings(
+    by_strategy: Mapping[str, Sequence[RunRecord]], seeds: Sequence[int], declared: Declared, *, compare: bool = True
+) -> Verdicts:
+    """Intervals for all; ranks and tests where the runs may be compared.
+
+    Args:
+        by_strategy: recorded runs of one problem.
+        seeds: declared replicates, in order.
+        declared: what was to be compared.
+        compare: False for runs that are not comparable: they are described only.
+    """
+    from searchbench.results import statistics as st
+
+    started = {name: runs for name, runs in by_strategy.items() if runs}
+    scale = shown_scale([run.test_error for runs in started.values() for run in runs if run.judged])
+    whole = {name: as_arm(name, runs, scale) for name, runs in started.items()}
+    described = {name: Standing(st.describe(a)) for name, a in whole.items()}
+    if not compare or len(whole) < 2:
+        return Verdicts(described, tuple(whole.values()), scale, declared=declared)
+    common = [s for s in seeds if all(s in set(a.seeds) for a in whole.values())]
+    notes = _seed_notes(seeds, common, declared)
+    if not common:
+        return Verdicts(described, tuple(whole.values()), scale, notes=notes, declared=declared)
+    arms = tuple(a.at(common) for a in whole.values())
+    return _compared(described, arms, scale, notes, declared)
+
+
+def shown_scale(errors: Sequence[float]) -> float:
+    """100 where all errors are shares, else 1."""
+    return POINTS if errors and all(0 <= error <= 1 for error in errors) else 1.0
+
+
+def as_arm(name: str, runs: Sequence[RunRecord], scale: float = 1.0) -> Arm:
+    """A strategy's runs by seed, each with what became of it; the last recorded counts where a seed has two."""
+    from searchbench.results import statistics as st
+
+    latest = {run.replicate: run for run in runs}
+    scores = [run.test_error * scale if run.judged else math.nan for run in latest.values()]
+    endings = [_ending(run) for run in latest.values()]
+    return st.arm(scores, name=name, seeds=tuple(latest), statuses=endings, better="lower")
+
+
+def _ending(run: RunRecord) -> str:
+    if run.judged:
+        return "ok"
+    if run.ok:
+        return "nan" if run.test_status == "nan" else "failed"
+    return run.status
+
+
+def _compared(
+    described: Mapping[str, Standing], arms: tuple[Arm, ...], scale: float, notes: tuple[str, ...], declared: Declared
+) -> Verdicts:
+    from searchbench.results import statistics as st
+
+    rope = None if declared.rope is None else declared.rope * scale
+    pairs = st.all_pairs(arms, paired_by_seed=True, alpha=declared.level, rope=rope)
+    versus = None
+    if declared.baseline in {a.name for a in arms}:
+        baseline = str(declared.baseline)
+        versus = st.versus_baseline(arms, baseline, paired_by_seed=True, alpha=declared.level, rope=rope)
+    ranks = pairs.rank_intervals()
+    boot = _bootstrap(arms)
+    told_apart = any(low > 1 for low, _ in ranks.values())
+    standings = {}
+    for name, plain in described.items():
+        answer = None if versus is None or name == declared.baseline else versus[(name, str(declared.baseline))]
+        low, high, best = boot.get(name, (None, None, None))
+        standings[name] = Standing(
+            estimate=plain.estimate,
+            ranks=ranks[name],
+            bootstrap_ranks=None if low is None or high is None else (low, high),
+            p_best=best,
+            top=told_apart and ranks[name][0] == 1,
+            versus=answer,
+            verdict=_verdict(answer, versus, is_baseline=name == declared.baseline),
+        )
+    notes += _family_notes(versus, pairs, declared)
+    return Verdicts(standings, arms, scale, versus, pairs, notes, declared)
+
+
+def _bootstrap(arms: Sequence[Arm]) -> dict[str, tuple[int | None, int | None, float | None]]:
+    """Rank interval and P(best) by resampling seeds jointly; empty where refused."""
+    import numpy as np
+
+    from searchbench.results import statistics as st
+
+    values = np.stack([a.values for a in arms])[:, :, None]
+    if not np.isfinite(values).any():
+        return {}
+    scores = st.Scores(tuple(a.name for a in arms), ("task",), values, ("lower",))
+    return {p.name: (p.low, p.high, p.p_best) for p in st.rank(scores).places}
+
+
+def _verdict(answer: Answer | None, family: Family | None, *, is_baseline: bool) -> str:
+    if family is None:
+        return ""
+    if is_baseline:
+        return "baseline"
+    if answer is None:
+        return ""
+    if answer.status in ("refused", "degenerate", "undefined"):
+        return "refused"
+    return {"a": "better", "b": "worse"}.get(family.winner(answer), "no evidence")
+
+
+def _seed_notes(seeds: Sequence[int], common: Sequence[int], declared: Declared) -> tuple[str, ...]:
+    notes = []
+    if len(common) < len(seeds):
+        what = f"the {len(common)} of {len(seeds)} seeds that every strategy has a result of"
+        notes.append(f"ranks and tests use {what}" if common else "no seed has a result of every strategy: no test yet")
+    if declared.exploratory:
+        notes.append(
+            f"exploratory: seeds were added after the first declaration (look {declared.taken}, declared: "
+            f"{declared.looks}), so p-values support no claim"
+        )
+    elif declared.looks > 1:
+        notes.append(f"look {declared.taken} of {declared.looks} declared: alpha {declared.level:.3g}")
+    return tuple(notes)
+
+
+def _family_notes(versus: Family | None, pairs: Family, declared: Declared) -> tuple[str, ...]:
+    notes = []
+    if not declared.beforehand:
+        notes.append("nothing was declared in [comparison] before the first run: ranks are exploratory")
+    elif versus is None:
+        missing = f"`{declared.baseline}` has no run here" if declared.baseline else "none was declared"
+        notes.append(f"no baseline ({missing}): nothing is tested against one")
+    else:
+        m = len(versus.answers)
+        notes.append(
+            f"p: {versus.answers[0].method if m == 1 else 'paired by seed'} against {declared.baseline}, two-sided, "
+            f"Holm over {m}, alpha {declared.level:.3g}"
+        )
+        refusals = list(dict.fromkeys(a.refusal_reason for a in versus.answers if a.status == "refused"))
+        notes += [f"refused: {reason}" for reason in refusals]
+    if pairs.answers and all(a.status == "refused" for a in pairs.answers):
+        notes.append(f"ranks not told apart: {pairs.answers[0].refusal_reason}")
+    return tuple(notes)
