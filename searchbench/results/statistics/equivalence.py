@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 
 from searchbench.errors import StatisticsError
 from searchbench.results.statistics.arms import MAX_FAILED_SHARE, Arm, Floats, arm
@@ -37,6 +36,8 @@ def tost(a: Scores, b: Scores, *, delta: float | None, paired_by_seed: bool, alp
     if isinstance(found, Answer):
         return found
     x, y, n = found
+    from statsmodels.stats.weightstats import ttost_ind, ttost_paired
+
     bound = _bound(delta)
     interval: Interval | None
     if paired_by_seed:

@@ -41,7 +41,7 @@ def friedman(scores: ArrayLike, *, better: Better, alpha: float = 0.05, unit: st
         scores: [N, k]; NaN or infinite = a run that did not complete, to be ranked worst first or rerun.
     """
     x = _matrix(scores)
-    stop = _refusal(x, alpha)
+    stop = _refusal(x)
     if stop is not None:
         return stop
     ranks = block_ranks(x, better=better)
@@ -60,14 +60,14 @@ def friedman(scores: ArrayLike, *, better: Better, alpha: float = 0.05, unit: st
             f"(chi2 {chi_error:.3f}); {MIN_BLOCKS - n} more {unit} are needed"
         )
         return refused(_METHOD, _CALL, n, reason, code="too_few_blocks", facts=facts(average_ranks=mean))
-    return _test(mean, spread, n, k, unit)
+    return _test(mean, spread, n, k, unit=unit, alpha=alpha)
 
 
-def _test(mean: Floats, spread: float, n: int, k: int, unit: str) -> Answer:
+def _test(mean: Floats, spread: float, n: int, k: int, *, unit: str, alpha: float) -> Answer:
     numbers = chi_square(mean, n, k, spread)
     plain = chi_square(mean, n, k, 1.0)
     q, f, p_f = numbers
-    word = f"average ranks differ over {n} {unit}" if p_f < 0.05 else f"no evidence of difference over {n} {unit}"
+    word = f"average ranks differ over {n} {unit}" if p_f < alpha else f"no evidence of difference over {n} {unit}"
     w = q / (n * (k - 1))
     return Answer(
         method=_METHOD, call=_CALL, n=n, p=p_f, effect=Effect("Kendall W", w), estimate=w,
@@ -129,7 +129,7 @@ def critical_difference(k: int, n: int, *, alpha: float = 0.05) -> Answer:
 def nemenyi(scores: ArrayLike, *, better: Better, alpha: float = 0.05) -> Answer:
     """All-pairs Nemenyi p-values on average ranks; refused below 10 blocks, where almost nothing can differ."""
     x = _matrix(scores)
-    stop = _refusal(x, alpha)
+    stop = _refusal(x)
     if stop is not None:
         return stop
     ranks = block_ranks(x, better=better)
@@ -160,10 +160,10 @@ def nemenyi_p(gap: Floats, k: int, n: int) -> Floats:
     return p
 
 
-def against_control(scores: ArrayLike, *, control: int, better: Better) -> Answer:
+def against_control(scores: ArrayLike, *, control: int, better: Better, alpha: float = 0.05) -> Answer:
     """Average ranks of each strategy against one control: z and Holm-adjusted p (Demsar 2006, section 3.2.2)."""
     x = _matrix(scores)
-    stop = _refusal(x, 0.05)
+    stop = _refusal(x)
     if stop is not None:
         return stop
     n, k = x.shape
@@ -178,7 +178,7 @@ def against_control(scores: ArrayLike, *, control: int, better: Better) -> Answe
     return Answer(
         method="ranks against a control, Holm", call="scipy.stats.norm; Holm", n=n,
         family_size=k - 1, estimate=float(mean[control]),
-        wording=f"{int((adjusted < 0.05).sum())} of {k - 1} differ from the control over {n} blocks",
+        wording=f"{int((adjusted < alpha).sum())} of {k - 1} differ from the control over {n} blocks",
         facts=facts(average_ranks=mean, others=others, z=z, p_raw=p, p_holm=adjusted),
     )  # fmt: skip
 
@@ -190,7 +190,7 @@ def _matrix(scores: ArrayLike) -> Floats:
     return x
 
 
-def _refusal(x: Floats, alpha: float) -> Answer | None:
+def _refusal(x: Floats) -> Answer | None:
     n, k = x.shape
     if k < 3:
         return refused(_METHOD, _CALL, n, f"{k} strategies: use a two-sample test (`paired` or `unpaired`)",

@@ -269,7 +269,8 @@ def _improvement_matrix(losses: Floats) -> Floats:
 
 def _finite(scores: ArrayLike) -> Floats:
     x = np.asarray(scores, dtype=np.float64)
-    if x.ndim != 2:
+    x = x[:, None] if x.ndim == 1 else x
+    if x.ndim != 2 or x.size == 0:
         raise StatisticsError(f"scores need shape [runs, tasks], but got {x.shape}")
     if not np.isfinite(x).all():
         bad = [tuple(int(v) for v in at) for at in np.argwhere(~np.isfinite(x))[:5]]

@@ -219,6 +219,8 @@ def superiority_matrix(arms: Sequence[Arm]) -> Floats:
     Args:
         arms: of one direction, each with the same number of finished runs.
     """
+    if any(a.n_infra or a.n != arms[0].n for a in arms):
+        raise StatisticsError("P(better) over all pairs needs equally many finished runs in every arm")
     losses = np.stack([a.losses() for a in arms], axis=1)
     k = len(arms)
     i, j = np.triu_indices(k, 1)

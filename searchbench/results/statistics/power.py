@@ -12,7 +12,6 @@ from functools import lru_cache
 import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
-from statsmodels.stats.power import TTestIndPower, TTestPower
 
 from searchbench.errors import StatisticsError
 from searchbench.results.statistics.exact import min_p_paired, min_p_unpaired
@@ -43,10 +42,10 @@ def required_n(d: float, *, paired: bool, alpha: float = 0.05, power: float = 0.
         raise StatisticsError(f"a sample size needs a finite non-zero effect, but got d={d}")
     if power_at(abs(d), 2, paired=paired, alpha=alpha) >= power:
         return 2.0
-    solver = TTestPower() if paired else TTestIndPower()
-    slot = "nobs" if paired else "nobs1"
-    found = solver.solve_power(effect_size=abs(d), alpha=alpha, power=power, **{slot: None})
-    return float(np.ravel(found)[0])
+    top = 4.0
+    while power_at(abs(d), top, paired=paired, alpha=alpha) < power:
+        top *= 2
+    return float(brentq(lambda n: power_at(abs(d), n, paired=paired, alpha=alpha) - power, 2.0, top, xtol=1e-9))
 
 
 def power_at(d: float, n: float, *, paired: bool, alpha: float = 0.05) -> float:
@@ -81,7 +80,7 @@ def achieved(delta: float, std_a: float, std_b: float, n: int, *, alpha: float =
     Illustrative when `delta` is an observed difference; plan on a declared one.
     """
     pooled = math.sqrt((std_a**2 + std_b**2) / 2)
-    method, call = "power of the two-sample t-test", "statsmodels TTestIndPower"
+    method, call = "power of the two-sample t-test", "scipy.stats.nct"
     if n < 2 or pooled == 0:
         return refused(method, call, n, "power needs at least 2 runs per arm and a spread", code="insufficient_n")
     d = abs(delta) / pooled
@@ -127,7 +126,7 @@ def more_seeds(
         cost_per_run: cost of one run, to price the answer.
     """
     method = "sample size, SD at its upper limit"
-    call = "statsmodels TTestPower / TTestIndPower.solve_power; scipy.stats.chi2"
+    call = "scipy.stats.nct, as statsmodels solve_power; scipy.stats.chi2"
     if delta is None:
         return refused(method, call, n_pilot, "declare the difference that would matter (delta) before the run; "
                        "the observed one must not be fed back", code="delta_not_declared")  # fmt: skip

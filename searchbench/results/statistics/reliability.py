@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from searchbench.errors import StatisticsError
 from searchbench.results.statistics.arms import Arm
@@ -21,6 +20,8 @@ def wilson(successes: int, n: int, *, level: float = 0.95) -> Answer:
     call = 'proportion_confint(method="wilson")'
     if n == 0:
         return Answer(method="Wilson interval", call=call, n=0, status="undefined", code="no_runs", wording="no runs")
+    from statsmodels.stats.proportion import proportion_confint
+
     low, high = proportion_confint(successes, n, alpha=1 - level, method="wilson")
     interval = Interval(float(low), float(high), level, "Wilson")
     return Answer(
