@@ -58,16 +58,21 @@ def one(given: Got, _: Case) -> Got:
 
 def two(given: Got, case: Case) -> Got:
     a, b = given["a"], given["b"]
+    by_seed = given.get("paired", "paired" in case["name"] and "unpaired" not in case["name"])
     if "bound" in given:
-        return facts(st.tost(a, b, delta=given["bound"], paired_by_seed=given.get("paired", False)))
+        return facts(st.tost(a, b, delta=given["bound"], paired_by_seed=by_seed))
+    if "rope" in given:
+        got = facts(st.rope(a, b, delta=given["rope"], paired_by_seed=by_seed))
+        return got | {"p_left": got["below"], "p_rope": got["within"], "p_right": got["above"]}
     if given.get("zero_method") == "zsplit":
         return facts(st.signed_rank_normal(a, b))
     matched = case["group"] == "paired" or "mean_diff" in case["expected"] or "diffs" in case["expected"]
     if matched:
-        got = facts(st.paired(a, b))
-        got["p"] = got["p"] if got["p"] is None or "W" not in case["expected"] else got["wilcoxon_p"]
-        return got
-    got = facts(st.unpaired(a, b, better="lower" if "A12_a_better_if_lower_is_better" in case["expected"] else None))
+        got = facts(st.paired(a, b, better=_better(given, case)))
+        lead = "wilcoxon_p" if "W" in case["expected"] else "t_p" if "t" in case["expected"] else "p"
+        return got | {"p": got.get(lead, got["p"])}
+    got = facts(st.unpaired(a, b, better=_better(given, case)))
+    got |= {"A12_worst_rank": got["A12"], "A12_dropped": got.get("A12_completed_only", got["A12"])}
     got["A12_a_better_if_lower_is_better"] = got["A12_better"]
     if "t" in case["expected"]:
         welch = facts(st.welch(a, b))
@@ -78,6 +83,15 @@ def two(given: Got, case: Case) -> Got:
     elif got["p"] is not None:
         got["p"] = got["mann_whitney_p"]
     return got
+
+
+def _better(given: Got, case: Case) -> Any:
+    if "higher_is_better" in given:
+        return "higher" if given["higher_is_better"] else "lower"
+    if given.get("lower_is_better") or "A12_a_better_if_lower_is_better" in case["expected"]:
+        return "lower"
+    lost = any(v is None or not math.isfinite(v) for v in [*given["a"], *given["b"]])
+    return "higher" if lost else None
 
 
 def diffs(given: Got, _: Case) -> Got:
@@ -146,9 +160,11 @@ def improvement(given: Got, _: Case) -> Got:
     return facts(st.probability_of_improvement(np.array(given["x"], float), np.array(given["y"], float)))
 
 
-def tried(given: Got, _: Case) -> Got:
+def tried(given: Got, case: Case) -> Got:
     found = st.expected_best(given["values"], n=given.get("n"))
-    return facts(found) | {"n": found.get("n")}
+    got = facts(found) | {"n": found.get("n")}
+    plug_in = "plug" in case["name"] or "dodge" in case["name"]
+    return got | ({"expected_max": got["plug_in"]} if plug_in else {})
 
 
 def beating_random(given: Got, _: Case) -> Got:
@@ -205,6 +221,15 @@ def running_time(given: Got, _: Case) -> Got:
 
 def seed_lists(given: Got, _: Case) -> Got:
     return facts(st.pair_seeds(given["a_seeds"], given["b_seeds"]))
+
+
+def proportion(given: Got, _: Case) -> Got:
+    return facts(st.wilson(given["successes"], given["n"], level=given.get("confidence", 0.95)))
+
+
+def failure_table(given: Got, _: Case) -> Got:
+    arms = [st.arm([None] * lost + [1.0] * done, name=str(i)) for i, (lost, done) in enumerate(given["table"])]
+    return facts(st.failure_rates(*arms))
 
 
 def sample_size(given: Got, _: Case) -> Got:
@@ -267,6 +292,8 @@ ROUTES: list[Route] = [
     ({"scores"}, blocks),
     ({"n_blocks", "k"}, empty_blocks),
     ({"k", "n", "alpha"}, nemenyi_cd),
+    ({"successes", "n"}, proportion),
+    ({"table"}, failure_table),
     ({"p"}, family),
     ({"wilcoxon_n"}, floors),
     ({"n_pairs"}, minimum_seeds),

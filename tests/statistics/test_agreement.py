@@ -114,7 +114,9 @@ def test_rank_biserial_counts_favourable_ranks() -> None:
 def test_paired_interval_agrees_with_statsmodels() -> None:
     a, b = RNG.normal(0, 1, 9), RNG.normal(0, 1, 9)
     low, high = DescrStatsW(a - b).tconfint_mean()
-    interval = st.paired(a, b).interval
+    answer, test = st.paired(a, b), stats.ttest_rel(a, b)
+    assert (answer["t"], answer["t_p"]) == pytest.approx((test.statistic, test.pvalue))
+    interval = answer.interval
     assert interval is not None
     assert (interval.low, interval.high) == (pytest.approx(low), pytest.approx(high))
 

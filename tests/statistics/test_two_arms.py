@@ -115,7 +115,8 @@ def test_above_a_fifth_failed_means_are_not_compared_but_ranks_are() -> None:
         assert answer.estimate is None
         assert answer.interval is None
         assert answer.p is not None
-        assert "33 % of an arm failed" in answer.warnings[0]
+        assert answer.code == "too_many_failures"
+        assert "33 % of an arm failed" in answer.refusal_reason
 
 
 def test_ranking_failures_worst_needs_a_direction() -> None:
@@ -259,6 +260,11 @@ def test_answers_are_plain_frozen_values() -> None:
     assert answer.to_dict()["facts"]["A12"] == answer["A12"]
     with pytest.raises(AttributeError):
         answer.p = 0.0  # type: ignore[misc]
+
+
+def test_pairing_is_shown_with_its_correlation() -> None:
+    answer = st.paired(*shifted(12, by=0.0), better="lower")
+    assert f"12 pairs by seed, r={answer['pairing_correlation']:.2f}" in answer.wording
 
 
 def test_failure_rates_are_compared_by_fisher() -> None:

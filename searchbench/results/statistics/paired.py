@@ -65,6 +65,7 @@ class Differences:
     Attributes:
         d: differences a - b [n, columns], rounded.
         mean, low, high: mean difference and its t-interval, unrounded data.
+        t, t_p: the paired t-test behind the interval; it never leads. NaN and 1 where nothing varies.
         p, w: Wilcoxon's p and W.
         flip: sign-flip p, None where it was not asked for.
     """
@@ -73,6 +74,8 @@ class Differences:
     mean: Floats
     low: Floats
     high: Floats
+    t: Floats
+    t_p: Floats
     w: Floats
     p: Floats
     flip: Floats | None
@@ -86,7 +89,10 @@ def differences(a: Floats, b: Floats, *, level: float, flip: bool, seed: int) ->
     mean, half = raw.mean(axis=0), _half_width(raw, level)
     w, p = exact.signed_rank(d)
     flips, count = exact.sign_flip(d, seed=seed) if flip else (None, 0)
-    return Differences(d, mean, mean - half, mean + half, w, p, flips, count)
+    se = half / stats.t.ppf(0.5 + level / 2, len(d) - 1)
+    t = np.divide(mean, se, out=np.full_like(mean, np.nan), where=np.ptp(d, axis=0) > 0)
+    t_p = np.nan_to_num(2 * stats.t.sf(np.abs(t), len(d) - 1), nan=1.0)
+    return Differences(d, mean, mean - half, mean + half, t, t_p, w, p, flips, count)
 
 
 def _half_width(d: Floats, level: float) -> Floats:
@@ -127,6 +133,9 @@ def answers(found: Differences, *, level: float, alpha: float) -> list[Answer]:
                     ("rank_biserial", float(rb[j])),
                     ("dz", float(dz[j])),
                     ("mean_diff", float(found.mean[j])),
+                    ("t", float(found.t[j])),
+                    ("df", n - 1),
+                    ("t_p", float(found.t_p[j])),
                     ("detectable", None if multiple is None else float(multiple * spread[j])),
                     ("said_n", f"{n} pairs"),
                 ),
@@ -214,8 +223,10 @@ def _complete(a: Arm, b: Arm, *, level: float, alpha: float, comparisons: int, s
     answer = answers(found, level=level, alpha=alpha)[0]
     if answer.status == "degenerate":
         return answer
+    r = _correlation(x[:, 0], y[:, 0])
     answer = answer.with_facts(
-        pairing_correlation=_correlation(x[:, 0], y[:, 0]),
+        pairing_correlation=r,
+        said_n=f"{a.n} pairs by seed" + ("" if r is None else f", r={r:.2f}"),
         hodges_lehmann=hodges_lehmann(d[:, 0]),
         A12=float(np.mean(d > 0) + np.mean(d == 0) / 2),
         diffs=d[:, 0],
@@ -280,11 +291,13 @@ def _worst_rank(a: Arm, b: Arm, *, level: float, alpha: float, comparisons: int)
     p_done = float(exact.signed_rank(alone)[1][0]) if done.size else 1.0
     rb = float(rank_biserial(d[:, None])[0])
     same = (p[0] < alpha) == (p_done < alpha) and (p_done >= alpha or np.sign(alone.mean()) == np.sign(rb))
-    warnings = (f"{100 * share:.0f} % of an arm failed: means are not compared",) if mean is None else ()
+    refusal = f"{100 * share:.0f} % of an arm failed: means are not compared" if share > MAX_FAILED_SHARE else ""
+    warnings = (refusal,) if refusal else ()
     return Answer(
         method="Wilcoxon signed-rank, failures ranked worst", call=_RANK_CALL, n=a.n,
         n_effective=int((d != 0).sum()), n_failed=a.n_failed + b.n_failed, estimate=mean, interval=interval,
-        effect=Effect("rank-biserial", rb), p=float(p[0]), warnings=warnings,
+        effect=Effect("rank-biserial", rb), p=float(p[0]), warnings=warnings, refusal_reason=refusal,
+        code="too_many_failures" if refusal else "ok",
         facts=known + facts(W=w[0], p_worst_rank=p[0], p_completed_only=p_done, lean=rb, rank_biserial=rb,
                             sensitivity="agrees" if same else "disagrees"),
     wording="")  # fmt: skip

@@ -196,12 +196,12 @@ def _with_sensitivity(answer: Answer, a: Arm, b: Arm, alpha: float) -> Answer:
         a12_done = float(u[0]) / (len(x) * len(y))
     same_side = (a12_done - 0.5) * answer["lean"] > 0
     agrees = (p_done < alpha) == (answer.p is not None and answer.p < alpha) and (p_done >= alpha or same_side)
-    warnings = answer.warnings
-    if answer.estimate is None:
-        share = max(a.failed_share, b.failed_share)
-        warnings += (f"{100 * share:.0f} % of an arm failed: means are not compared",)
+    share = max(a.failed_share, b.failed_share)
+    refusal = f"{100 * share:.0f} % of an arm failed: means are not compared" if share > MAX_FAILED_SHARE else ""
+    warnings = (*answer.warnings, refusal) if refusal else answer.warnings
     return replace(
-        answer, method=f"{answer.method}, failures ranked worst", warnings=warnings,
+        answer, method=f"{answer.method}, failures ranked worst", warnings=warnings, refusal_reason=refusal,
+        code="too_many_failures" if refusal else "ok",
         facts=answer.facts + facts(
             said_n=f"completed {a.name} {a.n_ok}/{a.n}, {b.name} {b.n_ok}/{b.n}",
             p_worst_rank=answer.p, p_completed_only=p_done, A12_completed_only=a12_done,
