@@ -92,6 +92,11 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes on Ray; 0 runs everything in this one")
     parser.add_argument("--evaluations", type=int, nargs="*", default=sorted(REFERENCE), choices=sorted(REFERENCE))
     asked = parser.parse_args()
+    try:
+        problem().resolve()
+    except sb.SearchbenchError as error:
+        print(error, file=sys.stderr)
+        return 2
     began, worst, trials = time.perf_counter(), 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
         for evaluations in asked.evaluations:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from searchbench.harness.process import one_thread
 from searchbench.strategies.strategy import Strategy
 from searchbench.testing.behaviours import ASK_TELL, TRAINING, Behaviour, description, overhead
 from searchbench.testing.rehearsal import ConformanceError, Stage, stages, training_stage, trains, unsupported
@@ -67,6 +68,7 @@ def check_strategy(
     Raises:
         ConformanceError: at least one behaviour is broken; the message lists them all.
     """
+    one_thread()  # as in any run, and so in the other process
     checks = [Check("is described by plain values", "", description(strategy))]
     training = trains(strategy)
     if on is None:

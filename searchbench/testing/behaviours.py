@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import pickle
 import random
@@ -16,6 +17,16 @@ from searchbench.strategies.strategy import AskTellSearch, Strategy, TrainingSea
 from searchbench.testing.rehearsal import Stage, Weather, evaluate, in_another_process, rehearse, scenario
 
 Behaviour = Callable[[Strategy, Stage], str | None]
+
+
+@functools.lru_cache(maxsize=1)
+def _remembered(strategy: Any, stage: Stage) -> list[str]:
+    return rehearse(strategy, stage)
+
+
+def _reference(strategy: Any, stage: Stage) -> list[str]:
+    """The rehearsal the others are compared with: run once per strategy and stage."""
+    return _remembered(strategy, stage)
 
 
 def description(strategy: Strategy) -> str | None:
@@ -56,7 +67,7 @@ def _starts(strategy: Strategy, stage: Stage) -> str | None:
 
 
 def _proposes(strategy: Strategy, stage: Stage) -> str | None:
-    return None if rehearse(strategy, stage) else "it proposed nothing at all."
+    return None if _reference(strategy, stage) else "it proposed nothing at all."
 
 
 def _stays_itself(strategy: Strategy, stage: Stage) -> str | None:
@@ -66,12 +77,12 @@ def _stays_itself(strategy: Strategy, stage: Stage) -> str | None:
 
 
 def _repeats(strategy: Strategy, stage: Stage) -> str | None:
-    return _difference(rehearse(strategy, stage), rehearse(strategy, stage))
+    return _difference(_reference(strategy, stage), rehearse(strategy, stage))
 
 
 def _repeats_elsewhere(strategy: Strategy, stage: Stage) -> str | None:
     there = in_another_process(strategy, stage)
-    return there if isinstance(there, str) else _difference(rehearse(strategy, stage), there)
+    return there if isinstance(there, str) else _difference(_reference(strategy, stage), there)
 
 
 def _difference(first: list[str], second: list[str]) -> str | None:
@@ -84,7 +95,7 @@ def _difference(first: list[str], second: list[str]) -> str | None:
 
 
 def _other_seeds(strategy: Strategy, stage: Stage) -> str | None:
-    if rehearse(strategy, stage, replicate=0) != rehearse(strategy, stage, replicate=1):
+    if _reference(strategy, stage) != rehearse(strategy, stage, replicate=1):
         return None
     return "two seeds gave the same proposals; draw from `scenario.seeds`, or say random=False."
 

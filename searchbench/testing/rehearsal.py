@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from searchbench.cost import Budget, Cost
+from searchbench.harness.process import one_thread
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.nasbench201 import nasbench201
@@ -72,7 +73,7 @@ def stages(trials: int = 40) -> tuple[Stage, ...]:
     )
 
 
-def training_stage(samples: int = 12_000) -> Stage:
+def training_stage(samples: int = 8_000) -> Stage:
     """For searches that train: the smallest networks of NAS-Bench-201 on the bundled digits."""
     return Stage(nasbench201(channels=2, cells=1, stages=1), 0, samples)
 
@@ -203,5 +204,6 @@ def in_another_process(strategy: Strategy, stage: Stage) -> list[str] | str:
 
 def replay() -> None:
     """The other process: rehearse what comes in, write out what was proposed."""
+    one_thread()
     strategy, *stage = pickle.load(sys.stdin.buffer)
     sys.stdout.buffer.write(pickle.dumps(rehearse(strategy, Stage(*stage))))

@@ -1,0 +1,127 @@
+"""Every built-in strategy passes the public conformance suite: a row each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.strategies import STRATEGIES
+from searchbench.strategies.adapters.optuna import adapt
+from searchbench.strategies.evolution import RegularizedEvolution, Worst, non_aging_evolution
+from searchbench.strategies.grid import Grid
+from searchbench.strategies.local import BestImprovement, LocalSearch
+from searchbench.strategies.random import Random
+from searchbench.strategies.reinforce import Ascent, Reinforce
+from searchbench.testing import ConformanceError, Stage, check_strategy
+from searchbench.trial import Proposal
+
+ROWS = {
+    "random": Random(),
+    "random without replacement": Random(replacement=False),
+    "grid": Grid(points=3),
+    "local-search": LocalSearch(),
+    "local-search, best of all neighbours": LocalSearch(initial=3, move=BestImprovement()),
+    "regularized-evolution": RegularizedEvolution(population=10, sample=3),
+    "regularized-evolution with identity": RegularizedEvolution(population=6, sample=6, identity=0.3),
+    "non-aging evolution": non_aging_evolution(population=10, sample=3),
+    "evolution, worst of all dies": RegularizedEvolution(population=10, sample=3, removal=Worst()),
+    "reinforce": Reinforce(learning_rate=0.1),
+    "reinforce in batches, plain ascent": Reinforce(0.1, batch=4, entropy=0.01, initial_std=0, update=Ascent()),
+    "optuna:random": adapt("random", startup=3),
+    "optuna:tpe": adapt("tpe", startup=5),
+    "optuna:tpe, multivariate": adapt("tpe", startup=5, multivariate=True),
+    "optuna:nsgaii": adapt("nsgaii", startup=8, population_size=8),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_strategy_conforms(name: str) -> None:
+    report = check_strategy(ROWS[name], trials=20)
+    assert {c.space for c in report.checks} >= {"nasbench201", "tiny"}
+
+
+@pytest.mark.slow
+def test_optuna_gp_conforms() -> None:
+    check_strategy(adapt("gp", startup=4), on=(Stage(nasbench201(), 7),))
+
+
+def test_optuna_grid_conforms_where_it_can_list_its_grid() -> None:
+    report = check_strategy(adapt("grid"), trials=8)
+    assert [reason.partition(":")[0] for reason in report.skipped] == ["mixed"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["darts", "spos", "random-sharing"])
+def test_training_strategy_conforms(name: str) -> None:
+    report = check_strategy(STRATEGIES.factory(name)())
+    assert "hands over an architecture within its budget" in {c.behaviour for c in report.checks}
+
+
+# -- the suite itself finds what is wrong --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Random search with one fault."""
+
+    fault: str
+
+    def start(self, scenario: Any) -> Any:
+        return FaultySearch(self.fault, scenario)
+
+
+class FaultySearch:
+    def __init__(self, fault: str, scenario: Any) -> None:
+        self.fault, self.space, self.asked = fault, scenario.space, 0
+        self.rng = scenario.seeds.rng("search")
+
+    def ask(self) -> Any:
+        self.asked += 1
+        if self.fault == "global":
+            return Proposal(self.space.sample(np.random.default_rng(np.random.randint(2**31))))  # noqa: NPY002
+        if self.fault == "constant":
+            return Proposal(self.space.sample(np.random.default_rng(0)))
+        if self.fault == "hash":
+            rng = np.random.default_rng(hash("a string") & 0xFFFF)
+            return Proposal(self.space.sample(rng))
+        if self.fault == "naked":
+            return self.space.sample(self.rng)
+        if self.fault == "returns" and self.asked == 3:
+            return None
+        return Proposal(self.space.sample(self.rng))
+
+    def tell(self, trial: Any) -> None:
+        if self.fault == "failures" and trial.failed:
+            raise ValueError("no value")
+
+
+FOUND = {
+    "global": "leaves every global generator alone",
+    "constant": "other seeds lead elsewhere",
+    "hash": "repeats itself in another process",
+    "naked": "must return a Proposal or None",
+    "returns": "proposes nothing more after it has ended",
+    "failures": "survives failed evaluations",
+}
+
+
+@pytest.mark.parametrize("fault", FOUND)
+def test_suite_finds_a_faulty_strategy(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(__file__.rpartition("/")[0])
+    with pytest.raises(ConformanceError, match=FOUND[fault]):
+        check_strategy(Faulty(fault), trials=10, another_process=fault == "hash", on=(Stage(nasbench201(), 10),))
+
+
+def test_suite_finds_a_mutable_description() -> None:
+    class Mutable:
+        population = 3
+
+        def start(self, scenario: Any) -> Any:
+            return FaultySearch("", scenario)
+
+    with pytest.raises(ConformanceError, match="repr must say what it is"):
+        check_strategy(Mutable(), trials=5, another_process=False)
