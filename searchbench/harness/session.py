@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchbench.errors import InputError
+from searchbench.errors import InputError, did_you_mean
 from searchbench.harness.campaign import Observer, carry_out
 from searchbench.harness.executors.executor import Executor
 from searchbench.harness.progress import Silent
@@ -71,8 +71,9 @@ def run(
     """
     if store is None:
         store = Path(tempfile.mkdtemp(prefix="searchbench-")) / "results.db"
-    if only is not None and only not in {c.label for c in study.strategies}:
-        raise InputError(f"no strategy of study `{study.name}` is labelled `{only}`.")
+    labels = [contestant.label for contestant in study.strategies]
+    if only is not None and only not in labels:
+        raise InputError(f"no strategy of study `{study.name}` is labelled `{only}`; {did_you_mean(only, labels)}")
     study.spec()  # whatever the user wrote wrong is said before a store or Ray is touched
     with open_store(store, write=True) as opened, executor(workers, ray_address) as chosen:
         carry_out(study, opened, chosen, observer or Silent(), resume=resume, only=only)

@@ -1,0 +1,218 @@
+"""The commands as a user types them: what is printed, the exit status, and that wrong input changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from searchbench.cli import main
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs `searchbench …` in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> Said:
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        said = capsys.readouterr()
+        return Said(int(ended.value.code or 0), said.out, said.err)
+
+    return call
+
+
+FILE = """
+name = "cli"
+seeds = 2
+budget = {{ evaluations = 8 }}
+[[problems]]
+space = "nasbench201"
+task = "digits"
+estimator = {{ use = "table", path = "{table}", validation = ["valid_0", "valid_1"], test = ["test_secret"] }}
+[[strategies]]
+use = "random"
+[[strategies]]
+use = "local-search"
+"""
+
+
+@pytest.fixture
+def ran(command: Command, tmp_path: Path, table_path: Path) -> Said:
+    """A study that has run into searchbench.db."""
+    (tmp_path / "study.toml").write_text(FILE.format(table=table_path))
+    return command("run", "study.toml", "--workers", "0")
+
+
+def test_run_prints_progress_and_the_leaderboard(ran: Said) -> None:
+    assert ran.code == 0, ran.err
+    assert "[4/4]" in ran.err
+    assert "local-search" in ran.out
+    assert "±" in ran.out
+
+
+def test_run_twice_needs_resume(ran: Said, command: Command) -> None:
+    again = command("run", "study.toml", "--workers", "0")
+    assert (again.code, again.out) == (2, "")
+    assert "continue it with --resume" in again.err
+    resumed = command("run", "study.toml", "--workers", "0", "--resume")
+    assert resumed.code == 0
+    assert "4 of 4 runs stand already" in resumed.err
+
+
+def test_status_counts_runs(ran: Said, command: Command) -> None:
+    said = command("status")
+    assert said.code == 0
+    assert "cli" in said.out
+    assert "32" in said.out  # evaluations
+
+
+@pytest.mark.parametrize(
+    ("kind", "mark"), [("md", "| strategy"), ("tex", r"\toprule"), ("csv", "strategy,"), ("json", "{")]
+)
+def test_leaderboard_in_every_format(ran: Said, command: Command, kind: str, mark: str) -> None:
+    said = command("leaderboard", "--format", kind)
+    assert said.code == 0
+    assert mark in said.out
+    assert "local-search" in said.out
+    if kind == "json":
+        json.loads(said.out)
+
+
+def test_compare_speaks_of_both(ran: Said, command: Command) -> None:
+    said = command("compare", "random", "local-search")
+    assert said.code == 0
+    assert "random" in said.out
+    assert "local-search" in said.out
+
+
+def test_verify_says_bit_identical(ran: Said, command: Command) -> None:
+    said = command("verify", "-k", "2", "--workers", "0")
+    assert said.code == 0
+    assert said.out.count("bit-identical") == 2
+
+
+def test_verify_exits_with_1_where_something_differs(ran: Said, command: Command, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "searchbench.db") as connection:
+        connection.execute("UPDATE runs SET test_error = 0.123")
+    said = command("verify", "-k", "1", "--workers", "0")
+    assert said.code == 1
+    assert "test error differs" in said.out
+
+
+def test_a_failed_run_shows_in_the_exit_status(command: Command, tmp_path: Path, table_path: Path) -> None:
+    (tmp_path / "bad_plugin.py").write_text(
+        "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass Bad:\n"
+        "    def start(self, scenario):\n        raise RuntimeError('no')\n"
+    )
+    text = FILE.format(table=table_path) + '[[strategies]]\nuse = "bad_plugin:Bad"\n'
+    (tmp_path / "study.toml").write_text(text)
+    said = command("run", "study.toml", "--workers", "0")
+    assert said.code == 1
+    assert "2/2" in said.out  # failed of total
+    assert "RuntimeError: no" in said.err
+
+
+@pytest.mark.parametrize("kind", ["strategies", "spaces", "tasks", "estimators", "judges"])
+def test_list_names_things(command: Command, kind: str) -> None:
+    said = command("list", kind)
+    assert said.code == 0
+    assert len(said.out.splitlines()) >= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("random", "Source:"),
+        ("regularized-evolution", "population"),
+        ("darts", "alpha"),
+        ("nasbench201", "15,625 points"),
+        ("digits", "8x8"),
+        ("train", "epochs"),
+        ("optuna:tpe", "tpe"),
+    ],
+)
+def test_describe_says_what_a_thing_is(command: Command, name: str, told: str) -> None:
+    said = command("describe", name)
+    assert said.code == 0, said.err
+    assert told.lower() in said.out.lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "no.toml"], "no such study file"),
+        (["run"], "Missing argument"),
+        (["runn", "x"], "Did you mean"),
+        (["leaderboard"], "there is no store"),
+        (["status", "--store", "elsewhere.db"], "there is no store"),
+        (["describe", "regularised-evolution"], "did you mean `regularized-evolution`"),
+        (["list", "strategy"], "strategies"),
+        (["check", "no_such:thing"], "cannot be imported"),
+        (["compare", "a"], "[STUDY] A B"),
+        (["verify", "-k", "0"], "-k"),
+        (["run", "x.toml", "--workers", "-1"], "--workers"),
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, list) else "",
+)
+def test_bad_input_exits_with_2_and_changes_nothing(
+    command: Command, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    said = command(*arguments)
+    assert (said.code, said.out) == (2, "")
+    assert told in said.err
+    assert "Traceback" not in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_study_leaves_no_store_behind(command: Command, tmp_path: Path, table_path: Path) -> None:
+    for wrong in ('use = "radnom"', 'use = "random"\npopulation = 3'):
+        (tmp_path / "study.toml").write_text(FILE.format(table=table_path).replace('use = "random"', wrong))
+        said = command("run", "study.toml", "--workers", "0")
+        assert said.code == 2
+        assert len(said.err.strip().splitlines()) == 1
+    (tmp_path / "study.toml").write_text(FILE.format(table=tmp_path / "no.csv"))
+    assert "no.csv" in command("run", "study.toml", "--workers", "0").err
+    assert [p.name for p in tmp_path.iterdir()] == ["study.toml"]
+
+
+def test_a_foreign_store_is_refused_and_kept(command: Command, tmp_path: Path, table_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(FILE.format(table=table_path))
+    (tmp_path / "notes.txt").write_text("dear diary")
+    said = command("run", "study.toml", "--workers", "0", "--store", "notes.txt")
+    assert said.code == 2
+    assert "not a result store" in said.err
+    assert (tmp_path / "notes.txt").read_text() == "dear diary"
+
+
+def test_an_unknown_label_of_only_is_refused(command: Command, tmp_path: Path, table_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(FILE.format(table=table_path))
+    said = command("run", "study.toml", "--workers", "0", "--only", "randm")
+    assert said.code == 2
+    assert "did you mean `random`" in said.err
+    assert not (tmp_path / "searchbench.db").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not os.environ.get("SEARCHBENCH_TEST_ROOT"), reason="root may write anywhere")
+def test_an_unwritable_folder_is_refused(command: Command, tmp_path: Path, table_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(FILE.format(table=table_path))
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    said = command("run", "study.toml", "--workers", "0", "--store", "locked/r.db")
+    assert said.code == 2
+    assert "cannot be written" in said.err

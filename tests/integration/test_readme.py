@@ -1,0 +1,56 @@
+"""What the README shows works as it stands there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import searchbench
+from searchbench.harness.plan import plan
+from searchbench.harness.study_file import read_study
+from searchbench.testing import check_strategy
+
+README = (Path(searchbench.__file__).parents[1] / "README.md").read_text()
+
+
+def block(language: str, containing: str) -> str:
+    """The fenced block of a language that contains a text."""
+    found = [b for b in re.findall(rf"```{language}\n(.*?)```", README, re.S) if containing in b]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_the_study_file_of_the_readme_can_be_planned(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(block("toml", "first"))
+    assert len(plan(read_study(path)).runs) == 40
+
+
+def test_the_plug_in_of_the_readme_passes_the_conformance_suite(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code = block("python", "HillClimb")
+    assert len([line for line in code.splitlines() if line.strip() and not line.strip().startswith("#")]) <= 20
+    (tmp_path / "my_strategy.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import my_strategy  # type: ignore[import-not-found]
+
+    check_strategy(my_strategy.HillClimb())
+
+
+@pytest.mark.slow
+def test_the_ten_lines_of_python_give_a_leaderboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    session: Any = __import__("searchbench.harness.session", fromlist=["run"])
+    here = lambda study: session.run(study, workers=0)  # noqa: E731
+    monkeypatch.setattr(searchbench, "run", here, raising=False)
+    printed: list[Any] = []
+    exec(block("python", "print(sb.run"), {"print": printed.append})
+    assert set(printed[0]["strategy"]) == {"random", "regularized-evolution(population=5, sample=2)"}
+
+
+def test_every_example_can_be_planned() -> None:
+    for path in sorted((Path(searchbench.__file__).parents[1] / "examples").glob("*.toml")):
+        assert plan(read_study(path)).runs, path
