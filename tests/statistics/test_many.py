@@ -73,6 +73,19 @@ def test_an_arm_with_failures_is_compared_by_its_own_policy_inside_a_family() ->
     assert family.omnibus.status == "ok"
 
 
+def test_the_sensitivity_line_of_a_family_is_drawn_on_adjusted_p_values() -> None:
+    rng = np.random.default_rng(2)
+    base = rng.normal(0, 1, 12)
+    worse = st.arm(base + 0.1 * np.arange(1, 13), name="worse", better="lower")
+    group = [st.arm([math.nan, *base[1:]], name="base", better="lower"), worse]
+    group += [st.arm(base + rng.normal(0, 1, 12), name=f"n{i}", better="lower") for i in range(6)]
+    alone = st.paired(worse, group[0], names=("worse", "base"))
+    inside = st.versus_baseline(group, "base", paired_by_seed=True)["worse", "base"]
+    assert (alone["sensitivity"], inside["sensitivity"]) == ("agrees", "disagrees")
+    assert alone.wording.startswith("base is better than worse")
+    assert inside.wording.startswith("no claim about worse and base")
+
+
 def test_infrastructure_losses_inside_a_family_keep_their_note() -> None:
     group = arms(3, 12, step=3.0)
     lost = st.arm(group[2].scores, name="s2", statuses=["infra"] + ["ok"] * 11, better="lower")

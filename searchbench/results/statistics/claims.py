@@ -21,6 +21,12 @@ def significant(answer: Answer, alpha: float) -> bool:
     return p is not None and p < alpha and answer.status not in ("refused", "degenerate", "undefined")
 
 
+def sensitivity(p_worst: float, p_completed: float, same_side: bool, alpha: float) -> str:
+    """Whether ranking failures worst and looking at completed runs only lead to one conclusion."""
+    both = (p_worst < alpha) == (p_completed < alpha)
+    return "agrees" if both and (p_completed >= alpha or same_side) else "disagrees"
+
+
 def winner(answer: Answer, *, better: Better | None, alpha: float, rope: float | None) -> str:
     """ "a", "b" or "none": who may be called better. Without a metric direction nobody may."""
     if better is None or not significant(answer, alpha) or answer.get("sensitivity") == "disagrees":

@@ -10,7 +10,7 @@ import numpy as np
 
 from searchbench.errors import StatisticsError
 from searchbench.results.statistics.arms import Arm, Better, Floats, direction
-from searchbench.results.statistics.claims import significant, winner, with_claim
+from searchbench.results.statistics.claims import sensitivity, significant, winner, with_claim
 from searchbench.results.statistics.effects import superiority
 from searchbench.results.statistics.families import holm
 from searchbench.results.statistics.friedman import friedman
@@ -142,6 +142,12 @@ def _family(
         found = _unpaired_answers(pairs, better, alpha, m)
     # A comparison that could not be tested stays in the family as p = 1: leaving would flatter the others.
     adjusted = holm([1.0 if x.p is None else x.p for x in found])
+    # The sensitivity line is drawn where the claim is made: on p-values adjusted over the whole family, twice.
+    completed = holm([x.get("p_completed_only", 1.0 if x.p is None else x.p) for x in found])
+    found = [
+        x.with_facts(sensitivity=sensitivity(float(q), float(c), x["same_side"], alpha)) if "same_side" in x else x
+        for x, q, c in zip(found, adjusted, completed, strict=True)
+    ]
     named = tuple((a.name, b.name) for a, b in pairs)
     worded = tuple(
         _adjusted(x, float(q), m, pair, better=better, alpha=alpha, rope=rope)

@@ -24,7 +24,7 @@ from searchbench.results.statistics.arms import (
     arm,
     direction,
 )
-from searchbench.results.statistics.claims import with_claim
+from searchbench.results.statistics.claims import sensitivity, with_claim
 from searchbench.results.statistics.effects import hodges_lehmann, rank_biserial, standardised
 from searchbench.results.statistics.power import detectable_d, min_pairs
 from searchbench.results.statistics.record import Answer, Effect, Interval, facts, refused
@@ -290,7 +290,7 @@ def _worst_rank(a: Arm, b: Arm, *, level: float, alpha: float, comparisons: int)
     alone = np.round(done, exact.DECIMALS)[:, None]
     p_done = float(exact.signed_rank(alone)[1][0]) if done.size else 1.0
     rb = float(rank_biserial(d[:, None])[0])
-    same = (p[0] < alpha) == (p_done < alpha) and (p_done >= alpha or np.sign(alone.mean()) == np.sign(rb))
+    same_side = bool(done.size and np.sign(alone.mean()) == np.sign(rb))
     refusal = f"{100 * share:.0f} % of an arm failed: means are not compared" if share > MAX_FAILED_SHARE else ""
     warnings = (refusal,) if refusal else ()
     return Answer(
@@ -299,7 +299,8 @@ def _worst_rank(a: Arm, b: Arm, *, level: float, alpha: float, comparisons: int)
         effect=Effect("rank-biserial", rb), p=float(p[0]), warnings=warnings, refusal_reason=refusal,
         code="too_many_failures" if refusal else "ok",
         facts=known + facts(W=w[0], p_worst_rank=p[0], p_completed_only=p_done, lean=rb, rank_biserial=rb,
-                            sensitivity="agrees" if same else "disagrees"),
+                            same_side=same_side,
+            sensitivity=sensitivity(float(p[0]), p_done, same_side, alpha)),
     wording="")  # fmt: skip
 
 

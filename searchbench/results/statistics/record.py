@@ -111,8 +111,8 @@ class Answer:
         return dict(self.facts).get(name, default)
 
     def with_facts(self, **more: Any) -> Answer:
-        """The same answer with further named values."""
-        return replace(self, facts=self.facts + facts(**more))
+        """The same answer with further named values, which replace those of the same name."""
+        return replace(self, facts=tuple((dict(self.facts) | dict(facts(**more))).items()))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; intervals as [low, high], non-finite numbers as strings."""

@@ -10,7 +10,7 @@ from scipy import stats
 
 from searchbench.results.statistics import exact
 from searchbench.results.statistics.arms import MAX_FAILED_SHARE, Arm, Better, Floats, arm, direction
-from searchbench.results.statistics.claims import with_claim
+from searchbench.results.statistics.claims import sensitivity, with_claim
 from searchbench.results.statistics.effects import (
     MIN_N_FOR_WORDS,
     cliff_magnitude,
@@ -195,7 +195,7 @@ def _with_sensitivity(answer: Answer, a: Arm, b: Arm, alpha: float) -> Answer:
         p_done = float((brunner_munzel_columns(x[:, None], y[:, None])[1] if big else p)[0])
         a12_done = float(u[0]) / (len(x) * len(y))
     same_side = (a12_done - 0.5) * answer["lean"] > 0
-    agrees = (p_done < alpha) == (answer.p is not None and answer.p < alpha) and (p_done >= alpha or same_side)
+    p_worst = 1.0 if answer.p is None else answer.p
     share = max(a.failed_share, b.failed_share)
     refusal = f"{100 * share:.0f} % of an arm failed: means are not compared" if share > MAX_FAILED_SHARE else ""
     warnings = (*answer.warnings, refusal) if refusal else answer.warnings
@@ -205,7 +205,8 @@ def _with_sensitivity(answer: Answer, a: Arm, b: Arm, alpha: float) -> Answer:
         facts=answer.facts + facts(
             said_n=f"completed {a.name} {a.n_ok}/{a.n}, {b.name} {b.n_ok}/{b.n}",
             p_worst_rank=answer.p, p_completed_only=p_done, A12_completed_only=a12_done,
-            failure_p=failure_rates(a, b).p, sensitivity="agrees" if agrees else "disagrees",
+            failure_p=failure_rates(a, b).p, same_side=same_side,
+            sensitivity=sensitivity(p_worst, p_done, same_side, alpha),
         ),
     )  # fmt: skip
 
