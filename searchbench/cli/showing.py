@@ -46,7 +46,7 @@ def show(board: Leaderboard, kind: str = "rich") -> None:
 @click.argument("names", nargs=-1, required=True, metavar="[STUDY] A B")
 @store_option
 def compare(names: tuple[str, ...], store: str) -> None:
-    """Two strategies of a study, paired by seed: means and differences, without any claim."""
+    """Two strategies of a study, paired by seed: every test that applies, in words, with a small figure."""
     from searchbench.reports.comparison import compare as pair
     from searchbench.reports.render.pairs import to_rich
     from searchbench.results.store import open_store

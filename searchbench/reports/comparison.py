@@ -1,4 +1,4 @@
-"""Two strategies of a study, seed by seed: what happened in these runs, and no claim beyond them.
+"""Two strategies of a study, seed by seed: what happened in these runs, and what may be concluded from them.
 
 Runs of the same seed share the split, the initial designs and the evaluation noise, so they are compared in pairs.
 """
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError, UnknownName, did_you_mean
-from searchbench.reports.leaderboard import current_runs
+from searchbench.reports.leaderboard import current_runs, looks_taken
+from searchbench.reports.questions import Asked, ask
+from searchbench.reports.standing import Declared
 from searchbench.reports.summary import Summary, summarise
-from searchbench.results.records import RunRecord
+from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
 if TYPE_CHECKING:
@@ -52,6 +54,10 @@ class PairedComparison:
     right: str
     pairs: tuple[Pair, ...]
     """Every planned seed, in the study's order."""
+    asked: tuple[Asked, ...] = ()
+    """Every test that applies, in shown units (percentage points of shares)."""
+    planned: bool = True
+    """Whether the study declared that it would compare the two."""
 
     @property
     def complete(self) -> tuple[Pair, ...]:
@@ -121,7 +127,7 @@ def compare(
     problems = [entry["label"] for entry in spec["problems"]]
     if problem is not None and problem not in problems:
         raise UnknownName("problem", problem, problems)
-    runs, _ = current_runs(declared, store.runs(declared.name, recordings=False))
+    runs, _ = current_runs(declared, store.runs(declared.name))
     known = {entry["label"] for entry in spec["strategies"]}
     for label in (left, right):
         if label not in known:
@@ -129,10 +135,18 @@ def compare(
     if left == right:
         raise InputError(f"a comparison needs two different strategies, but got `{left}` twice.")
     wanted = problems if problem is None else [problem]
-    return [
-        PairedComparison(declared.name, label, left, right, _pairs(spec["seeds"], runs.get(label, []), left, right))
-        for label in wanted
-    ]
+    plan = Declared.of(spec, looks_taken(store.revisions(declared.name)))
+    return [_compared(declared, label, left, right, runs.get(label, []), plan) for label in wanted]
+
+
+def _compared(
+    study: StudyRecord, problem: str, left: str, right: str, runs: Sequence[RunRecord], plan: Declared
+) -> PairedComparison:
+    own = [[run for run in runs if run.strategy == label] for label in (left, right)]
+    spec = study.declared
+    asked = ask(own[0], own[1], (left, right), plan, budget=tuple(spec.get("budget", ())))
+    planned = plan.family == "all-pairs" or plan.baseline in (left, right)
+    return PairedComparison(study.name, problem, left, right, _pairs(spec["seeds"], runs, left, right), asked, planned)
 
 
 def _pairs(seeds: Sequence[int], runs: Sequence[RunRecord], left: str, right: str) -> tuple[Pair, ...]:

@@ -1,4 +1,4 @@
-"""Two strategies seed by seed, in words that claim nothing."""
+"""Two strategies seed by seed: words, tests, refusals and the small figure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import pytest
 from searchbench.cost import Cost
 from searchbench.errors import InputError
 from searchbench.reports.comparison import Pair, PairedComparison, compare
+from searchbench.reports.render import sketch
 from searchbench.reports.render.pairs import sentences, to_text
+from searchbench.results.columns import TrialColumns
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore, open_store
+from searchbench.trial import FULL
 
 SEEDS = [101, 102, 103, 104, 105]
 LEFT = [0.060, 0.062, 0.058, None, 0.061]
@@ -78,6 +81,82 @@ def test_words_give_numbers_and_absences_and_claim_nothing(store: ResultStore) -
     assert "significant" not in " ".join(said)
 
 
+def test_too_few_seeds_are_told_what_would_be_needed(store: ResultStore) -> None:
+    real = compare(store, "RE", "random")[0].asked[0]
+    assert real.question == "Is the difference in test error real?"
+    assert real.answer.status == "refused"
+    assert "cannot reach p < 0.05" in real.answer.wording
+
+
+def contest(seeds: int, comparison: dict[str, object] | None = None) -> PairedComparison:
+    """RE beats random by about three points on every seed but two."""
+    planned = [
+        {"run_id": f"{s}/{r}", "strategy": s, "problem": "digits", "replicate": r}
+        for r in range(seeds)
+        for s in ("RE", "random")
+    ]
+    spec = {
+        "seeds": list(range(seeds)), "budget": {"evaluations": 9}, "strategies": [{"label": "RE"}, {"label": "random"}],
+        "problems": [{"label": "digits", "fingerprint": "f"}], "planned": planned, "comparison": comparison,
+    }  # fmt: skip
+    with open_store("sqlite://", write=True) as opened:
+        opened.add_study(StudyRecord("first", json.dumps(spec), "now"))
+        for seed in range(seeds):
+            shared = 0.06 + 0.01 * math.sin(seed)
+            gap = 0.03 + 0.001 * math.sin(3 * seed) if seed % 5 else -0.001
+            opened.add_run(a_run("RE", seed, shared, value=shared, trials=found_at(2, shared)))
+            opened.add_run(a_run("random", seed, shared + gap, value=shared, trials=found_at(6, shared)))
+        return compare(opened, "RE", "random")[0]
+
+
+def found_at(first: int, value: float) -> bytes:
+    """A search of nine evaluations that fails until evaluation `first`."""
+    columns = TrialColumns()
+    for i in range(9):
+        status, shown = ("ok", value) if i + 1 >= first else ("error", math.nan)
+        best = first - 1 if i + 1 >= first else None
+        columns.append("a", "a", FULL, status, shown, spent=Cost(evaluations=i + 1), recommended=best)
+    return columns.to_bytes()
+
+
+def test_every_test_that_applies_is_told_in_words() -> None:
+    said = {a.question.split(" (")[0]: a.answer for a in contest(12, {"baseline": "random", "rope": 0.001}).asked}
+    real = said["Is the difference in test error real?"]
+    assert real.wording.startswith("RE is better than random: difference -2.")
+    assert real.p is not None
+    assert real.p < 0.05
+    assert "agrees with the sign-flip test" in said["Does a rank test agree?"].wording
+    assert "not shown equivalent within ±0.1" in said["Are they practically the same?"].wording
+    assert said["Where does the difference lie?"].wording.startswith("RE is lower: ")
+    assert said["How many more seeds would it take?"].wording.startswith("have 12, need")
+
+
+def test_the_way_is_compared_by_the_mean_of_the_step_curve() -> None:
+    way = next(a.answer for a in contest(12, {"baseline": "random"}).asked if "on the way" in a.question)
+    # RE finds its value at evaluation 2 of 9, random at 6: four ninths of the budget at 100 % instead of about 6 %
+    errors = [100 * (0.06 + 0.01 * math.sin(seed)) for seed in range(12)]
+    expected = -sum(4 / 9 * (100 - e) for e in errors) / 12
+    assert way.estimate == pytest.approx(expected, rel=1e-9)
+
+
+def test_without_a_declaration_equivalence_and_planning_are_refused_and_the_pair_is_exploratory() -> None:
+    found = contest(12)
+    said = " ".join(sentences(found))
+    assert "Equivalence needs a bound declared before the run" in said
+    assert "The study did not declare this comparison" in said
+    assert "The study did not declare" not in " ".join(sentences(contest(12, {"baseline": "RE"})))
+
+
+def test_the_figure_shows_each_pair_and_the_interval() -> None:
+    text = to_text(contest(12, {"baseline": "random"}))
+    assert text.count("●") + text.count("◉") == 12 + 2  # one a seed, one in the heading, one in the interval
+    assert "RE - random: -2." in text
+    assert sketch.pair(0.0, 1.0, 0.0, 1.0, 5) == "●───○"
+    assert sketch.pair(1.0, 1.0, 0.0, 1.0, 5) == "    ◉"
+    assert sketch.pair(math.nan, 0.5, 0.0, 1.0, 5) == "  ○  "
+    assert sketch.interval(-1.0, 0.5, 1.0, reach=2.0, width=9) == "  ├─┼●┤  "
+
+
 def test_turning_a_comparison_round_turns_its_sign(store: ResultStore) -> None:
     forth, back = compare(store, "RE", "random")[0], compare(store, "random", "RE")[0]
     assert back.difference.mean == -forth.difference.mean
@@ -100,8 +179,8 @@ def test_the_table_has_a_row_per_planned_seed(store: ResultStore) -> None:
     (found,) = compare(store, "RE", "random")
     lines = to_text(found).splitlines()
     assert [line.split()[0] for line in lines[-5:]] == [str(seed) for seed in SEEDS]
-    assert lines[-5].split() == ["101", "6.00", "6.60", "-0.60"]
-    assert lines[-1].split() == ["105", "6.10", "failed", "–"]
+    assert lines[-5].split()[:4] == ["101", "6.00", "6.60", "-0.60"]
+    assert lines[-1].split() == ["105", "6.10", "failed", "–", "●"]
     assert list(found.to_frame().seed) == SEEDS
 
 

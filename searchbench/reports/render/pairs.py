@@ -10,14 +10,21 @@ from rich.table import Table
 from rich.text import Text
 
 from searchbench.reports.comparison import Pair, PairedComparison
+from searchbench.reports.render import sketch
 from searchbench.reports.render.cells import NONE, number, spread, times
 
+WIDTH = 32
+"""Characters of the drawing of a pair."""
+UNPLANNED = (
+    "The study did not declare this comparison; its p-values are not adjusted for the other pairs one might have "
+    "looked at: take them as exploratory."
+)
 NAMED = 8
 """Incomplete seeds that are named in a sentence; the table has them all."""
 
 
 def sentences(comparison: PairedComparison) -> list[str]:
-    """What happened, without any claim about what would happen again."""
+    """What happened, then every test that applies, each with its question."""
     share = _is_share(comparison)
     left, right, difference = comparison.left_summary, comparison.right_summary, comparison.difference
     unit = " %" if share else ""
@@ -36,12 +43,20 @@ def sentences(comparison: PairedComparison) -> list[str]:
         named = [f"seed {pair.seed} ({_reason(comparison, pair)})" for pair in comparison.incomplete]
         more = f"; and {len(named) - NAMED} more" if len(named) > NAMED else ""
         said.append(f"Left out of the difference: {'; '.join(named[:NAMED])}{more}.")
-    said.append("This describes these runs; whether the difference is real is not said here.")
+    said += [f"{asked.question} {capitalised(asked.answer.wording)}." for asked in comparison.asked]
+    if comparison.asked and not comparison.planned:
+        said.append(UNPLANNED)
     return said
 
 
+def capitalised(text: str) -> str:
+    """A sentence's first letter as a capital, unless it begins with a strategy's name."""
+    words = ("no evidence", "not shown", "equivalent", "undecided", "have ", "declare", "equivalence needs")
+    return text[:1].upper() + text[1:] if text.startswith(words) else text
+
+
 def to_rich(comparison: PairedComparison) -> Group:
-    """The sentences, then a row per seed."""
+    """The sentences, the interval of the difference, then a row per seed with its pair of dots."""
     share = _is_share(comparison)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
     unit = "\n(%)" if share else ""
@@ -49,10 +64,29 @@ def to_rich(comparison: PairedComparison) -> Group:
     for heading in (comparison.left, comparison.right):
         table.add_column(Text(f"{heading}{unit}"), justify="right", overflow="fold")
     table.add_column(Text("difference" + ("\n(points)" if share else "")), justify="right")
+    table.add_column(Text(f"{sketch.LEFT} {comparison.left}\n{sketch.RIGHT} {comparison.right}"), no_wrap=True)
+    known = [v for pair in comparison.pairs for v in (pair.left, pair.right) if math.isfinite(v)]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
     for pair in comparison.pairs:
         cells = (_cell(pair.left, pair.left_state, share), _cell(pair.right, pair.right_state, share))
-        table.add_row(str(pair.seed), *map(Text, cells), _signed(pair.difference, share))
-    return Group(*(Text(sentence) for sentence in sentences(comparison)), Text(), table)
+        dots = sketch.pair(pair.left, pair.right, low, high, WIDTH)
+        table.add_row(str(pair.seed), *map(Text, cells), _signed(pair.difference, share), Text(dots))
+    said = [Text(f"- {sentence}") for sentence in sentences(comparison)]
+    return Group(*said, Text(), *_interval(comparison, share), table)
+
+
+def _interval(comparison: PairedComparison, share: bool) -> list[Text]:
+    """The difference's interval about zero, drawn."""
+    answer = comparison.asked[0].answer if comparison.asked else None
+    if answer is None or answer.interval is None or answer.estimate is None:
+        return []
+    found = answer.interval
+    reach = 1.1 * max(abs(found.low), abs(found.high))
+    line = sketch.interval(found.low, answer.estimate, found.high, reach=reach, width=2 * WIDTH)
+    unit = " percentage points" if share else ""
+    below = f"{comparison.left} lower".ljust(WIDTH) + f"{comparison.right} lower".rjust(WIDTH)
+    told = f"{comparison.left} - {comparison.right}: {answer.estimate:+.2f} [{found.low:.2f}, {found.high:.2f}]{unit}"
+    return [Text(told), Text(line), Text(below, style="dim"), Text()]
 
 
 def to_text(comparison: PairedComparison, width: int | None = None) -> str:

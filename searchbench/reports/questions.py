@@ -1,0 +1,138 @@
+"""What can be asked of two strategies on one problem, and the answers, refusals among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from searchbench.reports.standing import POINTS, Declared, as_arm, shown_scale
+from searchbench.results.records import RunRecord
+
+if TYPE_CHECKING:
+    from searchbench.results.statistics import Answer, Arm
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question and its answer."""
+
+    question: str
+    answer: Answer
+
+
+def ask(
+    left: Sequence[RunRecord],
+    right: Sequence[RunRecord],
+    names: tuple[str, str],
+    declared: Declared,
+    budget: Sequence[str] = (),
+) -> tuple[Asked, ...]:
+    """Every test that applies to two strategies' runs, paired by seed; answers in shown units (percent of shares).
+
+    Args:
+        left, right: their runs on one problem, with recordings where anytime questions are wanted.
+        names: their labels.
+        declared: alpha and rope.
+        budget: axes that the study limits; the first carries the anytime questions.
+    """
+    from searchbench.results import statistics as st
+
+    if not left or not right:
+        return ()
+    scale = shown_scale([run.test_error for run in (*left, *right) if run.judged])
+    a, b = as_arm(names[0], left, scale), as_arm(names[1], right, scale)
+    common = [s for s in a.seeds if s in set(b.seeds)]
+    if not common:
+        return (Asked("Is the difference in test error real?", st.pair_seeds(a.seeds, b.seeds)),)
+    a, b = a.at(common), b.at(common)
+    rope = None if declared.rope is None else declared.rope * scale
+    main = st.paired(a, b, alpha=declared.level, rope=rope)
+    asked = [
+        Asked("Is the difference in test error real?", main),
+        *_second_opinion(main, a, b, declared),
+        Asked("Are they practically the same?", st.tost(a, b, delta=rope or None, paired_by_seed=True)),
+        *([Asked("Where does the difference lie?", _posterior(a, b, rope))] if rope else []),
+        Asked("How many more seeds would it take?", _seeds_needed(a, b, rope, declared)),
+    ]
+    if a.n_failed or b.n_failed:
+        asked.append(Asked("Do they fail at different rates?", st.failure_rates(a, b, alpha=declared.level)))
+    return (*asked, *_anytime(left, right, names, declared, budget))
+
+
+def _second_opinion(main: Answer, a: Arm, b: Arm, declared: Declared) -> list[Asked]:
+    """The exact rank test beside the sign-flip test, and how often the one beats the other."""
+    from searchbench.results.statistics.record import Answer, Effect
+
+    p = main.get("wilcoxon_p")
+    if p is None or main.effect is None or main.status == "refused":
+        return []
+    share = main.get("A12")
+    word = "agrees" if (p < declared.level) == ((main.p or 1.0) < declared.level) else "does not agree"
+    lower = "" if share is None else f"; {a.name} is the lower of a pair with probability {1 - share:.2f}"
+    said = f"Wilcoxon signed-rank (exact), p={p:.3g}: {word} with the sign-flip test at {declared.level:g}{lower}"
+    answer = Answer(
+        method="Wilcoxon signed-rank", call="scipy.stats.wilcoxon", n=main.n, estimate=main.estimate, p=p,
+        effect=Effect("rank-biserial", main.effect.value), wording=said,
+    )  # fmt: skip
+    return [Asked("Does a rank test agree?", answer)]
+
+
+def _posterior(a: Arm, b: Arm, rope: float) -> Answer:
+    from searchbench.results import statistics as st
+
+    answer = st.rope(a, b, delta=rope, paired_by_seed=True)
+    named = answer.wording.replace("a smaller", f"{a.name} is lower").replace("a larger", f"{b.name} is lower")
+    return replace(answer, wording=named)
+
+
+def _seeds_needed(a: Arm, b: Arm, rope: float | None, declared: Declared) -> Answer:
+    import numpy as np
+
+    from searchbench.results import statistics as st
+
+    d = a.values - b.values
+    d = d[np.isfinite(d)]
+    sd = float(d.std(ddof=1)) if len(d) > 1 else 0.0
+    return st.more_seeds(delta=rope or None, sd=sd, n_pilot=len(d), paired=True, alpha=declared.level)
+
+
+def _anytime(
+    left: Sequence[RunRecord],
+    right: Sequence[RunRecord],
+    names: tuple[str, str],
+    declared: Declared,
+    budget: Sequence[str],
+) -> list[Asked]:
+    """The mean validation error over the whole budget, one number per run, compared in pairs."""
+    from searchbench.results import statistics as st
+    from searchbench.results.curves import CURVE_AXES
+
+    axis = next((axis for axis in budget if axis in CURVE_AXES), None)
+    runs = [run for run in (*left, *right) if run.ok and run.trials]
+    if axis is None or not runs or shown_scale([run.value for run in runs]) != POINTS:
+        return []
+    level = _levels(runs, axis)
+    arms = [
+        st.arm({run.replicate: level.get(run.run_id) for run in own}, name=name, better="lower")
+        for own, name in ((left, names[0]), (right, names[1]))
+    ]
+    common = [s for s in arms[0].seeds if s in set(arms[1].seeds)]
+    answer = st.paired(arms[0].at(common), arms[1].at(common), alpha=declared.level)
+    return [Asked(f"Is one better on the way ({axis}, mean validation error over the budget)?", answer)]
+
+
+def _levels(runs: Sequence[RunRecord], axis: str) -> dict[str, float]:
+    """Mean of each run's incumbent curve over the cost that all of them reached, in percent; 100 before the first."""
+    import numpy as np
+
+    from searchbench.results.curves import incumbent_curves
+
+    curves = incumbent_curves([run.trials for run in runs], axis)
+    end = float(np.nanmin(curves.ends)) if len(curves) else 0.0
+    if not end > 0:
+        return {}
+    edges = np.unique(np.concatenate([[0.0], curves.spent[curves.spent < end], [end]]))
+    heights = np.nan_to_num(curves.at(edges[:-1]), nan=1.0)
+    means = heights @ np.diff(edges) / end
+    return {run.run_id: POINTS * float(mean) for run, mean in zip(runs, means, strict=True)}
