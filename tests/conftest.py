@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is imported: kernels this small are slower on two threads
 from pathlib import Path
 
 import pytest

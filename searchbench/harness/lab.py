@@ -17,7 +17,8 @@ from searchbench.harness.incumbent import Incumbent
 from searchbench.harness.ledger import Ledger
 from searchbench.results.columns import TraceColumns, TrialColumns
 from searchbench.spaces.space import Architecture
-from searchbench.strategies.strategy import AskTellSearch, Batch, Loss, Scenario, SplitName
+from searchbench.strategies.strategy import AskTellSearch, Loss, Scenario, SplitName
+from searchbench.tasks.task import Batch
 from searchbench.trial import Fidelity, Proposal, Recommendation, Trial
 
 if TYPE_CHECKING:

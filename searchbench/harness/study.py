@@ -206,9 +206,9 @@ def _contestant(given: Any) -> Contestant:
         given = dict(given)
         label = given.pop("label", None)
         part = as_use(given, "an entry of `strategies`")
-        return Contestant(part, label if label is not None else str(part))
+        return Contestant(part, label if label is not None else part.name)
     part = as_use(given, "an entry of `strategies`")
-    return Contestant(part, str(part) if isinstance(part, Use) else type(part).__name__)
+    return Contestant(part, part.name if isinstance(part, Use) else type(part).__name__)
 
 
 def _seeds(given: int | Iterable[int]) -> tuple[int, ...]:

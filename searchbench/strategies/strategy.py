@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from searchbench.cost import Budget, Cost
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Architecture, Space
-from searchbench.tasks.task import Batch as Batch
+from searchbench.tasks.task import Batch
 from searchbench.trial import FULL, Fidelity, Proposal, Trial
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from searchbench.errors import BudgetExhausted
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.differentiable.composition import Differentiable
 from searchbench.strategies.differentiable.game import Game
-from searchbench.strategies.strategy import Batch, Lab, Scenario, SplitName
+from searchbench.strategies.strategy import Lab, Scenario, SplitName
 from searchbench.strategies.supernet import batch_sizes, epochs_within
+from searchbench.tasks.task import Batch
 
 
 class DifferentiableSearch:

@@ -9,7 +9,7 @@ from searchbench.cost import Cost
 
 if TYPE_CHECKING:
     from searchbench.strategies.differentiable.game import Game
-    from searchbench.strategies.strategy import Batch
+    from searchbench.tasks.task import Batch
 
 
 class Hypergradient(Protocol):

@@ -20,8 +20,9 @@ from searchbench.estimators.training import update
 from searchbench.spaces.networks import Supernet
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.oneshot.composition import Closing, OneShot
-from searchbench.strategies.strategy import AskTellSearch, Batch, Lab, Recommending, Scenario
+from searchbench.strategies.strategy import AskTellSearch, Lab, Recommending, Scenario
 from searchbench.strategies.supernet import batch_sizes, epochs_within, mean_price
+from searchbench.tasks.task import Batch
 from searchbench.trial import FULL, Proposal, Trial, better
 
 ROUND = 50
