@@ -8,10 +8,15 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is imported: kernels this small are slower on two threads
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from searchbench import Budget, Problem, Study, Use
 from searchbench.spaces import SPACES
+
+# a shared machine may pause any single example for longer than hypothesis allows one by default
+hypothesis.settings.register_profile("searchbench", deadline=None)
+hypothesis.settings.load_profile("searchbench")
 
 
 def score(text: str, column: str) -> float:
