@@ -108,6 +108,16 @@ def test_no_claim_when_worst_rank_and_completed_only_disagree() -> None:
     assert answer.wording.startswith("no claim about a and b")
 
 
+def test_failures_alone_do_not_make_the_other_arm_better() -> None:
+    gaps = 0.1 * np.arange(1, 11) * np.array([1, 1, 1, 1, 1, 1, 1, 1, -1, 1])
+    base = np.linspace(2, 3, 12)
+    lossy = [*(base[:10] + gaps), math.nan, math.nan]
+    answer = st.paired(base, lossy, better="lower")
+    assert answer["p_worst_rank"] < 0.05 < answer["p_completed_only"]
+    assert answer.p == answer["p_worst_rank"]
+    assert answer.wording.startswith("no claim about a and b")
+
+
 def test_above_a_fifth_failed_means_are_not_compared_but_ranks_are() -> None:
     a, b = shifted(12, by=0.0)
     a[:4] = math.inf
