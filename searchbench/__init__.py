@@ -20,6 +20,7 @@ import importlib
 from typing import Any
 
 _WHERE = {
+    "AblationPlan": "searchbench.harness.ablation",
     "Architecture": "searchbench.spaces.space",
     "Budget": "searchbench.cost",
     "BudgetExhausted": "searchbench.errors",

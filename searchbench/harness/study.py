@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError, did_you_mean
+from searchbench.harness.ablation import AblationPlan
 from searchbench.harness.components import Use, as_use, canonical_json, describe, fingerprint, make, written
 from searchbench.harness.problem import Problem
 from searchbench.strategies import STRATEGIES
@@ -77,6 +78,7 @@ class Study:
         duplicates: whether asking again for the same architecture is a new, charged evaluation ("charge") or served
             free from memory ("cache"); the same for all strategies.
         comparison: what will be compared, declared beforehand; None declares nothing.
+        ablation: which strategies have which parts, for `searchbench ablation`.
 
     Raises:
         StudyError: anything is empty, duplicated or out of range.
@@ -89,6 +91,7 @@ class Study:
     budget: Budget
     duplicates: Duplicates = "charge"
     comparison: ComparisonPlan | None = field(default=None)
+    ablation: AblationPlan | None = field(default=None)
 
     def __init__(
         self,
@@ -99,6 +102,7 @@ class Study:
         budget: Budget,
         duplicates: Duplicates = "charge",
         comparison: ComparisonPlan | None = None,
+        ablation: AblationPlan | None = None,
     ) -> None:
         given = (problems,) if isinstance(problems, Problem) else tuple(problems)
         values = {
@@ -109,6 +113,7 @@ class Study:
             "budget": budget,
             "duplicates": duplicates,
             "comparison": comparison,
+            "ablation": ablation,
         }
         for key, value in values.items():
             object.__setattr__(self, key, value)
@@ -131,6 +136,7 @@ class Study:
                 for c in self.strategies
             ],
             "comparison": describe(self.comparison) if self.comparison is not None else None,
+            "ablation": self.ablation.to_spec() if self.ablation is not None else None,
             "given": {
                 "problems": [
                     {k: written(getattr(p, k)) for k in ("space", "task", "estimator", "judge", "label")}
@@ -157,6 +163,7 @@ def study_from_spec(spec: Mapping[str, Any]) -> Study:
         budget=Budget.from_mapping(spec["budget"]),
         duplicates=spec["duplicates"],
         comparison=ComparisonPlan(**comparison) if comparison else None,
+        ablation=AblationPlan(**spec["ablation"]) if spec.get("ablation") else None,
     )
 
 
@@ -237,6 +244,8 @@ def _check(study: Study) -> None:
     _check_distinct(labels, "label", "strategies", "give one of them another `label`")
     _check_distinct([p.name for p in study.problems], "label", "problems", "give one of them another `label`")
     _check_distinct(study.seeds, "seed", "seeds", "a replicate counted twice is not independent")
+    if study.ablation is not None:
+        study.ablation.check_labels(labels)
     baseline = study.comparison.baseline if study.comparison is not None else None
     if baseline is not None and baseline not in labels:
         for contestant in study.strategies:  # a misspelt strategy is the cause, its missing label the consequence

@@ -9,11 +9,13 @@ from typing import Any
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError, did_you_mean
+from searchbench.harness.ablation import AblationPlan
 from searchbench.harness.problem import Problem
 from searchbench.harness.study import ComparisonPlan, Study
 
-KEYS = ("name", "seeds", "budget", "duplicates", "problems", "strategies", "comparison")
+KEYS = ("name", "seeds", "budget", "duplicates", "problems", "strategies", "comparison", "ablation")
 PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label")
+ABLATION_KEYS = ("base", "factors")
 COMPARISON_KEYS = ("baseline", "alpha", "family", "rope", "looks")
 
 
@@ -53,6 +55,7 @@ def study_from_mapping(content: Mapping[str, Any]) -> Study:
         seeds=content["seeds"],
         budget=Budget.from_mapping(content["budget"]),
         comparison=_comparison(content["comparison"]) if "comparison" in content else None,
+        ablation=_ablation(content["ablation"]) if "ablation" in content else None,
         **optional,
     )
 
@@ -70,6 +73,14 @@ def _comparison(entry: Any) -> ComparisonPlan:
         return ComparisonPlan(**entry)
     except TypeError as error:
         raise StudyError(f"`comparison` has a value of the wrong kind: {error}.") from error
+
+
+def _ablation(entry: Any) -> AblationPlan:
+    example = 'a table such as base = "darts", factors = { PR = ["darts + PR"] }'
+    _check_is(entry, Mapping, "`ablation`", example)
+    _check_keys(entry, ABLATION_KEYS, "`ablation`", required=ABLATION_KEYS)
+    _check_is(entry["factors"], Mapping, "`ablation.factors`", 'a table such as { PR = ["darts + PR"] }')
+    return AblationPlan(**entry)
 
 
 def _check_keys(given: Mapping[str, Any], known: Collection[str], what: str, required: Collection[str] = ()) -> None:

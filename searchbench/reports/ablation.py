@@ -1,0 +1,171 @@
+"""What each part of a method contributes, as far as the study's design lets it be told.
+
+All combinations of the declared parts make a factorial: main effects and interactions. Parts added to the base, or
+left out of the full method, one at a time make a ladder, which cannot tell interactions apart.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from searchbench.errors import InputError
+from searchbench.reports.leaderboard import current_runs, looks_taken
+from searchbench.reports.standing import POINTS, Declared, as_arm, shown_scale
+from searchbench.results.records import RunRecord, StudyRecord
+from searchbench.results.store import ResultStore
+
+if TYPE_CHECKING:
+    from searchbench.results.statistics import Answer, Arm, Factorial, Rung
+
+HOW = 'declare it in the study file: [ablation] with base = "label" and factors = { PART = ["labels that have it"] }'
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination of parts."""
+
+    parts: frozenset[str]
+    strategy: str
+    answer: Answer
+    """Mean and interval of its test error, in shown units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ablation:
+    """The ablation of one problem."""
+
+    study: str
+    problem: str
+    factors: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    missing: tuple[str, ...]
+    """Combinations that no strategy stands for."""
+    effects: Mapping[str, Answer]
+    """Main effects and interactions; empty where combinations are missing."""
+    ladder: tuple[Rung, ...]
+    """Each part added to the base and taken from the full method, as far as those ran."""
+    unit: str
+    """ "percentage points", or nothing."""
+    alpha: float
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def established(self) -> tuple[str, ...]:
+        """Effects whose adjusted p is below alpha."""
+        found = self.effects.items()
+        return tuple(n for n, a in found if a.p_adj is not None and a.p_adj < self.alpha and a.status != "refused")
+
+    @property
+    def conclusion(self) -> str:
+        """What is established, in one sentence."""
+        if not self.effects:
+            what = f"the design is partial ({', '.join(self.missing)} not run), so interactions are not identified"
+            rungs = [r for r in self.ladder if any(_holds(a, self.alpha) for a in (r.added, r.removed))]
+            if rungs:
+                return f"Established one at a time: {', '.join(r.component for r in rungs)}; {what}."
+            return f"Nothing is established: {what}, and no single step reaches significance."
+        yes = [f"{name} ({_signed(self.effects[name])})" for name in self.established]
+        no = [name for name in self.effects if name not in self.established]
+        unit = f" {self.unit}" if self.unit else ""
+        first = (
+            f"Established{' (in' + unit + ')' if unit else ''}: {', '.join(yes)}" if yes else "Nothing is established"
+        )
+        if not no:
+            return f"{first}."
+        refusals = dict.fromkeys(a.refusal_reason for a in self.effects.values() if a.status == "refused")
+        why = f" ({'; '.join(refusals)})" if refusals else ""
+        additive = " That parts merely add up is not shown either: that would take an equivalence test."
+        tail = additive if any("×" in name for name in no) else ""
+        return f"{first}; not established: {', '.join(no)}{why}.{tail}"
+
+
+def ablation(store: ResultStore, study: str | None = None) -> list[Ablation]:
+    """The ablation of a study on each problem.
+
+    Raises:
+        StoreError: there is no such study.
+        InputError: it declares no ablation.
+    """
+    declared = store.study(study)
+    spec = declared.declared
+    if not spec.get("ablation"):
+        raise InputError(f"study `{declared.name}` declares no ablation; {HOW}.")
+    runs, _ = current_runs(declared, store.runs(declared.name, recordings=False))
+    return build(declared, runs, looks_taken(store.revisions(declared.name)))
+
+
+def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]], looks: int = 1) -> list[Ablation]:
+    """The same from the comparable runs of each problem; nothing where no ablation is declared."""
+    spec = study.declared
+    if not spec.get("ablation"):
+        return []
+    plan = Declared.of(spec, looks)
+    labels = [problem["label"] for problem in spec["problems"]]
+    return [_one(study.name, label, spec["ablation"], runs.get(label, ()), plan) for label in labels]
+
+
+def _one(study: str, problem: str, plan: Mapping[str, Any], runs: Sequence[RunRecord], declared: Declared) -> Ablation:
+    from searchbench.results import statistics as st
+    from searchbench.results.statistics.factorial import cells as all_cells
+    from searchbench.results.statistics.factorial import label as cell_label
+
+    factors = tuple(plan["factors"])
+    parts = parts_of(plan)
+    own = {label: [run for run in runs if run.strategy == label] for label in parts}
+    scale = shown_scale([run.test_error for some in own.values() for run in some if run.judged])
+    arms = {parts[label]: as_arm(label, some, scale) for label, some in own.items() if some}
+    missing = tuple(cell_label(c, factors) for c in all_cells(factors) if c not in arms)
+    alpha = declared.level
+    ordered = sorted(arms.items(), key=lambda item: _order(item[0], factors))
+    found: Factorial | None = None
+    if not missing:
+        found = st.factorial(arms, factors, paired_by_seed=True, alpha=alpha)
+    return Ablation(
+        study=study,
+        problem=problem,
+        factors=factors,
+        cells=tuple(Cell(parts, arm.name, st.describe(arm)) for parts, arm in ordered),
+        missing=missing,
+        effects=found.effects if found is not None else {},
+        ladder=_ladder(arms, factors, alpha),
+        unit="percentage points" if scale == POINTS else "",
+        alpha=alpha,
+        notes=(f"exploratory: look {declared.taken}, declared: {declared.looks}",) if declared.exploratory else (),
+    )
+
+
+def parts_of(plan: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """The parts of each strategy named in a declaration, by label."""
+    labels = dict.fromkeys(itertools.chain.from_iterable(plan["factors"].values()))
+    having = plan["factors"].items()
+    return {plan["base"]: frozenset()} | {
+        label: frozenset(name for name, own in having if label in own) for label in labels
+    }
+
+
+def _ladder(arms: Mapping[frozenset[str], Arm], factors: Sequence[str], alpha: float) -> tuple[Rung, ...]:
+    from searchbench.results import statistics as st
+
+    base, whole = frozenset[str](), frozenset(factors)
+    if base not in arms or whole not in arms or len(factors) < 2:
+        return ()
+    added = {f: arms[frozenset({f})] for f in factors if frozenset({f}) in arms}
+    removed = {f: arms[whole - {f}] for f in factors if whole - {f} in arms}
+    if not added and not removed:
+        return ()
+    return st.ladder(arms[base], arms[whole], added, removed, better="lower", alpha=alpha)
+
+
+def _order(parts: frozenset[str], factors: Sequence[str]) -> tuple[int, list[int]]:
+    return len(parts), sorted(factors.index(part) for part in parts)
+
+
+def _holds(answer: Answer | None, alpha: float) -> bool:
+    return answer is not None and answer.p_adj is not None and answer.p_adj < alpha and answer.status != "refused"
+
+
+def _signed(answer: Answer) -> str:
+    return "–" if answer.estimate is None else f"{answer.estimate:+.2f}"
