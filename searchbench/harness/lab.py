@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from searchbench.estimators.bench import Bench
     from searchbench.estimators.estimator import Estimator
     from searchbench.harness.study import Duplicates
-    from searchbench.spaces.networks import Active, Supernet
+    from searchbench.spaces.networks import Active, Form, Supernet
 
 STALLED_AFTER = 10_000
 """Consecutive trials served free from memory after which a run is ended: it will never exhaust its budget."""
@@ -139,6 +139,9 @@ class MeteredLab:
             held = Cost(device_s=time.perf_counter() - started)
             status, message = _failure(error)
             return Trial(number, architecture, fidelity, status, float("nan"), price + held, error=message)
+        if self.ledger.too_late(cost):
+            message = "the evaluation ended after the budget of seconds had run out."
+            return Trial(number, architecture, fidelity, "timeout", float("nan"), cost, error=message)
         return Trial(number, architecture, fidelity, "ok", measurement.value, cost, measurement.metrics)
 
     def _noise_seed(self, identity: tuple[str, Fidelity]) -> int:
@@ -232,8 +235,9 @@ class MeteredLab:
             macs=macs * (3 * train + infer),
         )
 
-    def supernet(self) -> Supernet:
-        return self.bench.supernet(self.scenario.seeds.torch_seed("supernet"))
+    def supernet(self, form: Form | None = None, key: str = "") -> Supernet:
+        seed = self.scenario.seeds.torch_seed("supernet", key)
+        return self.bench.supernet(seed) if form is None else self.bench.supernet(seed, form)
 
     def batches(self, split: SplitName, batch_size: int, share: tuple[float, float] = (0.0, 1.0)) -> Iterator[Batch]:
         epoch = self._epoch[split]

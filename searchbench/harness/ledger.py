@@ -39,6 +39,14 @@ class Ledger:
                     f"over the budget of {self.budget.limits[axis]:,.6g}."
                 )
 
+    def too_late(self, cost: Cost) -> bool:
+        """Whether real seconds, which no price foretells, have gone over their limit with this cost.
+
+        What ends too late counts as a failure, so that no search profits from seconds it did not have.
+        """
+        limit = self.budget.seconds
+        return limit is not None and self.seconds + cost.seconds > limit * (1 + 1e-12)
+
     def charge(self, cost: Cost) -> None:
         """Add a cost."""
         self.evaluations += cost.evaluations

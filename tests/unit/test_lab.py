@@ -69,6 +69,15 @@ def test_budget_is_refused_before_the_charge_that_would_exceed_it(budget: Budget
     assert len(estimator.seeds) == allowed  # the estimator was not even asked
 
 
+def test_an_evaluation_that_ends_after_the_seconds_have_run_out_does_not_count() -> None:
+    lab = make_lab(Budget(seconds=25), Scripted(cost=Cost(evaluations=1, device_s=10)))
+    lab._estimator.price = lambda *_: Cost(evaluations=1)  # type: ignore[method-assign]  # seconds are not foreseen
+    statuses = [lab.evaluate(p).status for p in proposals(3)]
+    assert statuses == ["ok", "ok", "timeout"]
+    with pytest.raises(BudgetExhausted):
+        lab.evaluate(proposals(4)[3])
+
+
 def test_the_ledger_is_the_sum_of_the_trials() -> None:
     lab = make_lab(Budget(evaluations=10), Scripted())
     total = sum((lab.evaluate(p).cost for p in proposals(5)), Cost())
