@@ -10,6 +10,7 @@ import click
 
 from searchbench.cli.data import doctor
 from searchbench.cli.plugins import check
+from searchbench.cli.reporting import ablation, checklist
 from searchbench.cli.running import run, verify
 from searchbench.cli.showing import compare, leaderboard, status
 from searchbench.cli.things import describe, list_things
@@ -27,7 +28,7 @@ def cli() -> None:
     """Compare search strategies fairly: one budget, one judge, declared seeds."""
 
 
-for command in (run, status, leaderboard, compare, list_things, describe, verify, check, doctor):
+for command in (run, status, leaderboard, compare, ablation, checklist, list_things, describe, verify, check, doctor):
     cli.add_command(command)
 
 

@@ -22,12 +22,12 @@ FORMATS = ("rich", "md", "tex", "csv", "json")
 @click.option("--published", metavar="TASK", default=None, help="Show published rows beside: CIFAR-10, CIFAR-100, PTB.")
 def leaderboard(study: str | None, store: str, sort: str, kind: str, published: str | None) -> None:
     """The leaderboard of a study (the latest, if none is named)."""
-    from searchbench.reports.leaderboard import leaderboard as make
+    from searchbench.reports.dossier import read
     from searchbench.results.store import open_store
 
     with open_store(store) as opened:
-        board = make(opened, study, sort=sort)
-    show(board.with_published(published) if published else board, kind)
+        dossier = read(opened, study, sort=sort, published=published)
+    show(dossier.board, kind)
 
 
 def show(board: Leaderboard, kind: str = "rich") -> None:

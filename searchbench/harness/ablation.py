@@ -52,8 +52,8 @@ class AblationPlan:
                                  f"{did_you_mean(label, known)}")  # fmt: skip
 
     def to_spec(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {"base": self.base, "factors": {name: list(labels) for name, labels in self.factors}}
+        """Plain JSON values; factors as a list, which keeps their order."""
+        return {"base": self.base, "factors": [[name, list(labels)] for name, labels in self.factors]}
 
     def _check(self) -> None:
         if not isinstance(self.base, str) or not self.base:

@@ -112,7 +112,7 @@ def _one(study: str, problem: str, plan: Mapping[str, Any], runs: Sequence[RunRe
     from searchbench.results.statistics.factorial import cells as all_cells
     from searchbench.results.statistics.factorial import label as cell_label
 
-    factors = tuple(plan["factors"])
+    factors = tuple(dict(plan["factors"]))
     parts = parts_of(plan)
     own = {label: [run for run in runs if run.strategy == label] for label in parts}
     scale = shown_scale([run.test_error for some in own.values() for run in some if run.judged])
@@ -139,10 +139,10 @@ def _one(study: str, problem: str, plan: Mapping[str, Any], runs: Sequence[RunRe
 
 def parts_of(plan: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     """The parts of each strategy named in a declaration, by label."""
-    labels = dict.fromkeys(itertools.chain.from_iterable(plan["factors"].values()))
-    having = plan["factors"].items()
+    factors = dict(plan["factors"])
+    labels = dict.fromkeys(itertools.chain.from_iterable(factors.values()))
     return {plan["base"]: frozenset()} | {
-        label: frozenset(name for name, own in having if label in own) for label in labels
+        label: frozenset(name for name, own in factors.items() if label in own) for label in labels
     }
 
 

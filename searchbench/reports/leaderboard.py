@@ -49,10 +49,21 @@ class Block:
     verdicts: Verdicts = field(default_factory=lambda: Verdicts({}), compare=False)
     """What was asked of these runs and answered."""
 
+    withheld: str = ""
+    """Why comparable runs are not ranked all the same; empty where they are."""
+    checklist: str = ""
+    """`Checklist 24/28, 3 warn, 1 fail: C07`; empty where nothing was checked."""
+
     @property
     def missing(self) -> int:
         """Planned runs not recorded yet."""
         return sum(row.missing for row in self.rows)
+
+    def withheld_for(self, why: str) -> Block:
+        """The same numbers without ranks and tests."""
+        rows = tuple(replace(row, standing=Standing(row.standing.estimate)) for row in self.rows)
+        bare = replace(self.verdicts, versus=None, pairs=None, standings={}, notes=())
+        return replace(self, ranked=False, rows=rows, verdicts=bare, withheld=why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +76,21 @@ class Leaderboard:
     sorted_by: str = "test_error_mean"
     reported: tuple[PublishedRow, ...] = ()
     """Published numbers shown beside the measured ones, never ranked with them."""
-    withheld: str = ""
-    """Why there is no ranking at all; empty where there is one."""
 
-    def without_ranking(self, why: str) -> Leaderboard:
-        """The same numbers in the declared order, with nothing ranked and nobody called better."""
-        blocks = tuple(
-            replace(
-                block,
-                ranked=False,
-                rows=tuple(replace(row, standing=Standing(row.standing.estimate)) for row in block.rows),
-                verdicts=replace(block.verdicts, versus=None, pairs=None, standings={}),
-            )
-            for block in self.blocks
+    def without_ranking(self, why: str, problem: str | None = None) -> Leaderboard:
+        """The same numbers, with nothing ranked and nobody called better; of one problem, or of all."""
+        return replace(
+            self, blocks=tuple(b.withheld_for(why) if problem in (None, b.problem) else b for b in self.blocks)
         )
-        return replace(self, blocks=blocks, withheld=why)
+
+    def checked(self, summaries: Mapping[str, str]) -> Leaderboard:
+        """The same with the checklist's line beside each problem's comparable runs."""
+        return replace(
+            self,
+            blocks=tuple(
+                replace(b, checklist=summaries.get(b.problem, "")) if b.ranked or b.withheld else b for b in self.blocks
+            ),
+        )
 
     def with_published(self, task: str) -> Leaderboard:
         """The same, with the published rows of a task ("CIFAR-10" …) beside.

@@ -92,22 +92,43 @@ def incumbent_curves(recordings: Iterable[bytes], axis: str = "evaluations") -> 
     Raises:
         InputError: there is no such axis.
     """
-    if axis not in CURVE_AXES:
-        raise InputError(f"unknown cost axis `{axis}`; {did_you_mean(axis, CURVE_AXES)}")
-    parts = [_events(read_events(blob), axis) for blob in recordings]
-    lengths = np.array([len(spent) for spent, _ in parts], dtype=np.int64)
-    return Curves(
-        axis=axis,
-        run=np.repeat(np.arange(len(parts)), lengths),
-        spent=_joined([spent for spent, _ in parts]),
-        value=_joined([value for _, value in parts]),
-        ends=np.array([spent[-1] if len(spent) else np.nan for spent, _ in parts]),
-    )
+    return curves_along(recordings, (axis,))[axis]
 
 
-def _events(table: pa.Table, axis: str) -> tuple[Floats, Floats]:
-    """Costs and incumbent values after every event of one recording, each [E]."""
-    is_trial = np.asarray(table.column("event").cast("string").to_pylist(), dtype=object) == "trial"
+def curves_along(recordings: Iterable[bytes], axes: Sequence[str]) -> dict[str, Curves]:
+    """The same along several axes; each recording is read once.
+
+    Raises:
+        InputError: there is no such axis.
+    """
+    for axis in axes:
+        if axis not in CURVE_AXES:
+            raise InputError(f"unknown cost axis `{axis}`; {did_you_mean(axis, CURVE_AXES)}")
+    values: list[Floats] = []
+    spent: dict[str, list[Floats]] = {axis: [] for axis in axes}
+    for blob in recordings:
+        table = read_events(blob)
+        is_trial = _is_trial(table)
+        values.append(_incumbent(table, is_trial))
+        for axis in axes:
+            spent[axis].append(_spent(table, axis, is_trial))
+    run = np.repeat(np.arange(len(values)), [len(value) for value in values])
+    value = _joined(values)
+    return {axis: Curves(axis, run, _joined(parts), value, _ends(parts)) for axis, parts in spent.items()}
+
+
+def _ends(parts: Sequence[Floats]) -> Floats:
+    return np.array([spent[-1] if len(spent) else np.nan for spent in parts])
+
+
+def _is_trial(table: pa.Table) -> npt.NDArray[np.bool_]:
+    import pyarrow.compute as pc
+
+    return np.asarray(pc.equal(table.column("event").cast("string"), "trial"), dtype=np.bool_)
+
+
+def _incumbent(table: pa.Table, is_trial: npt.NDArray[np.bool_]) -> Floats:
+    """Value of the incumbent after every event of one recording [E]."""
     value = _floats(table, "value")
     recommended = _floats(table, "recommended")
     of_trial = np.flatnonzero(is_trial)  # row of each trial, by number
@@ -116,8 +137,7 @@ def _events(table: pa.Table, axis: str) -> tuple[Floats, Floats]:
     source[named] = of_trial[recommended[named].astype(np.int64)]
     # A trial that names no incumbent changes nothing: what was recommended before stands.
     holder = np.maximum.accumulate(np.where(source >= 0, np.arange(len(source)), -1))
-    incumbent = np.where(holder >= 0, np.append(value, np.nan)[np.append(source, -1)[holder]], np.nan)
-    return _spent(table, axis, is_trial), incumbent
+    return np.where(holder >= 0, np.append(value, np.nan)[np.append(source, -1)[holder]], np.nan)
 
 
 def _spent(table: pa.Table, axis: str, is_trial: npt.NDArray[np.bool_]) -> Floats:

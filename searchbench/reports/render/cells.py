@@ -144,6 +144,7 @@ def _cost_column(block: Block, axis: str, title: tuple[str, ...], cell: Callable
 def heading(board: Leaderboard, block: Block) -> str:
     """What the rows of a block have in common, in one line."""
     kind = "" if block.ranked else " · not comparable with the study as declared now, not ranked"
+    kind = " · not ranked" if block.withheld else kind
     protocol = "" if block.protocol == DEFAULT_PROTOCOL else f" · protocol {block.protocol}"
     return f"{board.study} · {block.problem} · budget {budget(block.budget)}{protocol}{kind}"
 
@@ -151,8 +152,8 @@ def heading(board: Leaderboard, block: Block) -> str:
 def notes(board: Leaderboard, block: Block) -> list[str]:
     """What must be read beside the numbers, one sentence each."""
     said = [f"mean ± std (ddof 1) over n independent searches; {LOWER} lower is better"]
-    if board.withheld:
-        said.append(f"no ranking: {board.withheld}")
+    if block.withheld:
+        said.append(f"no ranking: {block.withheld}")
     if block.ranked and board.sorted_by != "test_error_mean":
         said[0] += f"; sorted by {board.sorted_by}"
     if any(row.standing.top for row in block.rows):
@@ -175,6 +176,8 @@ def notes(board: Leaderboard, block: Block) -> list[str]:
         said.append("one run has no spread: no ± where n = 1")
     if any(row.failed or row.judge_failed for row in block.rows):
         said.append("means and costs leave failed runs out; read them beside `failed`")
+    if block.checklist:
+        said.append(block.checklist)
     return said
 
 

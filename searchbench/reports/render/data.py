@@ -36,6 +36,8 @@ def to_json(board: Leaderboard) -> str:
             "budget": block.budget,
             "fingerprint": block.fingerprint,
             "missing": block.missing,
+            "withheld": block.withheld,
+            "checklist": block.checklist,
             "notes": list(block.verdicts.notes),
             "rows": [_plain(row.values()) for row in block.rows],
             "skipped": [{"strategy": strategy, "reason": reason} for strategy, reason in block.skipped],
@@ -44,7 +46,7 @@ def to_json(board: Leaderboard) -> str:
         for block in board.blocks
     ]
     whole: dict[str, Any] = {"study": board.study, "revision": board.revision, "sorted_by": board.sorted_by}
-    whole |= {"withheld": board.withheld, "blocks": blocks}
+    whole["blocks"] = blocks
     if board.reported:
         whole["reported"] = [_plain(r) for r in board.records() if r["source"] == "reported"]
     return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

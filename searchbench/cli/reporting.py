@@ -1,0 +1,38 @@
+"""`ablation`, `checklist` and `report`."""
+
+from __future__ import annotations
+
+import click
+
+from searchbench.cli.options import store_option, terminal
+
+
+@click.command()
+@click.argument("study", required=False)
+@store_option
+def ablation(study: str | None, store: str) -> None:
+    """What each declared part of a method contributes: effects, interactions, and what is established."""
+    from searchbench.reports.ablation import ablation as analyse
+    from searchbench.reports.render.effects import to_rich
+    from searchbench.results.store import open_store
+
+    with open_store(store) as opened:
+        found = analyse(opened, study)
+    for one in found:
+        terminal().print(to_rich(one))
+
+
+@click.command()
+@click.argument("study", required=False)
+@store_option
+def checklist(study: str | None, store: str) -> int:
+    """The best-practice items, PASS / WARN / FAIL / N-A with evidence. Exits with 1 where one removes the ranking."""
+    from searchbench.reports.dossier import read
+    from searchbench.reports.render.checks import to_rich
+    from searchbench.results.store import open_store
+
+    with open_store(store) as opened:
+        dossier = read(opened, study)
+    for problem, found in dossier.checklists.items():
+        terminal().print(to_rich(found, f"{dossier.study.name} · {problem}"))
+    return 0 if all(found.ranking_allowed for found in dossier.checklists.values()) else 1

@@ -1,0 +1,129 @@
+"""Everything a report says about one study, computed once: leaderboard, checklists, ablation, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from searchbench.reports.ablation import Ablation
+from searchbench.reports.ablation import build as build_ablation
+from searchbench.reports.checklist import Checklist, checklist
+from searchbench.reports.gathering import comparison_declared, gather
+from searchbench.reports.leaderboard import Leaderboard, build, current_runs, looks_taken
+from searchbench.results.records import RunRecord, StudyRecord
+from searchbench.results.store import ResultStore
+
+if TYPE_CHECKING:
+    from searchbench.results.curves import Curves
+
+AXES = ("evaluations", "epochs", "samples", "macs", "seconds", "host_s")
+"""Cost axes that curves are drawn along, where anything was spent on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """One study, read and judged."""
+
+    study: StudyRecord
+    runs: tuple[RunRecord, ...]
+    """All runs of the study, comparable or not."""
+    current: Mapping[str, Sequence[RunRecord]]
+    """By problem: the runs that are planned now and may be compared."""
+    curves: Mapping[str, Mapping[str, Curves]]
+    """By problem and axis: incumbents of those runs, in their order."""
+    board: Leaderboard
+    checklists: Mapping[str, Checklist]
+    """By problem."""
+    ablations: tuple[Ablation, ...]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The declaration."""
+        return self.study.declared
+
+    @property
+    def checklist_lines(self) -> list[str]:
+        """`Checklist 24/28, 3 warn, 1 fail: C07`, one for each problem, named where there are several."""
+        several = len(self.checklists) > 1
+        return [f"{label}: {c.summary}" if several else c.summary for label, c in self.checklists.items()]
+
+
+def read(
+    store: ResultStore,
+    study: str | None = None,
+    *,
+    sort: str = "test_error",
+    published: str | None = None,
+    axes: Sequence[str] = (),
+) -> Dossier:
+    """A study's dossier.
+
+    Args:
+        study: its name; None takes the one declared last.
+        sort: column of the leaderboard.
+        published: show the published rows of this task beside.
+        axes: further cost axes to draw curves along; the first budget axis is always among them.
+
+    Raises:
+        StoreError: there is no such study.
+        InputError: there is no such column, or nothing published for that task.
+    """
+    declared = store.study(study)
+    revisions = store.revisions(declared.name)
+    runs = tuple(store.runs(declared.name))
+    current, _ = current_runs(declared, runs)
+    looks = looks_taken(revisions)
+    board = build(declared, runs, looks=looks)
+    if published is not None:
+        board = board.with_published(published)
+    curves = {label: _curves(own, _axes(declared.declared, axes)) for label, own in current.items()}
+    checklists = {
+        block.problem: _judged(declared, block, current, curves, revisions, len(board.reported))
+        for block in board.blocks
+        if block.ranked
+    }
+    for label, found in checklists.items():
+        if not found.ranking_allowed:
+            why = "; ".join(f"{item.id} {item.check}: {item.evidence}" for item in found.blockers)
+            board = board.without_ranking(why, label)
+    return Dossier(
+        study=declared,
+        runs=runs,
+        current=current,
+        curves=curves,
+        board=board.checked({label: found.summary for label, found in checklists.items()}).sorted(sort),
+        checklists=checklists,
+        ablations=tuple(build_ablation(declared, current, looks)),
+    )
+
+
+def _judged(
+    study: StudyRecord,
+    block: Any,
+    current: Mapping[str, Sequence[RunRecord]],
+    curves: Mapping[str, Mapping[str, Curves]],
+    revisions: Sequence[StudyRecord],
+    reported: int,
+) -> Checklist:
+    own = current.get(block.problem, ())
+    first = next(iter(curves.get(block.problem, {}).values()), None)
+    evidence = gather(
+        study, block, own, first, declared_at=comparison_declared(revisions) if revisions else "", reported=reported
+    )
+    return checklist(evidence)
+
+
+def _axes(spec: Mapping[str, Any], wanted: Sequence[str]) -> list[str]:
+    from searchbench.results.curves import CURVE_AXES
+
+    limited = [axis for axis in spec.get("budget", {}) if axis in CURVE_AXES] or ["evaluations"]
+    return list(dict.fromkeys([*limited, *wanted]))
+
+
+def _curves(runs: Sequence[RunRecord], axes: Sequence[str]) -> dict[str, Curves]:
+    """Along every axis on which anything was spent."""
+    from searchbench.results.curves import curves_along
+
+    found = curves_along((run.trials for run in runs), axes)
+    return {axis: c for i, (axis, c) in enumerate(found.items()) if i == 0 or (len(c.spent) and c.spent.max() > 0)}

@@ -1,0 +1,239 @@
+"""From what the store holds to the evidence the checklist judges. What was not recorded stays None: it never passes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from searchbench.reports.ablation import parts_of
+from searchbench.reports.evidence import ArmEvidence, ArmKind, Evidence, StatisticsEvidence, TableEvidence
+from searchbench.reports.leaderboard import Block
+from searchbench.results.records import RunRecord, StudyRecord
+
+if TYPE_CHECKING:
+    from searchbench.results.curves import Curves
+
+CURVE = "incumbent chosen and drawn on validation (the test is read once, at the end)"
+RANDOM_SEARCH = "searchbench.strategies.random:Random"
+WALL_CLOCK = ("seconds", "device_s", "host_s")
+
+
+def gather(
+    study: StudyRecord,
+    block: Block,
+    runs: Sequence[RunRecord],
+    curves: Curves | None,
+    *,
+    declared_at: str = "",
+    reported: int = 0,
+) -> Evidence:
+    """The evidence of one problem of a study.
+
+    Args:
+        study: as it is declared now.
+        block: its leaderboard of the problem.
+        runs: the runs in that block.
+        curves: their incumbents along the first budget axis, in the order of `runs`; None where they were not read.
+        declared_at: when the comparison was declared as it stands; the study's own time by default.
+        reported: published rows shown beside.
+    """
+    spec = study.declared
+    problem = next(p for p in spec["problems"] if p["label"] == block.problem)
+    planned = [entry for entry in spec.get("planned", []) if entry["problem"] == block.problem]
+    budget = spec.get("budget", {})
+    own: dict[str, list[int]] = {}
+    for i, run in enumerate(runs):
+        own.setdefault(run.strategy, []).append(i)
+    arms = tuple(
+        _arm(study, problem, name, [runs[i] for i in at], planned, _incumbents(curves, at)) for name, at in own.items()
+    )
+    return Evidence(
+        arms=arms,
+        manifest_runs=len(planned),
+        stored_runs=sum(run.status != "infra" for run in runs),
+        failures_printed=True,
+        declared=_declared(spec.get("comparison")),
+        declared_at=_time(declared_at or study.created),
+        first_run_at=min((at for run in runs if (at := _time(run.started)) is not None), default=None),
+        tasks=tuple(p["label"] for p in spec["problems"]),
+        tuned_on=() if all(arm.tuning for arm in arms) else None,
+        claims_limited=True,
+        statistics=_statistics(block, has_curve=curves is not None, wall_clock=any(a in WALL_CLOCK for a in budget)),
+        table=_table(spec, problem),
+        reported_rows=reported,
+    )
+
+
+def comparison_declared(revisions: Sequence[StudyRecord]) -> str:
+    """When the comparison of the last revision was first declared in its present words."""
+    now = revisions[-1].declared.get("comparison")
+    at = revisions[-1].created
+    for revision in reversed(revisions):
+        if revision.declared.get("comparison") != now:
+            break
+        at = revision.created
+    return at
+
+
+def _arm(
+    study: StudyRecord,
+    problem: Mapping[str, Any],
+    name: str,
+    runs: Sequence[RunRecord],
+    planned: Iterable[Mapping[str, Any]],
+    incumbents: tuple[tuple[float, ...], ...] | None,
+) -> ArmEvidence:
+    spec, kept = study.declared, study.provenance
+    seeds = tuple(entry["replicate"] for entry in planned if entry["strategy"] == name)
+    judged = sorted((run for run in runs if run.judged), key=lambda run: run.replicate)
+    well = [run for run in runs if run.ok]
+    budget = spec.get("budget", {})
+    axis = next(iter(budget), None)
+    commit = kept.get("commit")
+    parts, design = _parts(spec, name)
+    return ArmEvidence(
+        name=name,
+        kind=_kind(runs[0].description),
+        space=_hash(problem.get("space")),
+        split=_hash([problem.get("task"), problem["fingerprint"]]),
+        pipeline=_hash(problem.get("judge")),
+        protocol=runs[0].protocol,
+        seeds=seeds,
+        evaluation_seeds=seeds,  # streams of their own (role and replicate), so nothing else is to be recorded
+        statuses=tuple(_ending(run) for run in runs) + ("missing",) * max(0, len(seeds) - len(runs)),
+        scores=tuple(run.test_error for run in judged),
+        test_reads=tuple(1 for run in runs if run.test_status is not None),  # one outcome is kept per run
+        test_reads_in_search=0,  # the searching process holds no judge
+        selected_on="validation",
+        selector="what the search recommends at its end",
+        budget_unit=axis,
+        spent=tuple(_allotted(run, axis, budget) for run in well) if axis else (),
+        cost_search=_mean(run.cost.seconds for run in well),
+        cost_validate=0.0 if well else None,  # validation is paid from the search's budget
+        cost_final=_mean(run.judge_cost.seconds for run in judged),
+        tuning=_tuning(spec, name),
+        configurations=round(max(1.0, _mean(run.cost.evaluations for run in well) or 1.0)),
+        incumbents=incumbents,
+        reached=tuple(_reached(run, axis, budget) for run in well) if axis else (),
+        hardware=_one(run.host for run in runs),
+        versions=_hash(kept.get("packages")),
+        clean_commit=None if commit is None else not str(commit).endswith("+changes"),
+        lock=_hash(kept.get("packages")),
+        config_stored=True,
+        components=max(1, len(parts)),
+        ablation=design if len(parts) > 1 else None,
+    )
+
+
+def _ending(run: RunRecord) -> str:
+    return run.status if run.judged or not run.ok else f"judging: {run.test_status}"
+
+
+def _kind(description: str) -> ArmKind:
+    return "random_search" if f'"class":"{RANDOM_SEARCH}"' in description else "search"
+
+
+def _allotted(run: RunRecord, axis: str, budget: Mapping[str, float]) -> float:
+    """What a run had to spend: a search that the budget ended could not afford its next step, so it had all of it."""
+    return float(budget[axis]) if run.ended == "budget" else float(getattr(run.cost, axis))
+
+
+def _reached(run: RunRecord, axis: str, budget: Mapping[str, float]) -> float:
+    return _allotted(run, axis, budget) / float(budget[axis]) if budget[axis] else 1.0
+
+
+def _incumbents(curves: Curves | None, at: Sequence[int]) -> tuple[tuple[float, ...], ...] | None:
+    """Each run's incumbent values, from the first on, where they change."""
+    if curves is None:
+        return None
+    found = []
+    first = np.searchsorted(curves.run, np.arange(len(curves) + 1))
+    for i in at:
+        value = curves.value[first[i] : first[i + 1]]
+        known = value[np.argmax(~np.isnan(value)) :] if np.any(~np.isnan(value)) else value[:0]
+        changes = np.flatnonzero(np.diff(known, prepend=np.inf) != 0)
+        found.append(tuple(known[changes].tolist()))
+    return tuple(found)
+
+
+def _parts(spec: Mapping[str, Any], name: str) -> tuple[frozenset[str], Any]:
+    plan = spec.get("ablation")
+    if not plan:
+        return frozenset(), None
+    parts = parts_of(plan)
+    whole = len(set(parts.values())) == 2 ** len(plan["factors"])
+    return parts.get(name, frozenset()), "factorial" if whole else "partial"
+
+
+def _tuning(spec: Mapping[str, Any], name: str) -> str | None:
+    """Defaults are untuned; for parameters set in the study nothing says where they come from."""
+    given = dict(spec.get("given", {}).get("strategies", ())).get(name)
+    return "untuned defaults" if isinstance(given, Mapping) and set(given) == {"use"} else None
+
+
+def _declared(plan: Mapping[str, Any] | None) -> frozenset[str]:
+    if not plan:
+        return frozenset()
+    found = {"primary metric", "family", "looks"}  # the judge's test error; the others have declared defaults
+    found |= {"baseline"} if plan.get("baseline") is not None else set()
+    found |= {"delta"} if plan.get("rope") is not None else set()
+    return frozenset(found)
+
+
+def _statistics(block: Block, *, has_curve: bool, wall_clock: bool) -> StatisticsEvidence:
+    family = block.verdicts.versus
+    tested = [a for a in family.answers if a.p is not None and a.status != "refused"] if family is not None else []
+    return StatisticsEvidence(
+        correction="Holm" if family is not None else None,
+        family_size=len(family.answers) if family is not None else None,
+        p_values=len(tested),
+        with_effect=sum(a.effect is not None for a in tested),
+        with_interval=sum(a.interval is not None for a in tested),
+        with_n=sum(a.n > 0 for a in tested),
+        curve=CURVE if has_curve else None,
+        wall_clock_compared=wall_clock,
+    )
+
+
+def _table(spec: Mapping[str, Any], problem: Mapping[str, Any]) -> TableEvidence | None:
+    estimator = problem.get("estimator")
+    if not isinstance(estimator, Mapping) or not str(estimator.get("class", "")).endswith(":Table"):
+        return None
+    labels = [p["label"] for p in spec["problems"]]
+    given = spec.get("given", {}).get("problems", [])
+    written = given[labels.index(problem["label"])]["estimator"] if len(given) == len(labels) else {}
+    path = written.get("path") if isinstance(written, Mapping) else None
+    repeats = len(estimator.get("validation", ()))
+    drawn = "the one recorded repeat" if repeats == 1 else f"one of {repeats} repeats, drawn by the noise seed"
+    name = PurePath(path).name if path else "built-in table"
+    return TableEvidence(name=name, version=f"fingerprint {problem['fingerprint']}", sampling=drawn)
+
+
+def _hash(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return sum(found) / len(found) if found else None
+
+
+def _one(values: Iterable[str]) -> str | None:
+    found = set(values)
+    return found.pop() if len(found) == 1 else " / ".join(sorted(found)) or None
+
+
+def _time(text: str) -> float | None:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
