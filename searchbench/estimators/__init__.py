@@ -21,7 +21,7 @@ JUDGES = Registry(
             "searchbench.estimators.judge:TrainJudge",
             "trains from scratch on train and validation together, measures the test error once",
         ),
-        "table": Entry("searchbench.estimators.table:TableJudge", "looks recorded test results up"),
+        "table": Entry("searchbench.estimators.table:table_judge", "looks recorded test results up"),
     },
 )
 

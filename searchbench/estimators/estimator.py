@@ -71,6 +71,21 @@ class EstimatorSpec(Protocol):
 
 
 @runtime_checkable
+class Stoppable(Protocol):
+    """A description of an estimator that can measure before the full training has ended."""
+
+    def stops(self, task: Task) -> tuple[float, ...]:
+        """Epochs at which an evaluation can end, ascending, the last those of the full training."""
+
+
+@runtime_checkable
+class Checksummed(Protocol):
+    """What reads a file whose content belongs to the problem."""
+
+    def checksum(self) -> str: ...
+
+
+@runtime_checkable
 class JudgeSpec(Protocol):
     """A frozen, printable description of a judge."""
 

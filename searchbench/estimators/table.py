@@ -58,6 +58,8 @@ class Table:
         higher_is_better: whether the score is an accuracy (in [0, 1] or percent) rather than an error or loss.
         join: a second file for the judge, a `Join`, or `path` and `on` as a mapping or as pairs.
         partial: whether the table may lack architectures of the space; looking one up is then a failed trial.
+        curve: whether the lower fidelities are moments of the full training (a recorded learning curve), so that a
+            continued evaluation is charged the increment only. False: separate trainings, each charged in full.
 
     Raises:
         StudyError: the description contradicts itself.
@@ -76,6 +78,7 @@ class Table:
     higher_is_better: bool = True
     join: Join | None = None
     partial: bool = False
+    curve: bool = True
 
     def __post_init__(self) -> None:
         for name in ("validation", "test"):
@@ -95,6 +98,10 @@ class Table:
         """SHA-256 of the file, and of the joined one. Raises DataMissing."""
         paths = [self.path] + ([self.join.path] if self.join else [])
         return "+".join(digest(stamp(path)) for path in paths)
+
+    def stops(self, task: Task) -> tuple[float, ...]:
+        """Epochs at which an evaluation can end, ascending; none where only one length of training is recorded."""
+        return (*(epochs for epochs, _ in self.fidelity), self.epochs) if self.epochs and self.fidelity else ()
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> TableEstimator:
         """Read the validation columns (from memory, if this process has read the same file before).
@@ -121,11 +128,45 @@ class TableJudge:
 
     table: Table
 
+    def checksum(self) -> str:
+        """SHA-256 of the file, and of the joined one. Raises DataMissing."""
+        return self.table.checksum()
+
     def open(self, space: Space, task: Task, seeds: Seeds) -> TestLookup:
         """Read the test columns. Raises DataMissing, TableError."""
         join = self.table.join
         second = stamp(join.path) if join else None
         return _verdicts(stamp(self.table.path), second, self.table, _Known(space))
+
+
+def table_judge(
+    path: str,
+    test: Names,
+    architecture: str = "architecture",
+    params: str | None = None,
+    macs: str | None = None,
+    percent: bool = False,
+    higher_is_better: bool = True,
+    join: Join | None = None,
+    partial: bool = False,
+) -> TableJudge:
+    """The judge that looks up the test columns of a table of its own; the arguments are those of `Table`.
+
+    Raises:
+        StudyError: the description contradicts itself.
+    """
+    # the searching side of this description is never opened, so its validation columns are only a placeholder
+    return Table(
+        path,
+        architecture,
+        test=test,
+        params=params,
+        macs=macs,
+        percent=percent,
+        higher_is_better=higher_is_better,
+        join=join,
+        partial=partial,
+    ).judge()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,6 +196,8 @@ class Records:
     metrics: Sequence[Mapping[str, float]] | None
     plain: Mapping[float | None, Cost]
     """Per epochs: the charge, seconds aside."""
+    curve: bool
+    """Whether a continued evaluation is charged its increment only."""
 
 
 class TableEstimator:
@@ -187,7 +230,8 @@ class TableEstimator:
         epochs = fidelity.epochs if fidelity is self._full else self.complete(fidelity).epochs
         if resume is None and self._records.seconds is None:
             return self._records.plain[epochs]
-        return self._charge(architecture, epochs, 0.0 if resume is None else self.complete(resume).epochs or 0.0)
+        done = None if resume is None or not self._records.curve else self.complete(resume).epochs
+        return self._charge(architecture, epochs, done or 0.0)
 
     def evaluate(
         self, architecture: Architecture, fidelity: Fidelity, seed: int, resume: Fidelity | None = None
@@ -281,6 +325,7 @@ def _records(file: Stamp, table: Table, known: _Known) -> Records:
         seconds=_positive(columns, table.seconds) if table.seconds else None,
         metrics=_metrics(columns, table),
         plain={epochs: Cost(evaluations=1, epochs=epochs or 0.0) for epochs in blocks},
+        curve=table.curve,
     )
 
 

@@ -65,6 +65,10 @@ class Train:
         """Empty: it reads nothing besides the task's data."""
         return ""
 
+    def stops(self, task: Task) -> tuple[float, ...]:
+        """Epochs at which an evaluation can end: any whole number up to the full training's."""
+        return tuple(float(epoch) for epoch in range(1, recipe_of(self, task.recipe).epochs + 1))
+
     def open(self, space: Space, task: Task, seeds: Seeds) -> FromScratch:
         """Read the replicate's train and validation splits. Raises SpaceError, StudyError, DataMissing."""
         from searchbench.estimators.from_scratch import FromScratch

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from searchbench.estimators.bench import Bench
     from searchbench.estimators.estimator import Estimator
     from searchbench.harness.study import Duplicates
-    from searchbench.spaces.networks import Active, Form, Supernet
+    from searchbench.spaces.networks import Active, Supernet
+    from searchbench.spaces.topology import Form
 
 STALLED_AFTER = 10_000
 """Consecutive trials served free from memory after which a run is ended: it will never exhaust its budget."""
@@ -180,6 +181,8 @@ class MeteredLab:
             known.error,
             cached=True,
         )
+        if known.number in self._done:  # a training served from memory can be continued like the one it repeats
+            self._done[trial.number] = self._done[known.number]
         self._keep(trial, offer=True)
         return trial
 

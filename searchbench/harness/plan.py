@@ -81,5 +81,6 @@ def _unsupported(study: Study, problem: Problem, contestant: Contestant) -> str 
         seeds=Seeds(study.name, study.seeds[0], private=strategy_description(strategy)),
         budget=study.budget,
         trains=resolved.estimator.trains,
+        stops=resolved.stops,
     )
     return strategy.unsupported(scenario)

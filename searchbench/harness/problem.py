@@ -8,7 +8,7 @@ from typing import Any
 
 from searchbench.errors import StudyError
 from searchbench.estimators import ESTIMATORS, JUDGES
-from searchbench.estimators.estimator import EstimatorSpec, JudgeSpec
+from searchbench.estimators.estimator import Checksummed, EstimatorSpec, JudgeSpec, Stoppable
 from searchbench.harness.components import Use, as_use, describe, fingerprint, make
 from searchbench.spaces import SPACES
 from searchbench.spaces.space import Space
@@ -62,6 +62,11 @@ class ResolvedProblem:
     judge: JudgeSpec
     fingerprint: str
 
+    @property
+    def stops(self) -> tuple[float, ...]:
+        """Epochs at which an evaluation can end, ascending; none where the length of training cannot be chosen."""
+        return self.estimator.stops(self.task) if isinstance(self.estimator, Stoppable) else ()
+
 
 @lru_cache(maxsize=64)
 def _resolve(problem: Problem) -> ResolvedProblem:
@@ -79,6 +84,8 @@ def _resolve(problem: Problem) -> ResolvedProblem:
 
 def _fingerprint(space: Space, task: Task, estimator: EstimatorSpec, judge: JudgeSpec) -> str:
     data = [task.checksum() if estimator.trains else "", estimator.checksum()]
+    if isinstance(judge, Checksummed):
+        data.append(judge.checksum())
     return fingerprint([describe(space), describe(task), describe(estimator), describe(judge), data])
 
 

@@ -117,8 +117,14 @@ def run_judge(spec: RunSpec, architecture: str) -> Outcome:
 def _open_lab(spec: RunSpec, seeds: Seeds) -> MeteredLab:
     resolved = spec.problem.resolve()
     estimator = resolved.estimator.open(resolved.space, resolved.task, seeds)
-    trains = resolved.estimator.trains
-    scenario = Scenario(resolved.space, seeds, spec.budget, full=estimator.complete(FULL), trains=trains)
+    scenario = Scenario(
+        space=resolved.space,
+        seeds=seeds,
+        budget=spec.budget,
+        full=estimator.complete(FULL),
+        trains=resolved.estimator.trains,
+        stops=resolved.stops,
+    )
     bench = estimator.bench() if isinstance(estimator, Trainable) else None
     return MeteredLab(scenario, estimator, spec.duplicates, bench)
 

@@ -16,6 +16,20 @@ STRATEGIES = Registry(
         "regularized-evolution": Entry(
             "searchbench.strategies.evolution:RegularizedEvolution", "tournament selection, the oldest dies (Real 2019)"
         ),
+        "non-aging-evolution": Entry(
+            "searchbench.strategies.evolution:non_aging_evolution",
+            "tournament selection, the worst of each tournament dies (Real 2019, 6.1)",
+        ),
+        "successive-halving": Entry(
+            "searchbench.strategies.halving:SuccessiveHalving",
+            "many short trainings, the best third continued, again and again (Jamieson & Talwalkar 2016)",
+        ),
+        "hyperband": Entry(
+            "searchbench.strategies.halving:Hyperband",
+            "successive halving from several starting lengths in turn (Li 2018)",
+        ),
+        "asha": Entry("searchbench.strategies.asha:Asha", "asynchronous successive halving: nobody waits (Li 2020)"),
+        "bohb": Entry("searchbench.strategies.bohb:Bohb", "Hyperband with a kernel density model (Falkner 2018)"),
         "reinforce": Entry(
             "searchbench.strategies.reinforce:Reinforce", "policy gradient on independent logits (Zoph & Le 2017; NATS)"
         ),
@@ -33,7 +47,8 @@ STRATEGIES = Registry(
     },
     adapters={
         "optuna": Entry(
-            "searchbench.strategies.adapters.optuna:adapt", "Optuna's samplers: random, tpe, gp, cmaes, nsgaii, qmc, grid"
+            "searchbench.strategies.adapters.optuna:adapt",
+            "Optuna's samplers: random, tpe, gp, cmaes, nsgaii, qmc, grid",
         ),
     },
 )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from searchbench.estimators.estimator import Estimator
     from searchbench.spaces.networks import Active, Supernet
+    from searchbench.spaces.topology import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,9 @@ class Scenario:
     """What full fidelity means on this problem (epochs, …)."""
     trains: bool = False
     """Whether the problem's estimator trains networks, so that a supernet can be trained on its data."""
+    stops: tuple[float, ...] = ()
+    """Epochs at which an evaluation can end, ascending, the last those of the full training; none where the length of
+    a training cannot be chosen."""
 
 
 class Strategy(Protocol):
@@ -62,7 +66,7 @@ class AskTellSearch(Protocol):
     """Random search, grids, evolution, REINFORCE, Bayesian optimisation …"""
 
     def ask(self) -> Proposal | None:
-        """What to measure next; None: nothing more to try."""
+        """What to measure next; None: nothing more to try (while results are awaited: nothing until one arrives)."""
 
     def tell(self, trial: Trial) -> None:
         """What came of it; failed trials arrive too, with value NaN."""
@@ -119,8 +123,13 @@ class Lab(Protocol):
     def price(self, supernet: Supernet, active: Active, train: int = 0, infer: int = 0) -> Cost:
         """The charge for `train` samples forward and backward and `infer` samples forward."""
 
-    def supernet(self) -> Supernet:
-        """A freshly initialised supernet of the problem's space on the run's device (seed role "supernet")."""
+    def supernet(self, form: Form | None = None, key: str = "") -> Supernet:
+        """A freshly initialised supernet of the problem's space on the run's device (seed role "supernet").
+
+        Args:
+            form: how it differs from the plain one.
+            key: another key, other initial weights.
+        """
 
     def batches(self, split: SplitName, batch_size: int, share: tuple[float, float] = (0.0, 1.0)) -> Iterator[Batch]:
         """One pass over (a share of) a split in this replicate's order; each call begins the next epoch's order."""

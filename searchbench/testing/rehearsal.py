@@ -81,7 +81,8 @@ def training_stage(samples: int = 8_000) -> Stage:
 def scenario(stage: Stage, strategy: Strategy, replicate: int = 0) -> Scenario:
     """What the strategy is told on a stage."""
     seeds = Seeds("conformance", replicate, repr(strategy))
-    return Scenario(stage.space, seeds, stage.budget, full=FULL_EPOCHS, trains=stage.samples is not None)
+    stops = tuple(float(epoch) for epoch in range(1, 28))
+    return Scenario(stage.space, seeds, stage.budget, FULL_EPOCHS, trains=stage.samples is not None, stops=stops)
 
 
 def unsupported(strategy: Strategy, stage: Stage) -> str | None:
@@ -122,6 +123,7 @@ def rehearse(
 
 def _ask_tell(search: AskTellSearch, stage: Stage, weather: Weather, abreast: int) -> list[str]:
     lines: list[str] = []
+    told: dict[int, Trial] = {}
     succeeded = False
     while len(lines) < stage.trials:
         trials = []
@@ -130,9 +132,11 @@ def _ask_tell(search: AskTellSearch, stage: Stage, weather: Weather, abreast: in
             if proposal is None:
                 break
             lines.append(_written(proposal, stage.space))
+            _check_resume(proposal, told)
             trials.append(evaluate(proposal, len(lines) - 1, weather))
         for trial in reversed(trials):
             search.tell(trial)
+            told[trial.number] = trial
             succeeded = succeeded or not trial.failed
         if not trials:
             break
@@ -184,6 +188,16 @@ def _written(proposal: Any, space: Space) -> str:
         raise ConformanceError(f"a proposal must be an architecture of `{space.name}`, but was {architecture!r}.")
     space.architecture(architecture.values)
     return f"{architecture.values!r} at {proposal.fidelity}"
+
+
+def _check_resume(proposal: Proposal, told: dict[int, Trial]) -> None:
+    if proposal.resume is None:
+        return
+    earlier = told.get(proposal.resume)
+    if earlier is None or earlier.architecture.key != proposal.architecture.key:
+        raise ConformanceError(
+            f"`resume` must be the number of a trial of the same architecture it was told, but was {proposal.resume}."
+        )
 
 
 def in_another_process(strategy: Strategy, stage: Stage) -> list[str] | str:

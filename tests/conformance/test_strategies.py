@@ -11,8 +11,11 @@ import pytest
 from searchbench.spaces.nasbench201 import nasbench201
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.adapters.optuna import adapt
+from searchbench.strategies.asha import Asha
+from searchbench.strategies.bohb import Bohb
 from searchbench.strategies.evolution import RegularizedEvolution, Worst, non_aging_evolution
 from searchbench.strategies.grid import Grid
+from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.local import BestImprovement, LocalSearch
 from searchbench.strategies.random import Random
 from searchbench.strategies.reinforce import Ascent, Reinforce
@@ -31,6 +34,10 @@ ROWS = {
     "evolution, worst of all dies": RegularizedEvolution(population=10, sample=3, removal=Worst()),
     "reinforce": Reinforce(learning_rate=0.1),
     "reinforce in batches, plain ascent": Reinforce(0.1, batch=4, entropy=0.01, initial_std=0, update=Ascent()),
+    "successive-halving": SuccessiveHalving(),
+    "hyperband": Hyperband(min_epochs=3),
+    "asha": Asha(eta=3),
+    "bohb": Bohb(min_epochs=9),
     "optuna:random": adapt("random", startup=3),
     "optuna:tpe": adapt("tpe", startup=5),
     "optuna:tpe, multivariate": adapt("tpe", startup=5, multivariate=True),

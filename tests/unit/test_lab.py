@@ -230,3 +230,11 @@ def reachable(root: object) -> list[object]:
 def test_the_scan_would_find_a_leak(table_path: Path) -> None:
     leak = {"holder": [{"path": f"{table_path}#test_secret"}]}
     assert [what for what in reachable(leak) if names_test_data(what)]
+
+
+def test_training_served_from_memory_is_continued_like_the_one_it_repeats() -> None:
+    lab = make_lab(Budget(evaluations=5), Scripted(answers=[0.5, 0.4]), "cache")
+    short = Proposal(proposals(1)[0].architecture, Fidelity(1.0))
+    first, again = lab.evaluate(short), lab.evaluate(short)
+    continued = lab.evaluate(Proposal(short.architecture, Fidelity(4.0), resume=again.number))
+    assert (again.cached, again.number, continued.value) == (True, first.number + 1, 0.4)

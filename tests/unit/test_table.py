@@ -19,6 +19,8 @@ from searchbench.estimators import table as table_module
 from searchbench.estimators import table_file
 from searchbench.estimators.estimator import EstimatorSpec, JudgeSpec
 from searchbench.estimators.table import Join, Table
+from searchbench.harness.components import Use
+from searchbench.harness.problem import Problem, _resolve
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float
 from searchbench.spaces.nasbench201 import nasbench201
@@ -379,3 +381,34 @@ def test_compressed_and_plain_file_say_the_same(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress(Path(plain).read_bytes()))
     values = [opened(str(p)).evaluate(arch("a", "x"), FULL, 1)[0].value for p in (plain, packed)]
     assert values[0] == values[1]
+
+
+def test_separately_annealed_trainings_are_each_charged_in_full(tmp_path: Path) -> None:
+    path = write(tmp_path / "table.csv")
+    settings = {"fidelity": {4: ["v_e4"]}, "epochs": 12.0, "seconds": "sec"}
+    curve, separate = opened(path, **settings), opened(path, **settings, curve=False)
+    charged = [e.price(arch("a", "x"), e.complete(FULL), Fidelity(4.0)) for e in (curve, separate)]
+    assert [(c.epochs, c.simulated_s) for c in charged] == [(8.0, 80.0), (12.0, 120.0)]
+
+
+def test_stops_are_the_recorded_epochs_and_none_where_there_is_only_one_length(tmp_path: Path) -> None:
+    path = write(tmp_path / "table.csv")
+    assert Table(path, **USUAL, fidelity={4: ["v_e4"]}, epochs=12).stops(None) == (4.0, 12)  # type: ignore[arg-type]
+    assert Table(path, **USUAL).stops(None) == ()  # type: ignore[arg-type]
+
+
+def test_judge_of_a_table_of_its_own_is_written_in_a_study_file(tmp_path: Path) -> None:
+    search, judge = write(tmp_path / "search.csv"), write(tmp_path / "judge.csv", t1=[10.0, 20.0, 30.0, 40.0])
+    written = {"use": "table", "path": judge, "architecture": "arch", "test": ["t1"], "percent": True}
+    estimator = {"use": "table", "path": search, "architecture": "arch", "validation": ["v1"], "percent": True}
+    problem = Problem(Use("tests.unit.test_table:tiny_space"), "digits", estimator, judge=written)
+    resolved = problem.resolve()
+    verdict = resolved.judge.open(resolved.space, resolved.task, SEEDS).verdict(arch("a", "y"))
+    assert verdict.test_error == pytest.approx(0.8)
+    write(tmp_path / "judge.csv", t1=[11.0, 20.0, 30.0, 40.0])
+    _resolve.cache_clear()
+    assert problem.resolve().fingerprint != resolved.fingerprint  # what judges belongs to the problem
+
+
+def tiny_space() -> Space:
+    return SPACE

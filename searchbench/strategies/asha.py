@@ -1,0 +1,104 @@
+"""Asynchronous successive halving: promote whenever possible, never wait."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from searchbench.errors import StudyError
+from searchbench.spaces.space import Architecture
+from searchbench.strategies.halving import Finished
+from searchbench.strategies.rungs import check_halving, ladder, lowest, no_rungs, rounded
+from searchbench.strategies.strategy import Scenario
+from searchbench.trial import Fidelity, Proposal, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Asha:
+    """Whenever a worker is free: continue the best training that is among the top 1/eta of its rung and has not been
+    continued, looking from the highest rung down; where there is none, begin a new random architecture. No rung is
+    ever closed, so nobody waits.
+
+    rung k: b_min eta^k epochs;  candidates of rung k = its best floor(n_k / eta) finished trainings
+
+    Args:
+        eta: share continued is 1/eta, and training grows by eta.
+        min_epochs: epochs of the lowest rung; None takes the shortest training the estimator can give.
+        slack: promotions out of a rung that are allowed beyond floor(n_k / eta); None: as many as the rule makes.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", Algorithm 2.
+    Differs: the printed rule goes on promoting when better results push promoted ones out of the top, so that its
+        promotions exceed floor(n / eta) without bound; `slack` = 1 holds the bound promoted <= floor(n / eta) + 1
+        exactly, None is the printed rule. Rungs count down from the full training; a failed training counts as the
+        worst of its rung and is never continued.
+    """
+
+    eta: int = 4
+    min_epochs: float | None = None
+    slack: int | None = 1
+
+    def __post_init__(self) -> None:
+        check_halving(self.eta, self.min_epochs)
+        if self.slack is not None and (not isinstance(self.slack, int) or self.slack < 0):
+            raise StudyError(f"`slack` must be a non-negative integer or None, but got {self.slack!r}.")
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        return no_rungs(self.min_epochs, scenario)
+
+    def start(self, scenario: Scenario) -> Promotions:
+        return Promotions(self, scenario)
+
+
+class Rung:
+    """The finished trainings of one rung; asking for a promotion costs O(log n)."""
+
+    def __init__(self, eta: int, slack: int | None) -> None:
+        self._eta, self._slack = eta, slack
+        self.finished: list[Finished] = []
+        self._waiting: list[Finished] = []
+        self.promoted = 0
+
+    def add(self, finished: Finished) -> None:
+        insort(self.finished, finished)
+        if not math.isinf(finished.value):
+            heappush(self._waiting, finished)
+
+    def promote(self) -> Finished | None:
+        """The best of the top floor(n / eta) that has not been promoted, or None."""
+        top = len(self.finished) // self._eta
+        full = self._slack is not None and self.promoted >= top + self._slack
+        if full or not self._waiting or bisect_left(self.finished, self._waiting[0]) >= top:
+            return None
+        self.promoted += 1
+        return heappop(self._waiting)
+
+
+class Promotions:
+    """The live search. Any number of trainings may be under way."""
+
+    def __init__(self, settings: Asha, scenario: Scenario) -> None:
+        self._space, self._rng = scenario.space, scenario.seeds.rng("init")
+        steps = ladder(lowest(settings.min_epochs, scenario), scenario.stops[-1], settings.eta)
+        self.epochs = tuple(dict.fromkeys(rounded(step, scenario.stops) for step in steps))
+        self.rungs = [Rung(settings.eta, settings.slack) for _ in self.epochs]
+        self._at = {epochs: k for k, epochs in enumerate(self.epochs)}
+
+    def ask(self) -> Proposal:
+        for k in range(len(self.rungs) - 2, -1, -1):
+            promoted = self.rungs[k].promote()
+            if promoted is not None:
+                return Proposal(promoted.architecture, Fidelity(self.epochs[k + 1]), promoted.number)
+        return Proposal(self._fresh(), Fidelity(self.epochs[0]))
+
+    def _fresh(self) -> Architecture:
+        return self._space.sample(self._rng)
+
+    def tell(self, trial: Trial) -> None:
+        value = math.inf if trial.failed else trial.value
+        rung = self.rungs[self._at[trial.fidelity.epochs or math.nan]]
+        rung.add(Finished(value, trial.number, trial.architecture))

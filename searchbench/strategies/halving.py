@@ -1,0 +1,201 @@
+"""Successive halving and Hyperband: many short trainings, the best of which are continued."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from searchbench.spaces.space import Architecture, Space
+from searchbench.strategies.rungs import (
+    Bracket,
+    at_stops,
+    brackets,
+    check_halving,
+    cycle,
+    lowest,
+    no_rungs,
+)
+from searchbench.strategies.strategy import Scenario
+from searchbench.trial import Fidelity, Proposal, Trial
+
+
+class Source(Protocol):
+    """Where the architectures of a lowest rung come from."""
+
+    def draw(self) -> Architecture: ...
+    def learn(self, trial: Trial) -> None: ...
+
+
+class Designs:
+    """Uniform draws from the stream of initial designs."""
+
+    def __init__(self, space: Space, rng: np.random.Generator) -> None:
+        self._space, self._rng = space, rng
+
+    def draw(self) -> Architecture:
+        return self._space.sample(self._rng)
+
+    def learn(self, trial: Trial) -> None:
+        """Nothing is learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessiveHalving:
+    """Train many architectures briefly, continue the best 1/eta of them eta times as long, and so on up to full
+    training; then begin again with fresh ones.
+
+    b_j = b_max eta^(j - s_max);  n_0 = eta^s_max;  n_(j+1) = max(floor(n_j / eta), 1)
+
+    Args:
+        eta: share kept is 1/eta, and training grows by eta.
+        min_epochs: epochs of the lowest rung; None takes the shortest training the estimator can give.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Jamieson & Talwalkar 2016; Karnin et al. 2013.
+    Differs: rungs are rounded down to epochs at which the estimator can stop; where the estimator can continue a
+        training, only the increment is charged; failed trainings are never continued.
+    """
+
+    eta: int = 3
+    min_epochs: float | None = None
+
+    def __post_init__(self) -> None:
+        check_halving(self.eta, self.min_epochs)
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        return no_rungs(self.min_epochs, scenario)
+
+    def start(self, scenario: Scenario) -> Halving:
+        steepest = rounds(self.eta, self.min_epochs, scenario)[:1]
+        return Halving(steepest, Designs(scenario.space, scenario.seeds.rng("init")))
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperband:
+    """Successive halving from several starting lengths in turn, so that no one trade of breadth against length is
+    staked on: brackets s = s_max … 0, over and over.
+
+    s_max = floor(log_eta(b_max / b_min))
+    n_0(s) = floor((s_max + 1) / (s + 1)) eta^s;  n_i = max(floor(n_0 eta^-i), 1)
+
+    Args:
+        eta: share kept is 1/eta, and training grows by eta.
+        min_epochs: b_min; None takes the shortest training the estimator can give.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Li et al. 2018, Algorithm 1; bracket sizes as in HpBandSter (Falkner et al. 2018).
+    Differs: as `SuccessiveHalving`. With several workers the next bracket begins while a rung is awaited.
+    """
+
+    eta: int = 3
+    min_epochs: float | None = None
+
+    def __post_init__(self) -> None:
+        check_halving(self.eta, self.min_epochs)
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        return no_rungs(self.min_epochs, scenario)
+
+    def start(self, scenario: Scenario) -> Halving:
+        designs = Designs(scenario.space, scenario.seeds.rng("init"))
+        return Halving(rounds(self.eta, self.min_epochs, scenario), designs)
+
+
+def rounds(eta: int, min_epochs: float | None, scenario: Scenario) -> tuple[Bracket, ...]:
+    """One round of brackets at epochs the estimator of this scenario can stop at."""
+    low, high = lowest(min_epochs, scenario), scenario.stops[-1]
+    return tuple(at_stops(bracket, scenario.stops) for bracket in brackets(low, high, eta))
+
+
+class Finished(NamedTuple):
+    """A training that has reached the end of its rung; sorts by value, then by number."""
+
+    value: float
+    number: int
+    architecture: Architecture
+
+
+class Round:
+    """One bracket under way. A rung is closed when all of it has come back."""
+
+    def __init__(self, bracket: Bracket, source: Source) -> None:
+        self._bracket, self._source = bracket, source
+        self._rung = 0
+        self._fresh = bracket.sizes[0]
+        self._ready: deque[Finished] = deque()
+        self._awaited = 0
+        self._back: list[Finished] = []
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it is ready, awaited or to come."""
+        return not (self._fresh or self._ready or self._awaited)
+
+    def next(self) -> Proposal | None:
+        """The next training of this rung; None while the rung is awaited, or at the end."""
+        fidelity = Fidelity(self._bracket.epochs[self._rung])
+        if self._fresh:
+            self._fresh -= 1
+            proposal = Proposal(self._source.draw(), fidelity)
+        elif self._ready:
+            continued = self._ready.popleft()
+            proposal = Proposal(continued.architecture, fidelity, continued.number)
+        else:
+            return None
+        self._awaited += 1
+        return proposal
+
+    def tell(self, trial: Trial) -> None:
+        self._awaited -= 1
+        if not trial.failed:
+            self._back.append(Finished(trial.value, trial.number, trial.architecture))
+        if not (self._fresh or self._ready or self._awaited) and self._rung + 1 < len(self._bracket.sizes):
+            self._rung += 1
+            self._ready.extend(sorted(self._back)[: self._bracket.sizes[self._rung]])
+            self._back = []
+
+
+class Halving:
+    """The live search. Any number of trainings may be under way: where a rung is awaited, the next bracket begins."""
+
+    def __init__(self, brackets: tuple[Bracket, ...], source: Source) -> None:
+        self._brackets: Iterator[Bracket] = cycle(brackets)
+        self._source = source
+        self._open: list[Round] = []
+        self._asked: dict[tuple[Architecture, float], deque[Round]] = {}
+
+    def ask(self) -> Proposal:
+        for bracket in self._open:
+            proposal = bracket.next()
+            if proposal is not None:
+                return self._keep(proposal, bracket)
+        bracket = Round(next(self._brackets), self._source)
+        self._open.append(bracket)
+        proposal = bracket.next()
+        assert proposal is not None, "a bracket begins with at least one architecture"
+        return self._keep(proposal, bracket)
+
+    def _keep(self, proposal: Proposal, bracket: Round) -> Proposal:
+        identity = (proposal.architecture, proposal.fidelity.epochs or math.nan)
+        self._asked.setdefault(identity, deque()).append(bracket)
+        return proposal
+
+    def tell(self, trial: Trial) -> None:
+        self._source.learn(trial)
+        identity = (trial.architecture, trial.fidelity.epochs or math.nan)
+        waiting = self._asked[identity]
+        bracket = waiting.popleft()
+        if not waiting:
+            del self._asked[identity]
+        bracket.tell(trial)
+        if bracket.over:
+            self._open.remove(bracket)
