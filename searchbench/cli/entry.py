@@ -10,7 +10,7 @@ import click
 
 from searchbench.cli.data import doctor
 from searchbench.cli.plugins import check
-from searchbench.cli.reporting import ablation, checklist
+from searchbench.cli.reporting import ablation, checklist, report
 from searchbench.cli.running import run, verify
 from searchbench.cli.showing import compare, leaderboard, status
 from searchbench.cli.things import describe, list_things
@@ -28,7 +28,20 @@ def cli() -> None:
     """Compare search strategies fairly: one budget, one judge, declared seeds."""
 
 
-for command in (run, status, leaderboard, compare, ablation, checklist, list_things, describe, verify, check, doctor):
+for command in (
+    run,
+    status,
+    leaderboard,
+    compare,
+    ablation,
+    checklist,
+    report,
+    list_things,
+    describe,
+    verify,
+    check,
+    doctor,
+):
     cli.add_command(command)
 
 

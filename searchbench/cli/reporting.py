@@ -36,3 +36,20 @@ def checklist(study: str | None, store: str) -> int:
     for problem, found in dossier.checklists.items():
         terminal().print(to_rich(found, f"{dossier.study.name} · {problem}"))
     return 0 if all(found.ranking_allowed for found in dossier.checklists.values()) else 1
+
+
+@click.command()
+@click.argument("study", required=False)
+@store_option
+@click.option("--out", metavar="DIR", default=None, help="Folder to write to. [default: STUDY-report beside the store]")
+@click.option("--published", metavar="TASK", default=None, help="Show published rows beside: CIFAR-10, CIFAR-100, PTB.")
+def report(study: str | None, store: str, out: str | None, published: str | None) -> None:
+    """One HTML page that works offline, and every table and figure as files: CSV, Markdown, LaTeX, JSON, SVG."""
+    from searchbench.reports.report import default_folder
+    from searchbench.reports.report import report as write
+    from searchbench.results.store import open_store
+
+    with open_store(store) as opened:
+        folder = default_folder(opened, opened.study(study).name) if out is None else out
+        written = write(opened, study, folder, published=published)
+    click.echo(f"{written.page} ({len(written.files)} files)")

@@ -1,0 +1,116 @@
+"""What a figure is made of: axes and a handful of marks. One record, so that page and paper show the same numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+PALETTE = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F5FC4", "#8C6D31", "#5A5A5A", "#B5BD00",
+)  # fmt: skip
+"""Okabe & Ito's colours first: they can be told apart by colour-blind readers, on white and on black."""
+GREY = -1
+"""Colour index of what stands in the background."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis; with `categories` its positions 0, 1, … carry those names."""
+
+    title: str = ""
+    log: bool = False
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """A line through [T] points; NaN breaks it. `step` holds each value until the next."""
+
+    name: str
+    x: Sequence[float] | Floats
+    y: Sequence[float] | Floats
+    colour: int = 0
+    step: bool = False
+    thin: bool = False
+    dashed: bool = False
+    legend: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """A filled region between two step curves."""
+
+    name: str
+    x: Sequence[float] | Floats
+    low: Sequence[float] | Floats
+    high: Sequence[float] | Floats
+    colour: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dots:
+    """Points, each with what is told when it is pointed at."""
+
+    name: str
+    x: Sequence[float] | Floats
+    y: Sequence[float] | Floats
+    colour: int = 0
+    told: tuple[str, ...] = ()
+    hollow: bool = False
+    small: bool = False
+    legend: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spans:
+    """Horizontal intervals with their middles, one a row."""
+
+    name: str
+    low: Sequence[float]
+    middle: Sequence[float]
+    high: Sequence[float]
+    y: Sequence[float]
+    colours: Sequence[int] = ()
+    told: tuple[str, ...] = ()
+
+
+Mark = Line | Band | Dots | Spans
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Figure:
+    """A figure. `name` is its file's; `caption` says in words what it shows and what it does not."""
+
+    name: str
+    title: str
+    caption: str
+    x: Axis
+    y: Axis
+    marks: tuple[Mark, ...]
+    vertical: tuple[float, ...] = ()
+    """Reference lines across, such as zero."""
+    shaded: tuple[float, float] | None = None
+    """A region of x in the background, such as differences that practically are none."""
+    facts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Rows of a figure with categories down its side; 0 for any other."""
+        return len(self.y.categories)
+
+
+def finite(values: Iterable[float]) -> list[float]:
+    """Those that are numbers."""
+    return [float(v) for v in values if math.isfinite(v)]
+
+
+def slug(text: str) -> str:
+    """A file name out of any label."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in text.lower())
+    return "-".join(part for part in kept.split("-") if part) or "unnamed"

@@ -1,0 +1,82 @@
+"""A report on disk: one page that needs nothing else, and every table and figure as a file for papers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from searchbench.errors import InputError
+from searchbench.reports.dossier import AXES, Dossier, read
+from searchbench.reports.figures.figure import slug
+from searchbench.reports.figures.svg import to_svg
+from searchbench.reports.page import figures_of, to_html
+from searchbench.reports.render import render
+from searchbench.reports.tables import tables
+from searchbench.results.store import ResultStore
+
+PAGE = "index.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a report lies, and what it is about."""
+
+    page: Path
+    files: tuple[Path, ...]
+    dossier: Dossier
+
+
+def report(store: ResultStore, study: str | None, out: str | Path, *, published: str | None = None) -> Written:
+    """Write the report of a study into a folder; files of an earlier report of the same name are replaced.
+
+    Raises:
+        StoreError: there is no such study.
+        InputError: the folder cannot be written, or nothing is published for that task.
+    """
+    dossier = read(store, study, published=published, axes=AXES)
+    return write(dossier, Path(out))
+
+
+def write(dossier: Dossier, out: Path) -> Written:
+    """The same from a dossier that was read with the axes wanted."""
+    figures = figures_of(dossier)
+    csv = tables(dossier)
+    texts = {PAGE: to_html(dossier, figures, csv), **csv}
+    texts |= {f"leaderboard.{kind}": render(dossier.board, kind) for kind in ("md", "tex", "json")}
+    for sections in figures.values():
+        for own in sections.values():
+            texts |= {f"figures/{figure.name}.svg": to_svg(figure) for figure in own}
+    pdf = _pdf_writer()
+    try:
+        (out / "figures").mkdir(parents=True, exist_ok=True)
+        files = []
+        for name, text in texts.items():
+            files.append(out / name)
+            files[-1].write_text(text, encoding="utf-8")
+            if pdf is not None and name.endswith(".svg"):
+                files.append(files[-1].with_suffix(".pdf"))
+                pdf(files[-2], files[-1])
+    except OSError as error:
+        raise InputError(f"the report cannot be written to `{out}`: {error.strerror or error}.") from error
+    return Written(out / PAGE, tuple(files), dossier)
+
+
+def default_folder(store: ResultStore, study: str) -> Path:
+    """Beside the store's file, by the study's name; in the working directory where the store is no file."""
+    place = store.location.path
+    return (Path() if place is None else place.parent) / f"{slug(study)}-report"
+
+
+def _pdf_writer() -> Callable[[Path, Path], None] | None:
+    """Turns SVG files into PDF where the extra `report` is installed."""
+    try:
+        from reportlab.graphics import renderPDF
+        from svglib.svglib import svg2rlg
+    except ImportError:
+        return None
+
+    def convert(source: Path, target: Path) -> None:
+        renderPDF.drawToFile(svg2rlg(str(source)), str(target))
+
+    return convert

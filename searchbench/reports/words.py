@@ -1,0 +1,121 @@
+"""The summary in words: which differences are real, which are not, and what it would take to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from searchbench.reports.leaderboard import Block, Leaderboard
+from searchbench.reports.render.cells import budget, clipped, number
+from searchbench.reports.rows import Row
+
+NAMED = 8
+
+
+def summary(board: Leaderboard) -> list[tuple[str, list[str]]]:
+    """Sentences about each comparable block, by problem."""
+    return [(block.problem, sentences(block)) for block in board.blocks if block.ranked or block.withheld]
+
+
+def sentences(block: Block) -> list[str]:
+    """From what was run to what is established, what is not, and what would be needed."""
+    total = sum(row.total for row in block.rows)
+    searches = max((row.total for row in block.rows), default=0)
+    said = [
+        f"{len(block.rows)} strategies on {block.problem}, up to {searches} independent searches each, "
+        f"under {budget(block.budget)}."
+    ]
+    if block.withheld:
+        said.append(f"Nothing is ranked: {block.withheld}.")
+    elif any(row.standing.ranks for row in block.rows):
+        said += [_top(block), *_against_baseline(block), *_open_questions(block)]
+    failed = sum(row.total - row.n for row in block.rows)
+    if failed:
+        worst = max(block.rows, key=lambda row: row.total - row.n)
+        said.append(
+            f"{failed} of {total} runs gave no test error (most: {worst.strategy}, {worst.total - worst.n} of "
+            f"{worst.total}); tests rank them worst."
+        )
+    if block.missing:
+        said.append(f"{block.missing} planned runs are not recorded yet.")
+    return said
+
+
+def _top(block: Block) -> str:
+    top = [row for row in block.rows if row.standing.top]
+    if not top:
+        return "No strategy was shown to be better than another."
+    if len(top) == 1:
+        return f"{top[0].strategy} was shown to be better than every other strategy ({_error(top[0], block)})."
+    return (
+        f"The top group is {_list(f'{row.strategy} ({_error(row, block)})' for row in top)}: nothing was shown to beat "
+        "any of them, and they were not all told apart."
+    )
+
+
+def _error(row: Row, block: Block) -> str:
+    share = block.verdicts.scale != 1
+    return f"{number(row.test_error.mean, share)}{' %' if share else ''}"
+
+
+def _against_baseline(block: Block) -> list[str]:
+    baseline = block.verdicts.declared.baseline
+    if block.verdicts.versus is None:
+        return [*(f"{note[:1].upper()}{note[1:]}." for note in block.verdicts.notes)]
+    unit = " points" if block.verdicts.unit else ""
+    said = []
+    for verdict, opening in (("better", "Better than"), ("worse", "Worse than")):
+        rows = [row for row in block.rows if row.standing.verdict == verdict]
+        if rows:
+            said.append(f"{opening} {baseline} (the baseline): {_list(_difference(row, unit) for row in rows)}.")
+    none = [row.strategy for row in block.rows if row.standing.verdict == "no evidence"]
+    if none:
+        said.append(f"No evidence of a difference from {baseline}: {_list(none)}.")
+    refused = [row for row in block.rows if row.standing.verdict == "refused" and row.standing.versus is not None]
+    if refused:
+        why = dict.fromkeys(row.standing.versus.refusal_reason or row.standing.versus.wording for row in refused
+                            if row.standing.versus is not None)  # fmt: skip
+        said.append(f"Not tested against {baseline}: {_list(row.strategy for row in refused)}; {'; '.join(why)}.")
+    return said
+
+
+def _difference(row: Row, unit: str) -> str:
+    answer = row.standing.versus
+    if answer is None or answer.estimate is None:
+        return row.strategy
+    tail = "" if answer.interval is None else f" [{answer.interval.low:+.2f}, {answer.interval.high:+.2f}]"
+    return f"{row.strategy} ({answer.estimate:+.2f}{tail}{unit})"
+
+
+def _open_questions(block: Block) -> list[str]:
+    """What it would take to know where there is no evidence."""
+    from searchbench.results import statistics as st
+
+    declared = block.verdicts.declared
+    rows = [row for row in block.rows if row.standing.verdict == "no evidence"]
+    if not rows or declared.baseline is None:
+        return []
+    if not declared.rope:
+        return [
+            "What it would take to know cannot be said: no difference that matters was declared ([comparison] rope)."
+        ]
+    delta = declared.rope * block.verdicts.scale
+    arms = {arm.name: arm for arm in block.verdicts.arms}
+    said = []
+    for row in rows:
+        d = arms[row.strategy].values - arms[declared.baseline].values
+        d = d[np.isfinite(d)]
+        spread = float(d.std(ddof=1)) if len(d) > 1 else 0.0
+        m = block.verdicts.versus.answers[0].family_size if block.verdicts.versus is not None else 1
+        answer = st.more_seeds(delta=delta, sd=spread, n_pilot=len(d), paired=True, alpha=declared.level, comparisons=m)
+        said.append(f"{row.strategy}: {answer.wording}")
+    unit = " points" if block.verdicts.unit else ""
+    return [f"To see a difference of {delta:g}{unit} (the declared one) with 80 % power: {'; '.join(said)}."]
+
+
+def _list(names: Iterable[str]) -> str:
+    found: Sequence[str] = [clipped(name, 80) for name in names]
+    if len(found) > NAMED:
+        found = [*found[:NAMED], f"{len(found) - NAMED} more"]
+    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
