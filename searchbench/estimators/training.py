@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +25,7 @@ from searchbench.errors import EvaluationFailed, SearchbenchError, StudyError
 from searchbench.estimators.batches import WHOLE, Batches, Share
 from searchbench.estimators.recipes import DEVICES
 from searchbench.seeds import derive
-from searchbench.tasks.task import Recipe
+from searchbench.tasks.task import Batch, Recipe
 
 Model = Callable[[Tensor], Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -58,8 +58,9 @@ def accumulate(model: Model, inputs: Tensor, targets: Tensor, loss: Loss = F.cro
 
 
 def _accumulate(model: Model, inputs: Tensor, targets: Tensor, loss: Loss) -> Tensor:
+    """The loss may be a vector, of networks that share no weight: the gradient of its sum is that of each."""
     value = loss(model(inputs), targets)
-    value.backward()  # type: ignore[no-untyped-call]
+    value.sum().backward()  # type: ignore[no-untyped-call]
     return value.detach()
 
 
@@ -135,7 +136,7 @@ def fit(
         EvaluationFailed: "nan" (noticed at the end of its epoch), "timeout".
     """
     recipe = training.recipe
-    with _reproducible(batches.targets.device):
+    with reproducible(batches.targets.device):
         for epoch in range(training.epochs, epochs):
             for group in training.optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, epoch)
@@ -145,21 +146,53 @@ def fit(
 
 
 def _train_epoch(training: Training, batches: Batches, epoch: int, share: Share, deadline: float | None) -> float:
-    """One pass; returns the mean loss. The loss is read once, at the end: reading waits for the device."""
-    recipe, network, optimizer = training.recipe, training.network, training.optimizer
+    recipe, network = training.recipe, training.network
     loss = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
+    step = partial(update, training.optimizer, recipe.clip)
     network.train()
-    total, seen = torch.zeros((), device=batches.targets.device), 0
-    for batch in batches.epoch(recipe.batch_size, order_seed(training.seed, epoch), share, recipe.augment):
-        if deadline is not None and time.monotonic() > deadline:
-            raise EvaluationFailed("timeout", f"the time limit passed in epoch {epoch + 1} of {recipe.epochs}.")
-        optimizer.zero_grad(set_to_none=True)
-        total += _accumulate(network, batch.inputs, batch.targets, loss) * len(batch)
-        update(optimizer, recipe.clip)
-        seen += len(batch)
-    mean = float(total) / seen
+    passed = batches.epoch(recipe.batch_size, order_seed(training.seed, epoch), share, recipe.augment)
+    name = f"epoch {epoch + 1} of {recipe.epochs}"
+    mean = float(train_pass(network, training.optimizer, passed, loss, step, deadline, name))
     _require_finite(mean, f"the training loss of epoch {epoch + 1}")
     return mean
+
+
+def train_pass(
+    model: Model,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[Batch],
+    loss: Loss,
+    step: Callable[[], None],
+    deadline: float | None = None,
+    name: str = "a pass",
+) -> Tensor:
+    """One pass of training.
+
+    Args:
+        model: in training mode.
+        optimizer: whose gradients are cleared before every minibatch.
+        batches: targets [B], or [networks, B].
+        loss: (logits, targets) -> the mean over a minibatch, a scalar or [networks].
+        step: changes the weights by their gradients.
+        deadline: on the clock of `time.monotonic`.
+        name: of the pass, for the message that the deadline passed in it.
+
+    Returns:
+        The mean loss over all samples, shaped as the loss. It is read by the caller, at the end: reading waits for
+        the device.
+
+    Raises:
+        EvaluationFailed: "timeout".
+    """
+    total, seen = torch.zeros(()), 0
+    for batch in batches:
+        if deadline is not None and time.monotonic() > deadline:
+            raise EvaluationFailed("timeout", f"the time limit passed in {name}.")
+        optimizer.zero_grad(set_to_none=True)
+        value, count = _accumulate(model, batch.inputs, batch.targets, loss), batch.targets.shape[-1]
+        step()
+        total, seen = total.to(value.device) + value * count, seen + count
+    return total / seen
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:
@@ -265,7 +298,8 @@ def _require_finite(value: float, what: str) -> None:
         raise EvaluationFailed("nan", f"{what} became {value}.")
 
 
-def _reproducible(device: torch.device) -> AbstractContextManager[object]:
+def reproducible(device: torch.device) -> AbstractContextManager[object]:
+    """While it lasts, the same training gives the same numbers on a GPU."""
     if device.type != "cuda":
         return nullcontext()
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)

@@ -7,7 +7,7 @@ stride 2 that doubles the channels between two stages; BN, ReLU, global average,
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -180,6 +180,12 @@ class CellNetworks:
         """The supernet on the meta device."""
         with torch.device("meta"):
             return CellSupernet(self.space, self._skeleton(shape, classes))
+
+    def stack(self, networks: Sequence[CellNetwork]) -> nn.Module:
+        """Stand-alone networks of one shape and width as one module, see `stacked.Stacks`."""
+        from searchbench.spaces.nasbench201_stacked import StackedCellNetworks
+
+        return StackedCellNetworks(networks)
 
     def size(self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0) -> tuple[int, int]:
         """(parameters, multiply-accumulates of one sample), disconnected operations included, in closed form."""
