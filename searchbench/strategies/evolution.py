@@ -100,7 +100,13 @@ class RegularizedEvolution:
 
 
 def non_aging_evolution(population: int = 100, sample: int = 25, identity: float = 0.0) -> RegularizedEvolution:
-    """Evolution in which the worst of each tournament dies instead of the oldest of all (Real et al. 2019, 6.1)."""
+    """Evolution in which the worst of each tournament dies instead of the oldest of all.
+
+    Everything else is regularized evolution, so the two show what aging does.
+
+    Source: Real et al. 2019, "Regularized Evolution for Image Classifier Architecture Search", section 6.1.
+    Differs: as regularized evolution does.
+    """
     return RegularizedEvolution(population, sample, WorstOfTournament(), identity)
 
 
