@@ -14,6 +14,26 @@ SPACES = Registry(
             "searchbench.spaces.nasbench201:nasbench201",
             "one cell, six edges, five operations: 15,625 strings, 6,466 distinct (Dong & Yang 2020)",
         ),
+        "shuffle": Entry(
+            "searchbench.spaces.shuffle:shuffle",
+            "20 ShuffleNet blocks of four kinds: 1.1e12 networks (Guo et al. 2020, SPOS)",
+        ),
+        "shuffle-channels": Entry(
+            "searchbench.spaces.shuffle:shuffle_channels",
+            "the same with eight widths a block (Guo et al. 2020, SPOS)",
+        ),
+        "mobile-fairnas": Entry(
+            "searchbench.spaces.mobile:mobile_fairnas",
+            "19 inverted residuals of six kinds: 6.1e14 networks (Chu et al. 2019, FairNAS)",
+        ),
+        "mobile-proxyless": Entry(
+            "searchbench.spaces.mobile:mobile_proxyless",
+            "21 inverted residuals of six kinds, 15 of which can be left out: 2.2e17 networks (Cai et al. 2019)",
+        ),
+        "macro": Entry(
+            "searchbench.spaces.macro:macro",
+            "8 layers of three kinds: 6,561 networks, 3,969 distinct (Su et al. 2021, NAS-Bench-Macro)",
+        ),
     },
 )
 
