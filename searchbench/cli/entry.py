@@ -13,6 +13,7 @@ from searchbench.cli.plugins import check
 from searchbench.cli.reporting import ablation, checklist, report
 from searchbench.cli.running import run, verify
 from searchbench.cli.showing import compare, leaderboard, status
+from searchbench.cli.tables import table
 from searchbench.cli.things import describe, list_things
 
 BAD_INPUT = 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from searchbench.cli.options import address_option, store_option, terminal, workers_option
-from searchbench.cli.showing import show
+from searchbench.cli.showing import in_words, show
 
 
 @click.command()
@@ -17,15 +17,23 @@ from searchbench.cli.showing import show
 @address_option
 @click.option("--only", metavar="LABEL", default=None, help="Run the strategy of this label alone.")
 @click.option("--resume", is_flag=True, help="Complete a study that the store already holds runs of.")
+@click.option("--report/--no-report", "wants_report", default=True, help="Write the HTML report beside the store.")
 def run(
-    study_file: Path, store: str, workers: int | None, ray_address: str | None, only: str | None, resume: bool
+    study_file: Path,
+    store: str,
+    workers: int | None,
+    ray_address: str | None,
+    only: str | None,
+    resume: bool,
+    wants_report: bool,
 ) -> int:
-    """Run a study, show progress, and print the leaderboard."""
+    """Run a study, show progress, print the leaderboard and write the report."""
 
     from searchbench.harness.progress import LiveProgress
     from searchbench.harness.session import run as run_study
     from searchbench.harness.study_file import read_study
-    from searchbench.reports.leaderboard import leaderboard
+    from searchbench.reports.dossier import AXES, read
+    from searchbench.reports.report import default_folder, write
     from searchbench.results.store import open_store
 
     study = read_study(study_file)
@@ -33,13 +41,16 @@ def run(
     with LiveProgress(console) as progress:
         run_study(study, store, workers=workers, ray_address=ray_address, resume=resume, only=only, observer=progress)
     with open_store(store) as opened:
-        board = leaderboard(opened, study.name)
-        failed = [run for run in opened.runs(study.name, recordings=False) if not run.judged]
-    show(board)
+        dossier = read(opened, study.name, axes=AXES if wants_report else ())
+        folder = default_folder(opened, study.name)
+    show(dossier.board)
+    in_words(dossier.board)
+    if wants_report:
+        console.print(f"The report is {write(dossier, folder).page}; it opens in any browser, offline.", markup=False)
     console.print(
         f"Results are in {store}; `searchbench leaderboard --format md` prints a table to paste.", markup=False
     )
-    return 1 if failed else 0
+    return 0 if all(run.judged for run in dossier.runs) else 1
 
 
 @click.command()

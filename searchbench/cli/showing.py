@@ -42,6 +42,20 @@ def show(board: Leaderboard, kind: str = "rich") -> None:
         click.echo(render(board, kind).rstrip("\n"))
 
 
+def in_words(board: Leaderboard) -> None:
+    """Print which differences are real, which are not, and what it would take to know."""
+    from rich.text import Text
+
+    from searchbench.reports.words import summary
+
+    console = terminal()
+    for problem, said in summary(board):
+        console.print(Text(f"In words, on {problem}:", style="bold"))
+        for sentence in said[1:]:
+            console.print(Text(f"- {sentence}"))
+        console.print()
+
+
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="[STUDY] A B")
 @store_option

@@ -51,7 +51,8 @@ def gather(
     for i, run in enumerate(runs):
         own.setdefault(run.strategy, []).append(i)
     arms = tuple(
-        _arm(study, problem, name, [runs[i] for i in at], planned, _incumbents(curves, at)) for name, at in own.items()
+        _arm(spec, study.provenance, problem, name, [runs[i] for i in at], planned, _incumbents(curves, at))
+        for name, at in own.items()
     )
     return Evidence(
         arms=arms,
@@ -74,7 +75,7 @@ def comparison_declared(revisions: Sequence[StudyRecord]) -> str:
     """When the comparison of the last revision was first declared in its present words."""
     now = revisions[-1].declared.get("comparison")
     at = revisions[-1].created
-    for revision in reversed(revisions):
+    for revision in reversed(revisions[:-1]):
         if revision.declared.get("comparison") != now:
             break
         at = revision.created
@@ -82,14 +83,14 @@ def comparison_declared(revisions: Sequence[StudyRecord]) -> str:
 
 
 def _arm(
-    study: StudyRecord,
+    spec: Mapping[str, Any],
+    kept: Mapping[str, Any],
     problem: Mapping[str, Any],
     name: str,
     runs: Sequence[RunRecord],
     planned: Iterable[Mapping[str, Any]],
     incumbents: tuple[tuple[float, ...], ...] | None,
 ) -> ArmEvidence:
-    spec, kept = study.declared, study.provenance
     seeds = tuple(entry["replicate"] for entry in planned if entry["strategy"] == name)
     judged = sorted((run for run in runs if run.judged), key=lambda run: run.replicate)
     well = [run for run in runs if run.ok]

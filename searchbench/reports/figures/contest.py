@@ -78,7 +78,7 @@ def rank_intervals(block: Block, colours: Mapping[str, int]) -> Figure | None:
         "Rank intervals",
         "Places each strategy may hold, all at once, at the declared level: an interval that begins at 1 belongs to "
         "the top group. Wide intervals mean too few seeds, not equal strategies.",
-        Axis("rank (1 is best)"),
+        Axis("rank (1 is best)", whole=True),
         Axis(categories=tuple(row.strategy for row in rows)),
         tuple(marks),
     )

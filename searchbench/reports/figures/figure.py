@@ -12,7 +12,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 PALETTE = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F5FC4", "#8C6D31", "#5A5A5A", "#B5BD00",
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F5FC4", "#A6761D", "#E7568C", "#8FAF1F",
 )  # fmt: skip
 """Okabe & Ito's colours first: they can be told apart by colour-blind readers, on white and on black."""
 GREY = -1
@@ -25,6 +25,8 @@ class Axis:
 
     title: str = ""
     log: bool = False
+    whole: bool = False
+    """Whether only whole numbers mean something."""
     categories: tuple[str, ...] = ()
 
 

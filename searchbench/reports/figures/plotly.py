@@ -102,6 +102,8 @@ def _axis(axis: Axis) -> dict[str, Any]:
     found: dict[str, Any] = {"title": {"text": axis.title}, "automargin": True, "zeroline": False}
     if axis.log:
         found["type"] = "log"
+    if axis.whole:
+        found["tickformat"] = "d"
     if axis.categories:
         found |= {"tickvals": list(range(len(axis.categories))), "ticktext": [_short(c) for c in axis.categories]}
     return found

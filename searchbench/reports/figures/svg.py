@@ -127,7 +127,7 @@ def _grid(figure: Figure, x: Place, y: Place, left: float, inner: float) -> list
 def _labels(axis: Axis, extent: tuple[float, float]) -> list[tuple[float, str]]:
     if axis.categories:
         return [(float(i), name) for i, name in enumerate(axis.categories)]
-    return [(v, _tick(v)) for v in ticks(*extent, log=axis.log)]
+    return [(v, _tick(v)) for v in ticks(*extent, log=axis.log) if not axis.whole or v == round(v)]
 
 
 def _tick(value: float) -> str:

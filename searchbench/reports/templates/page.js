@@ -17,7 +17,7 @@
     const of = (name) => style.getPropertyValue(name).trim();
     return { "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font.color": of("--ink"),
       "xaxis.gridcolor": of("--line"), "yaxis.gridcolor": of("--line"), "xaxis.linecolor": of("--soft"),
-      "yaxis.linecolor": of("--soft"), "hoverlabel.bgcolor": of("--raised"), "hoverlabel.font.color": of("--ink") };
+      "yaxis.linecolor": of("--soft"), "modebar.color": of("--soft"), "modebar.activecolor": of("--ink"), "hoverlabel.bgcolor": of("--raised"), "hoverlabel.font.color": of("--ink") };
   }
   function showTheme() {
     toggle.textContent = dark() ? "Light" : "Dark";
@@ -28,7 +28,7 @@
   toggle.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; keep(root.dataset.theme); showTheme(); });
   systemDark.addEventListener("change", showTheme);
 
-  // Figures are drawn when they come near the screen, and all of them before printing.
+  // Figures near the screen are drawn first, the others one by one while the page is idle, all before printing.
   function nested(flat) {
     const out = {};
     for (const [path, value] of Object.entries(flat)) {
@@ -50,13 +50,16 @@
     node.dataset.drawn = "yes";
     const figure = figures[node.dataset.figure];
     const base = { margin: { l: 60, r: 14, t: 12, b: 46 }, font: { size: 12 }, hovermode: "closest",
-      legend: { orientation: "h", y: -0.22, x: 0 }, autosize: true };
+      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, autosize: true, modebar: { bgcolor: "rgba(0,0,0,0)" } };
     const layout = merged(merged(base, figure.layout), nested(themed()));
     Plotly.newPlot(node, figure.data, layout, { responsive: true, displaylogo: false,
-      modeBarButtonsToRemove: ["select2d", "lasso2d"], toImageButtonOptions: { format: "svg", filename: figure.name } });
+      displayModeBar: "hover", modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]], toImageButtonOptions: { format: "svg", filename: figure.name } });
   }
   const near = new IntersectionObserver((seen) => seen.forEach((one) => { if (one.isIntersecting) draw(one.target); }), { rootMargin: "600px" });
   document.querySelectorAll(".plot").forEach((node) => near.observe(node));
+  const waiting = [...document.querySelectorAll(".plot")];
+  const next = () => { if (waiting.length) { draw(waiting.shift()); setTimeout(next, 15); } };
+  addEventListener("load", () => setTimeout(next, 50));
   addEventListener("beforeprint", () => { root.dataset.before = root.dataset.theme; root.dataset.theme = "light";
     document.querySelectorAll(".plot").forEach(draw); showTheme(); });
   addEventListener("afterprint", () => { root.dataset.theme = root.dataset.before || "auto"; showTheme(); });
