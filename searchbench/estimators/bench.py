@@ -16,6 +16,7 @@ from searchbench.estimators.batches import Batches, Share
 from searchbench.estimators.estimator import Estimator
 from searchbench.estimators.training import Loss, accumulate, update
 from searchbench.spaces.networks import Active, Networks, Shape, Supernet, initialise
+from searchbench.spaces.topology import PLAIN, Form
 from searchbench.tasks.task import Batch
 
 
@@ -44,9 +45,10 @@ class Bench:
         """Passes over the training split that so many samples are."""
         return train_samples / len(self.train)
 
-    def supernet(self, seed: int) -> Supernet:
+    def supernet(self, seed: int, form: Form = PLAIN) -> Supernet:
         """A freshly initialised supernet on the device, in training mode."""
-        supernet = initialise(cast(nn.Module, self.networks.supernet(self.shape, self.classes)), seed, self.device)
+        built = self.networks.supernet(self.shape, self.classes, *([] if form == PLAIN else [form]))
+        supernet = initialise(cast(nn.Module, built), seed, self.device)
         for part in supernet.modules():
             if isinstance(part, nn.BatchNorm2d):
                 part.momentum = self.bn_momentum

@@ -13,10 +13,17 @@ import numpy as np
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces.choices import Choice
 from searchbench.spaces.space import Architecture, Array, Space
+from searchbench.spaces.topology import Edge, Topology
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 """(target, source) of each decision, in the literature's order."""
+TOPOLOGY = Topology(
+    edges=tuple(Edge("cell", target, source) for target, source in EDGES),
+    operations=OPERATIONS,
+    learnable=("nor_conv_1x1", "nor_conv_3x3"),
+    forms=("partial", "node_norm", "skip_dropout", "auxiliary_skip"),
+)
 
 
 def nasbench201(channels: int = 16, cells: int = 5, stages: int = 3) -> Space:
@@ -43,6 +50,7 @@ def nasbench201(channels: int = 16, cells: int = 5, stages: int = 3) -> Space:
         reader=read,
         paths=paths,
         networks="searchbench.spaces.nasbench201_networks:CellNetworks",
+        topology=TOPOLOGY,
     )
 
 

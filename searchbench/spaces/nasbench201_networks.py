@@ -15,10 +15,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchbench.spaces.nasbench201 import EDGES, OPERATIONS
-from searchbench.spaces.nasbench201_cells import KERNELS, Chosen, MixedCell, Scales, StandAloneCell, plans
+from searchbench.spaces.nasbench201_cells import (
+    KERNELS,
+    SKIP,
+    Chosen,
+    MixedCell,
+    Plan,
+    Scales,
+    StandAloneCell,
+    plans,
+)
+from searchbench.spaces.nasbench201_forms import FormedCell
 from searchbench.spaces.networks import Active, Mixed, Path, Shape
 from searchbench.spaces.operations import ConvNorm, Reduction
 from searchbench.spaces.space import Architecture, Space
+from searchbench.spaces.topology import PLAIN, Form
 
 
 class CellNetwork(nn.Module):
@@ -50,24 +61,36 @@ class CellSupernet(nn.Module):
     stand-alone network: operations on edges that cannot matter count, though they are not executed.
     """
 
-    def __init__(self, space: Space, skeleton: Skeleton) -> None:
+    def __init__(self, space: Space, skeleton: Skeleton, form: Form = PLAIN) -> None:
         super().__init__()
-        self.space, self.skeleton = space, skeleton
+        self.space, self.skeleton, self.form = space, skeleton, form
         self.options = (len(OPERATIONS),) * len(EDGES)
         self.frame = Frame(skeleton)
-        self.cells = nn.ModuleList(MixedCell(width) for width in skeleton.cell_channels())
-        self._base_macs, self._op_macs = skeleton.base_macs(), skeleton.op_macs()
+        self.formed = form not in (PLAIN, Form(auxiliary_skip=True))  # an auxiliary skip is more weight on the skip
+        widths = skeleton.cell_channels()
+        self.cells = nn.ModuleList(FormedCell(width, form) if self.formed else MixedCell(width) for width in widths)
+        self._base_macs, self._op_macs = skeleton.base_macs(), skeleton.op_macs(form.partial)
         self._everything: Chosen = (tuple(range(len(OPERATIONS))),) * len(EDGES)
 
     def forward(self, inputs: Tensor, active: Active) -> Tensor:
         """[B, C, H, W] -> logits [B, classes]."""
-        parts, scales = plans(self._chosen(active)), None
-        if isinstance(active, Mixed):
-            scales = [Scales.of(plan, active.weights) for plan in parts]
+        parts = plans(self._chosen(active))
+        mixed = active if isinstance(active, Mixed) else None
+        how = mixed if self.formed else self._scales(parts, mixed)
         value = self.frame.begin(inputs)
         for at, cell in enumerate(self.cells):
-            value = cell(self.frame.enter(at, value), parts, scales)
+            value = cell(self.frame.enter(at, value), parts, how)
         return self.frame.finish(value)
+
+    def _scales(self, parts: tuple[Plan, ...], mixed: Mixed | None) -> list[Scales] | None:
+        if mixed is None:
+            return None
+        weights = mixed.weights
+        if mixed.auxiliary:
+            extra = torch.zeros_like(weights[0])
+            extra[SKIP] = mixed.auxiliary
+            weights = [row + extra for row in weights]
+        return [Scales.of(plan, weights) for plan in parts]
 
     def _chosen(self, active: Active) -> Chosen:
         if not isinstance(active, Mixed):
@@ -159,9 +182,10 @@ class Skeleton:
             for op, k in KERNELS.items()
         }
 
-    def op_macs(self) -> dict[int, int]:
-        """Multiply-accumulates of one edge with each convolution, over all cells."""
-        pairs = list(zip(self.stage_channels(), self.areas(), strict=True))
+    def op_macs(self, partial: int = 1) -> dict[int, int]:
+        """Multiply-accumulates of one edge with each convolution on 1/partial of the channels, over all cells."""
+        widths = [width // partial for width in self.stage_channels()]
+        pairs = list(zip(widths, self.areas(), strict=True))
         return {op: self.cells * sum(k * k * w * w * area for w, area in pairs) for op, k in KERNELS.items()}
 
 
@@ -176,10 +200,10 @@ class CellNetworks:
         with torch.device("meta"):
             return CellNetwork(_one_each(architecture), self._skeleton(shape, classes, width))
 
-    def supernet(self, shape: Shape, classes: int) -> CellSupernet:
+    def supernet(self, shape: Shape, classes: int, form: Form = PLAIN) -> CellSupernet:
         """The supernet on the meta device."""
         with torch.device("meta"):
-            return CellSupernet(self.space, self._skeleton(shape, classes))
+            return CellSupernet(self.space, self._skeleton(shape, classes), form)
 
     def stack(self, networks: Sequence[CellNetwork]) -> nn.Module:
         """Stand-alone networks of one shape and width as one module, see `stacked.Stacks`."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from searchbench.spaces.space import Architecture
+from searchbench.spaces.topology import PLAIN, Form
 
 Shape = tuple[int, int, int]
 """Channels, height, width of one input."""
@@ -22,10 +23,19 @@ class Mixed:
     Args:
         weights: one tensor [options] per decision of the supernet (rows of a matrix will do), differentiable.
         active: which operations are executed, one tuple of option indices per decision; None executes all.
+        edges: one weight per decision, which `weights` already contain, for what bypasses the operations of a
+            supernet of partial channels.
+        auxiliary: weight of an additional skip connection on every edge.
+        dropout: probability with which each element of a skip connection's output is dropped.
+        noise: where dropped elements are drawn from.
     """
 
     weights: Sequence[Tensor]
     active: Sequence[Sequence[int]] | None = None
+    edges: Tensor | None = None
+    auxiliary: float = 0.0
+    dropout: float = 0.0
+    noise: torch.Generator | None = None
 
 
 Path = tuple[int, ...]
@@ -61,8 +71,8 @@ class Networks(Protocol):
     def network(self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0) -> nn.Module:
         """The stand-alone network of an architecture; `width` multiplies its channels."""
 
-    def supernet(self, shape: Shape, classes: int) -> Supernet:
-        """The supernet, in which batch norms are not affine."""
+    def supernet(self, shape: Shape, classes: int, form: Form = PLAIN) -> Supernet:
+        """The supernet, in which batch norms are not affine; `form` says how it differs from the plain one."""
 
     def size(self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0) -> tuple[int, int]:
         """(parameters, MACs of one sample) of the stand-alone network, without building it where a formula exists."""

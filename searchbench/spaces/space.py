@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from searchbench.errors import SpaceError, did_you_mean
 from searchbench.spaces.choices import Choice, Decision, Value
+from searchbench.spaces.topology import Edge, Topology
 
 Values = tuple[Value, ...]
 Array = npt.NDArray[np.float64]
@@ -102,6 +103,7 @@ class Space:
         paths: architecture -> path encoding (White et al. 2021), where the space has one.
         networks: "module:attribute" of the builder of its networks (imported only when a network is built),
             see `searchbench.spaces.networks.Networks`; None where nothing can be trained (hyper-parameter tables).
+        topology: where the decisions of its supernet lie, if those are the edges of cells.
 
     Raises:
         SpaceError: two decisions share a name, or a condition refers to no earlier decision.
@@ -115,6 +117,7 @@ class Space:
     reader: Callable[[Space, str], Architecture] | None = None
     paths: Callable[[Architecture], Array] | None = None
     networks: str | None = None
+    topology: Topology | None = None
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -130,7 +133,7 @@ class Space:
 
     def __reduce_ex__(self, protocol: Any) -> Any:  # cached properties stay behind: they are cheap to make again
         fields = (self.name, self.decisions, dict(self.settings), self.canonical, self.writer)
-        return _rebuild, (*fields, self.reader, self.paths, self.networks)
+        return _rebuild, (*fields, self.reader, self.paths, self.networks, self.topology)
 
     @cached_property
     def position(self) -> dict[str, int]:
@@ -329,6 +332,16 @@ class Space:
         raise SpaceError(f"space `{self.name}` has no encoding `{kind}`; {did_you_mean(kind, known)}")
 
     # -- networks ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def wiring(self) -> Topology | None:
+        """`topology`, or where there is none: every decision an edge into a node of its own. None if their options
+        differ."""
+        options = {tuple(d.options) for d in self.decisions if isinstance(d, Choice)}
+        if self.topology is not None or len(options) != 1 or not all(isinstance(d, Choice) for d in self.decisions):
+            return self.topology
+        edges = tuple(Edge("cell", at, 0) for at in range(len(self.decisions)))
+        return Topology(edges, tuple(str(option) for option in options.pop()))
 
     def builder(self) -> Any:
         """The builder of its networks, a `searchbench.spaces.networks.Networks`; imports torch.

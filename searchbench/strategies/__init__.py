@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from searchbench.registry import Entry, Registry
 
+_PAPERS = "searchbench.strategies.differentiable.papers"
+
 STRATEGIES = Registry(
     kind="strategy",
     group="searchbench.strategies",
@@ -36,6 +38,31 @@ STRATEGIES = Registry(
         "darts": Entry(
             "searchbench.strategies.differentiable.papers:darts", "first-order differentiable search (Liu 2019)"
         ),
+        "darts-second-order": Entry(
+            f"{_PAPERS}:darts_second_order", "DARTS through one virtual step of the weights (Liu 2019)"
+        ),
+        "darts-cs": Entry(f"{_PAPERS}:darts_cs", "DARTS whose architecture moves every tenth minibatch (Maile 2021)"),
+        "darts-fimt": Entry(
+            f"{_PAPERS}:darts_fimt", "DARTS whose architecture moves when the weights have settled (Maile 2021)"
+        ),
+        "darts-pr": Entry(f"{_PAPERS}:darts_pr", "DARTS drawn towards what would be derived (Maile 2021)"),
+        "darts-admm": Entry(f"{_PAPERS}:darts_admm", "DARTS drawn towards a feasible copy, by ADMM (Maile 2021)"),
+        "darts-prime": Entry(f"{_PAPERS}:darts_prime", "FIMT and proximity together (Maile 2021)"),
+        "darts-plus": Entry(f"{_PAPERS}:darts_plus", "DARTS stopped at two skip connections (Liang 2019)"),
+        "darts-plus-rank": Entry(f"{_PAPERS}:darts_plus_rank", "DARTS stopped when rankings are stable (Liang 2019)"),
+        "fair-darts": Entry(f"{_PAPERS}:fair_darts", "a sigmoid per operation, pushed to 0 or 1 (Chu 2020)"),
+        "darts-minus": Entry(f"{_PAPERS}:darts_minus", "DARTS with a fading auxiliary skip (Chu 2021)"),
+        "p-darts": Entry(f"{_PAPERS}:p_darts", "stages of ever fewer operations (Chen 2019)"),
+        "pd-darts": Entry(f"{_PAPERS}:pd_darts", "discretised at milestones while the weights go on (PD-DARTS)"),
+        "r-darts-l2": Entry(f"{_PAPERS}:r_darts_l2", "second-order DARTS with more weight decay (Zela 2020)"),
+        "darts-es": Entry(f"{_PAPERS}:darts_es", "second-order DARTS stopped before curvature rises (Zela 2020)"),
+        "darts-ada": Entry(f"{_PAPERS}:darts_ada", "second-order DARTS with decay that follows curvature (Zela 2020)"),
+        "nasp": Entry(f"{_PAPERS}:nasp", "proximal iterations: one operation per edge at a time (Yao 2020)"),
+        "gdas": Entry(f"{_PAPERS}:gdas", "one operation per edge, by Gumbel-argmax (Dong & Yang 2019)"),
+        "snas": Entry(f"{_PAPERS}:snas", "concrete relaxation, single level (Xie 2019)"),
+        "pc-darts": Entry(f"{_PAPERS}:pc_darts", "partial channels and weighted edges (Xu 2020)"),
+        "proxyless": Entry(f"{_PAPERS}:proxyless", "binary gates, two paths compared (Cai 2019)"),
+        "proxyless-reinforce": Entry(f"{_PAPERS}:proxyless_reinforce", "binary gates, policy gradient (Cai 2019)"),
         "spos": Entry(
             "searchbench.strategies.oneshot.papers:spos",
             "uniform single-path supernet, then evolution on inherited weights (Guo 2020)",

@@ -15,7 +15,9 @@ from searchbench.spaces.choices import Choice
 from searchbench.spaces.nasbench201 import OPERATIONS
 from searchbench.spaces.space import Space
 from searchbench.strategies.differentiable import AlphaTraining, Alternate, ArgmaxPerEdge, Softmax
+from searchbench.strategies.differentiable.discretise import path_of
 from searchbench.strategies.differentiable.papers import darts
+from searchbench.strategies.differentiable.turn import Turn
 from searchbench.strategies.supernet import SupernetTraining
 
 
@@ -40,17 +42,17 @@ def run(strategy, **budget):
 
 def test_softmax_weights_are_positive_and_sum_to_one_per_decision():
     alpha = torch.randn((6, 5), generator=torch.Generator().manual_seed(0))
-    weights = Softmax().weights(alpha)
+    weights = Softmax().weights(alpha, Turn())
     assert torch.allclose(weights.sum(-1), torch.ones(6))
     assert (weights > 0).all()
-    mixture = Softmax().mixture(alpha, torch.Generator(), "alpha")
+    mixture = Softmax().mixture(alpha, Turn())
     assert torch.equal(torch.stack(list(mixture.weights)), weights)
     assert mixture.active is None
 
 
 def test_argmax_keeps_none_and_gives_ties_to_the_lower_index():
     weights = np.array([[0.6, 0.1, 0.1, 0.1, 0.1], [0.1, 0.4, 0.1, 0.4, 0.0]])
-    assert ArgmaxPerEdge().path(weights) == (0, 1)
+    assert path_of(ArgmaxPerEdge().choose(weights, SPACE.topology), SPACE.topology) == (0, 1)
 
 
 def test_an_impossible_order_is_refused():
@@ -113,7 +115,7 @@ def test_the_gradient_of_alpha_is_that_of_the_validation_loss_alone():
     game.alpha.grad = torch.full_like(game.alpha, 100.0)  # left over from anywhere: must not be added to
     alpha = game.alpha.detach().clone()
     search._alpha_step(game, train, valid)
-    logits_of = lambda a: game.supernet(valid.inputs, game.relax.mixture(a, game.rng, "alpha"))  # noqa: E731
+    logits_of = lambda a: game.supernet(valid.inputs, game.relax.mixture(a, Turn()))  # noqa: E731
     alpha.requires_grad_()
     expected = torch.autograd.grad(torch.nn.functional.cross_entropy(logits_of(alpha), valid.targets), alpha)[0]
     assert torch.allclose(game.alpha.grad, expected, atol=1e-6)
@@ -164,8 +166,8 @@ def test_weights_without_a_gradient_get_neither_momentum_nor_decay():
 def test_open_epochs_fill_the_budget_without_overspending(budget):
     search, metered, ended = run(darts(batch_size=16), **budget)
     assert ended == "finished"
-    per_epoch = replace_cost(metered.spent, search._epochs)
-    assert search._epochs >= 2
+    per_epoch = replace_cost(metered.spent, search._progress.epochs)
+    assert search._progress.epochs >= 2
     assert metered.affordable(per_epoch) == 0  # not one more epoch would fit
 
 
@@ -267,14 +269,20 @@ def test_a_checkpoint_taken_right_after_loading_one_is_the_same():
     loaded = darts(epochs=3, batch_size=16).start(metered.scenario)
     loaded.load_state_dict(state)
     again = loaded.state_dict()
-    assert again["epoch"] == state["epoch"] == 1
+    assert again["progress"].epoch == state["progress"].epoch == 1
     assert torch.equal(again["game"]["alpha"], state["game"]["alpha"])
 
 
 def test_every_training_batch_is_used_once_per_epoch():
     metered = lab()
     seen = []
-    original = metered.step
-    metered.step = lambda net, batch, *rest, **named: (seen.append(len(batch)), original(net, batch, *rest, **named))[1]
+    original = metered.gradients
+
+    def gradients(net, batch, active, loss=None):
+        if loss is None:  # the weights' turn: nothing is regularised
+            seen.append(len(batch))
+        return original(net, batch, active, loss)
+
+    metered.gradients = gradients
     darts(epochs=1, batch_size=16).start(metered.scenario).advance(metered)
     assert sum(seen) == TRAIN

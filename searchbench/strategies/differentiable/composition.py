@@ -1,16 +1,25 @@
-"""A differentiable search as a composition of parts, one per axis."""
+"""A differentiable search as a composition of parts, one per axis, and the rules of what goes together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from searchbench.errors import StudyError
-from searchbench.strategies.differentiable.discretise import ArgmaxPerEdge, Discretise
+from searchbench.spaces.topology import PLAIN, Form
+from searchbench.strategies.differentiable.curvature import Lanczos
+from searchbench.strategies.differentiable.discretise import Discretise, SpaceRule
+from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges
+from searchbench.strategies.differentiable.extras import AuxiliarySkip, Extra
 from searchbench.strategies.differentiable.hypergradient import FirstOrder, Hypergradient
-from searchbench.strategies.differentiable.relaxation import Relaxation, Softmax
-from searchbench.strategies.differentiable.schedule import Alternate, Schedule
+from searchbench.strategies.differentiable.prune import Prune, Unpruned
+from searchbench.strategies.differentiable.regularise import Regulariser
+from searchbench.strategies.differentiable.relaxation import ClippedLinear, Relaxation, Softmax
+from searchbench.strategies.differentiable.schedule import Alternate, Joint, Schedule
+from searchbench.strategies.differentiable.split import DataSplit, TaskSplit
+from searchbench.strategies.differentiable.stop import EarlyStop, ToTheEnd
 from searchbench.strategies.strategy import Scenario, TrainingSearch
 from searchbench.strategies.supernet import SupernetTraining
 
@@ -20,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AlphaTraining:
-    """Adam on the logits of the architecture, which begin at `scale` N(0, 1).
+    """Adam on the logits of the architecture, which begin at N(mean, scale^2) around the relaxation's own centre.
 
     Raises:
         StudyError: a value is out of range.
@@ -30,6 +39,9 @@ class AlphaTraining:
     betas: tuple[float, float] = (0.5, 0.999)
     weight_decay: float = 1e-3
     scale: float = 1e-3
+    mean: float = 0.0
+    clip: float | None = None
+    """Largest norm of the gradient over the logits."""
 
     def __post_init__(self) -> None:
         if not (self.lr > 0 and self.weight_decay >= 0 and self.scale >= 0):
@@ -37,6 +49,8 @@ class AlphaTraining:
                 "the architecture's `lr` must be positive, `weight_decay` and `scale` must not be negative, "
                 f"but got lr={self.lr}, weight_decay={self.weight_decay}, scale={self.scale}."
             )
+        if self.clip is not None and not self.clip > 0:
+            raise StudyError(f"the architecture's `clip` must be positive, but got {self.clip}.")
 
     def optimizer(self, alpha: Iterable[torch.Tensor]) -> torch.optim.Adam:
         """A fresh optimiser; its rate stays constant."""
@@ -50,19 +64,97 @@ class Differentiable:
     """Train a supernet's weights and the logits of its operations in turn; hand over the heaviest operations.
 
     Every paper of the family is a value of this, see `papers`.
+
+    Raises:
+        StudyError: two parts do not go together; says by which rule.
     """
 
     relax: Relaxation = field(default_factory=Softmax)
     schedule: Schedule = field(default_factory=Alternate)
     hypergradient: Hypergradient = field(default_factory=FirstOrder)
-    discretise: Discretise = field(default_factory=ArgmaxPerEdge)
+    regularise: tuple[Regulariser, ...] = ()
+    edges: EdgeSampling = field(default_factory=FullEdges)
+    prune: Prune = field(default_factory=Unpruned)
+    extras: tuple[Extra, ...] = ()
+    stop: EarlyStop = field(default_factory=ToTheEnd)
+    discretise: Discretise = field(default_factory=SpaceRule)
+    split: DataSplit = field(default_factory=TaskSplit)
     weights: SupernetTraining = field(default_factory=SupernetTraining)
     alphas: AlphaTraining = field(default_factory=AlphaTraining)
+    curvature: Lanczos = field(default_factory=Lanczos)
+    """How the curvature is found, where `stop` asks for it."""
+
+    def __post_init__(self) -> None:
+        for broken, rule in self._rules():
+            if broken:
+                raise StudyError(f"these parts do not go together: {rule}")
+
+    def _rules(self) -> Iterable[tuple[bool, str]]:
+        """(whether it is broken, the rule with its way out)."""
+        relax, joint = type(self.relax).__name__, isinstance(self.schedule, Joint)
+        yield (
+            isinstance(self.relax, ClippedLinear) and self.alphas.weight_decay > 0,
+            f"weight decay pulls the logits of ClippedLinear, which are weights, towards pruning; "
+            f"`weight_decay` of the alphas must be 0, but is {self.alphas.weight_decay}.",
+        )
+        yield (
+            self.hypergradient.unrolls and not self.relax.smooth,
+            f"a virtual step of the weights is undefined where single paths are executed or drawn; "
+            f"{relax} needs FirstOrder.",
+        )
+        yield (
+            self.stop.curved and not self.relax.smooth,
+            f"the curvature of the validation loss needs second derivatives, which {relax} does not have; "
+            "use Softmax, Sigmoid or ClippedLinear.",
+        )
+        yield (
+            joint != self.hypergradient.joint,
+            "the Joint schedule goes with JointGradient, and neither with anything else.",
+        )
+        yield (
+            self.hypergradient.scores and not (self.relax.samples and self.relax.probabilities),
+            f"a score function needs a relaxation that draws paths, such as BinaryGate, not {relax}.",
+        )
+        yield (
+            any(part.expects for part in self.regularise) and not self.relax.probabilities,
+            f"an expected cost needs weights that are probabilities, and those of {relax} are not.",
+        )
+        yield (
+            any(part.projects for part in self.regularise) and not self.discretise.projects,
+            f"proximity and ADMM need a discretisation of fixed cardinalities, not {type(self.discretise).__name__}.",
+        )
+        yield (
+            self.hypergradient.scores and bool(self.regularise),
+            "a score function has no loss to regularise; put the cost into its reward (`target`).",
+        )
+        yield (
+            self.prune.prunes and any(isinstance(extra, AuxiliarySkip) for extra in self.extras),
+            "an auxiliary skip needs its edge's operations unpruned.",
+        )
+
+    def form(self, stage: int = 0) -> Form:
+        """In which form the supernet of a stage is built."""
+        form = reduce(lambda so_far, part: part.form(so_far), self.extras, self.edges.form(PLAIN))
+        cells = self.prune.cells(stage)
+        return form if cells is None else replace(form, cells=cells)
 
     def unsupported(self, scenario: Scenario) -> str | None:
-        if len({decision.arity for decision in scenario.space.decisions}) > 1:
+        if len({decision.arity for decision in scenario.space.decisions}) > 1 and scenario.space.topology is None:
             return f"it keeps the same number of logits per decision, and those of `{scenario.space.name}` differ."
-        return self.weights.unsupported(scenario) or self.discretise.unsupported(scenario.space)
+        return self.weights.unsupported(scenario) or self._unfit(scenario)
+
+    def _unfit(self, scenario: Scenario) -> str | None:
+        space, topology = scenario.space, scenario.space.wiring
+        if topology is None:
+            return f"it needs the same options on every decision, and those of `{space.name}` differ."
+        lacks = [name for name in self.form().changed if name not in topology.forms]
+        if lacks:
+            return f"the supernet of `{space.name}` has no form with {', '.join(lacks)}."
+        for part in (self.discretise, self.edges, self.prune):
+            reason = part.unsupported(space)
+            if reason is not None:
+                return reason
+        return None
 
     def start(self, scenario: Scenario) -> TrainingSearch:
         from searchbench.strategies.differentiable.engine import DifferentiableSearch

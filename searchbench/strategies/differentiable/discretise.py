@@ -1,24 +1,40 @@
-"""Axis D: from the weights of operations to one architecture."""
+"""Axis D: from the weights of operations to one architecture. Every rule returns a matrix of zeros and ones."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from searchbench.errors import StudyError
 from searchbench.spaces.space import Space
+from searchbench.spaces.topology import Topology
+
+Weights = npt.NDArray[np.float64]
+Chosen = npt.NDArray[np.bool_]
 
 
 class Discretise(Protocol):
     """A pure function of the weights."""
 
-    def path(self, weights: npt.NDArray[np.float64]) -> tuple[int, ...]:
-        """The option of every decision, of weights [decisions, options]."""
+    @property
+    def projects(self) -> bool:
+        """Whether it is the projection onto a set of fixed cardinalities, which proximity to it can regularise."""
+
+    def choose(self, weights: Weights, topology: Topology) -> Chosen:
+        """What is kept of weights [decisions, options]: at most one option per decision."""
 
     def unsupported(self, space: Space) -> str | None:
         """The rule that the space breaks, or None."""
+
+
+def path_of(chosen: Chosen, topology: Topology) -> tuple[int, ...]:
+    """The option of every decision; `none` where nothing is kept."""
+    assert chosen.any(-1).all() or topology.none is not None
+    return tuple(int(row.argmax()) if row.any() else int(topology.none or 0) for row in chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +44,162 @@ class ArgmaxPerEdge:
     For spaces in which every edge is kept. Source: Dong & Yang 2020, the weight-sharing baselines.
     """
 
-    def path(self, weights: npt.NDArray[np.float64]) -> tuple[int, ...]:
-        return tuple(int(option) for option in weights.argmax(-1))
+    projects = True
+
+    def choose(self, weights: Weights, topology: Topology) -> Chosen:
+        chosen = np.zeros(weights.shape, dtype=bool)
+        chosen[np.arange(len(weights)), weights.argmax(-1)] = True
+        return chosen
 
     def unsupported(self, space: Space) -> str | None:
         if space.conditional:
             return f"every decision of `{space.name}` would have to be taken, but some depend on others."
+        if space.wiring is not None and space.wiring.keeps is not None:
+            return f"taking an operation on every edge is no rule for `{space.name}`, which keeps " + (
+                f"{space.wiring.keeps} inputs per node; discretise by the heaviest edges of every node."
+            )
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class TopEdges:
+    """T2: of every node, the `keep` edges whose heaviest operation (`none` left out) is heaviest, each with it.
+
+    Ties go to the lower source and to the lower operation. With keep = 1 it is the rule of recurrent cells.
+
+    Source: Liu et al. 2019, section 2.4.
+
+    Raises:
+        StudyError: `keep` is below 1.
+    """
+
+    keep: int = 2
+    projects = True
+
+    def __post_init__(self) -> None:
+        if self.keep < 1:
+            raise StudyError(f"`keep` must be at least 1 edge per node, but got {self.keep}.")
+
+    def choose(self, weights: Weights, topology: Topology) -> Chosen:
+        chosen = np.zeros(weights.shape, dtype=bool)
+        eligible = without_none(weights, topology)
+        for rows in topology.nodes():
+            for at in _heaviest(rows, eligible)[: self.keep]:
+                chosen[at, eligible[at].argmax()] = True
+        return chosen
+
+    def unsupported(self, space: Space) -> str | None:
+        topology = space.wiring
+        if topology is None:
+            return f"it ranks the edges of nodes, and the decisions of `{space.name}` are not edges."
+        if topology.keeps is None and topology.none is None:
+            return f"it drops edges, and `{space.name}` has no operation `none`."
+        if topology.keeps is not None and topology.keeps != self.keep and not topology.sparse:
+            return f"`{space.name}` keeps {topology.keeps} inputs per node, not {self.keep}."
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class CappedTopEdges:
+    """T2 with at most `skips` skip connections in the normal cell: while there are more, the lightest selected one's
+    weight is put to zero and all is derived again.
+
+    Source: Chen et al. 2019, "Progressive DARTS", section 3.3.2.
+
+    Raises:
+        StudyError: a count is out of range.
+    """
+
+    keep: int = 2
+    skips: int = 2
+    projects = True
+
+    def __post_init__(self) -> None:
+        if self.skips < 0:
+            raise StudyError(f"`skips` must not be negative, but got {self.skips}.")
+        TopEdges(self.keep)
+
+    def choose(self, weights: Weights, topology: Topology) -> Chosen:
+        weights, rule = weights.copy(), TopEdges(self.keep)
+        while True:
+            chosen = rule.choose(weights, topology)
+            selected = skips_of(chosen, topology)
+            if len(selected) <= self.skips:
+                return chosen
+            weights[min(selected, key=lambda at: weights[at, topology.skip]), topology.skip] = 0.0
+
+    def unsupported(self, space: Space) -> str | None:
+        return TopEdges(self.keep).unsupported(space)
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """TH: of every node, the at most `keep` edges whose heaviest operation is heaviest, if it weighs at least `theta`.
+    A node may end with no input at all.
+
+    Source: Chu et al. 2020, "Fair DARTS": 0.85 in its code for CIFAR-10.
+
+    Raises:
+        StudyError: a value is out of range.
+    """
+
+    theta: float = 0.85
+    keep: int = 2
+    projects = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.theta <= 1:
+            raise StudyError(f"`theta` must lie in [0, 1], but got {self.theta}.")
+        TopEdges(self.keep)
+
+    def choose(self, weights: Weights, topology: Topology) -> Chosen:
+        heavy = without_none(weights, topology).max(-1) >= self.theta
+        chosen = TopEdges(self.keep).choose(weights, topology)
+        chosen[~heavy] = False
+        return chosen
+
+    def unsupported(self, space: Space) -> str | None:
+        if space.wiring is not None and not space.wiring.sparse:
+            return (
+                f"a threshold may leave a node with fewer than {self.keep} inputs, which architectures of "
+                f"`{space.name}` do not allow; search its sparse variant."
+            )
+        return TopEdges(self.keep).unsupported(space)
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceRule:
+    """The rule of the space: the heaviest edges of every node where some are kept, else the heaviest option of every
+    decision.
+    """
+
+    projects = True
+
+    def choose(self, weights: Weights, topology: Topology) -> Chosen:
+        return self._rule(topology).choose(weights, topology)
+
+    def unsupported(self, space: Space) -> str | None:
+        return None if space.wiring is None else self._rule(space.wiring).unsupported(space)
+
+    def _rule(self, topology: Topology) -> Discretise:
+        return ArgmaxPerEdge() if topology.keeps is None else TopEdges(topology.keeps)
+
+
+def without_none(weights: Weights, topology: Topology) -> Weights:
+    """The weights, with `none` never the heaviest."""
+    if topology.none is None:
+        return weights
+    eligible = weights.copy()
+    eligible[:, topology.none] = -np.inf
+    return eligible
+
+
+def skips_of(chosen: Chosen, topology: Topology) -> list[int]:
+    """Decisions of the first cell type whose kept operation is a skip connection."""
+    if topology.skip is None:
+        return []
+    return [at for at in topology.rows(topology.cells[0]) if chosen[at, topology.skip]]
+
+
+def _heaviest(rows: Iterable[int], weights: Weights) -> list[int]:
+    return sorted(rows, key=lambda at: -weights[at].max())  # stable: lower source first

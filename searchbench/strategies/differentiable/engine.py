@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from searchbench.cost import Cost
 from searchbench.errors import BudgetExhausted
+from searchbench.estimators.training import update
+from searchbench.spaces.networks import Mixed
 from searchbench.spaces.space import Architecture
+from searchbench.spaces.topology import PLAIN, Topology
 from searchbench.strategies.differentiable.composition import Differentiable
+from searchbench.strategies.differentiable.discretise import Chosen, Weights, path_of, skips_of
 from searchbench.strategies.differentiable.game import Game
-from searchbench.strategies.strategy import Lab, Scenario, SplitName
+from searchbench.strategies.differentiable.split import Part, samples
+from searchbench.strategies.differentiable.stop import Report, Verdict
+from searchbench.strategies.differentiable.turn import Moment
+from searchbench.strategies.strategy import Lab, Scenario
 from searchbench.strategies.supernet import batch_sizes, epochs_within
 from searchbench.tasks.task import Batch
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a search is: plain values, saved as they are."""
+
+    epoch: int = 0
+    """Epochs finished; falls when a rule returns to an earlier one."""
+    epochs: int | None = None
+    stage: int = 0
+    stopped: bool = False
+    paths: tuple[tuple[int, ...], ...] = ()
+    """What each finished epoch derived."""
+    stop_memory: Any = None
+    decay: float = 1.0
+    """Factor of the weights' decay."""
 
 
 class DifferentiableSearch:
@@ -25,122 +49,266 @@ class DifferentiableSearch:
 
     def __init__(self, settings: Differentiable, scenario: Scenario) -> None:
         self._settings, self._scenario = settings, scenario
+        topology = scenario.space.wiring
+        assert topology is not None, "unsupported() refuses spaces without"
+        self._topology: Topology = topology
         self._game: Game | None = None
         self._restored: Mapping[str, Any] | None = None
-        self._epoch = 0
-        self._epochs: int | None = settings.weights.epochs
+        self._progress = Progress(epochs=settings.weights.epochs, stop_memory=settings.stop.fresh())
+        self._snapshots: dict[int, Any] = {}
+        self._last_valid: Batch | None = None
 
     @property
     def done(self) -> bool:
-        return self._epochs is not None and self._epoch >= self._epochs
+        at = self._progress
+        return at.stopped or (at.epochs is not None and at.epoch >= at.epochs)
 
     def advance(self, lab: Lab) -> None:
         """One epoch. When the budget ends in it, what has been learnt so far is recommended."""
         game = self._begin(lab)
         try:
             losses = self._train(game)
+            verdict = self._ask_whether_to_stop(game, losses)
         except BudgetExhausted:
-            lab.recommend(self._architecture(game))
+            lab.recommend(game.supernet.architecture(path_of(self._chosen(game), self._topology)))
             raise
-        self._epoch += 1
+        self._follow(game, verdict)
         lab.recommend(self._architecture(game))
-        lab.log(epoch=self._epoch, **losses, **self._diagnostics(game))
+        lab.log(epoch=self._progress.epoch, **losses)
 
     def state_dict(self) -> dict[str, Any]:
         state = self._restored if self._game is None else self._game.state_dict()
-        return {"epoch": self._epoch, "epochs": self._epochs, "game": state}
+        return {"progress": self._progress, "game": state, "snapshots": self._snapshots}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._epoch, self._epochs = state["epoch"], state["epochs"]
+        self._progress = copy.deepcopy(state["progress"])
+        self._snapshots = dict(state["snapshots"])
         self._game, self._restored = None, state["game"]
 
-    # -- before the first epoch ----------------------------------------------------------------------------------
+    # -- before an epoch -----------------------------------------------------------------------------------------
 
     def _begin(self, lab: Lab) -> Game:
         if self._game is None:
-            self._game = self._new_game(lab)
+            self._game = self._new_game(lab, None)
             if self._restored is not None:
                 self._game.load_state_dict(dict(self._restored))
                 self._restored = None
-            if self._epochs is None:
-                self._epochs = epochs_within(lab, self._epoch_price(self._game))
+            if self._progress.epochs is None:
+                self._progress.epochs = epochs_within(lab, self._epoch_price(self._game))
         self._game.lab = lab
+        stage = self._settings.prune.stage(self._progress.epoch, self._epochs).number
+        if stage != self._progress.stage:
+            self._progress.stage = stage
+            self._game = self._new_game(lab, self._game.mask)
         return self._game
 
-    def _new_game(self, lab: Lab) -> Game:
-        supernet, seeds = lab.supernet(), self._scenario.seeds
+    @property
+    def _epochs(self) -> int:
+        assert self._progress.epochs is not None
+        return self._progress.epochs
+
+    def _new_game(self, lab: Lab, mask: Tensor | None) -> Game:
+        settings, seeds, stage = self._settings, self._scenario.seeds, self._progress.stage
+        key = f"stage {stage}" if stage else ""
+        form = settings.form(stage)
+        supernet = lab.supernet(None if form == PLAIN else form, key)
         weights = list(cast(nn.Module, supernet).parameters())
-        generator = torch.Generator().manual_seed(seeds.torch_seed("policy", "alpha"))
-        shape = len(supernet.options), supernet.options[0]
-        alpha = self._settings.alphas.scale * torch.randn(shape, generator=generator)
-        alpha = alpha.to(weights[0].device).requires_grad_()
-        return Game(
+        device = weights[0].device
+        if mask is None:
+            mask = self._whole_mask(device)
+        generator = torch.Generator().manual_seed(seeds.torch_seed("policy", "alpha" + key))
+        alpha = self._first_logits(mask.cpu(), generator).to(device).requires_grad_()
+        beta = 1e-3 * torch.randn(len(alpha), generator=generator) if settings.edges.weighs else None
+        beta = None if beta is None else beta.to(device).requires_grad_()
+        game = Game(
             lab=lab,
             supernet=supernet,
-            relax=self._settings.relax,
+            topology=self._topology,
+            relax=settings.relax,
             alpha=alpha,
+            mask=mask,
             weights=weights,
-            weight_optimizer=self._settings.weights.optimizer(weights),
-            alpha_optimizer=self._settings.alphas.optimizer([alpha]),
-            rng=torch.Generator().manual_seed(seeds.torch_seed("search", "relaxation")),
+            weight_optimizer=settings.weights.optimizer(weights),
+            alpha_optimizer=settings.alphas.optimizer([alpha] if beta is None else [alpha, beta]),
+            rng=torch.Generator().manual_seed(seeds.torch_seed("search", "relaxation" + key)),
+            sampling=settings.edges,
+            beta=beta,
+            extras=settings.extras,
+            regularise=settings.regularise,
+            schedule_memory=settings.schedule.fresh(),
         )
+        game.memories = [part.fresh(game) for part in settings.regularise]
+        return game
+
+    def _whole_mask(self, device: torch.device) -> Tensor:
+        mask = torch.ones((len(self._topology.edges), len(self._topology.operations)), dtype=torch.bool, device=device)
+        if not self._settings.relax.with_none and self._topology.none is not None:
+            mask[:, self._topology.none] = False
+        return mask
+
+    def _first_logits(self, mask: Tensor, generator: torch.Generator) -> Tensor:
+        alphas = self._settings.alphas
+        centre = alphas.mean + self._settings.relax.centre(int(mask[0].sum()))
+        return (centre + alphas.scale * torch.randn(mask.shape, generator=generator)) * mask
 
     def _epoch_price(self, game: Game) -> Cost:
         """Of an epoch as `_train` makes it."""
-        size = self._settings.weights.batch_size
-        train = batch_sizes(game.lab.samples("train"), size)
-        valid = batch_sizes(game.lab.samples("valid"), size)
-        price = game.lab.price(game.supernet, game.mixture("w"), train=sum(train))
-        for at in range(self._settings.schedule.alpha_steps(0, len(train))):
-            price += self._settings.hypergradient.price(game, train[at % len(train)], valid[at % len(valid)])
+        settings = self._settings
+        train, valid = (self._sizes(game.lab, part) for part in (settings.split.w, settings.split.alpha))
+        if settings.hypergradient.joint:
+            return settings.hypergradient.price(game, sum(train), 0)
+        price = game.price("w", train=sum(train))
+        for at in range(round(settings.schedule.alpha_steps(len(train)))):
+            price += settings.hypergradient.price(game, train[at % len(train)], valid[at % len(valid)])
         return price
+
+    def _sizes(self, lab: Lab, part: Part) -> list[int]:
+        return batch_sizes(samples(part, lab.samples(part[0])), self._settings.weights.batch_size)
 
     # -- an epoch ------------------------------------------------------------------------------------------------
 
     def _train(self, game: Game) -> dict[str, float]:
-        """One pass over the training split; returns the mean losses."""
+        """One pass over the weights' data; returns the mean losses."""
         settings, losses = self._settings, {"w": [], "alpha": []}  # type: tuple[Differentiable, dict[str, list[float]]]
-        assert self._epochs is not None
-        settings.weights.set_rate(game.weight_optimizer, self._epoch, self._epochs)
-        valid = _endless(game.lab, "valid", settings.weights.batch_size)
-        for at, train in enumerate(game.lab.batches("train", settings.weights.batch_size)):
-            for phase in settings.schedule.steps(self._epoch, at):
-                step = self._weight_step(game, train) if phase == "w" else self._alpha_step(game, train, next(valid))
-                losses[phase].append(step)
+        stage = settings.prune.stage(self._progress.epoch, self._epochs)
+        within = self._progress.epoch - stage.first
+        self._set_rate(game, within, stage.length)
+        batches = len(self._sizes(game.lab, settings.split.w))
+        valid = self._endless(game.lab, settings.split.alpha)
+        source, share = settings.split.w
+        for at, train in enumerate(game.lab.batches(source, settings.weights.batch_size, share)):
+            game.moment = Moment(within, stage.length, at, batches)
+            phases, game.schedule_memory = settings.schedule.steps(game.moment, game.schedule_memory)
+            for phase in phases:
+                if phase == "w":
+                    losses["w"].append(self._weight_step(game, train))
+                elif phase == "alpha":
+                    losses["alpha"].append(self._alpha_step(game, train, next(valid)))
+                else:
+                    losses["w"].append(self._alpha_step(game, train, None))
+                    update(game.weight_optimizer, settings.weights.clip)
         return {f"{name}_loss": float(np.mean(losses[key])) for name, key in _NAMES if losses[key]}
 
-    def _weight_step(self, game: Game, train: Batch) -> float:
-        mixture = game.mixture("w")
-        return game.lab.step(game.supernet, train, mixture, game.weight_optimizer, clip=self._settings.weights.clip)
+    def _set_rate(self, game: Game, epoch: int, epochs: int) -> None:
+        self._settings.weights.set_rate(game.weight_optimizer, epoch, epochs)
+        for group in game.weight_optimizer.param_groups:
+            group["weight_decay"] = self._settings.weights.weight_decay * self._progress.decay
 
-    def _alpha_step(self, game: Game, train: Batch, valid: Batch) -> float:
-        game.alpha_optimizer.zero_grad(set_to_none=True)
-        loss = self._settings.hypergradient.fill(game, train, valid)
-        game.alpha_optimizer.step()
+    def _weight_step(self, game: Game, train: Batch) -> float:
+        schedule, mixture = self._settings.schedule, game.mixture("w")
+        game.weight_optimizer.zero_grad(set_to_none=True)
+        loss = game.lab.gradients(game.supernet, train, mixture)
+        if schedule.watches:
+            game.schedule_memory = schedule.observe(game.schedule_memory, squared_norm(game.weights))
+        update(game.weight_optimizer, self._settings.weights.clip)
         return loss
+
+    def _alpha_step(self, game: Game, train: Batch, valid: Batch | None) -> float:
+        before = game.alpha.detach().clone()
+        game.alpha_optimizer.zero_grad(set_to_none=True)
+        loss, mixture = self._settings.hypergradient.fill(game, train, valid)
+        update(game.alpha_optimizer, self._settings.alphas.clip)
+        game.after_alpha_step(before, mixture)
+        if self._settings.prune.prunes:
+            game.mask = self._settings.prune.after_step(game.alpha, game.mask, self._topology)
+        self._last_valid = valid
+        return loss
+
+    def _endless(self, lab: Lab, part: Part) -> Iterator[Batch]:
+        """Minibatches of one pass after another."""
+        source, share = part
+        while True:
+            yield from lab.batches(source, self._settings.weights.batch_size, share)
 
     # -- after it ------------------------------------------------------------------------------------------------
 
-    def _weights(self, game: Game) -> npt.NDArray[np.float64]:
+    def _ask_whether_to_stop(self, game: Game, record: dict[str, float]) -> Verdict:
+        """The epoch is over: prune, derive, and hear the rule. Adds to the epoch's record."""
+        at, prune = self._progress, self._settings.prune
+        weights = self._weights(game)
+        if prune.prunes:
+            game.mask = prune.after_epoch(torch.from_numpy(weights).to(game.alpha), game.mask, at.epoch, self._epochs)
+            weights = self._weights(game)
+        chosen = self._chosen(game)
+        record |= _diagnostics(weights, chosen, game, self._topology)
+
+        def curvature() -> float:
+            record["curvature"] = self._curvature(game)
+            return record["curvature"]
+
+        report = Report(at.epoch, self._epochs, weights, chosen, self._topology, curvature)
+        verdict, at.stop_memory = self._settings.stop.after_epoch(report, at.stop_memory)
+        at.paths = (*at.paths[: at.epoch], path_of(chosen, self._topology))
+        at.epoch += 1
+        return verdict
+
+    def _follow(self, game: Game, verdict: Verdict) -> None:
+        """Stop, return, or go on; keep what may be returned to."""
+        at, back = self._progress, self._settings.stop.returns
+        if back:
+            self._snapshots[at.epoch] = copy.deepcopy(game.state_dict())
+            self._snapshots = {epoch: kept for epoch, kept in self._snapshots.items() if epoch > at.epoch - back - 1}
+        if verdict.stop:
+            at.stopped = True
+        if verdict.epoch is None:
+            return
+        at.paths = at.paths[: verdict.epoch + 1]
+        if not verdict.stop:
+            at.epoch = verdict.epoch + 1
+            at.decay *= verdict.decay or 1.0
+            game.load_state_dict(self._snapshots[at.epoch])
+
+    def _weights(self, game: Game) -> Weights:
         with torch.no_grad():
-            weights: Tensor = self._settings.relax.weights(game.alpha)
+            weights = game.activated()
+            edges = self._settings.edges.weights(game.beta, self._topology)
+            if edges is not None:
+                weights = weights * edges.unsqueeze(1)
         return weights.double().cpu().numpy()
 
-    def _architecture(self, game: Game) -> Architecture:
-        return game.supernet.architecture(self._settings.discretise.path(self._weights(game)))
+    def _chosen(self, game: Game) -> Chosen:
+        return self._settings.discretise.choose(self._weights(game), self._topology)
 
-    def _diagnostics(self, game: Game) -> dict[str, float]:
-        """Mean entropy of the decisions in nats, and how many skips would be handed over."""
-        weights = self._weights(game)
-        logs = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
-        skips = self._architecture(game).values.count("skip_connect")
-        return {"entropy": float(-(weights * logs).sum(-1).mean()), "skips": float(skips)}
+    def _architecture(self, game: Game) -> Architecture:
+        return game.supernet.architecture(self._progress.paths[-1])
+
+    def _curvature(self, game: Game) -> float:
+        """Of L_val in alpha, on the last validation minibatch."""
+        valid, kept = self._last_valid, game.alpha.detach().clone()
+        assert valid is not None, "an epoch without a step of the architecture has no curvature to watch"
+
+        def gradient(at: Weights) -> Weights:
+            with torch.no_grad():
+                game.alpha.copy_(torch.from_numpy(at).view_as(kept))
+            game.alpha_optimizer.zero_grad(set_to_none=True)
+            with game.frozen_weights():
+                mixture: Mixed = game.mixture("alpha")
+                game.lab.gradients(game.supernet, valid, mixture, game.outer_loss(mixture))
+            assert game.alpha.grad is not None
+            return game.alpha.grad.double().cpu().numpy().ravel()
+
+        rng = self._scenario.seeds.rng("search", f"curvature|{self._progress.epoch}")
+        try:
+            return self._settings.curvature.largest(gradient, kept.double().cpu().numpy().ravel(), rng)
+        finally:
+            with torch.no_grad():
+                game.alpha.copy_(kept)
 
 
 _NAMES = (("train", "w"), ("valid", "alpha"))
 
 
-def _endless(lab: Lab, split: SplitName, batch_size: int) -> Iterator[Batch]:
-    """Minibatches of one pass after another."""
-    while True:
-        yield from lab.batches(split, batch_size)
+def squared_norm(weights: list[nn.Parameter]) -> float:
+    """Sum of the squares of all gradients."""
+    norms = torch._foreach_norm([w.grad for w in weights if w.grad is not None])
+    return float(torch.stack(list(norms)).double().square().sum())
+
+
+def _diagnostics(weights: Weights, chosen: Chosen, game: Game, topology: Topology) -> dict[str, float]:
+    """Mean entropy of the decisions in nats, skips and operations that would be handed over, what is not pruned."""
+    shares = weights / np.maximum(weights.sum(-1, keepdims=True), 1e-12)
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    found = {"entropy": float(-(shares * logs).sum(-1).mean()), "skips": float(len(skips_of(chosen, topology)))}
+    if not bool(game.mask.all()):
+        found["unpruned"] = float(game.mask.sum())
+    return found

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from searchbench.strategies.differentiable.relaxation import Phase, Relaxation
-from searchbench.strategies.strategy import Lab
+from searchbench.cost import Cost
+from searchbench.spaces.topology import Topology
+from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges
+from searchbench.strategies.differentiable.extras import Extra
+from searchbench.strategies.differentiable.regularise import Regulariser
+from searchbench.strategies.differentiable.relaxation import Relaxation
+from searchbench.strategies.differentiable.turn import Moment, Phase, Turn
+from searchbench.strategies.strategy import Lab, Loss
+from searchbench.strategies.supernet import mean_price
 
 if TYPE_CHECKING:
     from searchbench.spaces.networks import Mixed, Supernet
+
+DRAWS = 64
+"""Mixtures drawn to estimate the mean price of a step whose executed operations are drawn."""
 
 
 @dataclass(slots=True, eq=False)
@@ -23,20 +34,96 @@ class Game:
 
     lab: Lab
     supernet: Supernet
+    topology: Topology
     relax: Relaxation
     alpha: Tensor
     """[decisions, options] logits."""
+    mask: Tensor
+    """[decisions, options], False where an operation is pruned."""
     weights: list[nn.Parameter]
     """The supernet's."""
     weight_optimizer: torch.optim.Optimizer
     alpha_optimizer: torch.optim.Optimizer
     rng: torch.Generator
     """Of the relaxation's noise."""
+    sampling: EdgeSampling = field(default_factory=FullEdges)
+    beta: Tensor | None = None
+    """[decisions] logits of whole edges, where edges are sampled."""
+    extras: Sequence[Extra] = ()
+    regularise: Sequence[Regulariser] = ()
+    memories: list[Any] = field(default_factory=list)
+    """What each regulariser remembers."""
+    schedule_memory: Any = None
+    moment: Moment = field(default_factory=Moment)
+    baseline: float | None = None
+    """Mean reward so far, of a score-function gradient."""
+    _costs: Tensor | None = None
+
+    def turn(self, phase: Phase) -> Turn:
+        """What the parts are told."""
+        return Turn(phase, self.rng, self.moment, self.mask, self.topology)
 
     def mixture(self, phase: Phase) -> Mixed:
         """What the supernet computes; on the weights' turn the architecture is a constant."""
-        alpha = self.alpha if phase == "alpha" else self.alpha.detach()
-        return self.relax.mixture(alpha, self.rng, phase)
+        alpha = self.alpha.detach() if phase == "w" else self.alpha
+        beta = self.beta.detach() if phase == "w" and self.beta is not None else self.beta
+        turn = self.turn(phase)
+        mixture = self.sampling.dress(self.relax.mixture(alpha, turn), beta, self.topology)
+        for extra in self.extras:
+            mixture = extra.dress(mixture, turn)
+        return mixture
+
+    def activated(self) -> Tensor:
+        """a(alpha), [decisions, options], without noise, differentiable."""
+        return self.relax.weights(self.alpha, self.turn("alpha"))
+
+    def outer_loss(self, mixture: Mixed) -> Loss:
+        """Cross-entropy and the regularisers of the architecture."""
+        # a path that carries nothing gives the architecture no gradient, which backward would refuse; zero it is
+        anchor = 0.0 if mixture.active is None else 0.0 * torch.stack([w.sum() for w in mixture.weights]).sum()
+
+        def loss(logits: Tensor, targets: Tensor) -> Tensor:
+            value = F.cross_entropy(logits, targets)
+            for part, memory in zip(self.regularise, self.memories, strict=True):
+                value = part.outer(value, self, memory)
+            return value + anchor
+
+        return loss
+
+    def after_alpha_step(self, before: Tensor, mixture: Mixed | None) -> None:
+        """Put the logits right and let the regularisers look at them."""
+        with torch.no_grad():
+            if mixture is not None:
+                self.relax.settle(self.alpha, before, mixture, self.turn("alpha"))
+            pairs = zip(self.regularise, self.memories, strict=True)
+            self.memories = [part.after_alpha_step(self, memory) for part, memory in pairs]
+
+    def price(self, phase: Phase, train: int = 0, infer: int = 0) -> Cost:
+        """The (mean) charge for samples through a mixture."""
+        draws = DRAWS if self.relax.samples else 1
+        before = self.rng.get_state()
+        prices = [self.lab.price(self.supernet, self.mixture(phase), train, infer) for _ in range(draws)]
+        self.rng.set_state(before)
+        return mean_price(prices)
+
+    @property
+    def costs(self) -> Tensor:
+        """[decisions, options] multiply-accumulates of each operation above those of the cheapest of its decision."""
+        if self._costs is None:
+            base = (0,) * len(self.supernet.options)
+            rows = [
+                [self.supernet.macs((*base[:at], op, *base[at + 1 :])) for op in range(options)]
+                for at, options in enumerate(self.supernet.options)
+            ]
+            table = torch.tensor(rows, dtype=torch.float64)
+            self._costs = (table - table.amin(1, keepdim=True)).to(self.alpha)
+        return self._costs
+
+    @property
+    def fixed_cost(self) -> float:
+        """Multiply-accumulates outside the decisions, and of the cheapest option of each."""
+        cheapest = tuple(int(op) for op in self.costs.argmin(1))
+        return float(self.supernet.macs(cheapest))
 
     @contextmanager
     def frozen_weights(self) -> Iterator[None]:
@@ -53,15 +140,25 @@ class Game:
         return {
             "supernet": cast(nn.Module, self.supernet).state_dict(),
             "alpha": self.alpha.detach(),
+            "beta": None if self.beta is None else self.beta.detach(),
+            "mask": self.mask,
             "weight_optimizer": self.weight_optimizer.state_dict(),
             "alpha_optimizer": self.alpha_optimizer.state_dict(),
             "rng": self.rng.get_state(),
+            "memories": self.memories,
+            "schedule": self.schedule_memory,
+            "baseline": self.baseline,
         }
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        cast(nn.Module, self.supernet).load_state_dict(cast(dict[str, Tensor], state["supernet"]))
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        cast(nn.Module, self.supernet).load_state_dict(state["supernet"])
         with torch.no_grad():
-            self.alpha.copy_(cast(Tensor, state["alpha"]))
-        self.weight_optimizer.load_state_dict(cast(dict[str, object], state["weight_optimizer"]))
-        self.alpha_optimizer.load_state_dict(cast(dict[str, object], state["alpha_optimizer"]))
-        self.rng.set_state(cast(Tensor, state["rng"]))
+            self.alpha.copy_(state["alpha"])
+            if self.beta is not None:
+                self.beta.copy_(state["beta"])
+        self.mask = state["mask"].clone()
+        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
+        self.alpha_optimizer.load_state_dict(state["alpha_optimizer"])
+        self.rng.set_state(state["rng"])
+        self.memories = list(state["memories"])
+        self.schedule_memory, self.baseline = state["schedule"], state["baseline"]

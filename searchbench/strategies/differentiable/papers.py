@@ -1,14 +1,36 @@
-"""The papers, as compositions of parts."""
+"""The papers, as compositions of parts. Only what differs from first-order DARTS is said.
+
+Every one keeps a space's own rule of derivation unless it has another, so that it runs on every space its parts can.
+Settings are those of NAS-Bench-201's weight-sharing protocol (Dong & Yang 2020) where the paper's own are for another
+space: rates and decay decide more than the method on a space this small.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from searchbench.strategies.differentiable.composition import AlphaTraining, Differentiable
-from searchbench.strategies.differentiable.discretise import ArgmaxPerEdge
-from searchbench.strategies.differentiable.hypergradient import FirstOrder
-from searchbench.strategies.differentiable.relaxation import Phase, Softmax
-from searchbench.strategies.differentiable.schedule import Alternate
+from searchbench.strategies.differentiable.discretise import CappedTopEdges, SpaceRule, Threshold
+from searchbench.strategies.differentiable.edges import PartialChannels
+from searchbench.strategies.differentiable.extras import AuxiliarySkip, NodeNorm, SkipDropout
+from searchbench.strategies.differentiable.hypergradient import FirstOrder, JointGradient, ScoreFunction, Unrolled
+from searchbench.strategies.differentiable.prune import Milestones, Monotone, Stages
+from searchbench.strategies.differentiable.regularise import (
+    Admm,
+    Complexity,
+    ExpectedCost,
+    Proximity,
+    Regulariser,
+    ScaledByCost,
+    ZeroOne,
+)
+from searchbench.strategies.differentiable.relaxation import ClippedLinear, Sigmoid, Softmax
+from searchbench.strategies.differentiable.relaxation_sampled import BinaryGate, Concrete, GumbelHard, Proximal
+from searchbench.strategies.differentiable.schedule import Alternate, Constant, FisherInformed, Joint, WarmUp
+from searchbench.strategies.differentiable.split import DataSplit, Ratio, TaskSplit
+from searchbench.strategies.differentiable.stop import Eigenvalue, EigenvalueRestart, RankStability, SkipCount
+from searchbench.strategies.differentiable.turn import Phase
 from searchbench.strategies.supernet import SupernetTraining
 
 
@@ -18,6 +40,7 @@ def darts(
     lr: float = 0.025,
     alpha_lr: float = 3e-4,
     order: Sequence[Phase] = ("w", "alpha"),
+    ratio: float | None = None,
 ) -> Differentiable:
     """First-order DARTS: mix the operations of every edge by a softmax over logits; descend the training loss in the
     weights and the validation loss in the logits, in turn.
@@ -30,6 +53,8 @@ def darts(
         lr: of the weights at first; falls to 0.001 along a cosine.
         alpha_lr: of the logits, constant.
         order: who moves first on a minibatch.
+        ratio: r, if the training split is to be divided r : 1 between weights and architecture; None: the weights
+            learn on the task's training split, the architecture on its validation split.
 
     Raises:
         StudyError: a value is out of range.
@@ -44,7 +69,486 @@ def darts(
         relax=Softmax(),
         schedule=Alternate(tuple(order)),
         hypergradient=FirstOrder(),
-        discretise=ArgmaxPerEdge(),
+        split=_split(ratio),
         weights=SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=min(lr, 0.001)),
         alphas=AlphaTraining(lr=alpha_lr),
     )
+
+
+def darts_second_order(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    order: Sequence[Phase] = ("w", "alpha"),
+    ratio: float | None = None,
+    xi: float | None = None,
+) -> Differentiable:
+    """Second-order DARTS: the architecture's gradient looks through one virtual step of the weights.
+
+    Args:
+        xi: rate of the virtual step; None: the weights' current rate.
+
+    Source: Liu, Simonyan & Yang 2019, Algorithm 1, equations 7 and 8.
+    """
+    return replace(darts(epochs, batch_size, lr, alpha_lr, order, ratio), hypergradient=Unrolled(xi))
+
+
+def darts_cs(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    ratio: float | None = 10,
+    every: int = 10,
+    clipped: bool = False,
+) -> Differentiable:
+    """DARTS + CS(k): the architecture moves on every k-th minibatch only.
+
+    Args:
+        every: k.
+        clipped: with `with_clipping` (CRB).
+
+    Source: Maile, Lecarpentier, Luga & Wilson 2021, "DARTS-PRIME", constant schedule.
+    """
+    found = replace(darts(epochs, batch_size, lr, alpha_lr, ratio=ratio), schedule=Constant(every))
+    return with_clipping(found) if clipped else found
+
+
+def darts_fimt(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    ratio: float | None = 10,
+    threshold: float = 1.0,
+    clipped: bool = False,
+) -> Differentiable:
+    """DARTS + FIMT: the architecture moves when the trace of the weights' Fisher information is below a threshold that
+    rises while it waits and falls when it moves.
+
+    Args:
+        threshold: tau before the first minibatch.
+        clipped: with `with_clipping` (CRB).
+
+    Source: Maile et al. 2021, "DARTS-PRIME", Algorithm 1.
+    """
+    schedule = FisherInformed(threshold=threshold)
+    found = replace(darts(epochs, batch_size, lr, alpha_lr, ratio=ratio), schedule=schedule)
+    return with_clipping(found) if clipped else found
+
+
+def darts_pr(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    order: Sequence[Phase] = ("w", "alpha"),
+    ratio: float | None = None,
+    rho: float = 0.1,
+    power: int = 1,
+) -> Differentiable:
+    """DARTS + PR: the weights of the operations are drawn towards what would be derived from them, ever more.
+
+    Args:
+        rho: strength at the end.
+        power: of the norm, 1 as released or 2.
+
+    Source: Maile et al. 2021, "DARTS-PRIME", equation 8.
+    """
+    return replace(darts(epochs, batch_size, lr, alpha_lr, order, ratio), regularise=(Proximity(rho, power),))
+
+
+def darts_admm(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    order: Sequence[Phase] = ("w", "alpha"),
+    ratio: float | None = None,
+    rho: float = 0.1,
+    discount: float = 1.0,
+) -> Differentiable:
+    """DARTS + ADMM: the weights of the operations are drawn towards a copy that is kept feasible.
+
+    Args:
+        rho: strength.
+        discount: lambda_u, what remains of the scaled dual at each update.
+
+    Source: Maile et al. 2021, "DARTS-PRIME", ADMM regularisation.
+    """
+    return replace(darts(epochs, batch_size, lr, alpha_lr, order, ratio), regularise=(Admm(rho, discount),))
+
+
+def darts_prime(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    ratio: float | None = 10,
+    rho: float = 0.1,
+    power: int = 1,
+    threshold: float = 1.0,
+    clipped: bool = False,
+) -> Differentiable:
+    """DARTS-PRIME = FIMT x PR: a schedule informed by the Fisher trace, and proximity to what would be derived.
+
+    Args:
+        rho, power: see `darts_pr`.
+        threshold: see `darts_fimt`.
+        clipped: with `with_clipping` (CRB).
+
+    Source: Maile et al. 2021, "DARTS-PRIME: Regularization and scheduling improve constrained optimization in
+        differentiable NAS".
+    """
+    host = darts_fimt(epochs, batch_size, lr, alpha_lr, ratio, threshold)
+    found = replace(host, regularise=(Proximity(rho, power),))
+    return with_clipping(found) if clipped else found
+
+
+def with_clipping(host: Differentiable) -> Differentiable:
+    """A host with CRB: weights are logits clipped to [0, 1], `none` is left out, an operation at 0 dies, nodes are
+    normed, the logits have no decay.
+
+    Source: Maile et al. 2021, "DARTS-PRIME".
+    """
+    return replace(
+        host,
+        relax=ClippedLinear(),
+        prune=Monotone(),
+        extras=(*host.extras, NodeNorm()),
+        alphas=replace(host.alphas, weight_decay=0.0, scale=1e-4),
+    )
+
+
+def darts_plus(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    order: Sequence[Phase] = ("w", "alpha"),
+    skips: int = 2,
+) -> Differentiable:
+    """DARTS+: stop as soon as the derived normal cell has `skips` skip connections.
+
+    Source: Liang et al. 2019, "DARTS+: improved differentiable architecture search with early stopping".
+    """
+    return replace(darts(epochs, batch_size, lr, alpha_lr, order), stop=SkipCount(skips))
+
+
+def darts_plus_rank(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    order: Sequence[Phase] = ("w", "alpha"),
+    stable: int = 10,
+) -> Differentiable:
+    """DARTS+, criterion 1*: stop when the ranking of learnable operations was the same for `stable` epochs on end.
+
+    Source: Liang et al. 2019, "DARTS+".
+    """
+    return replace(darts(epochs, batch_size, lr, alpha_lr, order), stop=RankStability(stable))
+
+
+def fair_darts(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-3,
+    order: Sequence[Phase] = ("w", "alpha"),
+    weight: float = 10.0,
+    theta: float | None = None,
+) -> Differentiable:
+    """FairDARTS: operations do not compete (a sigmoid each), and a loss pushes their weights to 0 or 1.
+
+    Args:
+        weight: of the zero-one loss.
+        theta: least weight of an operation that is kept, 0.85 in its code for CIFAR-10; an edge without one carries
+            nothing. None: the space's own rule, as in a search too short for weights to come so far.
+
+    Source: Chu, Zhou, Zhang & Li 2020, "Fair DARTS: eliminating unfair advantages in differentiable architecture
+        search", and its code for CIFAR-10.
+    """
+    return replace(
+        darts(epochs, batch_size, lr, alpha_lr, order),
+        relax=Sigmoid(),
+        regularise=(ZeroOne(weight),),
+        discretise=SpaceRule() if theta is None else Threshold(theta),
+        alphas=AlphaTraining(lr=alpha_lr, betas=(0.9, 0.999), scale=0.0),
+    )
+
+
+def darts_minus(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    order: Sequence[Phase] = ("w", "alpha"),
+    beta: float = 1.0,
+) -> Differentiable:
+    """DARTS-: an auxiliary skip connection, which fades away, takes from the skip operation what helps training only.
+
+    Args:
+        beta: its weight in the first epoch.
+
+    Source: Chu et al. 2021, "DARTS-: robustly stepping out of performance collapse without indicators".
+    """
+    return replace(darts(epochs, batch_size, lr, alpha_lr, order), extras=(AuxiliarySkip(beta),))
+
+
+def p_darts(
+    epochs: int | None = None,
+    batch_size: int = 96,
+    lr: float = 0.025,
+    alpha_lr: float = 6e-4,
+    keep: Sequence[int] = (5, 3, 1),
+    depths: Sequence[int] = (),
+    dropout: float = 0.4,
+    skips: int = 2,
+) -> Differentiable:
+    """P-DARTS: stages with ever fewer operations (and more cells), dropout on skips, at most two of them kept.
+
+    Args:
+        epochs: of all stages together.
+        keep: operations per edge after each stage.
+        depths: cells of the supernet in each stage; empty: the space's own number.
+        dropout: of skip connections, at the beginning of each stage.
+        skips: most that are kept in the normal cell.
+
+    Source: Chen, Xie, Wu & Tian 2019, "Progressive differentiable architecture search".
+    Differs: the rate of dropout is the same at the beginning of every stage.
+    """
+    return replace(
+        darts(epochs, batch_size, lr, alpha_lr),
+        schedule=WarmUp(Alternate(), 0.4),
+        prune=Stages(tuple(keep), tuple(depths)),
+        extras=(SkipDropout(dropout),),
+        discretise=CappedTopEdges(2, skips),
+        weights=SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=0.0),
+        alphas=AlphaTraining(lr=alpha_lr, clip=5.0),
+    )
+
+
+def pd_darts(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    fix_best: bool = False,
+    warmup: float = 0.2,
+) -> Differentiable:
+    """PD-DARTS: discretise step by step while the weights go on.
+
+    Args:
+        fix_best: at each milestone fix the surest operation, instead of dropping every edge's least likely one.
+        warmup: share of the epochs before the first milestone.
+
+    Source: the abstract of PD-DARTS only; milestones are our reading, see `Milestones`.
+    """
+    prune = Milestones("fix-best" if fix_best else "drop-worst", warmup)
+    return replace(darts(epochs, batch_size, lr, alpha_lr), prune=prune)
+
+
+def r_darts_l2(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    factor: float = 9.0,
+) -> Differentiable:
+    """R-DARTS(L2): second-order DARTS with a multiple of the usual decay of the weights.
+
+    Args:
+        factor: of 3e-4; the paper runs 1, 3, 9, 27 and 81 and keeps the best after retraining. Here each is a
+            strategy of its own: choosing among runs is paid from a budget of its own.
+
+    Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
+    """
+    host = darts_second_order(epochs, batch_size, lr, alpha_lr)
+    return replace(host, weights=replace(host.weights, weight_decay=3e-4 * factor))
+
+
+def darts_es(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    factor: float = 1.3,
+    begin: int = 10,
+) -> Differentiable:
+    """DARTS-ES: stop where the dominant eigenvalue of the Hessian in alpha rises too fast; the answer lies before.
+
+    Args:
+        factor: rise of the local mean over eight epochs that is too fast.
+        begin: first epoch that can be the answer.
+
+    Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
+    """
+    return replace(darts_second_order(epochs, batch_size, lr, alpha_lr), stop=Eigenvalue(factor, begin=begin))
+
+
+def darts_ada(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    factor: float = 1.3,
+    begin: int = 10,
+) -> Differentiable:
+    """DARTS-ADA: where DARTS-ES would stop, return to before the rise, with ten times the decay; at most twice.
+
+    Args:
+        factor, begin: see `darts_es`.
+
+    Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
+    """
+    host = darts_second_order(epochs, batch_size, lr, alpha_lr)
+    stop = EigenvalueRestart(Eigenvalue(factor, begin=begin))
+    return replace(host, stop=stop, weights=replace(host.weights, weight_decay=3e-4))
+
+
+def nasp(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    eta: float = 0.0,
+) -> Differentiable:
+    """NASP: logits in [0, 1] whose proximal one-hot is what the weights train; the gradient there moves the logits.
+
+    Args:
+        eta: strength of the complexity term.
+
+    Source: Yao, Xu, Tu & Zhu 2020, "Efficient neural architecture search via proximal iterations".
+    """
+    regularise: tuple[Regulariser, ...] = (Complexity(eta),) if eta else ()
+    host = darts(epochs, batch_size, lr, alpha_lr)
+    return replace(host, relax=Proximal(), regularise=regularise)
+
+
+def gdas(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    tau_first: float = 10.0,
+    tau_last: float = 0.1,
+) -> Differentiable:
+    """GDAS: execute one operation per edge, drawn by Gumbel-argmax, with the gradient of the Gumbel-softmax.
+
+    Args:
+        tau_first, tau_last: temperature in the first and in the last epoch.
+
+    Source: Dong & Yang 2019, "Searching for a robust neural architecture in four GPU hours".
+    """
+    return replace(darts(epochs, batch_size, lr, alpha_lr), relax=GumbelHard(tau_first, tau_last))
+
+
+def snas(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    cost: float = 0.0,
+) -> Differentiable:
+    """SNAS: concrete relaxation with a falling temperature; weights and logits descend one training loss together.
+
+    Args:
+        cost: weight of the expected multiply-accumulates, relative to those of equal probabilities.
+
+    Source: Xie, Zheng, Liu & Lin 2019, "SNAS: stochastic neural architecture search".
+    """
+    return replace(
+        darts(epochs, batch_size, lr, alpha_lr),
+        relax=Concrete(),
+        schedule=Joint(),
+        hypergradient=JointGradient(),
+        regularise=(ExpectedCost(cost),) if cost else (),
+        alphas=AlphaTraining(lr=alpha_lr, mean=1.0, scale=0.01),
+    )
+
+
+def pc_darts(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 6e-4,
+    divisor: int = 4,
+    warmup: float = 0.3,
+) -> Differentiable:
+    """PC-DARTS: a part of the channels passes through the operations, and edges are weighed as wholes.
+
+    Args:
+        divisor: K; 1/K of the channels pass.
+        warmup: share of the epochs in which only the weights move.
+
+    Source: Xu et al. 2020, "PC-DARTS: partial channel connections for memory-efficient architecture search".
+    Differs: rates and batch size are those of the other methods; the paper's (0.1 and 256) suit its smaller memory.
+    """
+    return replace(
+        darts(epochs, batch_size, lr, alpha_lr),
+        schedule=WarmUp(Alternate(), warmup),
+        edges=PartialChannels(divisor),
+    )
+
+
+def proxyless(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 1e-3,
+    cost: float = 0.0,
+    multiply: bool = False,
+    every: int = 5,
+    warmup: float = 0.25,
+    mode: str = "two",
+) -> Differentiable:
+    """ProxylessNAS, gradient: binary gates execute one path; two paths per edge are compared to move the logits.
+
+    Args:
+        cost: weight of the expected multiply-accumulates; 0: none.
+        multiply: the cost multiplies the loss, as in the released code, instead of being added.
+        every: the architecture moves on every so many-th minibatch.
+        warmup: share of the epochs in which only the weights move.
+        mode: "two" or "full", see `BinaryGate`.
+
+    Source: Cai, Zhu & Han 2019, "ProxylessNAS: direct neural architecture search on target task and hardware".
+    """
+    regularise: tuple[Regulariser, ...] = ()
+    if cost:
+        regularise = (ScaledByCost(),) if multiply else (ExpectedCost(cost),)
+    return replace(
+        darts(epochs, batch_size, lr, alpha_lr),
+        relax=BinaryGate(mode),  # type: ignore[arg-type]
+        schedule=WarmUp(Constant(every), warmup),
+        regularise=regularise,
+        alphas=AlphaTraining(lr=alpha_lr, betas=(0.0, 0.999), weight_decay=0.0),
+    )
+
+
+def proxyless_reinforce(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 1e-3,
+    paths: int = 10,
+    target_macs: float | None = None,
+    every: int = 5,
+    warmup: float = 0.25,
+) -> Differentiable:
+    """ProxylessNAS, REINFORCE: binary gates; logits follow the reward of sampled paths.
+
+    Args:
+        paths: per step of the architecture.
+        target_macs: multiply-accumulates at which the reward is the accuracy itself; None: accuracy alone.
+        every, warmup: see `proxyless`.
+
+    Source: Cai, Zhu & Han 2019, "ProxylessNAS", section 3.3.2.
+    """
+    host = proxyless(epochs, batch_size, lr, alpha_lr, every=every, warmup=warmup)
+    return replace(host, hypergradient=ScoreFunction(paths, target_macs))
+
+
+def _split(ratio: float | None) -> DataSplit:
+    return TaskSplit() if ratio is None else Ratio(ratio)

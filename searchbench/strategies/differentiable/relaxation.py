@@ -3,26 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from searchbench.strategies.differentiable.turn import Turn
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from searchbench.spaces.networks import Mixed
-
-Phase = Literal["w", "alpha"]
-"""Whose step it is: the weights' or the architecture's."""
 
 
 class Relaxation(Protocol):
     """How logits [decisions, options] become the weights of operations."""
 
-    def weights(self, alpha: Tensor) -> Tensor:
-        """[decisions, options], without noise: what is logged and discretised."""
+    @property
+    def smooth(self) -> bool:
+        """Whether the loss is twice differentiable in the logits, without noise."""
 
-    def mixture(self, alpha: Tensor, rng: torch.Generator, phase: Phase) -> Mixed:
+    @property
+    def probabilities(self) -> bool:
+        """Whether the weights of a decision are probabilities."""
+
+    @property
+    def with_none(self) -> bool:
+        """Whether `none` is a candidate."""
+
+    @property
+    def samples(self) -> bool:
+        """Whether which operations are executed is drawn anew at every step."""
+
+    def centre(self, options: int) -> float:
+        """Where logits begin when no operation is preferred."""
+
+    def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
+        """[decisions, options], without noise: what is logged, regularised and discretised."""
+
+    def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
         """What the supernet computes in a step; differentiable in `alpha`."""
+
+    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
+        """Put the logits right, in place, after a step from `before` with a mixture."""
+
+
+def masked_softmax(alpha: Tensor, turn: Turn) -> Tensor:
+    """Softmax over the operations that are not pruned; pruned ones weigh nothing."""
+    if turn.mask is None or bool(turn.mask.all()):
+        return alpha.softmax(-1)
+    return alpha.masked_fill(~turn.mask, float("-inf")).softmax(-1)
+
+
+def _mixed(weights: Tensor, turn: Turn) -> Mixed:
+    from searchbench.spaces.networks import Mixed
+
+    return Mixed(weights.unbind(0), turn.active)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +65,65 @@ class Softmax:
     Source: Liu et al. 2019, "DARTS: Differentiable Architecture Search", equation 2.
     """
 
-    def weights(self, alpha: Tensor) -> Tensor:
-        return alpha.softmax(-1)
+    smooth = probabilities = with_none = True
+    samples = False
 
-    def mixture(self, alpha: Tensor, rng: torch.Generator, phase: Phase) -> Mixed:
-        from searchbench.spaces.networks import Mixed
+    def centre(self, options: int) -> float:
+        return 0.0
 
-        return Mixed(alpha.softmax(-1).unbind(0))
+    def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
+        return masked_softmax(alpha, turn)
+
+    def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
+        return _mixed(masked_softmax(alpha, turn), turn)
+
+    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
+        """Nothing to put right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sigmoid:
+    """w_eo = sigmoid(alpha_eo), each operation on its own, `none` left out.
+
+    Source: Chu et al. 2020, "Fair DARTS".
+    """
+
+    smooth = True
+    probabilities = with_none = samples = False
+
+    def centre(self, options: int) -> float:
+        return 0.0
+
+    def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
+        weights = alpha.sigmoid()
+        return weights if turn.mask is None else weights * turn.mask
+
+    def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
+        return _mixed(self.weights(alpha, turn), turn)
+
+    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
+        """Nothing to put right."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClippedLinear:
+    """CRB: w_eo = min(max(alpha_eo, 0), 1), `none` left out; logits begin at 1/|O|.
+
+    Source: DARTS-PRIME (Maile et al. 2021), clipped linear activation. Its gradient is zero above 1.
+    """
+
+    smooth = True
+    probabilities = with_none = samples = False
+
+    def centre(self, options: int) -> float:
+        return 1.0 / options
+
+    def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
+        weights = alpha.clamp(0.0, 1.0)
+        return weights if turn.mask is None else weights * turn.mask
+
+    def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
+        return _mixed(self.weights(alpha, turn), turn)
+
+    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
+        """What prunes also puts logits to zero, see `prune.Monotone`."""

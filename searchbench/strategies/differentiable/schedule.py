@@ -1,23 +1,38 @@
-"""Axis U: who moves on which minibatch, and in which order."""
+"""Axis U: who moves on which minibatch, and in which order.
+
+What a schedule remembers is a value that the search carries along (and saves); the schedule itself is frozen.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from searchbench.errors import StudyError
-from searchbench.strategies.differentiable.relaxation import Phase
+from searchbench.strategies.differentiable.turn import Moment, Phase
+
+ALPHA_FIRST: tuple[Phase, ...] = ("alpha", "w")
 
 
 class Schedule(Protocol):
     """The steps of one training minibatch."""
 
-    def steps(self, epoch: int, batch: int) -> Sequence[Phase]:
-        """In order; both counted from 0."""
+    @property
+    def watches(self) -> bool:
+        """Whether it must be told the squared norms of the weights' gradients."""
 
-    def alpha_steps(self, epoch: int, batches: int) -> int:
-        """How many steps of the architecture an epoch has, to price it beforehand."""
+    def fresh(self) -> Any:
+        """What it remembers before the first minibatch."""
+
+    def steps(self, moment: Moment, memory: Any) -> tuple[Sequence[Phase], Any]:
+        """The steps in order, and what it remembers now."""
+
+    def observe(self, memory: Any, squared_norm: float) -> Any:
+        """What it remembers after a weight step whose gradient, before clipping, had this squared norm."""
+
+    def alpha_steps(self, batches: int) -> float:
+        """About how many steps of the architecture an epoch has, to price it beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +47,156 @@ class Alternate:
     """
 
     order: tuple[Phase, ...] = ("w", "alpha")
+    watches = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "order", tuple(self.order))  # a study file writes a list
         if sorted(self.order) != ["alpha", "w"]:
             raise StudyError(f'`order` must be ["w", "alpha"] or ["alpha", "w"], but got {list(self.order)}.')
 
-    def steps(self, epoch: int, batch: int) -> Sequence[Phase]:
-        return self.order
+    def fresh(self) -> None:
+        return None
 
-    def alpha_steps(self, epoch: int, batches: int) -> int:
+    def steps(self, moment: Moment, memory: None) -> tuple[Sequence[Phase], None]:
+        return self.order, None
+
+    def observe(self, memory: None, squared_norm: float) -> None:
+        return None
+
+    def alpha_steps(self, batches: int) -> float:
         return batches
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """CS(k): a step of the architecture before the weight step of every k-th minibatch of an epoch, b + 1 = 0 mod k.
+
+    Source: DARTS-PRIME (Maile et al. 2021), constant schedule.
+
+    Raises:
+        StudyError: `every` is below 1.
+    """
+
+    every: int = 10
+    watches = False
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise StudyError(f"`every` must be at least 1 minibatch, but got {self.every}.")
+
+    def fresh(self) -> None:
+        return None
+
+    def steps(self, moment: Moment, memory: None) -> tuple[Sequence[Phase], None]:
+        return (ALPHA_FIRST if (moment.batch + 1) % self.every == 0 else ("w",)), None
+
+    def observe(self, memory: None, squared_norm: float) -> None:
+        return None
+
+    def alpha_steps(self, batches: int) -> float:
+        return batches // self.every
+
+
+@dataclass(frozen=True, slots=True)
+class FisherInformed:
+    """FIMT: a step of the architecture when the weights have settled.
+
+    F_b = ||grad_w L_train(batch b)||^2, the trace of the empirical Fisher matrix of that minibatch;
+    Fbar_b = beta F_b + (1 - beta) Fbar_(b-1). Before a weight step: if Fbar < tau, the architecture moves and
+    tau <- tau rise^(-ratio); else tau <- tau rise. The first minibatch never moves it. tau and Fbar outlive epochs.
+
+    Under constant F the pattern repeats every ratio + 1 minibatches, one of them with an architecture step: the ratio
+    of minibatches without to those with one is `ratio`, that of weight steps to architecture steps `ratio + 1`.
+
+    Source: DARTS-PRIME (Maile et al. 2021), Algorithm 1.
+
+    Raises:
+        StudyError: a value is out of range.
+    """
+
+    threshold: float = 1.0
+    rise: float = 1.05
+    ratio: float = 10.0
+    beta: float = 0.2
+    watches = True
+
+    def __post_init__(self) -> None:
+        if not (self.threshold > 0 and self.rise > 1 and self.ratio > 0 and 0 < self.beta <= 1):
+            raise StudyError(
+                "FIMT needs `threshold` > 0, `rise` > 1, `ratio` > 0 and `beta` in (0, 1], but got "
+                f"threshold={self.threshold}, rise={self.rise}, ratio={self.ratio}, beta={self.beta}."
+            )
+
+    def fresh(self) -> tuple[float, float | None]:
+        return self.threshold, None
+
+    def steps(
+        self, moment: Moment, memory: tuple[float, float | None]
+    ) -> tuple[Sequence[Phase], tuple[float, float | None]]:
+        tau, trace = memory
+        if trace is not None and trace < tau:
+            return ALPHA_FIRST, (tau * self.rise**-self.ratio, trace)
+        return ("w",), (tau * self.rise, trace)
+
+    def observe(self, memory: tuple[float, float | None], squared_norm: float) -> tuple[float, float]:
+        tau, trace = memory
+        return tau, squared_norm if trace is None else self.beta * squared_norm + (1 - self.beta) * trace
+
+    def alpha_steps(self, batches: int) -> float:
+        return batches / (self.ratio + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """Both move at once, on one loss of one training minibatch.
+
+    Source: Xie et al. 2019, "SNAS", single-level optimisation.
+    """
+
+    watches = False
+
+    def fresh(self) -> None:
+        return None
+
+    def steps(self, moment: Moment, memory: None) -> tuple[Sequence[Phase], None]:
+        return ("both",), None
+
+    def observe(self, memory: None, squared_norm: float) -> None:
+        return None
+
+    def alpha_steps(self, batches: int) -> float:
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """Only the weights move during the first `share` of the epochs (rounded down); then as `then` says.
+
+    Raises:
+        StudyError: `share` is not in [0, 1).
+    """
+
+    then: Schedule
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise StudyError(f"the `share` of epochs to warm up in must lie in [0, 1), but got {self.share}.")
+
+    @property
+    def watches(self) -> bool:
+        return self.then.watches
+
+    def fresh(self) -> Any:
+        return self.then.fresh()
+
+    def steps(self, moment: Moment, memory: Any) -> tuple[Sequence[Phase], Any]:
+        if moment.epoch < int(self.share * moment.epochs + 1e-9):
+            return ("w",), memory
+        return self.then.steps(moment, memory)
+
+    def observe(self, memory: Any, squared_norm: float) -> Any:
+        return self.then.observe(memory, squared_norm)
+
+    def alpha_steps(self, batches: int) -> float:
+        return (1 - self.share) * self.then.alpha_steps(batches)

@@ -1,0 +1,98 @@
+"""Where the decisions of a cell space lie: which node each edge enters, what may stand on it, and in which forms its
+supernet can be built. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+from searchbench.errors import SpaceError
+
+NONE, SKIP = "none", "skip_connect"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One decision: the operation on the way from `source` to `target` in `cell`."""
+
+    cell: str
+    target: int
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The edges of a space's cells, in the order of a supernet's decisions.
+
+    Raises:
+        SpaceError: there are no edges, or an operation is named twice.
+    """
+
+    edges: tuple[Edge, ...]
+    operations: tuple[str, ...]
+    """Candidates on every edge, in order."""
+    keeps: int | None = None
+    """Inputs per node that an architecture keeps; None: every edge, each with one operation (`none` is one)."""
+    sparse: bool = True
+    """Whether an architecture may have fewer inputs at a node than `keeps`."""
+    learnable: tuple[str, ...] = ()
+    """Operations with weights of their own."""
+    forms: tuple[str, ...] = ()
+    """Fields of `Form` that its supernet understands."""
+
+    def __post_init__(self) -> None:
+        if not self.edges or len(set(self.operations)) != len(self.operations):
+            raise SpaceError(f"a topology needs edges and distinct operations, but got {self!r}.")
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Names of the cell types, in order of their first edge."""
+        return tuple(dict.fromkeys(edge.cell for edge in self.edges))
+
+    @property
+    def none(self) -> int | None:
+        """Index of the operation that carries nothing."""
+        return self.operations.index(NONE) if NONE in self.operations else None
+
+    @property
+    def skip(self) -> int | None:
+        """Index of the skip connection."""
+        return self.operations.index(SKIP) if SKIP in self.operations else None
+
+    def rows(self, cell: str) -> list[int]:
+        """Decisions of a cell type."""
+        return [at for at, edge in enumerate(self.edges) if edge.cell == cell]
+
+    def nodes(self) -> Iterator[list[int]]:
+        """Decisions that enter each node, lower source first."""
+        groups: dict[tuple[str, int], list[int]] = {}
+        for at, edge in enumerate(self.edges):
+            groups.setdefault((edge.cell, edge.target), []).append(at)
+        for rows in groups.values():
+            yield sorted(rows, key=lambda at: self.edges[at].source)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a supernet is built differently from the plain one. A space names the fields it understands, see
+    `Topology.forms`."""
+
+    partial: int = 1
+    """Only the first 1/partial of the channels pass through operations; the others bypass them, then all are shuffled
+    (Xu et al. 2020, PC-DARTS)."""
+    node_norm: bool = False
+    """A batch norm that is not affine after each node's sum (DARTS-PRIME with CRB)."""
+    auxiliary_skip: bool = False
+    """An additional skip connection on every edge (Chu et al. 2021, DARTS-)."""
+    skip_dropout: bool = False
+    """Dropout on skip connections (Chen et al. 2019, P-DARTS)."""
+    cells: int | None = None
+    """Number of cells, where it is not the space's own."""
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Names of the fields that are not the plain form's."""
+        return tuple(f.name for f in fields(self) if getattr(self, f.name) != f.default)
+
+
+PLAIN = Form()

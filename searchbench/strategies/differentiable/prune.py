@@ -1,0 +1,225 @@
+"""Axis P: operations that leave the race before it ends. Pruned operations are never executed and never return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from searchbench.errors import StudyError
+from searchbench.spaces.space import Space
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from searchbench.spaces.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stretch of epochs between two rebuilds of the supernet."""
+
+    number: int
+    first: int
+    length: int
+
+
+class Prune(Protocol):
+    """Says which operations remain, as a mask [decisions, options]."""
+
+    @property
+    def prunes(self) -> bool:
+        """Whether it ever removes anything."""
+
+    def stage(self, epoch: int, epochs: int) -> Stage:
+        """Where an epoch lies; when a stage ends, supernet and logits begin anew."""
+
+    def cells(self, stage: int) -> int | None:
+        """Cells of a stage's supernet; None: the space's own number."""
+
+    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
+        """The mask after a step of the architecture; may put logits in place."""
+
+    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int) -> Tensor:
+        """The mask after an epoch."""
+
+    def unsupported(self, space: Space) -> str | None:
+        """The rule that the space breaks, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpruned:
+    """Every operation stays to the end."""
+
+    prunes = False
+
+    def stage(self, epoch: int, epochs: int) -> Stage:
+        return Stage(0, 0, epochs)
+
+    def cells(self, stage: int) -> int | None:
+        return None
+
+    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
+        return mask
+
+    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int) -> Tensor:
+        return mask
+
+    def unsupported(self, space: Space) -> str | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Monotone:
+    """MONO: an operation whose logit falls to 0 or below is put to 0 and dies for ever.
+
+    The last operation among those that enter a node stays, with logit 0.
+
+    Source: DARTS-PRIME (Maile et al. 2021), with CRB.
+    """
+
+    prunes = True
+
+    def stage(self, epoch: int, epochs: int) -> Stage:
+        return Stage(0, 0, epochs)
+
+    def cells(self, stage: int) -> int | None:
+        return None
+
+    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
+        import torch
+
+        alive = mask & (alpha > 0)
+        for rows in topology.nodes():
+            if not alive[rows].any():
+                contenders = alpha[rows].masked_fill(~mask[rows], float("-inf"))
+                at, option = divmod(int(contenders.argmax()), alpha.shape[1])
+                alive[rows[at], option] = True
+        with torch.no_grad():
+            alpha.copy_((alpha * alive).clamp(min=0.0))
+        return alive
+
+    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int) -> Tensor:
+        return mask
+
+    def unsupported(self, space: Space) -> str | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Milestones:
+    """MILE: progressive discretisation. After the first `warmup` of the epochs, at regular milestones until the last,
+
+    * "fix-best": the edge with the heaviest operation keeps that one alone;
+    * "drop-worst": every edge that has a choice loses its lightest operation;
+
+    weights go on as they are. The number of milestones is what it takes to leave one operation per edge.
+
+    Source: the abstract of PD-DARTS only; when milestones come and what is kept across them is our reading.
+
+    Raises:
+        StudyError: a value is out of range.
+    """
+
+    strategy: Literal["fix-best", "drop-worst"] = "drop-worst"
+    warmup: float = 0.2
+    prunes = True
+
+    def __post_init__(self) -> None:
+        if self.strategy not in ("fix-best", "drop-worst") or not 0 <= self.warmup < 1:
+            raise StudyError(
+                '`strategy` must be "fix-best" or "drop-worst" and `warmup` must lie in [0, 1), but got '
+                f"{self.strategy!r} and {self.warmup}."
+            )
+
+    def stage(self, epoch: int, epochs: int) -> Stage:
+        return Stage(0, 0, epochs)
+
+    def cells(self, stage: int) -> int | None:
+        return None
+
+    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
+        return mask
+
+    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int) -> Tensor:
+        total = len(mask) if self.strategy == "fix-best" else mask.shape[1] - 1
+        for _ in range(self._due(epoch + 1, epochs, total) - self._due(epoch, epochs, total)):
+            mask = self._strike(weights, mask)
+        return mask
+
+    def _due(self, done: int, epochs: int, total: int) -> int:
+        """Milestones passed when so many epochs are done; the last is passed with the last epoch."""
+        warm = self.warmup * epochs
+        return int(total * max(0.0, done - warm) / (epochs - warm) + 1e-9)
+
+    def _strike(self, weights: Tensor, mask: Tensor) -> Tensor:
+        open_edges = mask.sum(1) > 1
+        if not open_edges.any():
+            return mask
+        mask = mask.clone()
+        if self.strategy == "fix-best":
+            best = weights.masked_fill(~mask, -1.0).masked_fill(~open_edges[:, None], -1.0)
+            edge, option = divmod(int(best.argmax()), mask.shape[1])
+            mask[edge] = False
+            mask[edge, option] = True
+            return mask
+        lightest = weights.masked_fill(~mask, float("inf")).argmin(1)
+        for edge in open_edges.nonzero().flatten().tolist():
+            mask[edge, int(lightest[edge])] = False
+        return mask
+
+    def unsupported(self, space: Space) -> str | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """STAGE: as many stages as `keep` has entries, each with a fresh supernet and fresh logits; at the end of stage s
+    every edge keeps its `keep[s]` heaviest operations.
+
+    Args:
+        depths: cells of each stage's supernet; empty: the space's own number in all.
+
+    Source: Chen et al. 2019, "Progressive DARTS": 5, 3, 1 of 8 operations; 5, 11, 17 cells.
+
+    Raises:
+        StudyError: `keep` does not fall, or `depths` has another length.
+    """
+
+    keep: tuple[int, ...] = (5, 3, 1)
+    depths: tuple[int, ...] = ()
+    prunes = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keep", tuple(self.keep))
+        object.__setattr__(self, "depths", tuple(self.depths))
+        falls = all(a > b for a, b in zip(self.keep, self.keep[1:], strict=False))
+        if not self.keep or not falls or self.keep[-1] < 1:
+            raise StudyError(f"`keep` must fall from stage to stage and stay above 0, but got {self.keep}.")
+        if self.depths and len(self.depths) != len(self.keep):
+            raise StudyError(f"`depths` must have one entry per stage, {len(self.keep)}, but got {self.depths}.")
+
+    def stage(self, epoch: int, epochs: int) -> Stage:
+        bounds = [epochs * at // len(self.keep) for at in range(len(self.keep) + 1)]
+        number = max(at for at, first in enumerate(bounds[:-1]) if first <= epoch)
+        return Stage(number, bounds[number], bounds[number + 1] - bounds[number])
+
+    def cells(self, stage: int) -> int | None:
+        return self.depths[stage] if self.depths else None
+
+    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
+        return mask
+
+    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int) -> Tensor:
+        now = self.stage(epoch, epochs)
+        if epoch + 1 < now.first + now.length:
+            return mask
+        kept = mask.clone().fill_(False)
+        ranked = weights.masked_fill(~mask, -1.0).sort(dim=1, descending=True, stable=True).indices
+        return kept.scatter_(1, ranked[:, : self.keep[now.number]], True) & mask
+
+    def unsupported(self, space: Space) -> str | None:
+        options = len(space.wiring.operations) if space.wiring is not None else 0
+        if options and self.keep[0] >= options:
+            kept = self.keep[0]
+            return f"its first stage must drop some of the {options} operations of `{space.name}`, but keeps {kept}."
+        return None

@@ -1,0 +1,263 @@
+"""Axis R, continued: relaxations that draw, or that execute one operation of an edge while pretending to mix.
+
+Those share one trick: `hard + (soft - soft.detach())` is exactly `hard` going forward and has the gradient of `soft`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from searchbench.errors import StudyError
+from searchbench.strategies.differentiable.relaxation import masked_softmax
+from searchbench.strategies.differentiable.turn import Turn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from searchbench.spaces.networks import Mixed
+
+
+def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
+    """`hard` going forward, to the bit; the gradient goes to `soft`."""
+    return hard + (soft - soft.detach())
+
+
+def gumbel(shape: tuple[int, ...], turn: Turn, like: Tensor) -> Tensor:
+    """Draws of Gumbel(0, 1) = -log(-log U), finite always (U is kept away from 0 and 1)."""
+    import torch
+
+    uniform = torch.rand(shape, generator=turn.rng, dtype=torch.float64).clamp(1e-20, 1 - 1e-16)
+    return (-(-uniform.log()).log()).to(like)
+
+
+def one_hot(chosen: Tensor, like: Tensor) -> Tensor:
+    """[decisions] -> [decisions, options]."""
+    import torch
+
+    return torch.zeros_like(like).scatter_(-1, chosen.unsqueeze(-1), 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class GumbelHard:
+    """One operation per edge, drawn from softmax(alpha); p = softmax((log softmax(alpha) + g)/tau), g ~ Gumbel(0, 1),
+    weight = onehot(argmax p) with the gradient of p.
+
+    tau falls linearly from `first` in the first epoch to `last` in the last.
+
+    Source: Dong & Yang 2019, "Searching for a robust neural architecture in four GPU hours" (GDAS).
+    Differs: logits of operations that were not drawn get their gradient through the drawn one's weight only, as in
+        the authors' code for the NASNet space.
+
+    Raises:
+        StudyError: a temperature is not positive.
+    """
+
+    first: float = 10.0
+    last: float = 0.1
+    smooth = False
+    probabilities = with_none = samples = True
+
+    def __post_init__(self) -> None:
+        _check_temperatures(self.first, self.last)
+
+    def tau(self, epoch: int, epochs: int) -> float:
+        """Temperature of an epoch, counted from 0."""
+        return self.first + (self.last - self.first) * epoch / max(1, epochs - 1)
+
+    def centre(self, options: int) -> float:
+        return 0.0
+
+    def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
+        return masked_softmax(alpha, turn)
+
+    def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
+        from searchbench.spaces.networks import Mixed
+
+        logs = masked_softmax(alpha, turn).log()
+        tau = self.tau(turn.moment.epoch, turn.moment.epochs)
+        soft = ((logs + gumbel(tuple(alpha.shape), turn, alpha)) / tau).softmax(-1)
+        chosen = soft.argmax(-1)
+        weights = straight_through(one_hot(chosen, soft), soft)
+        return Mixed(weights.unbind(0), tuple((op,) for op in chosen.tolist()))
+
+    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
+        """Nothing to put right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concrete:
+    """Z = softmax((log softmax(alpha) + g)/tau), g ~ Gumbel(0, 1), as soft weights: every operation is executed.
+
+    tau falls linearly from `first`, by (first - last)/epochs per epoch.
+
+    Source: Xie et al. 2019, "SNAS: stochastic neural architecture search".
+
+    Raises:
+        StudyError: a temperature is not positive.
+    """
+
+    first: float = 1.0
+    last: float = 0.03
+    smooth = samples = False
+    probabilities = with_none = True
+
+    def __post_init__(self) -> None:
+        _check_temperatures(self.first, self.last)
+
+    def tau(self, epoch: int, epochs: int) -> float:
+        """Temperature of an epoch, counted from 0."""
+        return self.first + (self.last - self.first) * epoch / epochs
+
+    def centre(self, options: int) -> float:
+        return 0.0
+
+    def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
+        return masked_softmax(alpha, turn)
+
+    def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
+        from searchbench.spaces.networks import Mixed
+
+        tau = self.tau(turn.moment.epoch, turn.moment.epochs)
+        soft = ((masked_softmax(alpha, turn).log() + gumbel(tuple(alpha.shape), turn, alpha)) / tau).softmax(-1)
+        return Mixed(soft.unbind(0), turn.active)
+
+    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
+        """Nothing to put right."""
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryGate:
+    """One path: g = onehot(i), i ~ softmax(alpha); dL/dalpha_i ~ sum_j dL/dg_j p_j (delta_ij - p_i).
+
+    On the architecture's turn, dL/dg_j = <dL/dout, o_j(x)> needs the outputs of several operations:
+
+    * "full": of all;
+    * "two": of two, drawn without replacement from p; probabilities are renormalised over the pair, one of them is
+      active, and after the step both logits are shifted so that the probabilities of all others stay as they were.
+
+    Source: Cai et al. 2019, "ProxylessNAS", section 3.2.2, and its code.
+    Differs: in "full", all operations' outputs are kept at once, which needs their memory.
+
+    Raises:
+        StudyError: an unknown mode.
+    """
+
+    mode: Literal["full", "two"] = "two"
+    smooth = False
+    probabilities = with_none = samples = True
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("full", "two"):
+            raise StudyError(f'`mode` must be "full" or "two", but got {self.mode!r}.')
+
+    def centre(self, options: int) -> float:
+        return 0.0
+
+    def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
+        return masked_softmax(alpha, turn)
+
+    def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
+        from searchbench.spaces.networks import Mixed
+
+        probabilities = masked_softmax(alpha, turn)
+        if turn.phase == "w":
+            chosen = _draw(probabilities, turn)
+            return Mixed(one_hot(chosen, probabilities).unbind(0), tuple((op,) for op in chosen.tolist()))
+        if self.mode == "full":
+            gates = one_hot(_draw(probabilities, turn), probabilities)
+            return Mixed(straight_through(gates, probabilities).unbind(0), turn.active)
+        return self._pair(alpha, probabilities, turn)
+
+    def _pair(self, alpha: Tensor, probabilities: Tensor, turn: Turn) -> Mixed:
+        import torch
+
+        from searchbench.spaces.networks import Mixed
+
+        # the two largest of log p + Gumbel are a draw of two without replacement
+        noisy = probabilities.detach().log() + gumbel(tuple(alpha.shape), turn, alpha)
+        pair = noisy.topk(min(2, alpha.shape[-1]), -1).indices
+        on_pair = torch.zeros_like(alpha, dtype=torch.bool).scatter_(-1, pair, True)
+        if turn.mask is not None:
+            on_pair &= turn.mask
+        shares = alpha.masked_fill(~on_pair, float("-inf")).softmax(-1)
+        weights = straight_through(one_hot(_draw(shares, turn), shares), shares)
+        return Mixed(weights.unbind(0), tuple(tuple(row.nonzero().flatten().tolist()) for row in on_pair))
+
+    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
+        """In mode "two": untouched logits go back to where they were (an optimiser's momentum moved them), and both of
+        the pair are shifted by log(sum exp(new) / sum exp(old)) so that the other probabilities stay."""
+        if self.mode == "full" or turn.phase != "alpha":
+            return
+        import torch
+
+        assert mixture.active is not None
+        for row, pair in enumerate(mixture.active):
+            at = torch.tensor(list(pair), device=alpha.device)
+            new = alpha[row, at]
+            shift = new.logsumexp(0) - before[row, at].logsumexp(0)
+            alpha[row] = before[row]
+            alpha[row, at] = new - shift
+
+
+@dataclass(frozen=True, slots=True)
+class Proximal:
+    """alpha-bar = prox(alpha): per edge 1 at the largest logit, else 0; then, where a space keeps some inputs per node,
+    only on those edges of a node whose logit is largest. Logits live in [0, 1] and begin at 1/2.
+
+    The weights' step executes the operations of weight 1; the architecture's step executes all, because the gradient
+    at alpha-bar, which is applied to alpha, needs their outputs.
+
+    Source: Yao et al. 2020, "Efficient neural architecture search via proximal iterations" (NASP).
+    """
+
+    smooth = probabilities = samples = False
+    with_none = True
+
+    def centre(self, options: int) -> float:
+        return 0.5
+
+    def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
+        return alpha if turn.mask is None else alpha * turn.mask
+
+    def prox(self, alpha: Tensor, turn: Turn) -> Tensor:
+        """[decisions, options] of zeros and ones."""
+        import torch
+
+        eligible = alpha.detach() if turn.mask is None else alpha.detach().masked_fill(~turn.mask, -1.0)
+        z = one_hot(eligible.argmax(-1), alpha.detach())
+        if turn.topology is not None and turn.topology.keeps is not None:
+            best = eligible.amax(-1).tolist()
+            for rows in turn.topology.nodes():
+                kept = sorted(rows, key=lambda at: -best[at])[: turn.topology.keeps]
+                dropped = torch.tensor([at for at in rows if at not in kept], dtype=torch.long, device=z.device)
+                z[dropped] = 0.0
+        return z
+
+    def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
+        from searchbench.spaces.networks import Mixed
+
+        z = self.prox(alpha, turn)
+        if turn.phase == "w":
+            return Mixed(z.unbind(0), tuple(tuple(row.nonzero().flatten().tolist()) for row in z))
+        return Mixed(straight_through(z, alpha).unbind(0), turn.active)
+
+    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
+        """Clip to [0, 1]."""
+        alpha.clamp_(0.0, 1.0)
+
+
+def _draw(probabilities: Tensor, turn: Turn) -> Tensor:
+    """One option per decision, [decisions]."""
+    import torch
+
+    return (
+        torch.multinomial(probabilities.detach().double().cpu(), 1, generator=turn.rng)
+        .squeeze(-1)
+        .to(probabilities.device)
+    )
+
+
+def _check_temperatures(first: float, last: float) -> None:
+    if not (first > 0 and last > 0):
+        raise StudyError(f"temperatures must be positive, but got first={first}, last={last}.")

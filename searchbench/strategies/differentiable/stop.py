@@ -1,0 +1,217 @@
+"""Axis S: when to end before the last epoch, or to go back.
+
+What a rule remembers is a value that the search carries along; the rule itself is frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from searchbench.errors import StudyError
+from searchbench.spaces.topology import Topology
+from searchbench.strategies.differentiable.discretise import Chosen, Weights, skips_of
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a rule is told after an epoch, counted from 0."""
+
+    epoch: int
+    epochs: int
+    weights: Weights
+    chosen: Chosen
+    """What would be handed over."""
+    topology: Topology
+    curvature: Callable[[], float]
+    """The dominant eigenvalue of the Hessian of the validation loss in alpha; charged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Go on, unless `stop`: then the answer is what `epoch` had derived; or return to `epoch` with more decay."""
+
+    stop: bool = False
+    epoch: int | None = None
+    decay: float | None = None
+    """Factor of the weights' decay after a return."""
+
+
+GO_ON = Verdict()
+
+
+class EarlyStop(Protocol):
+    """Looks at every epoch."""
+
+    @property
+    def curved(self) -> bool:
+        """Whether it asks for the curvature."""
+
+    @property
+    def returns(self) -> int:
+        """How many epochs back it may return."""
+
+    def fresh(self) -> Any:
+        """What it remembers before the first epoch."""
+
+    def after_epoch(self, report: Report, memory: Any) -> tuple[Verdict, Any]:
+        """The verdict, and what it remembers now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToTheEnd:
+    """All epochs."""
+
+    curved = False
+    returns = 0
+
+    def fresh(self) -> None:
+        return None
+
+    def after_epoch(self, report: Report, memory: None) -> tuple[Verdict, None]:
+        return GO_ON, None
+
+
+@dataclass(frozen=True, slots=True)
+class SkipCount:
+    """Stop when the derived normal cell has at least `most` skip connections.
+
+    Source: Liang et al. 2019, "DARTS+", criterion 1. The answer is what is derived at the stop.
+
+    Raises:
+        StudyError: `most` is below 1.
+    """
+
+    most: int = 2
+    curved = False
+    returns = 0
+
+    def __post_init__(self) -> None:
+        if self.most < 1:
+            raise StudyError(f"`most` must be at least 1 skip connection, but got {self.most}.")
+
+    def fresh(self) -> None:
+        return None
+
+    def after_epoch(self, report: Report, memory: None) -> tuple[Verdict, None]:
+        stop = len(skips_of(report.chosen, report.topology)) >= self.most
+        return Verdict(stop=stop), None
+
+
+@dataclass(frozen=True, slots=True)
+class RankStability:
+    """Stop when the ranking of the learnable operations has been the same on every edge for `epochs` epochs on end.
+
+    Source: Liang et al. 2019, "DARTS+", criterion 1*.
+
+    Raises:
+        StudyError: `epochs` is below 1.
+    """
+
+    epochs: int = 10
+    curved = False
+    returns = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise StudyError(f"`epochs` must be at least 1, but got {self.epochs}.")
+
+    def fresh(self) -> tuple[tuple[int, ...], int]:
+        return (), 0
+
+    def after_epoch(
+        self, report: Report, memory: tuple[tuple[int, ...], int]
+    ) -> tuple[Verdict, tuple[tuple[int, ...], int]]:
+        learnable = [report.topology.operations.index(name) for name in report.topology.learnable]
+        ranking = tuple(np.argsort(-report.weights[:, learnable], axis=1, kind="stable").ravel().tolist())
+        before, count = memory
+        count = count + 1 if ranking == before else 0
+        return Verdict(stop=count >= self.epochs), (ranking, count)
+
+
+@dataclass(frozen=True, slots=True)
+class Eigenvalue:
+    """EIG: watch the dominant eigenvalue of the Hessian of L_val in alpha; stop when its local mean rises too fast.
+
+    Measured every `every` epochs. The local mean of the last 5 values (at least 3) belongs to the
+    epoch two checks before; when it exceeds `factor` times that of `lag` checks before, and that one belongs to epoch
+    `begin` or later, the answer is what that earlier epoch had derived.
+
+    Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search" (DARTS-ES), its code.
+
+    Raises:
+        StudyError: a value is out of range.
+    """
+
+    factor: float = 1.3
+    every: int = 2
+    lag: int = 4
+    begin: int = 10
+    curved = True
+    returns = 0
+
+    def __post_init__(self) -> None:
+        if not (self.factor > 0 and self.every >= 1 and self.lag >= 1 and self.begin >= 0):
+            raise StudyError(f"EIG needs factor > 0, every >= 1, lag >= 1 and begin >= 0, but got {self}.")
+
+    def fresh(self) -> tuple[float, ...]:
+        return ()
+
+    def after_epoch(self, report: Report, memory: tuple[float, ...]) -> tuple[Verdict, tuple[float, ...]]:
+        if report.epoch % self.every:
+            return GO_ON, memory
+        memory = (*memory, report.curvature())
+        answer = self.answer(memory)
+        return (GO_ON if answer is None else Verdict(stop=True, epoch=answer)), memory
+
+    def answer(self, values: tuple[float, ...]) -> int | None:
+        """The epoch to return to, given the eigenvalues of epochs 0, every, 2 every, …; None: go on."""
+        now, then = len(values), len(values) - self.lag
+        epoch = (now - 3 - self.lag) * self.every
+        if then < 3 or epoch < self.begin:
+            return None
+        means = [float(np.mean(values[max(0, at - 5) : at])) for at in (then, now)]
+        return epoch if means[1] > self.factor * means[0] else None
+
+
+@dataclass(frozen=True, slots=True)
+class EigenvalueRestart:
+    """ADA: where `Eigenvalue` would stop, return to that epoch instead, multiply the weights' decay by `decay` and go
+    on, at most `restarts` times.
+
+    Source: Zela et al. 2020, DARTS-ADA: 3e-4 to at most 3e-2.
+
+    Raises:
+        StudyError: a value is out of range.
+    """
+
+    watch: Eigenvalue = field(default_factory=Eigenvalue)
+    decay: float = 10.0
+    restarts: int = 2
+    curved = True
+
+    def __post_init__(self) -> None:
+        if not (self.decay > 0 and self.restarts >= 0):
+            raise StudyError(f"`decay` must be positive and `restarts` not negative, but got {self}.")
+
+    @property
+    def returns(self) -> int:
+        return (self.watch.lag + 2) * self.watch.every
+
+    def fresh(self) -> tuple[tuple[float, ...], int]:
+        return (), 0
+
+    def after_epoch(
+        self, report: Report, memory: tuple[tuple[float, ...], int]
+    ) -> tuple[Verdict, tuple[tuple[float, ...], int]]:
+        values, done = memory
+        if done >= self.restarts:
+            return GO_ON, memory
+        verdict, values = self.watch.after_epoch(report, values)
+        if not verdict.stop or verdict.epoch is None:
+            return GO_ON, (values, done)
+        kept = values[: verdict.epoch // self.watch.every + 1]
+        return Verdict(epoch=verdict.epoch, decay=self.decay), (kept, done + 1)
