@@ -41,6 +41,7 @@ for command in (
     describe,
     verify,
     check,
+    table,
     doctor,
 ):
     cli.add_command(command)
