@@ -32,6 +32,18 @@ STRATEGIES = Registry(
         ),
         "asha": Entry("searchbench.strategies.asha:Asha", "asynchronous successive halving: nobody waits (Li 2020)"),
         "bohb": Entry("searchbench.strategies.bohb:Bohb", "Hyperband with a kernel density model (Falkner 2018)"),
+        "gp": Entry(
+            "searchbench.strategies.model_based:gaussian_process",
+            "Gaussian-process optimisation, hedged acquisition (Snoek 2012; scikit-optimize's defaults)",
+        ),
+        "forest": Entry(
+            "searchbench.strategies.model_based:forest",
+            "random-forest optimisation, hedged acquisition (Hutter 2011; scikit-optimize's defaults)",
+        ),
+        "bananas": Entry(
+            "searchbench.strategies.model_based:bananas",
+            "ensemble of networks on the path encoding, Thompson sampling among mutations (White 2021)",
+        ),
         "reinforce": Entry(
             "searchbench.strategies.reinforce:Reinforce", "policy gradient on independent logits (Zoph & Le 2017; NATS)"
         ),

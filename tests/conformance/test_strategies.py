@@ -10,6 +10,7 @@ import pytest
 
 from searchbench.spaces.nasbench201 import nasbench201
 from searchbench.strategies import STRATEGIES
+from searchbench.strategies.acquisition import ExpectedImprovement
 from searchbench.strategies.adapters.optuna import adapt
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.bohb import Bohb
@@ -17,8 +18,10 @@ from searchbench.strategies.evolution import RegularizedEvolution, Worst, non_ag
 from searchbench.strategies.grid import Grid
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.local import BestImprovement, LocalSearch
+from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.random import Random
 from searchbench.strategies.reinforce import Ascent, Reinforce
+from searchbench.strategies.surrogates import Forest, GaussianProcess
 from searchbench.testing import ConformanceError, Stage, check_strategy
 from searchbench.trial import Proposal
 
@@ -38,6 +41,9 @@ ROWS = {
     "hyperband": Hyperband(min_epochs=3),
     "asha": Asha(eta=3),
     "bohb": Bohb(min_epochs=9),
+    "gp": ModelBased(GaussianProcess(restarts=0), candidates=RandomAndNear(30, 10), initial=8),
+    "forest": ModelBased(Forest(trees=5), ExpectedImprovement(), RandomAndNear(30, 10), initial=8),
+    "bananas": bananas(initial=6, batch=5, layers=2, epochs=5),
     "optuna:random": adapt("random", startup=3),
     "optuna:tpe": adapt("tpe", startup=5),
     "optuna:tpe, multivariate": adapt("tpe", startup=5, multivariate=True),

@@ -1,0 +1,233 @@
+"""Model-based search: fit a surrogate to what is known, measure what an acquisition picks among some candidates.
+
+One search, put together from parts; Gaussian-process and forest optimisation and BANANAS are compositions of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+
+from searchbench.errors import StudyError
+from searchbench.spaces.space import Architecture, Array, Space
+from searchbench.strategies.acquisition import Acquisition, Hedge, IndependentThompson
+from searchbench.strategies.mlp import MlpEnsemble
+from searchbench.strategies.random import Unseen
+from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.surrogates import Forest, GaussianProcess, Surrogate
+from searchbench.trial import Proposal, Trial
+
+
+class Candidates(Protocol):
+    """What an acquisition chooses among."""
+
+    def list(
+        self, space: Space, ranked: list[Architecture], seen: set[str], rng: np.random.Generator
+    ) -> list[Architecture]:
+        """Distinct architectures whose keys are not in `seen`. `ranked`: all measured ones, the best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RandomAndNear:
+    """Random draws, and one-decision mutations of the best few."""
+
+    random: int = 1000
+    near: int = 100
+    parents: int = 5
+
+    def list(
+        self, space: Space, ranked: list[Architecture], seen: set[str], rng: np.random.Generator
+    ) -> list[Architecture]:
+        drawn = [space.sample(rng) for _ in range(self.random)]
+        best = ranked[: self.parents]
+        drawn += [space.mutate(best[at % len(best)], rng) for at in range(self.near)]
+        return list({a.key: a for a in drawn if a.key not in seen}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Mutations:
+    """One-decision mutations of the best measured architecture; of the next best where those leave room."""
+
+    count: int = 100
+    tries: int = 100
+    """Mutations drawn of each parent."""
+
+    def list(
+        self, space: Space, ranked: list[Architecture], seen: set[str], rng: np.random.Generator
+    ) -> list[Architecture]:
+        found: dict[str, Architecture] = {}
+        for parent in ranked:
+            for _ in range(self.tries):
+                child = space.mutate(parent, rng)
+                if child.key not in seen:
+                    found.setdefault(child.key, child)
+                if len(found) == self.count:
+                    return list(found.values())
+        return list(found.values())
+
+
+class Encoding(Protocol):
+    """Architectures as vectors."""
+
+    def of(self, space: Space, architecture: Architecture) -> Array:
+        """[D]."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneHot:
+    """Categoricals one-hot, numbers scaled to [0, 1], inactive decisions all zero."""
+
+    def of(self, space: Space, architecture: Architecture) -> Array:
+        return space.encode(architecture)
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """A bit per operation sequence from input to output, the `first` shortest; one-hot in spaces without paths."""
+
+    first: int | None = None
+
+    def of(self, space: Space, architecture: Architecture) -> Array:
+        return space.encode(architecture, "one-hot" if space.paths is None else "path")[: self.first]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBased:
+    """Random designs; then, again and again: fit the surrogate to all values, list candidates that were never
+    proposed, measure the `batch` that the acquisition picks.
+
+    Args:
+        surrogate: `GaussianProcess()`, `Forest()` or `MlpEnsemble()`.
+        acquisition: `ExpectedImprovement()`, `ProbabilityOfImprovement()`, `LowerConfidenceBound()`,
+            `IndependentThompson()` or `Hedge()`.
+        candidates: `RandomAndNear()` or `Mutations()`.
+        encoding: `OneHot()` or `Paths()`.
+        initial: random designs of the common stream.
+        batch: measured per fit.
+
+    Raises:
+        StudyError: `initial` or `batch` is not a positive integer.
+
+    Source: Jones et al. 1998; Shahriari et al. 2016.
+    Differs: a failed evaluation counts as the worst value seen. With several workers, what is under way is only left
+        out of the candidates.
+    """
+
+    surrogate: Surrogate = field(default_factory=GaussianProcess)
+    acquisition: Acquisition = field(default_factory=Hedge)
+    candidates: Candidates = field(default_factory=RandomAndNear)
+    encoding: Encoding = field(default_factory=OneHot)
+    initial: int = 10
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("initial", "batch"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise StudyError(f"`{name}` must be a positive integer, but got {value!r}.")
+
+    def start(self, scenario: Scenario) -> Modelling:
+        return Modelling(self, scenario)
+
+
+def gaussian_process(initial: int = 10, acquisition: Acquisition | None = None, restarts: int = 2) -> ModelBased:
+    """Gaussian-process optimisation with a hedged acquisition.
+
+    Source: Snoek et al. 2012; kernels and defaults of scikit-optimize's `gp_minimize`.
+    Differs: 1,000 random candidates and 100 mutations of the five best (scikit-optimize: 10,000 random ones, refined
+        by gradient where there are real decisions); hyper-parameters are refitted when the data have grown by a tenth.
+    """
+    return ModelBased(GaussianProcess(restarts), acquisition or Hedge(), initial=initial)
+
+
+def forest(
+    initial: int = 10, acquisition: Acquisition | None = None, trees: int = 100, extremely_random: bool = False
+) -> ModelBased:
+    """Forest optimisation with a hedged acquisition.
+
+    Source: Hutter et al. 2011 (SMAC); defaults of scikit-optimize's `forest_minimize`.
+    Differs: candidates as in `gaussian_process`.
+    """
+    return ModelBased(Forest(trees, extremely_random=extremely_random), acquisition or Hedge(), initial=initial)
+
+
+def bananas(
+    initial: int = 10,
+    batch: int = 10,
+    candidates: int = 100,
+    first_paths: int | None = None,
+    acquisition: Acquisition | None = None,
+    members: int = 5,
+    layers: int = 10,
+    width: int = 20,
+    epochs: int = 150,
+) -> ModelBased:
+    """Ensemble of small networks on the path encoding, independent Thompson sampling among mutations of the best.
+
+    y_i ~ N(mean_i, std_i) over the ensemble, for each candidate i;  the `batch` smallest are measured
+
+    Args:
+        initial: random designs.
+        batch: k, measured per fit of the ensemble.
+        candidates: mutations of the best among which it chooses.
+        first_paths: keep only that many of the shortest paths (the paper: 40 on NAS-Bench-101, 30 on 201); None: all.
+        acquisition: another one, to ablate.
+        members, layers, width, epochs: of the ensemble.
+
+    Source: White et al. 2021, "BANANAS: Bayesian Optimization with Neural Architectures …", Algorithm 1, section 5.
+    Differs: values are standardised before the fit; a space without paths is encoded one-hot.
+    """
+    ensemble = replace(MlpEnsemble(), members=members, layers=layers, width=width, epochs=epochs)
+    return ModelBased(
+        ensemble, acquisition or IndependentThompson(), Mutations(candidates), Paths(first_paths), initial, batch
+    )
+
+
+class Modelling:
+    """The live search. Any number of proposals may be under way at a time."""
+
+    def __init__(self, settings: ModelBased, scenario: Scenario) -> None:
+        self._settings, self._space = settings, scenario.space
+        self._rng = scenario.seeds.rng("search")
+        self._unseen = Unseen(scenario.space, scenario.seeds.rng("init"))
+        self._surrogate = settings.surrogate.start(scenario.space)
+        self._acquisition = settings.acquisition.start()
+        self._designed = 0
+        self._queue: list[Architecture] = []
+        self._measured: list[tuple[float, Architecture]] = []
+        self._encoded: list[Array] = []
+
+    def ask(self) -> Proposal | None:
+        if self._designed < self._settings.initial or not any(math.isfinite(v) for v, _ in self._measured):
+            self._designed += 1
+            return self._design()
+        if not self._queue:
+            self._queue = self._pick()
+        while self._queue:
+            architecture = self._queue.pop(0)
+            if self._unseen.add(architecture):
+                return Proposal(architecture)
+        return self._design()
+
+    def _design(self) -> Proposal | None:
+        architecture = self._unseen.draw()
+        return None if architecture is None else Proposal(architecture)
+
+    def _pick(self) -> list[Architecture]:
+        ranked = [a for _, a in sorted(self._measured, key=lambda pair: pair[0])]
+        candidates = self._settings.candidates.list(self._space, ranked, self._unseen.keys, self._rng)
+        if not candidates:
+            return []
+        values = np.array([value for value, _ in self._measured])
+        values[~np.isfinite(values)] = values[np.isfinite(values)].max()
+        predict = self._surrogate.fit(np.array(self._encoded), values, self._rng)
+        encodings = np.array([self._settings.encoding.of(self._space, a) for a in candidates])
+        best, count = float(values.min()), min(self._settings.batch, len(candidates))
+        return [candidates[at] for at in self._acquisition.pick(encodings, predict, best, count, self._rng)]
+
+    def tell(self, trial: Trial) -> None:
+        self._measured.append((math.inf if trial.failed else trial.value, trial.architecture))
+        self._encoded.append(self._settings.encoding.of(self._space, trial.architecture))

@@ -1,0 +1,193 @@
+"""Acquisitions against integrals, surrogates against what they promise, and searches that learn."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import norm, spearmanr
+
+from searchbench.cost import Budget, Cost
+from searchbench.errors import StudyError
+from searchbench.seeds import Seeds
+from searchbench.spaces.choices import Choice, Float, Integer
+from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.space import Space
+from searchbench.strategies.acquisition import (
+    ExpectedImprovement,
+    Hedge,
+    IndependentThompson,
+    LowerConfidenceBound,
+    ProbabilityOfImprovement,
+)
+from searchbench.strategies.mlp import MlpEnsemble, Networks
+from searchbench.strategies.model_based import ModelBased, Mutations, Paths, RandomAndNear, bananas
+from searchbench.strategies.random import Random
+from searchbench.strategies.strategy import Scenario, Strategy
+from searchbench.strategies.surrogates import Forest, GaussianProcess, hamming
+from searchbench.trial import FULL, Trial
+
+SPACE = nasbench201()
+RNG = np.random.default_rng(0)
+FAST = bananas(layers=2, epochs=60)
+
+
+@pytest.mark.parametrize("mean", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("std", [0.01, 0.3])
+def test_closed_forms_agree_with_numerical_integration(mean: float, std: float) -> None:
+    best, xi = 0.5, 0.02
+    mu, sigma = np.array([mean]), np.array([std])
+    around = (mean - 9 * std, mean + 9 * std)
+
+    def expected(f: Any) -> float:
+        return float(quad(lambda y: f(y) * norm.pdf(y, mean, std), *around, points=[best - xi], limit=200)[0])
+
+    ei = -ExpectedImprovement(xi).scores(mu, sigma, best, RNG)[0]
+    pi = -ProbabilityOfImprovement(xi).scores(mu, sigma, best, RNG)[0]
+    lcb = LowerConfidenceBound(1.96).scores(mu, sigma, best, RNG)[0]
+    assert ei == pytest.approx(expected(lambda y: max(best - xi - y, 0.0)), abs=1e-9)
+    assert pi == pytest.approx(expected(lambda y: float(y < best - xi)), abs=1e-7)
+    assert norm.cdf(lcb, mean, std) == pytest.approx(0.024998, abs=1e-6)
+
+
+def test_without_uncertainty_improvement_is_what_the_mean_says() -> None:
+    mean, none = np.array([0.3, 0.7]), np.zeros(2)
+    assert ExpectedImprovement(0.0).scores(mean, none, 0.5, RNG).tolist() == [-0.2, 0.0]
+    assert ProbabilityOfImprovement(0.0).scores(mean, none, 0.5, RNG).tolist() == [-1.0, 0.0]
+
+
+def test_thompson_scores_are_draws_from_the_prediction() -> None:
+    scores = IndependentThompson().scores(np.full(4000, 2.0), np.full(4000, 0.5), 0.0, np.random.default_rng(1))
+    assert (scores.mean(), scores.std()) == (pytest.approx(2.0, abs=0.05), pytest.approx(0.5, abs=0.05))
+
+
+def test_hedge_prefers_the_member_whose_candidates_turn_out_low() -> None:
+    choosing = Hedge((LowerConfidenceBound(0.0), LowerConfidenceBound(-10.0))).start()
+
+    def predict(points: Any) -> Any:
+        return points[:, 0], np.linspace(0.0, 1.0, len(points))
+
+    points, rng = np.linspace(0.0, 5.0, 11)[:, None], np.random.default_rng(0)
+    picks = [choosing.pick(points, predict, 0.0, 1, rng)[0] for _ in range(20)]
+    assert choosing.gains[0] > choosing.gains[1] or picks.count(0) >= 10
+    assert picks[-5:] == [0] * 5
+
+
+def test_hamming_kernel_is_positive_definite_and_its_gradient_is_right() -> None:
+    drawn = np.array([SPACE.encode(SPACE.sample(RNG)) for _ in range(40)])
+    weights = RNG.uniform(0.2, 2.0, 6)
+    kernel = hamming()((5,) * 6, weights)
+    matrix, gradient = kernel(drawn, eval_gradient=True)
+    assert np.linalg.eigvalsh(matrix).min() > -1e-10
+    for d in range(6):
+        moved = weights.copy()
+        moved[d] *= math.exp(1e-6)
+        numeric = (hamming()((5,) * 6, moved)(drawn) - matrix) / 1e-6
+        np.testing.assert_allclose(gradient[:, :, d], numeric, atol=1e-5)
+    np.testing.assert_allclose(np.diag(kernel(drawn, drawn)), kernel.diag(drawn))
+
+
+def test_gradient_of_the_ensemble_is_right() -> None:
+    rng = np.random.default_rng(3)
+    networks = Networks(2, [4, 5, 3, 1], rng)
+    inputs, targets = rng.normal(size=(2, 7, 4)), rng.normal(size=(2, 7))
+    networks.descend(inputs, targets)
+    gradient = networks.gradient.copy()
+    for at in rng.choice(len(gradient), 25, replace=False):
+        losses = []
+        for step in (1e-6, -1e-6):
+            networks.parameters[at] += step
+            losses.append(np.abs(networks.forward(inputs)[-1][:, :, 0] - targets).mean(axis=1).sum())
+            networks.parameters[at] -= step
+        assert gradient[at] == pytest.approx((losses[0] - losses[1]) / 2e-6, abs=1e-5)
+
+
+TARGET = ("nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1")
+
+
+def value(architecture: Any) -> float:
+    """Distance from one cell; late edges weigh more."""
+    return sum((1 + at) / 21 for at, (v, t) in enumerate(zip(architecture.values, TARGET, strict=True)) if v != t)
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "encoding"),
+    [
+        (GaussianProcess(), "one-hot"),
+        (Forest(), "one-hot"),
+        (Forest(extremely_random=True), "one-hot"),
+        (MlpEnsemble(layers=3), "path"),
+    ],
+    ids=["gp", "forest", "extra trees", "mlp"],
+)
+def test_surrogate_ranks_architectures_it_has_not_seen(surrogate: Any, encoding: str) -> None:
+    rng = np.random.default_rng(0)
+    drawn = [SPACE.sample(rng) for _ in range(160)]
+    x = np.array([SPACE.encode(a, encoding) for a in drawn])
+    y = np.array([value(a) for a in drawn])
+    mean, std = surrogate.start(SPACE).fit(x[:80], y[:80], rng)(x[80:])
+    assert spearmanr(mean, y[80:]).statistic > 0.5
+    assert (std >= 0).all()
+    assert std.max() > 0
+
+
+def test_gaussian_process_on_mixed_decisions_recovers_a_smooth_function() -> None:
+    space = Space("mixed", (Float("x", -1.0, 1.0), Choice("side", ("a", "b")), Integer("n", 1, 9)))
+    rng = np.random.default_rng(0)
+    drawn = [space.sample(rng) for _ in range(80)]
+    x = np.array([space.encode(a) for a in drawn])
+    y = np.array([a["x"] ** 2 + (a["side"] == "a") + a["n"] / 9 for a in drawn])  # type: ignore[operator]
+    mean, _ = GaussianProcess(restarts=0).start(space).fit(x[:50], y[:50], rng)(x[50:])
+    assert np.abs(mean - y[50:]).max() < 0.1
+
+
+def test_mutations_are_unseen_and_of_the_best_first() -> None:
+    rng = np.random.default_rng(0)
+    best, second = SPACE.sample(rng), SPACE.sample(rng)
+    listed = Mutations(30).list(SPACE, [best, second], {best.key}, rng)
+    assert len({a.key for a in listed}) == len(listed) == 30
+    changed = [sum(x != y for x, y in zip(a.values, best.values, strict=True)) for a in listed]
+    assert changed[:10] == [1] * 10
+    assert best.key not in {a.key for a in listed}
+
+
+def test_paths_keep_the_shortest() -> None:
+    architecture = SPACE.sample(np.random.default_rng(0))
+    assert Paths(30).of(SPACE, architecture).tolist() == SPACE.encode(architecture, "path")[:30].tolist()
+    plain = Space("plain", (Choice("a", ("x", "y")),))
+    assert Paths(30).of(plain, plain.architecture(("x",))).tolist() == [1.0, 0.0]
+
+
+def best_of(strategy: Strategy, count: int, seed: int) -> float:
+    search = strategy.start(Scenario(SPACE, Seeds("s", seed, repr(strategy)), Budget(evaluations=count)))
+    values, keys = [], set()
+    for number in range(count):
+        proposal = search.ask()  # type: ignore[union-attr]
+        values.append(value(proposal.architecture))  # type: ignore[union-attr]
+        keys.add(proposal.architecture.key)  # type: ignore[union-attr]
+        trial = Trial(number, proposal.architecture, FULL, "ok", values[-1], Cost(evaluations=1))  # type: ignore[union-attr]
+        search.tell(trial)  # type: ignore[union-attr]
+    assert isinstance(strategy, Random) or len(keys) == count  # nothing is measured twice
+    return min(values)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [ModelBased(GaussianProcess(0), candidates=RandomAndNear(200, 50)), ModelBased(Forest(20)), FAST],
+    ids=["gp", "forest", "bananas"],
+)
+def test_model_based_search_beats_random_search(strategy: Strategy) -> None:
+    modelled = [best_of(strategy, 45, seed) for seed in range(2)]
+    random = [best_of(Random(), 45, seed) for seed in range(2)]
+    assert np.mean(modelled) < np.mean(random) - 0.02
+
+
+def test_impossible_settings_are_refused() -> None:
+    for make in (lambda: ModelBased(initial=0), lambda: Forest(0), lambda: MlpEnsemble(layers=0), lambda: Hedge(())):
+        with pytest.raises(StudyError):
+            make()
+    with pytest.raises(StudyError, match="growth"):
+        GaussianProcess(growth=-1)
