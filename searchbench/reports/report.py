@@ -35,11 +35,15 @@ def report(store: ResultStore, study: str | None, out: str | Path, *, published:
         InputError: the folder cannot be written, or nothing is published for that task.
     """
     dossier = read(store, study, published=published, axes=AXES)
-    return write(dossier, Path(out))
+    return write(dossier, Path(out), pdf=True)
 
 
-def write(dossier: Dossier, out: Path) -> Written:
-    """The same from a dossier that was read with the axes wanted."""
+def write(dossier: Dossier, out: Path, *, pdf: bool = False) -> Written:
+    """The same from a dossier that was read with the axes wanted.
+
+    Args:
+        pdf: figures also as PDF, where the extra `report` is installed.
+    """
     figures = figures_of(dossier)
     csv = tables(dossier)
     texts = {PAGE: to_html(dossier, figures, csv), **csv}
@@ -47,16 +51,16 @@ def write(dossier: Dossier, out: Path) -> Written:
     for sections in figures.values():
         for own in sections.values():
             texts |= {f"figures/{figure.name}.svg": to_svg(figure) for figure in own}
-    pdf = _pdf_writer()
+    convert = _pdf_writer() if pdf else None
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
         files = []
         for name, text in texts.items():
             files.append(out / name)
             files[-1].write_text(text, encoding="utf-8")
-            if pdf is not None and name.endswith(".svg"):
+            if convert is not None and name.endswith(".svg"):
                 files.append(files[-1].with_suffix(".pdf"))
-                pdf(files[-2], files[-1])
+                convert(files[-2], files[-1])
     except OSError as error:
         raise InputError(f"the report cannot be written to `{out}`: {error.strerror or error}.") from error
     return Written(out / PAGE, tuple(files), dossier)

@@ -1,0 +1,283 @@
+"""The report: the page in a real browser, without a network; the files beside it; speed and size."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+import math
+import re
+import resource
+import shutil
+import subprocess
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded import BROKEN, CELL, ERRORS, EVIL, a_store
+
+from searchbench.errors import InputError
+from searchbench.reports import report as report_module
+from searchbench.reports.report import Written, default_folder, report
+from searchbench.results.store import open_store
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--enable-logging=stderr",
+    "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=20000",
+)  # fmt: skip
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; `apt-get install chromium`")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    folder = tmp_path_factory.mktemp("report")
+    with open_store(a_store(folder / "results.db")) as store:
+        return report(store, None, folder / "out", published="CIFAR-10")
+
+
+@pytest.fixture(scope="module")
+def page(written: Written) -> str:
+    return written.page.read_text(encoding="utf-8")
+
+
+def without_library(page: str) -> str:
+    """The page but for the embedded plotting library, which names addresses it never calls."""
+    return re.sub(r"<script>.*?</script>", "", page, count=1, flags=re.S)
+
+
+def browse(tmp_path: Path, page: Path, script: str = "", *flags: str) -> tuple[Any, list[str]]:
+    """Open the page in Chromium, run a script in it (an expression that may be a promise), read what it returns.
+
+    Returns:
+        The value, and what the browser's console said.
+    """
+    probe = (
+        "<script>addEventListener('load', () => setTimeout(async () => { const out = document.createElement('pre');"
+        "out.id = 'probe'; let found; try { found = await ("
+        + (script or "null")
+        + "); } catch (e) { found = 'failed: ' + e; }"
+        "out.textContent = JSON.stringify(found); document.body.replaceChildren(out); }, 4000));</script></body>"
+    )
+    changed = tmp_path / "probed.html"
+    changed.write_text(probe.join(page.read_text(encoding="utf-8").rsplit("</body>", 1)), encoding="utf-8")
+    assert CHROMIUM is not None
+    said = subprocess.run(
+        [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", *flags, "--dump-dom", changed.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    found = re.search(r'<pre id="probe">(.*?)</pre>', said.stdout, re.S)
+    assert found is not None, said.stderr[-2000:]
+    return json.loads(html.unescape(found[1])), [line for line in said.stderr.splitlines() if "CONSOLE" in line]
+
+
+@in_browser
+def test_the_page_draws_every_figure_without_network_or_console_errors(tmp_path: Path, written: Written) -> None:
+    seen, console = browse(
+        tmp_path, written.page,
+        """(() => {
+          const count = (what) => document.querySelectorAll(what).length;
+          return { plots: count('.plot'), drawn: count('.plot[data-drawn] .main-svg:first-child'),
+            hidden: count('[hidden] .plot'), alerts: count('main script'), title: document.title,
+            resources: performance.getEntriesByType('resource').map(r => r.name) }; })()""",
+        "--window-size=1280,2000",
+    )  # fmt: skip
+    assert console == []
+    assert seen["resources"] == []
+    assert seen["plots"] >= 15
+    assert seen["drawn"] == seen["plots"] - seen["hidden"]  # hidden ones wait to be chosen
+    assert seen["alerts"] == 0
+    assert seen["title"] == "recorded: searchbench report"
+
+
+SORTING = """(() => {
+  const table = document.querySelector('#cells-leaderboard');
+  const heads = [...table.tHead.rows[0].cells];
+  const names = () => [...table.tBodies[0].rows].map(r => r.cells[0].textContent);
+  const head = (title) => heads.find(h => h.textContent.includes(title));
+  const click = (title) => { head(title).querySelector('button').click(); return names(); };
+  const out = { first: names(), up: click('test error'), down: click('test error'), name: click('strategy'),
+    aria: head('strategy').getAttribute('aria-sort') };
+  const input = document.querySelector('input[data-filter="cells-leaderboard"]');
+  const type = (text) => { input.value = text; input.dispatchEvent(new Event('input'));
+    return [...table.tBodies[0].rows].filter(r => !r.hidden).map(r => r.cells[0].textContent); };
+  out.filtered = type('BROK 12/12');
+  out.said = document.querySelector('[data-count="cells-leaderboard"]').textContent;
+  out.all = type('').length;
+  return out; })()"""
+
+
+@in_browser
+def test_the_leaderboard_sorts_and_filters(tmp_path: Path, written: Written) -> None:
+    seen, console = browse(tmp_path, written.page, SORTING)
+    assert console == []
+    ordered = [row.strategy for row in written.dossier.board.blocks[0].rows]
+    assert seen["first"] == ordered
+    assert seen["up"] == ordered
+    assert seen["down"] == [*ordered[-2::-1], BROKEN]  # what has no number stays last
+    assert seen["name"] == sorted(seen["name"], key=str.lower) or seen["name"][0] in ("+A", EVIL)
+    assert seen["aria"] == "ascending"
+    assert seen["filtered"] == [BROKEN]
+    assert seen["said"] == "1 of 7 rows"
+    assert seen["all"] == 7
+
+
+@in_browser
+def test_menus_theme_and_downloads_work(tmp_path: Path, written: Written) -> None:
+    script = """(async () => {
+      const menu = document.querySelector('select[data-chooser="cells-anytime"]');
+      menu.value = '1'; menu.dispatchEvent(new Event('change'));
+      await new Promise(r => setTimeout(r, 500));
+      const shown = [...document.querySelectorAll('#cells-anytime .choice')].map(c => !c.hidden);
+      const drawn = !!document.querySelector('#cells-anytime .choice:not([hidden]) .main-svg');
+      const before = getComputedStyle(document.body).backgroundColor;
+      document.getElementById('theme').click();
+      await new Promise(r => setTimeout(r, 100));
+      const after = getComputedStyle(document.body).backgroundColor;
+      let saved; URL.createObjectURL = (blob) => { saved = blob; return 'blob:x'; };
+      HTMLAnchorElement.prototype.click = function () { window.named = this.download; };
+      document.querySelector('button[data-csv="runs.csv"]').click();
+      return { shown, drawn, before, after, named: window.named, csv: await saved.text(),
+        dead: document.querySelectorAll('button[disabled]').length }; })()"""
+    seen, console = browse(tmp_path, written.page, script)
+    assert console == []
+    assert seen["shown"][:2] == [False, True]
+    assert seen["drawn"]
+    assert {seen["before"], seen["after"]} == {"rgb(255, 255, 255)", "rgb(18, 22, 27)"}
+    assert seen["named"] == "runs.csv"
+    assert seen["csv"] == (written.page.parent / "runs.csv").read_text()
+    assert seen["dead"] == 0
+
+
+@in_browser
+def test_a_phone_scrolls_down_only(tmp_path: Path, written: Written) -> None:
+    seen, _ = browse(
+        tmp_path, written.page,
+        "({ wide: document.documentElement.scrollWidth, window: innerWidth })", "--window-size=500,900",
+    )  # fmt: skip
+    assert seen["wide"] <= seen["window"]
+
+
+@in_browser
+def test_everything_that_acts_can_be_reached_by_keyboard(tmp_path: Path, written: Written) -> None:
+    script = """[...document.querySelectorAll('th button, .tools button, select, input, summary, nav *, .scroll')]
+      .filter(e => e.tabIndex < 0).map(e => e.outerHTML.slice(0, 80))"""
+    seen, _ = browse(tmp_path, written.page, script)
+    assert seen == []
+
+
+def test_the_page_asks_nobody_for_anything(page: str) -> None:
+    plain = without_library(page.replace(page[page.index('<script type="application/json"') :], ""))
+    assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", plain)
+    assert not re.findall(r"@import|url\(", plain)
+    assert "default-src 'none'" in plain
+
+
+def test_words_come_first_and_say_what_is_real(page: str) -> None:
+    words = html.unescape(page[page.index("In words") : page.index("<h3>Leaderboard")])
+    assert "Better than random (the baseline): A and B" in words
+    assert "No evidence of a difference from random" in words
+    assert "To see a difference of 0.2 points (the declared one) with 80 % power" in words
+    assert "12 of 84 runs gave no test error (most: broken, 12 of 12)" in words
+    assert "Ablation: Established (in percentage points)" in words
+    assert "Checklist" in words
+
+
+def test_labels_and_tracebacks_are_shown_as_they_are(page: str) -> None:
+    assert "<script>alert" not in page
+    assert "<b>boom</b>" not in page
+    assert "{{ 7 * 7 }}" in page
+    assert html.escape(EVIL, quote=False).replace('"', "&#34;").replace("'", "&#39;") in page
+
+
+def test_every_section_is_there(page: str) -> None:
+    for words in (
+        "Rank intervals", "Difference from random", "Critical difference", "Validation over evaluations",
+        "Seed by seed", "parameters of the found network", "Interaction of A and B",
+        "Effects of the parts", "From base to full",
+        "Found cells", CELL, "entropy", "Failures", "Provenance", "c0ffee", "C30", "Reported elsewhere", "never ranked",
+    ):  # fmt: skip
+        assert words in page, words
+
+
+def test_files_agree_with_the_board(written: Written) -> None:
+    folder = written.page.parent
+    rows = {row.strategy: row.values() for row in written.dossier.board.blocks[0].rows}
+    lines = list(csv.DictReader(io.StringIO((folder / "leaderboard.csv").read_text())))
+    measured = [line for line in lines if line["source"] == "measured"]
+    assert {line["strategy"] for line in measured} == {*ERRORS, BROKEN}
+    for line in measured:
+        for key in ("test_error_mean", "interval_low", "p_adjusted", "rank_high"):
+            number = rows[line["strategy"]][key]
+            assert line[key] == ("" if math.isnan(number) else str(number)), key
+    assert json.loads((folder / "leaderboard.json").read_text())["blocks"][0]["rows"][0]["strategy"] == "A and B"
+    assert "A and B" in (folder / "leaderboard.md").read_text()
+    assert "\\toprule" in (folder / "leaderboard.tex").read_text()
+    comparisons = list(csv.DictReader(io.StringIO((folder / "comparisons.csv").read_text())))
+    assert len([c for c in comparisons if c["family"] == "baseline"]) == 6
+    assert len([c for c in comparisons if c["family"] == "all pairs"]) == 21
+    assert len(list(csv.DictReader(io.StringIO((folder / "runs.csv").read_text())))) == 84
+    assert len(list(csv.DictReader(io.StringIO((folder / "checklist.csv").read_text())))) == 30
+
+
+def test_figures_are_svg_that_parses_and_pdf_where_the_extra_is_installed(written: Written) -> None:
+    drawn = [path for path in written.files if path.suffix == ".svg"]
+    assert len(drawn) >= 15
+    for path in drawn:
+        root = ET.parse(path).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert "nan" not in path.read_text().replace("finance", "")
+    pytest.importorskip("svglib", reason="the extra `report` is not installed")
+    for path in drawn:
+        assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_a_second_report_replaces_the_first(tmp_path: Path) -> None:
+    with open_store(a_store(tmp_path / "r.db", seeds=2, trials=3)) as store:
+        first = report(store, "recorded", tmp_path / "out").page.read_bytes()
+        assert report(store, "recorded", tmp_path / "out").page.read_bytes() == first
+        assert default_folder(store, "My Study!") == tmp_path / "my-study-report"
+
+
+def test_an_incomplete_study_is_reported_without_ranks(tmp_path: Path) -> None:
+    with open_store(a_store(tmp_path / "r.db", missing=3)) as store:
+        written = report(store, None, tmp_path / "out")
+    text = html.unescape(written.page.read_text())
+    assert "Nothing is ranked: C17 all scheduled runs accounted for" in text
+    assert "81 of 84 scheduled runs accounted for" in text
+    assert "Rank intervals" not in without_library(text)
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_message(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        open_store(a_store(tmp_path / "r.db", seeds=2, trials=3)) as store,
+        pytest.raises(InputError, match="the report cannot be written to"),
+    ):
+        report(store, None, tmp_path / "file" / "out")
+
+
+def test_five_hundred_runs_are_reported_in_seconds(tmp_path: Path) -> None:
+    with open_store(a_store(tmp_path / "r.db", seeds=72, trials=100)) as store:
+        report_module.read(store)  # imports are measured by their own test
+        began = time.perf_counter()
+        written = report(store, None, tmp_path / "out")
+        took = time.perf_counter() - began
+    assert len(written.dossier.runs) == 504
+    assert took < 5
+
+
+@pytest.mark.slow
+def test_ten_thousand_runs_stay_under_a_minute_and_two_gigabytes(tmp_path: Path) -> None:
+    with open_store(a_store(tmp_path / "r.db", seeds=1430, trials=200)) as store:
+        began = time.perf_counter()
+        written = report(store, None, tmp_path / "out")
+        took = time.perf_counter() - began
+    assert len(written.dossier.runs) == 10_010
+    assert took < 60
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2_000_000  # kB
+    assert written.page.stat().st_size < 12_000_000
