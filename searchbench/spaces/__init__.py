@@ -34,6 +34,14 @@ SPACES = Registry(
             "searchbench.spaces.macro:macro",
             "8 layers of three kinds: 6,561 networks, 3,969 distinct (Su et al. 2021, NAS-Bench-Macro)",
         ),
+        "randwire": Entry(
+            "searchbench.spaces.randwire:randwire",
+            "randomly wired networks of the small regime, by a graph generator (Xie et al. 2019)",
+        ),
+        "randwire-regular": Entry(
+            "searchbench.spaces.randwire:randwire_regular",
+            "randomly wired networks of the regular regime (Xie et al. 2019)",
+        ),
     },
 )
 

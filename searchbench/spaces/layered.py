@@ -14,8 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from searchbench.errors import SpaceError
 from searchbench.spaces.networks import Active, Mixed, Path, Shape, count
 from searchbench.spaces.space import Architecture, Space
+from searchbench.spaces.topology import PLAIN, Form
 
 Make = Callable[[], nn.Module]
 """Makes a module on the device in whose context it is called."""
@@ -78,7 +80,8 @@ class ChoiceLayer(nn.Module):
         terms = [weights[at] * self.options[str(at)](inputs) for at in chosen if str(at) in self.options]
         terms += [inputs] * self.residual
         assert terms, "a mixture executes something"
-        return reduce(torch.add, terms)
+        total: Tensor = reduce(torch.add, terms)
+        return total
 
 
 class ChainNetwork(nn.Module):
@@ -164,8 +167,9 @@ class ChainNetworks:
         with torch.device("meta"):
             return ChainNetwork(self._chain(self.space, shape, classes, width, True), path_of(architecture))
 
-    def supernet(self, shape: Shape, classes: int) -> ChainSupernet:
-        """The supernet on the meta device."""
+    def supernet(self, shape: Shape, classes: int, form: Form = PLAIN) -> ChainSupernet:
+        """The supernet on the meta device. Raises SpaceError unless it is the plain one."""
+        require_plain(self.space, form)
         affine = bool(self.space.settings.get("affine", False))
         with torch.device("meta"):
             return ChainSupernet(self.space, self._chain(self.space, shape, classes, 1.0, affine), shape)
@@ -211,6 +215,12 @@ def begin(stem: nn.Module, inputs: Tensor) -> Tensor:
     # asked twice: with one input channel the format of the input says nothing, and the stem's output is planar
     value: Tensor = stem(inputs.contiguous(memory_format=torch.channels_last))
     return value.contiguous(memory_format=torch.channels_last)
+
+
+def require_plain(space: Space, form: Form) -> None:
+    """Raise SpaceError unless a supernet is wanted in its plain form."""
+    if form.changed:
+        raise SpaceError(f"the supernet of `{space.name}` has one form, but {', '.join(form.changed)} was asked for.")
 
 
 def path_of(architecture: Architecture) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -78,12 +78,20 @@ class Networks(Protocol):
         """(parameters, MACs of one sample) of the stand-alone network, without building it where a formula exists."""
 
 
+@runtime_checkable
+class Starting(Protocol):
+    """A module with parameters or buffers of its own kind, which says how they begin."""
+
+    def start(self, generator: torch.Generator) -> None:
+        """Set the module's own parameters and buffers, in place."""
+
+
 def initialise(module: nn.Module, seed: int, device: torch.device | str = "cpu") -> nn.Module:
     """Give a module built on the meta device its memory and PyTorch's default initial weights, from `seed` alone.
 
     Convolutions and linear layers: U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases (Kaiming uniform with
-    a = sqrt 5); batch norms: weight 1, bias 0, fresh statistics. Drawn on the CPU in module order, so that the same
-    seed gives the same weights on every device.
+    a = sqrt 5); batch norms: weight 1, bias 0, fresh statistics; a `Starting` module: as it says. Drawn on the CPU in
+    module order, so that the same seed gives the same weights on every device.
     """
     module.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(seed)
@@ -99,6 +107,8 @@ def initialise(module: nn.Module, seed: int, device: torch.device | str = "cpu")
             if part.affine:
                 nn.init.ones_(part.weight)
                 nn.init.zeros_(part.bias)
+        elif isinstance(part, Starting):
+            part.start(generator)
     return module.to(device)
 
 

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.blocks import Head, conv_norm, scaled
-from searchbench.spaces.layered import Chain, ChainNetwork, Layer, begin, path_of
+from searchbench.spaces.layered import Chain, ChainNetwork, Layer, begin, path_of, require_plain
 from searchbench.spaces.networks import Active, Mixed, Path, Shape, count
 from searchbench.spaces.shuffle import RATIOS
 from searchbench.spaces.shuffle_networks import KERNELS, ShuffleUnit
 from searchbench.spaces.space import Architecture, Space
+from searchbench.spaces.topology import PLAIN, Form
 
 Place = tuple[int, int, int]
 """Input channels, output channels and stride of a block."""
@@ -146,8 +147,9 @@ class ShuffleChannelNetworks:
         with torch.device("meta"):
             return ChainNetwork(self._chain(tuple(layers), shape, classes, width), (0,) * len(layers))
 
-    def supernet(self, shape: Shape, classes: int) -> ShuffleChannelSupernet:
-        """The supernet on the meta device."""
+    def supernet(self, shape: Shape, classes: int, form: Form = PLAIN) -> ShuffleChannelSupernet:
+        """The supernet on the meta device. Raises SpaceError unless it is the plain one."""
+        require_plain(self.space, form)
         with torch.device("meta"):
             return ShuffleChannelSupernet(self, shape, classes)
 

@@ -11,6 +11,10 @@ STRATEGIES = Registry(
     group="searchbench.strategies",
     builtin={
         "random": Entry("searchbench.strategies.random:Random", "independent uniform draws"),
+        "generator": Entry(
+            "searchbench.strategies.generators:Generator",
+            "one draw, unmeasured: a distribution, not a search (Xie 2019)",
+        ),
         "grid": Entry("searchbench.strategies.grid:Grid", "the full product of all decisions' values"),
         "local-search": Entry(
             "searchbench.strategies.local:LocalSearch", "first improvement among the neighbours, with restarts"
