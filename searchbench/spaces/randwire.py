@@ -2,7 +2,7 @@
 
 An architecture is a generator and the seed of an instance; each stage of its network draws a graph of its own. Points
 of this space are samples to be averaged over, not alternatives to be selected from. The strategy `generator` hands over
-one of them per replicate, unmeasured; `grid` over a few `instances` compares generators.
+one of them per replicate; `grid` over a few `instances` compares generators.
 """
 
 from __future__ import annotations

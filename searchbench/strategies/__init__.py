@@ -13,7 +13,7 @@ STRATEGIES = Registry(
         "random": Entry("searchbench.strategies.random:Random", "independent uniform draws"),
         "generator": Entry(
             "searchbench.strategies.generators:Generator",
-            "one draw, unmeasured: a distribution, not a search (Xie 2019)",
+            "one draw, never selected: a distribution, not a search (Xie 2019)",
         ),
         "grid": Entry("searchbench.strategies.grid:Grid", "the full product of all decisions' values"),
         "local-search": Entry(

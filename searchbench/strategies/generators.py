@@ -11,7 +11,7 @@ from searchbench.trial import Proposal, Trial
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """Hand over one random architecture, unmeasured; the search costs nothing.
+    """Draw one architecture, have it measured once for the record, and hand it over whatever came of it.
 
     What is judged is the distribution: over the replicates of a study, mean and standard deviation are those over
     independent instances. The draw is the first of `random`'s on any space, so that the difference between the two,
@@ -26,17 +26,19 @@ class Generator:
 
 
 class OneDraw:
-    """A search that is over before it begins."""
+    """A search that asks once."""
 
     def __init__(self, architecture: Architecture) -> None:
         self._architecture = architecture
+        self._asked = False
 
     def ask(self) -> Proposal | None:
-        """Nothing to measure."""
-        return None
+        """The draw, then nothing."""
+        asked, self._asked = self._asked, True
+        return None if asked else Proposal(self._architecture)
 
     def tell(self, trial: Trial) -> None:
-        """Nothing is asked, so nothing arrives."""
+        """Nothing is learnt."""
 
     def recommend(self) -> Architecture:
         return self._architecture

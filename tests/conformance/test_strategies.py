@@ -15,6 +15,7 @@ from searchbench.strategies.adapters.optuna import adapt
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.bohb import Bohb
 from searchbench.strategies.evolution import RegularizedEvolution, Worst, non_aging_evolution
+from searchbench.strategies.generators import Generator
 from searchbench.strategies.grid import Grid
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.local import BestImprovement, LocalSearch
@@ -28,6 +29,7 @@ from searchbench.trial import Proposal
 ROWS = {
     "random": Random(),
     "random without replacement": Random(replacement=False),
+    "generator": Generator(),
     "grid": Grid(points=3),
     "local-search": LocalSearch(),
     "local-search, best of all neighbours": LocalSearch(initial=3, move=BestImprovement()),
