@@ -15,7 +15,7 @@ SHORT = {
 COLOURS = {
     "skip_connect": "#888888", "nor_conv_1x1": "#0072B2", "nor_conv_3x3": "#D55E00", "avg_pool_3x3": "#009E73",
 }  # fmt: skip
-STEP, HEIGHT = 150, 200
+STEP, HEIGHT = 150, 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def to_svg(cell: Cell, title: str) -> str:
     shapes += [_node(i, cell.nodes) for i in range(cell.nodes)]
     return (
         f'<svg class="cell" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" width="{width}" '
-        f'height="{HEIGHT}" role="img" font-family="sans-serif" font-size="12"><title>{escape(title)}</title>'
+        f'height="{HEIGHT}" role="img" font-family="sans-serif" font-size="15"><title>{escape(title)}</title>'
         f"{''.join(shapes)}</svg>"
     )
 

@@ -18,8 +18,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError, did_you_mean
-from searchbench.reports.rows import COLUMNS, MAX_FAILED_SHARE, SHORT_NAMES, SUMMED_AXES, Row
-from searchbench.reports.standing import Declared, Standing, Verdicts, judge_standings
+from searchbench.reports.rows import COLUMNS, SHORT_NAMES, SUMMED_AXES, Row
+from searchbench.reports.standing import MAX_FAILED_SHARE, Declared, Standing, Verdicts, judge_standings
 from searchbench.reports.summary import summarise
 from searchbench.results.records import DEFAULT_PROTOCOL, RunRecord, StudyRecord
 from searchbench.results.store import ResultStore

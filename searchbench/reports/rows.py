@@ -14,8 +14,6 @@ from searchbench.reports.summary import Summary
 SUMMED_AXES = (*COST_AXES, "samples", "seconds")
 """Every axis of a cost, and the two sums that budgets limit."""
 SHORT_NAMES = {"test_error": "test_error_mean", "value": "value_mean"} | {a: f"cost_{a}" for a in SUMMED_AXES}
-MAX_FAILED_SHARE = 0.20
-"""Above this share of failed runs a strategy's mean is shown, but not ranked by."""
 SHORT_NAMES["macs"] = "macs"  # the network's own; the search's are cost_macs
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 POINTS = 100.0
 """Shares are analysed as percentages, so that differences read in percentage points."""
+MAX_FAILED_SHARE = 0.20
+"""Above this share of failed runs a strategy's mean is shown, but neither ranked nor compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ class Standing:
     versus: Answer | None = None
     """Against the declared baseline; estimate = this minus the baseline."""
     verdict: str = ""
-    """Against the baseline: "better", "worse", "no evidence", "refused", "baseline"; empty where nothing was asked."""
+    """Against the baseline: "better", "worse", "no evidence", "refused", "baseline", or "failing" where too many runs
+    failed for a comparison of means; empty where nothing was asked."""
 
 
 NOTHING = Standing()
@@ -157,13 +160,14 @@ def _compared(
     from searchbench.results import statistics as st
 
     rope = None if declared.rope is None else declared.rope * scale
-    pairs = st.all_pairs(arms, paired_by_seed=True, alpha=declared.level, rope=rope)
+    sound = [a for a in arms if a.failed_share <= MAX_FAILED_SHARE]
+    pairs = st.all_pairs(sound, paired_by_seed=True, alpha=declared.level, rope=rope) if len(sound) > 1 else None
     versus = None
     if declared.baseline in {a.name for a in arms}:
         baseline = str(declared.baseline)
         versus = st.versus_baseline(arms, baseline, paired_by_seed=True, alpha=declared.level, rope=rope)
-    ranks = pairs.rank_intervals()
-    boot = _bootstrap(arms)
+    ranks = pairs.rank_intervals() if pairs is not None else {}
+    boot = _bootstrap(sound)
     told_apart = any(low > 1 for low, _ in ranks.values())
     standings = {}
     for name, plain in described.items():
@@ -171,12 +175,14 @@ def _compared(
         low, high, best = boot.get(name, (None, None, None))
         standings[name] = Standing(
             estimate=plain.estimate,
-            ranks=ranks[name],
+            ranks=ranks.get(name),
             bootstrap_ranks=None if low is None or high is None else (low, high),
             p_best=best,
-            top=told_apart and ranks[name][0] == 1,
+            top=told_apart and name in ranks and ranks[name][0] == 1,
             versus=answer,
-            verdict=_verdict(answer, versus, is_baseline=name == declared.baseline),
+            verdict="failing"
+            if answer is not None and name not in {a.name for a in sound}
+            else _verdict(answer, versus, is_baseline=name == declared.baseline),
         )
     notes += _family_notes(versus, pairs, declared)
     return Verdicts(standings, arms, scale, versus, pairs, notes, declared)
@@ -188,7 +194,7 @@ def _bootstrap(arms: Sequence[Arm]) -> dict[str, tuple[int | None, int | None, f
 
     from searchbench.results import statistics as st
 
-    values = np.stack([a.values for a in arms])[:, :, None]
+    values = np.stack([a.values for a in arms])[:, :, None] if arms else np.empty((0, 0, 1))
     if not np.isfinite(values).any():
         return {}
     scores = st.Scores(tuple(a.name for a in arms), ("task",), values, ("lower",))
@@ -222,7 +228,7 @@ def _seed_notes(seeds: Sequence[int], common: Sequence[int], declared: Declared)
     return tuple(notes)
 
 
-def _family_notes(versus: Family | None, pairs: Family, declared: Declared) -> tuple[str, ...]:
+def _family_notes(versus: Family | None, pairs: Family | None, declared: Declared) -> tuple[str, ...]:
     notes = []
     if not declared.beforehand:
         notes.append("nothing was declared in [comparison] before the first run: ranks are exploratory")
@@ -237,6 +243,6 @@ def _family_notes(versus: Family | None, pairs: Family, declared: Declared) -> t
         )
         refusals = list(dict.fromkeys(a.refusal_reason for a in versus.answers if a.status == "refused"))
         notes += [f"refused: {reason}" for reason in refusals]
-    if pairs.answers and all(a.status == "refused" for a in pairs.answers):
+    if pairs is not None and pairs.answers and all(a.status == "refused" for a in pairs.answers):
         notes.append(f"ranks not told apart: {pairs.answers[0].refusal_reason}")
     return tuple(notes)

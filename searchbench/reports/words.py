@@ -9,6 +9,7 @@ import numpy as np
 from searchbench.reports.leaderboard import Block, Leaderboard
 from searchbench.reports.render.cells import budget, clipped, number
 from searchbench.reports.rows import Row
+from searchbench.reports.standing import MAX_FAILED_SHARE
 
 NAMED = 8
 
@@ -37,6 +38,9 @@ def sentences(block: Block) -> list[str]:
             f"{failed} of {total} runs gave no test error (most: {worst.strategy}, {worst.total - worst.n} of "
             f"{worst.total}); tests rank them worst."
         )
+    failing = [row.strategy for row in block.rows if row.total and row.failed_share > MAX_FAILED_SHARE]
+    if failing:
+        said.append(f"Not ranked, because more than a fifth of its runs failed: {_list(failing)}.")
     if block.missing:
         said.append(f"{block.missing} planned runs are not recorded yet.")
     return said

@@ -110,7 +110,7 @@ def test_sorted_by_test_error_with_the_failed_last(board: Leaderboard) -> None:
     means = [row.test_error.mean for row in rows]
     assert means[:-2] == sorted(means[:-2])
     assert [row.strategy for row in rows[-2:]] == ["random", "broken"]  # a third of random's runs gave no test error
-    assert "more than a fifth of the runs failed" in render(board, "md")
+    assert "not ranked, because more than a fifth of the runs failed: random, broken" in render(board, "md")
 
 
 @pytest.mark.parametrize("by", ["-params", "cost_macs", "strategy", "-strategy", "value", "host_s", "-n"])
@@ -377,6 +377,29 @@ def test_a_withheld_ranking_shows_the_numbers_and_ranks_nothing() -> None:
     text = render(board.sorted("test_error"), "md")
     assert "no ranking: checklist C04 fails" in text
     assert "**" not in text
+
+
+def test_a_strategy_that_mostly_fails_is_not_in_the_top_group() -> None:
+    study, runs = a_contest(12, {"baseline": "poor", "rope": 0.001})
+    gone = [
+        replace(run, status="failed", test_status=None, test_error=math.nan) for run in runs if "good" in run.run_id
+    ]
+    rows = rows_of(build(study, [*(run for run in runs if "good" not in run.run_id), *gone]))
+    assert rows["good"].standing.ranks is None
+    assert not rows["good"].standing.top
+    assert rows["good"].standing.verdict == "failing"
+    assert rows["fine"].standing.ranks == (1, 1)
+    assert rows["fine"].standing.top
+
+
+def test_a_few_failures_count_as_worst_rank_and_stay_ranked() -> None:
+    study, runs = a_contest(12, {"baseline": "poor"})
+    runs = [replace(r, status="failed", test_status=None) if r.run_id == "good/0" else r for r in runs]
+    good = rows_of(build(study, runs))["good"]
+    assert (good.n, good.failed) == (11, 1)
+    assert good.standing.versus is not None
+    assert "failures ranked worst" in good.standing.versus.method
+    assert good.standing.ranks is not None
 
 
 def test_published_rows_stand_beside_and_are_never_ranked() -> None:

@@ -13,11 +13,12 @@ _GREY = "#888888"
 
 def to_plotly(figure: Figure) -> dict[str, Any]:
     """`data` and `layout` for `Plotly.newPlot`; colours of paper, text and grid are the page's."""
+    columns = len(figure.x.categories)
     return {
         "name": figure.name,
         "data": [trace for mark in figure.marks for trace in _traces(mark)],
         "layout": {
-            "xaxis": _axis(figure.x),
+            "xaxis": _axis(figure.x) | ({"range": [-0.4, columns - 0.6]} if columns else {}),
             "yaxis": _axis(figure.y) | ({"range": [figure.rows - 0.5, -0.5]} if figure.rows else {}),
             "height": max(260, 110 + 26 * figure.rows) if figure.rows else 400,
             "shapes": _shapes(figure),

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from searchbench.reports.leaderboard import Block, Leaderboard
-from searchbench.reports.rows import MAX_FAILED_SHARE, Row
+from searchbench.reports.rows import Row
+from searchbench.reports.standing import MAX_FAILED_SHARE
 from searchbench.reports.summary import Summary
 from searchbench.results.records import DEFAULT_PROTOCOL
 
@@ -166,9 +167,9 @@ def notes(board: Leaderboard, block: Block) -> list[str]:
     }
     if effects:
         said.append(f"effect size: {' or '.join(sorted(effects))}, negative where the strategy has the lower errors")
-    ungraded = [row.strategy for row in block.rows if row.n and row.failed_share > MAX_FAILED_SHARE]
+    ungraded = [row.strategy for row in block.rows if row.total and row.failed_share > MAX_FAILED_SHARE]
     if ungraded:
-        said.append(f"more than a fifth of the runs failed, so the mean is not ranked by: {', '.join(ungraded)}")
+        said.append(f"not ranked, because more than a fifth of the runs failed: {', '.join(ungraded)}")
     if block.missing:
         whole = sum(row.total + row.missing for row in block.rows)
         said.append(f"incomplete: {block.missing} of {whole} planned runs are not recorded yet")
