@@ -79,6 +79,15 @@ class Stoppable(Protocol):
 
 
 @runtime_checkable
+class Parallel(Protocol):
+    """A description of an estimator that simulates parallel workers."""
+
+    @property
+    def workers(self) -> int | None:
+        """How many; None: there is no simulated clock, one evaluation follows the other."""
+
+
+@runtime_checkable
 class Checksummed(Protocol):
     """What reads a file whose content belongs to the problem."""
 

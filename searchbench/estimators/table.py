@@ -60,6 +60,9 @@ class Table:
         partial: whether the table may lack architectures of the space; looking one up is then a failed trial.
         curve: whether the lower fidelities are moments of the full training (a recorded learning curve), so that a
             continued evaluation is charged the increment only. False: separate trainings, each charged in full.
+        workers: simulate so many parallel workers: evaluations overlap and come back in the order in which their
+            recorded seconds end (without `seconds`: their epochs; without those either: a unit each). Every trial then
+            carries the simulated time of its end as the metric `clock_s`. None: one after the other, no clock.
 
     Raises:
         StudyError: the description contradicts itself.
@@ -79,6 +82,7 @@ class Table:
     join: Join | None = None
     partial: bool = False
     curve: bool = True
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("validation", "test"):
@@ -87,6 +91,8 @@ class Table:
         object.__setattr__(self, "join", _join(self.join))
         if not self.validation:
             raise StudyError("a table needs at least one validation column, but `validation` is empty.")
+        if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
+            raise StudyError(f"a table's `workers` must be a positive integer, but got {self.workers!r}.")
         _check_epochs(self.epochs, [epochs for epochs, _ in self.fidelity])
 
     @property

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from searchbench.cost import Cost
 from searchbench.errors import BudgetExhausted, EvaluationFailed, SpaceError
@@ -19,7 +19,7 @@ from searchbench.results.columns import TraceColumns, TrialColumns
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.strategy import AskTellSearch, Loss, Scenario, SplitName
 from searchbench.tasks.task import Batch
-from searchbench.trial import Fidelity, Proposal, Recommendation, Trial
+from searchbench.trial import Fidelity, Proposal, Recommendation, Status, Trial
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +32,24 @@ if TYPE_CHECKING:
 
 STALLED_AFTER = 10_000
 """Consecutive trials served free from memory after which a run is ended: it will never exhaust its budget."""
+
+
+class Launched(NamedTuple):
+    """A measurement that has begun: all that will come of it, not yet charged or numbered."""
+
+    architecture: Architecture
+    fidelity: Fidelity
+    status: Status
+    value: float
+    cost: Cost
+    metrics: Mapping[str, float]
+    error: str | None
+    own: bool
+    """Whether the problem's own estimator measured it."""
+    seed: int
+    resumed: int | None
+    repeats: int | None
+    """Number of the trial it is served from, free of charge."""
 
 
 class Stalled(Exception):
@@ -72,6 +90,7 @@ class MeteredLab:
         self._done: dict[int, tuple[str, Fidelity, int]] = {}
         self._fidelity_text: dict[Fidelity, str] = {}
         self._free = 0
+        self._booked: Ledger | None = None
         self._epoch: dict[SplitName, int] = {"train": 0, "valid": 0}
 
     # -- the account -------------------------------------------------------------------------------------------
@@ -93,6 +112,15 @@ class MeteredLab:
 
         A failure of the evaluation comes back as a failed trial. Raises BudgetExhausted, with nothing spent.
         """
+        return self.settle(self.launch(proposal, estimator))
+
+    def simulated(self) -> None:
+        """From now on evaluations overlap: a launch books its price at once, so that what is under way cannot
+        overspend, and no clock of the host enters any charge."""
+        self._booked = Ledger(self.scenario.budget)
+
+    def launch(self, proposal: Proposal, estimator: Estimator | None = None) -> Launched:
+        """Begin a measurement, which `settle` charges, numbers and records. Raises BudgetExhausted, nothing spent."""
         if not isinstance(proposal, Proposal) or proposal.architecture not in self.scenario.space:
             raise SpaceError(
                 f"`ask` must return a Proposal of an architecture of `{self.scenario.space.name}`, or None, "
@@ -103,20 +131,36 @@ class MeteredLab:
         fidelity = estimator.complete(proposal.fidelity)
         identity = (proposal.architecture.key, fidelity)
         if own and self._cache and identity in self._memory:
-            return self._serve(proposal.architecture, self._memory[identity])
+            return self._served(proposal.architecture, self._memory[identity])
         resume, seed = self._continued(proposal) if own else (None, None)
         price = estimator.price(proposal.architecture, fidelity, resume)
-        self.ledger.check(price)
+        (self._booked or self.ledger).check(price)
         if seed is None:
             seed = self._noise_seed(identity)
-        trial = self._measure(estimator, proposal.architecture, fidelity, seed, resume, price)
-        self.ledger.charge(trial.cost)
-        if own and fidelity.epochs is not None:
-            self._done[trial.number] = (proposal.architecture.key, fidelity, seed)
-        if own and self._cache:
-            self._memory[identity] = trial
-        self._keep(trial, offer=own, resumed=proposal.resume if resume is not None else None)
-        self._free = 0
+        measured = self._measure(estimator, proposal.architecture, fidelity, seed, resume, price)
+        if self._booked is not None:
+            self._booked.charge(measured[2])
+        resumed = proposal.resume if resume is not None else None
+        return Launched(proposal.architecture, fidelity, *measured, own, seed, resumed, None)
+
+    def settle(self, launched: Launched, clock_s: float | None = None) -> Trial:
+        """The trial, charged and recorded. `clock_s`: the simulated time at which it ended."""
+        architecture, fidelity, status, value, cost, metrics, error, own, seed, resumed, repeats = launched
+        if clock_s is not None:
+            metrics = {**metrics, "clock_s": clock_s}
+        number = self.trials
+        trial = Trial(number, architecture, fidelity, status, value, cost, metrics, error, repeats is not None)
+        if repeats is not None:
+            if repeats in self._done:  # a training served from memory can be continued like the one it repeats
+                self._done[number] = self._done[repeats]
+        else:
+            self.ledger.charge(cost)
+            if own and fidelity.epochs is not None:
+                self._done[number] = (architecture.key, fidelity, seed)
+            if own and self._cache:
+                self._memory[architecture.key, fidelity] = trial
+            self._free = 0
+        self._keep(trial, own, resumed)
         return trial
 
     def _measure(
@@ -127,23 +171,22 @@ class MeteredLab:
         seed: int,
         resume: Fidelity | None,
         price: Cost,
-    ) -> Trial:
-        number = self.trials
-        started = time.perf_counter()
+    ) -> tuple[Status, float, Cost, Mapping[str, float], str | None]:
+        started = time.perf_counter() if self._booked is None else 0.0
         try:
             measurement, cost = estimator.evaluate(architecture, fidelity, seed, resume)
             if not math.isfinite(measurement.value):
                 raise EvaluationFailed("nan", f"the validation value is {measurement.value}")
         except BudgetExhausted:
             raise
-        except Exception as error:
-            held = Cost(device_s=time.perf_counter() - started)
-            status, message = _failure(error)
-            return Trial(number, architecture, fidelity, status, float("nan"), price + held, error=message)
+        except Exception as failure:
+            if self._booked is None:
+                price = price + Cost(device_s=time.perf_counter() - started)
+            status, message = _failure(failure)
+            return status, float("nan"), price, {}, message
         if self.ledger.too_late(cost):
-            message = "the evaluation ended after the budget of seconds had run out."
-            return Trial(number, architecture, fidelity, "timeout", float("nan"), cost, error=message)
-        return Trial(number, architecture, fidelity, "ok", measurement.value, cost, measurement.metrics)
+            return "timeout", float("nan"), cost, {}, "the evaluation ended after the budget of seconds had run out."
+        return "ok", measurement.value, cost, measurement.metrics, None
 
     def _noise_seed(self, identity: tuple[str, Fidelity]) -> int:
         key, fidelity = identity
@@ -166,25 +209,12 @@ class MeteredLab:
             )
         return fidelity, seed
 
-    def _serve(self, architecture: Architecture, known: Trial) -> Trial:
+    def _served(self, architecture: Architecture, known: Trial) -> Launched:
         self._free += 1
         if self._free > STALLED_AFTER:
             raise Stalled(f"{STALLED_AFTER} trials in a row asked for nothing new")
-        trial = Trial(
-            self.trials,
-            architecture,
-            known.fidelity,
-            known.status,
-            known.value,
-            Cost(),
-            known.metrics,
-            known.error,
-            cached=True,
-        )
-        if known.number in self._done:  # a training served from memory can be continued like the one it repeats
-            self._done[trial.number] = self._done[known.number]
-        self._keep(trial, offer=True)
-        return trial
+        outcome = (known.status, known.value, Cost(), known.metrics, known.error)
+        return Launched(architecture, known.fidelity, *outcome, True, 0, None, known.number)
 
     def _keep(self, trial: Trial, offer: bool, resumed: int | None = None) -> None:
         self.trials += 1

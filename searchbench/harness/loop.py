@@ -8,18 +8,22 @@ from typing import Literal
 
 from searchbench.errors import BudgetExhausted
 from searchbench.harness.lab import MeteredLab, Stalled
+from searchbench.harness.simulation import simulate
 from searchbench.strategies.strategy import AskTellSearch, Recommending, Search, TrainingSearch
 
 Ended = Literal["budget", "finished", "stalled"]
 
 
-def drive(search: Search, lab: MeteredLab, after_slice: Callable[[], None] = lambda: None) -> Ended:
+def drive(
+    search: Search, lab: MeteredLab, after_slice: Callable[[], None] = lambda: None, workers: int | None = None
+) -> Ended:
     """Run a search until it has nothing more to do or the budget is exhausted.
 
     Args:
         search: the live search.
         lab: its metered lab, which keeps the record.
         after_slice: called after every slice of a training search (checkpoints).
+        workers: simulated parallel workers of an ask/tell search; None runs one evaluation after the other.
 
     Returns:
         Why it ended. Whatever the strategy itself raises passes through.
@@ -28,6 +32,8 @@ def drive(search: Search, lab: MeteredLab, after_slice: Callable[[], None] = lam
     try:
         if isinstance(search, TrainingSearch):
             _advance(search, lab, after_slice)
+        elif workers is not None:
+            ended = simulate(search, lab, workers)
         else:
             _ask_tell(search, lab)
     except BudgetExhausted:

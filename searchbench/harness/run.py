@@ -12,7 +12,7 @@ from typing import Literal
 
 from searchbench.cost import Cost
 from searchbench.errors import SearchbenchError
-from searchbench.estimators.estimator import Trainable
+from searchbench.estimators.estimator import Parallel, Trainable
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
@@ -131,10 +131,12 @@ def _open_lab(spec: RunSpec, seeds: Seeds) -> MeteredLab:
 
 def _search(spec: RunSpec, strategy: Strategy, lab: MeteredLab, checkpoint: Checkpoint | None) -> str:
     search = strategy.start(lab.scenario)
+    estimator = spec.problem.resolve().estimator
+    workers = estimator.workers if isinstance(estimator, Parallel) else None
     if checkpoint is None:
-        return drive(search, lab)
+        return drive(search, lab, workers=workers)
     checkpoint.restore(search, lab)
-    ended = drive(search, lab, after_slice=lambda: checkpoint.save(search, lab))
+    ended = drive(search, lab, after_slice=lambda: checkpoint.save(search, lab), workers=workers)
     checkpoint.remove()
     return ended
 

@@ -1,0 +1,60 @@
+"""Parallel workers on a table, simulated: events in order of simulated time, and never a clock of the host.
+
+Steady-state and asynchronous: whenever a worker is free the search is asked, whenever an evaluation ends the search is
+told, and nobody waits for the others unless the search itself has nothing to propose. An evaluation lasts what it is
+charged in simulated seconds; evaluations that end at the same time come back in the order in which they began.
+"""
+
+from __future__ import annotations
+
+import time
+from heapq import heappop, heappush
+from typing import Literal
+
+from searchbench.cost import Cost
+from searchbench.errors import BudgetExhausted
+from searchbench.harness.lab import Launched, MeteredLab
+from searchbench.strategies.strategy import AskTellSearch
+
+
+def simulate(search: AskTellSearch, lab: MeteredLab, workers: int) -> Literal["budget", "finished"]:
+    """Run an ask/tell search on `workers` simulated workers; what is under way when the budget ends is finished.
+
+    Trials are numbered, charged and recorded in the order in which they end. The cost of an event grows with the
+    logarithm of `workers` only.
+
+    Args:
+        search: the live search; several proposals are under way at a time.
+        lab: of a problem whose evaluations are looked up.
+        workers: at least 1.
+    """
+    lab.simulated()
+    clock, ledger = time.process_time, lab.ledger
+    flying: list[tuple[float, int, Launched]] = []
+    now_s, begun, within_budget = 0.0, 0, True
+    while True:
+        while within_budget and len(flying) < workers:
+            started = clock()
+            proposal = search.ask()
+            ledger.host_s += clock() - started
+            if proposal is None:
+                break
+            try:
+                launched = lab.launch(proposal)
+            except BudgetExhausted:
+                within_budget = False
+                break
+            heappush(flying, (now_s + duration_s(launched.cost), begun, launched))
+            begun += 1
+        if not flying:
+            return "finished" if within_budget else "budget"
+        now_s, _, launched = heappop(flying)
+        trial = lab.settle(launched, clock_s=now_s)
+        started = clock()
+        search.tell(trial)
+        ledger.host_s += clock() - started
+
+
+def duration_s(cost: Cost) -> float:
+    """How long an evaluation of this charge lasts: its recorded seconds, or else its epochs, or else a unit."""
+    return cost.simulated_s or cost.epochs or float(cost.evaluations)
