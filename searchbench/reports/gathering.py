@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CURVE = "incumbent chosen and drawn on validation (the test is read once, at the end)"
 RANDOM_SEARCH = "searchbench.strategies.random:Random"
+MIN_FOR_BEST_OF = 4
+"""Searches from which the report draws what the best of n would show."""
 WALL_CLOCK = ("seconds", "device_s", "host_s")
 
 
@@ -191,6 +193,7 @@ def _statistics(block: Block, *, has_curve: bool, wall_clock: bool) -> Statistic
     family = block.verdicts.versus
     tested = [a for a in family.answers if a.p is not None and a.status != "refused"] if family is not None else []
     return StatisticsEvidence(
+        expected_best=any(row.n >= MIN_FOR_BEST_OF for row in block.rows),
         correction="Holm" if family is not None else None,
         family_size=len(family.answers) if family is not None else None,
         p_values=len(tested),

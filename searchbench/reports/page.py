@@ -45,7 +45,7 @@ def figures_of(dossier: Dossier) -> dict[str, dict[str, list[Figure]]]:
         curves = dossier.curves.get(block.problem, {})
         main = [contest.errors(block, runs, colours) if any(row.n for row in block.rows) else None]
         main += [contest.rank_intervals(block, colours), contest.differences(block, colours)]
-        main += [contest.critical_difference(block, colours)]
+        main += [contest.critical_difference(block, colours), contest.best_of(block, runs, colours)]
         others = [row.strategy for row in block.rows]
         found[block.problem] = {
             "results": _some(main),
