@@ -44,7 +44,7 @@ def run(
         dossier = read(opened, study.name, axes=AXES if wants_report else ())
         folder = default_folder(opened, study.name)
     show(dossier.board)
-    in_words(dossier.board)
+    in_words(dossier)
     if wants_report:
         console.print(f"The report is {write(dossier, folder).page}; it opens in any browser, offline.", markup=False)
     console.print(

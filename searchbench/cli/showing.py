@@ -9,6 +9,7 @@ import click
 from searchbench.cli.options import store_option, terminal
 
 if TYPE_CHECKING:
+    from searchbench.reports.dossier import Dossier
     from searchbench.reports.leaderboard import Leaderboard
 
 FORMATS = ("rich", "md", "tex", "csv", "json")
@@ -42,16 +43,19 @@ def show(board: Leaderboard, kind: str = "rich") -> None:
         click.echo(render(board, kind).rstrip("\n"))
 
 
-def in_words(board: Leaderboard) -> None:
+def in_words(dossier: Dossier) -> None:
     """Print which differences are real, which are not, and what it would take to know."""
     from rich.text import Text
 
     from searchbench.reports.words import summary
 
     console = terminal()
-    for problem, said in summary(board):
-        console.print(Text(f"In words, on {problem}:", style="bold"))
-        for sentence in said[1:]:
+    told = [(f"In words, on {problem}:", said[1:]) for problem, said in summary(dossier.board)]
+    if dossier.across is not None:
+        told.append(("In words, on all problems together:", dossier.across.sentences))
+    for title, said in told:
+        console.print(Text(title, style="bold"))
+        for sentence in said:
             console.print(Text(f"- {sentence}"))
         console.print()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchbench.reports.ablation import Ablation
 from searchbench.reports.ablation import build as build_ablation
+from searchbench.reports.across import Across, across
 from searchbench.reports.checklist import Checklist, checklist
 from searchbench.reports.gathering import comparison_declared, gather
 from searchbench.reports.leaderboard import Leaderboard, build, current_runs, looks_taken
@@ -36,6 +37,8 @@ class Dossier:
     checklists: Mapping[str, Checklist]
     """By problem."""
     ablations: tuple[Ablation, ...]
+    across: Across | None
+    """All problems together; None for fewer than two."""
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -87,14 +90,16 @@ def read(
         if not found.ranking_allowed:
             why = "; ".join(f"{item.id} {item.check}: {item.evidence}" for item in found.blockers)
             board = board.without_ranking(why, label)
+    checked = board.checked({label: found.summary for label, found in checklists.items()}).sorted(sort)
     return Dossier(
         study=declared,
         runs=runs,
         current=current,
         curves=curves,
-        board=board.checked({label: found.summary for label, found in checklists.items()}).sorted(sort),
+        board=checked,
         checklists=checklists,
         ablations=tuple(build_ablation(declared, current, looks)),
+        across=across(checked),
     )
 
 

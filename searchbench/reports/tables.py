@@ -27,6 +27,8 @@ def tables(dossier: Dossier) -> dict[str, str]:
         "runs.csv": run_frame(dossier.runs).drop(columns=["error"]).to_csv(index=False, lineterminator="\n"),
         "curves.csv": written(_curves(dossier)),
     }
+    if dossier.across is not None:
+        found["across.csv"] = written(dossier.across.records())
     if dossier.ablations:
         found["ablation.csv"] = written(_effects(dossier))
     return {name: text for name, text in found.items() if text}

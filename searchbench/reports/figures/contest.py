@@ -225,8 +225,8 @@ def best_of(block: Block, runs: Sequence[RunRecord], colours: Mapping[str, int])
         slug(f"best-of-{block.problem}"),
         "What reporting the best of n would show",
         "Expected lowest test error of n searches (unbiased, Tang et al. 2020) with its 95 % bootstrap band, up to "
-        "half of the runs. At n = 1 it is the mean, which the leaderboard ranks; a best-of-n row of another table is to be "
-        "read at its n.",
+        "half of the runs. At n = 1 it is the mean, which the leaderboard ranks; a best-of-n row of another table is "
+        "to be read at its n.",
         Axis("searches, of which the best is reported", whole=True),
         Axis("expected lowest test error" + (" (%)" if scale != 1 else "")),
         tuple(marks),

@@ -1,0 +1,130 @@
+"""All problems of a study together: what holds on *these* problems, and why nothing is said about others.
+
+Interquartile mean of normalised regret (0: the lowest test error seen in the study, 1: the baseline's mean), seeds
+resampled within each problem and jointly across strategies. What would hold on new problems is another question: one
+score per problem, Friedman, refused below five.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from searchbench.errors import StatisticsError
+from searchbench.reports.leaderboard import Block, Leaderboard
+
+if TYPE_CHECKING:
+    from searchbench.results.statistics import Answer, Arm, Place
+    from searchbench.results.statistics.arms import Better
+
+
+@dataclass(frozen=True, slots=True)
+class Across:
+    """Strategies that ran on every problem, over all of them."""
+
+    problems: tuple[str, ...]
+    baseline: str
+    places: tuple[Place, ...]
+    """Best first; without ranks where they are refused."""
+    improvement: tuple[tuple[str, Answer], ...]
+    """For each other strategy: how often a run of it beats one of the baseline."""
+    new_problems: Answer
+    """Friedman over one mean per problem."""
+    constants: tuple[tuple[float, float], ...]
+    """(lowest test error seen, the baseline's mean) of each problem: regret 0 and 1."""
+    refusal: str = ""
+    left_out: tuple[str, ...] = ()
+    """Strategies without runs on some problem."""
+
+    def records(self) -> list[dict[str, Any]]:
+        """A plain mapping per strategy."""
+        chance = dict(self.improvement)
+        return [
+            {
+                "strategy": place.name, "rank": place.rank, "rank_low": place.low, "rank_high": place.high,
+                "p_best": place.p_best, "iqm_regret": place.answer.estimate,
+                "iqm_low": place.answer.interval.low if place.answer.interval else None,
+                "iqm_high": place.answer.interval.high if place.answer.interval else None,
+                "p_improvement": chance[place.name].estimate if place.name in chance else None,
+                "n": place.answer.n, "failed": place.answer.n_failed, "wording": place.answer.wording,
+            }
+            for place in self.places
+        ]  # fmt: skip
+
+    @property
+    def sentences(self) -> list[str]:
+        """What may be said, and of which population."""
+        names = ", ".join(self.problems)
+        said = [f"Over these {len(self.problems)} problems ({names}), by interquartile mean of normalised regret "
+                f"(0: lowest error seen, 1: mean of {self.baseline}): "
+                + "; ".join(_shown(place) for place in self.places) + "."]  # fmt: skip
+        if self.refusal:
+            said.append(f"No ranks over all problems: {self.refusal}.")
+        said += [f"{name} against {self.baseline}: {answer.wording}." for name, answer in self.improvement]
+        about = self.new_problems.refusal_reason or self.new_problems.wording
+        said.append(f"About other problems: {about}.")
+        if self.left_out:
+            said.append(f"Left out, for lack of runs on every problem: {', '.join(self.left_out)}.")
+        return said
+
+
+def across(board: Leaderboard) -> Across | None:
+    """All ranked problems of a leaderboard together; None with fewer than two, or without a baseline on all."""
+    import numpy as np
+
+    from searchbench.results import statistics as st
+
+    blocks = [block for block in board.blocks if block.ranked and block.verdicts.arms]
+    whole = [b for b in board.blocks if b.ranked or b.withheld]
+    if len(blocks) < 2 or len(blocks) < len(whole):
+        return None
+    baseline = blocks[0].verdicts.declared.baseline
+    arms = [{arm.name: arm for arm in block.verdicts.arms} for block in blocks]
+    names = [name for name in arms[0] if all(name in own for own in arms)]
+    seeds = [s for s in arms[0][names[0]].seeds if all(s in own[names[0]].seeds for own in arms)] if names else []
+    if baseline not in names or len(names) < 2 or not seeds:
+        return None
+    values = np.stack([_values(own, names, seeds, block) for own, block in zip(arms, blocks, strict=True)], axis=2)
+    problems = tuple(block.problem for block in blocks)
+    directions: tuple[Better, ...] = tuple("lower" for _ in problems)
+    scores = st.Scores(tuple(names), problems, values, directions)
+    try:
+        at = names.index(baseline)
+        scores = scores.normalised(np.nanmin(values, axis=(0, 1)).tolist(), np.nanmean(values[at], axis=0).tolist())
+        ranking = st.rank(scores)
+    except StatisticsError:
+        return None
+    means = np.nanmean(values, axis=1).T
+    sound = [bool(np.isfinite(own).all()) for own in scores.values]
+    return Across(
+        problems=problems,
+        baseline=baseline,
+        places=ranking.places,
+        improvement=tuple(
+            (name, st.probability_of_improvement(scores.values[i], scores.values[at], better="lower"))
+            for i, name in enumerate(names)
+            if i != at and sound[i] and sound[at]
+        ),
+        new_problems=st.friedman(means, better="lower", unit="problems"),
+        constants=scores.constants or (),
+        refusal=ranking.refusal_reason,
+        left_out=tuple(dict.fromkeys(_missing(arms, names))),
+    )
+
+
+def _values(own: dict[str, Arm], names: Sequence[str], seeds: Sequence[int], block: Block) -> Any:
+    import numpy as np
+
+    return np.stack([own[name].at(seeds).values for name in names]) / block.verdicts.scale
+
+
+def _missing(arms: Iterable[dict[str, Arm]], names: Sequence[str]) -> Iterable[str]:
+    return (name for own in arms for name in own if name not in names)
+
+
+def _shown(place: Place) -> str:
+    interval = f" {place.answer.interval}" if place.answer.interval is not None else ""
+    estimate = "–" if place.answer.estimate is None else f"{place.answer.estimate:.3f}"
+    rank = f", rank {place.shown}" if place.low is not None else ""
+    return f"{place.name} {estimate}{interval}{rank}"
