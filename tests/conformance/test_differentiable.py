@@ -1,0 +1,47 @@
+"""Every paper of differentiable search passes the public conformance suite on the smallest cells: a row each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from searchbench.strategies import STRATEGIES
+from searchbench.testing import check_strategy
+
+ROWS: dict[str, dict[str, Any]] = {
+    "darts-second-order": {},
+    "darts-cs": {},
+    "darts-cs, clipped": {"clipped": True},
+    "darts-fimt": {},
+    "darts-pr": {},
+    "darts-admm": {},
+    "darts-prime": {},
+    "darts-prime, clipped": {"clipped": True},
+    "darts-plus": {},
+    "darts-plus-rank": {"stable": 1},
+    "fair-darts": {},
+    "fair-darts, with its threshold": {"theta": 0.5},
+    "darts-minus": {},
+    "p-darts": {"keep": (3, 2, 1)},
+    "pd-darts": {},
+    "pd-darts, best fixed": {"fix_best": True},
+    "r-darts-l2": {},
+    "darts-es": {"factor": 0.1, "begin": 0},
+    "darts-ada": {"factor": 0.1, "begin": 0},
+    "nasp": {"eta": 0.1},
+    "gdas": {},
+    "snas": {"cost": 0.1},
+    "pc-darts": {"divisor": 2},
+    "proxyless": {"cost": 0.1},
+    "proxyless, all paths": {"mode": "full", "cost": 0.1, "multiply": True},
+    "proxyless-reinforce": {"paths": 2},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
+def test_differentiable_strategy_conforms(name: str) -> None:
+    strategy = STRATEGIES.factory(name.partition(",")[0])(**ROWS[name])
+    report = check_strategy(strategy)
+    assert "hands over an architecture within its budget" in {c.behaviour for c in report.checks}
