@@ -14,6 +14,10 @@ SPACES = Registry(
             "searchbench.spaces.nasbench201:nasbench201",
             "one cell, six edges, five operations: 15,625 strings, 6,466 distinct (Dong & Yang 2020)",
         ),
+        "darts": Entry(
+            "searchbench.spaces.darts:darts",
+            "a normal and a reduction cell of four nodes, two inputs each: 1.1e18 genotypes (Liu et al. 2019)",
+        ),
         "shuffle": Entry(
             "searchbench.spaces.shuffle:shuffle",
             "20 ShuffleNet blocks of four kinds: 1.1e12 networks (Guo et al. 2020, SPOS)",
@@ -41,6 +45,10 @@ SPACES = Registry(
         "randwire-regular": Entry(
             "searchbench.spaces.randwire:randwire_regular",
             "randomly wired networks of the regular regime (Xie et al. 2019)",
+        ),
+        "hyperparameters": Entry(
+            "searchbench.spaces.hyperparameters:hyperparameters",
+            "declared in the study: numbers, log scales, categories, conditions",
         ),
     },
 )
