@@ -18,6 +18,10 @@ SPACES = Registry(
             "searchbench.spaces.darts:darts",
             "a normal and a reduction cell of four nodes, two inputs each: 1.1e18 genotypes (Liu et al. 2019)",
         ),
+        "nasbench101": Entry(
+            "searchbench.spaces.nasbench101:nasbench101",
+            "one cell of at most 7 vertices and 9 edges: 423,624 distinct (Ying et al. 2019)",
+        ),
         "shuffle": Entry(
             "searchbench.spaces.shuffle:shuffle",
             "20 ShuffleNet blocks of four kinds: 1.1e12 networks (Guo et al. 2020, SPOS)",

@@ -32,9 +32,9 @@ class Discretise(Protocol):
 
 
 def path_of(chosen: Chosen, topology: Topology) -> tuple[int, ...]:
-    """The option of every decision; `none` where nothing is kept."""
-    assert chosen.any(-1).all() or topology.none is not None
-    return tuple(int(row.argmax()) if row.any() else int(topology.none or 0) for row in chosen)
+    """The option of every decision; where nothing is kept, `none`, or -1 in a space without."""
+    nothing = -1 if topology.none is None else topology.none
+    return tuple(int(row.argmax()) if row.any() else nothing for row in chosen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,165 @@
+"""The DARTS space of convolutional cells (Liu et al. 2019): a normal and a reduction cell, four nodes of two inputs.
+
+Seven operations on each of 8 edges of a cell, and 1 x 3 x 6 x 10 choices of inputs: 1,037,664,180 cells of a type.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from functools import lru_cache
+from types import MappingProxyType
+
+from searchbench.errors import SpaceError, StudyError
+from searchbench.spaces.choices import Choice, Value
+from searchbench.spaces.genotypes import Cell, Genotype, Node
+from searchbench.spaces.genotypes import read as read_genotype
+from searchbench.spaces.space import Architecture, Space
+from searchbench.spaces.topology import Edge, Topology
+
+OPERATIONS = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+CELLS = ("normal", "reduce")
+TARGETS = (2, 3, 4, 5)
+EDGES = tuple((target, source) for target in TARGETS for source in range(target))
+"""(target, source) of the edges of one cell, in the literature's order: 14."""
+LEARNABLE = tuple(name for name in OPERATIONS if "conv" in name)
+FORMS = ("partial", "node_norm", "auxiliary_skip", "skip_dropout", "cells")
+
+
+def darts(
+    channels: int = 16,
+    cells: int = 8,
+    operations: Sequence[str] = OPERATIONS,
+    sparse: bool = False,
+    stem: str = "cifar",
+    network_channels: int | None = None,
+    network_cells: int | None = None,
+) -> Space:
+    """The space, with the sizes of its networks.
+
+    Args:
+        channels, cells: of the supernet.
+        operations: candidates of an edge, a part of `OPERATIONS` in their order, or "noise".
+        sparse: whether a node may have fewer than two inputs (an edge may carry `none`).
+        stem: "cifar", or "imagenet" for three convolutions of stride 2.
+        network_channels, network_cells: of the stand-alone networks; None: as the supernet's.
+
+    Raises:
+        StudyError: a setting is out of range.
+    """
+    sizes = {"channels": channels, "cells": cells}
+    sizes["network_channels"] = channels if network_channels is None else network_channels
+    sizes["network_cells"] = cells if network_cells is None else network_cells
+    _check(sizes, operations, stem)
+    offered = [name for name in operations if name != "none" or sparse]
+    return Space(
+        name="darts",
+        decisions=tuple(decision for cell in CELLS for decision in _decisions(cell, offered)),
+        settings=MappingProxyType({**sizes, "operations": tuple(operations), "sparse": sparse, "stem": stem}),
+        canonical=canonical,
+        writer=write,
+        reader=read,
+        networks="searchbench.spaces.darts_networks:DartsNetworks",
+        topology=Topology(
+            edges=tuple(Edge(cell, target, source) for cell in CELLS for target, source in EDGES),
+            operations=tuple(operations),
+            keeps=2,
+            sparse=sparse,
+            learnable=tuple(name for name in operations if name in LEARNABLE),
+            forms=FORMS,
+        ),
+    )
+
+
+def _check(sizes: dict[str, int], operations: Sequence[str], stem: str) -> None:
+    for name, value in sizes.items():
+        least = 3 if name.endswith("cells") else 2
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise StudyError(f"darts: `{name}` must be an integer of at least {least}, but got {value!r}.")
+        if name.endswith("channels") and value % 2:
+            raise StudyError(f"darts: `{name}` must be even (reductions halve channels twice), but got {value}.")
+    unknown = [name for name in operations if name not in (*OPERATIONS, "noise")]
+    if unknown or len(set(operations) - {"none"}) < 1 or len(set(operations)) != len(operations):
+        raise StudyError(f"darts: `operations` must be distinct ones of {', '.join(OPERATIONS)}, but got {operations}.")
+    if stem not in ("cifar", "imagenet"):
+        raise StudyError(f'darts: `stem` must be "cifar" or "imagenet", but got {stem!r}.')
+
+
+def _decisions(cell: str, operations: Sequence[str]) -> list[Choice]:
+    """Which two states each node reads (node 2 has no choice), and the operation on each, lower source first."""
+    found = []
+    for target in TARGETS:
+        if target > 2:
+            pairs = tuple(f"{a},{b}" for a, b in itertools.combinations(range(target), 2))
+            found.append(Choice(f"{cell}.{target}.inputs", pairs))
+        found += [Choice(f"{cell}.{target}.{which}", tuple(operations)) for which in ("first", "second")]
+    return found
+
+
+def genotype(architecture: Architecture) -> Genotype:
+    """The architecture's cells, lower source first at every node."""
+    values = iter(architecture.values)
+    cells = []
+    for _ in CELLS:
+        nodes: list[Node] = []
+        for target in TARGETS:
+            pair = str(next(values)) if target > 2 else "0,1"
+            nodes.append(tuple((str(next(values)), int(source)) for source in pair.split(",")))
+        cells.append(Cell(tuple(nodes), TARGETS))
+    return Genotype(*cells)
+
+
+def architecture(space: Space, found: Genotype) -> Architecture:
+    """The architecture with these cells. Raises SpaceError if they are none of the space."""
+    values: list[Value] = []
+    for cell in (found.normal, found.reduce):
+        if len(cell.nodes) != len(TARGETS) or tuple(sorted(cell.concat)) != TARGETS:
+            raise SpaceError(f"a cell of `darts` has nodes 2 to 5, all in its output, but got {cell}.")
+        for target, node in zip(TARGETS, cell.nodes, strict=True):
+            (first, a), (second, b) = sorted(node, key=lambda term: term[1])
+            if a == b:
+                raise SpaceError(f"node {target} of a `darts` cell must read two states, but reads {a} twice.")
+            values += ([f"{a},{b}"] if target > 2 else []) + [first, second]
+    return space.architecture(tuple(values))
+
+
+def write(architecture: Architecture) -> str:
+    """``Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=[2, 3, 4, 5], reduce=…)``."""
+    return str(genotype(architecture))
+
+
+def read(space: Space, text: str) -> Architecture:
+    """Parse a genotype as the literature prints it. Raises SpaceError naming the offending part."""
+    return architecture(space, read_genotype(text))
+
+
+def canonical(architecture: Architecture) -> str:
+    """The same for cells that differ only in how their nodes are numbered (their output's channels permute)."""
+    found = genotype(architecture)
+    return f"{_canonical_cell(found.normal.nodes)};{_canonical_cell(found.reduce.nodes)}"
+
+
+@lru_cache(maxsize=1 << 16)
+def _canonical_cell(nodes: tuple[Node, ...]) -> str:
+    return min(filter(None, (_renumbered(nodes, order) for order in itertools.permutations(range(len(nodes))))))
+
+
+def _renumbered(nodes: tuple[Node, ...], order: tuple[int, ...]) -> str | None:
+    """The cell with node `order[i]` as its i-th; None if a node would then read a later one."""
+    state = {0: 0, 1: 1} | {old + 2: new + 2 for new, old in enumerate(order)}
+    texts = []
+    for new, old in enumerate(order):
+        terms = sorted((state[source], operation) for operation, source in nodes[old])
+        if terms[-1][0] >= new + 2:
+            return None
+        texts.append("+".join(f"{operation}:{source}" for source, operation in terms))
+    return "|".join(texts)

@@ -1,0 +1,141 @@
+"""Operations of the DARTS space. This file imports torch.
+
+Order of all convolutions: ReLU, convolution without bias, batch norm. Norms are affine in stand-alone networks and not
+in supernets, where an affine norm would absorb the weight of its operation.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ReluConvNorm(nn.Module):
+    """ReLU, 1x1 convolution, batch norm."""
+
+    def __init__(self, inputs: int, outputs: int, affine: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, affine=affine)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.norm(self.conv(F.relu(inputs)))  # type: ignore[no-any-return]
+
+
+class FactorizedReduce(nn.Module):
+    """ReLU; two 1x1 convolutions of stride 2, half of the outputs each, the second one pixel further; batch norm."""
+
+    def __init__(self, inputs: int, outputs: int, affine: bool) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
+        self.second = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, affine=affine)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, outputs, H/2, W/2]; H and W are even."""
+        activated = F.relu(inputs)
+        both = torch.cat((self.first(activated), self.second(activated[:, :, 1:, 1:])), 1)
+        return self.norm(both)  # type: ignore[no-any-return]
+
+
+class DepthwisePointwise(nn.Module):
+    """ReLU, depthwise convolution, 1x1 convolution, batch norm: once is a dilated, twice a separable convolution."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> None:
+        super().__init__()
+        padding = dilation * (kernel - 1) // 2
+        self.depthwise = nn.Conv2d(
+            channels, channels, kernel, stride, padding, dilation=dilation, groups=channels, bias=False
+        )
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.norm = nn.BatchNorm2d(channels, affine=affine)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.norm(self.pointwise(self.depthwise(F.relu(inputs))))  # type: ignore[no-any-return]
+
+
+class SevenByOne(nn.Module):
+    """ReLU, 1x7 convolution, 7x1 convolution, batch norm; the stride is split between them."""
+
+    def __init__(self, channels: int, stride: int, affine: bool) -> None:
+        super().__init__()
+        self.across = nn.Conv2d(channels, channels, (1, 7), (1, stride), (0, 3), bias=False)
+        self.along = nn.Conv2d(channels, channels, (7, 1), (stride, 1), (3, 0), bias=False)
+        self.norm = nn.BatchNorm2d(channels, affine=affine)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.norm(self.along(self.across(F.relu(inputs))))  # type: ignore[no-any-return]
+
+
+class Pool(nn.Module):
+    """Pool 3x3, "max" or "avg" (which leaves padding out of the average); in supernets followed by a norm."""
+
+    def __init__(self, kind: str, channels: int, stride: int, affine: bool) -> None:
+        super().__init__()
+        self.kind, self.stride = kind, stride
+        self.norm = nn.Identity() if affine else nn.BatchNorm2d(channels, affine=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.kind == "max":
+            pooled = F.max_pool2d(inputs, 3, self.stride, 1)
+        else:
+            pooled = F.avg_pool2d(inputs, 3, self.stride, 1, count_include_pad=False)
+        return self.norm(pooled)  # type: ignore[no-any-return]
+
+
+class Noise(nn.Module):
+    """N(0, 1) of the output's shape, whatever comes in: the useless operation of space S4 (Zela et al. 2020)."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.generator: torch.Generator | None = None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        batch, channels, height, width = inputs.shape
+        shape = batch, channels, -(-height // self.stride), -(-width // self.stride)
+        if inputs.is_meta:
+            return inputs.new_empty(shape)
+        if self.generator is None:
+            self.generator = torch.Generator().manual_seed(0)
+        return torch.randn(shape, generator=self.generator).to(inputs)
+
+
+def operation(name: str, channels: int, stride: int, affine: bool) -> nn.Module:
+    """The operation of a name, from `channels` to as many."""
+    if name == "skip_connect":
+        return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
+    if name == "conv_7x1_1x7":
+        return SevenByOne(channels, stride, affine)
+    if name == "noise":
+        return Noise(stride)
+    kind, _, rest = name.partition("_")
+    if kind in ("max", "avg"):
+        return Pool(kind, channels, stride, affine)
+    kernel = int(rest[-1])
+    if kind == "dil":
+        return DepthwisePointwise(channels, kernel, stride, 2, affine)
+    assert kind == "sep", f"no operation is named {name}"
+    return nn.Sequential(
+        DepthwisePointwise(channels, kernel, stride, 1, affine), DepthwisePointwise(channels, kernel, 1, 1, affine)
+    )
+
+
+def multiply_accumulates(name: str, channels: int, stride: int) -> int:
+    """Per pixel of the output, without norms and pools (conv_7x1_1x7: at stride 1 only)."""
+    if name == "skip_connect":
+        return channels * channels if stride == 2 else 0
+    if name == "conv_7x1_1x7":
+        return 14 * channels * channels
+    kind, _, rest = name.partition("_")
+    if kind not in ("sep", "dil"):
+        return 0
+    once = int(rest[-1]) ** 2 * channels + channels * channels
+    return 2 * once if kind == "sep" else once
+
+
+def dropped_paths(value: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Drop-path: each sample's value is zeroed with a probability, the others are scaled up by 1/(1 - p)."""
+    keep = torch.rand((len(value), 1, 1, 1), generator=generator) >= probability
+    return value * keep.to(value) / (1.0 - probability)
