@@ -70,7 +70,8 @@ class Standing:
     p_best: float | None = None
     """How often it comes first when seeds are resampled; None below 10 seeds."""
     top: bool = False
-    """Whether it is in the group that nothing was shown better than, where that group is not everybody."""
+    """Whether it is in the group that nothing was shown better than, over all pairs or against the baseline, where all
+    pairs tell some apart."""
     versus: Answer | None = None
     """Against the declared baseline; estimate = this minus the baseline."""
     verdict: str = ""
@@ -169,6 +170,7 @@ def _compared(
     ranks = pairs.rank_intervals() if pairs is not None else {}
     boot = _bootstrap(sound)
     told_apart = any(low > 1 for low, _ in ranks.values())
+    beaten = _beaten(versus)
     standings = {}
     for name, plain in described.items():
         answer = None if versus is None or name == declared.baseline else versus[(name, str(declared.baseline))]
@@ -178,7 +180,7 @@ def _compared(
             ranks=ranks.get(name),
             bootstrap_ranks=None if low is None or high is None else (low, high),
             p_best=best,
-            top=told_apart and name in ranks and ranks[name][0] == 1,
+            top=told_apart and name not in beaten and name in ranks and ranks[name][0] == 1,
             versus=answer,
             verdict="failing"
             if answer is not None and name not in {a.name for a in sound}
@@ -186,6 +188,14 @@ def _compared(
         )
     notes += _family_notes(versus, pairs, declared)
     return Verdicts(standings, arms, scale, versus, pairs, notes, declared)
+
+
+def _beaten(versus: Family | None) -> set[str]:
+    """Who lost a comparison of the baseline's family, which holds fewer tests than all pairs and may see more."""
+    if versus is None:
+        return set()
+    found = {(a, b): versus.winner(answer) for (a, b), answer in versus}
+    return {b for (_, b), who in found.items() if who == "a"} | {a for (a, _), who in found.items() if who == "b"}
 
 
 def _bootstrap(arms: Sequence[Arm]) -> dict[str, tuple[int | None, int | None, float | None]]:

@@ -30,7 +30,7 @@ def sentences(block: Block) -> list[str]:
     if block.withheld:
         said.append(f"Nothing is ranked: {block.withheld}.")
     elif any(row.standing.ranks for row in block.rows):
-        said += [_top(block), *_against_baseline(block), *_open_questions(block)]
+        said += [*_against_baseline(block), _top(block), *_open_questions(block)]
     failed = sum(row.total - row.n for row in block.rows)
     if failed:
         worst = max(block.rows, key=lambda row: row.total - row.n)
@@ -48,13 +48,17 @@ def sentences(block: Block) -> list[str]:
 
 def _top(block: Block) -> str:
     top = [row for row in block.rows if row.standing.top]
-    if not top:
-        return "No strategy was shown to be better than another."
-    if len(top) == 1:
-        return f"{top[0].strategy} was shown to be better than every other strategy ({_error(top[0], block)})."
+    tests = len(block.verdicts.pairs.answers) if block.verdicts.pairs is not None else 0
+    family = f"Over all {tests} pair{'' if tests == 1 else 's'}"
+    if not any(row.standing.ranks and row.standing.ranks[0] > 1 for row in block.rows):
+        return f"{family}, no strategy was shown to be better than another, so no rank is narrower than all."
+    if len(top) == 1 and all(row is top[0] or (row.standing.ranks or (2, 2))[0] > 1 for row in block.rows):
+        return (
+            f"{family}, {top[0].strategy} was shown to be better than every other strategy ({_error(top[0], block)})."
+        )
     return (
-        f"The top group is {_list(f'{row.strategy} ({_error(row, block)})' for row in top)}: nothing was shown to beat "
-        "any of them, and they were not all told apart."
+        f"{family}, the top group is {_list(f'{row.strategy} ({_error(row, block)})' for row in top)}: nothing was "
+        "shown to beat any of them, and they were not all told apart."
     )
 
 

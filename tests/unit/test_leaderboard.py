@@ -402,6 +402,33 @@ def test_a_few_failures_count_as_worst_rank_and_stay_ranked() -> None:
     assert good.standing.ranks is not None
 
 
+def test_who_lost_in_the_declared_family_is_not_called_top() -> None:
+    # p = .021 twice: significant by Holm over three (the declared family), not over six (all pairs)
+    gaps = [1, 2, 3, -4, 5, -6, 7, 8, 9, 10, 11, 12]
+    errors = {
+        "baseline": [0.2] * 12,
+        "good": [0.2 - 1e-4 * gap for gap in gaps],
+        "fine": [0.2 - 1e-4 * gap for gap in (*gaps[6:], *gaps[:6])],
+        "awful": [0.5 + 1e-3 * gap for gap in range(12)],
+    }
+    planned = [
+        {"run_id": f"{label}/{seed}", "strategy": label, "problem": "digits", "replicate": seed}
+        for label in errors
+        for seed in range(12)
+    ]
+    spec = {"seeds": list(range(12)), "budget": BUDGET, "problems": [{"label": "digits", "fingerprint": "f"}]}
+    study = StudyRecord("first", json.dumps(spec | {"planned": planned, "comparison": {"baseline": "baseline"}}), "t")
+    runs = [
+        replace(a_run("random", seed), strategy=label, run_id=f"{label}/{seed}", test_error=own[seed])
+        for label, own in errors.items()
+        for seed in range(12)
+    ]
+    rows = rows_of(build(study, runs))
+    assert rows["good"].standing.verdict == "better"
+    assert rows["baseline"].standing.ranks == (1, 3)  # all pairs alone would leave it among the first
+    assert {name for name, row in rows.items() if row.standing.top} == {"good", "fine"}
+
+
 def test_published_rows_stand_beside_and_are_never_ranked() -> None:
     board = build(*a_contest(12, {"baseline": "poor"})).with_published("CIFAR-10")
     for format in ("rich", "md", "tex"):

@@ -41,7 +41,7 @@ def colours(dossier: Dossier) -> dict[str, int]:
 
 def test_the_summary_says_what_is_real_what_is_not_and_what_it_would_take(dossier: Dossier) -> None:
     said = " ".join(sentences(dossier.board.blocks[0]))
-    assert "A and B was shown to be better than every other strategy (11.98 %)." in said
+    assert "Over all 15 pairs, A and B was shown to be better than every other strategy (11.98 %)." in said
     assert "Better than random (the baseline): A and B (-8.11 [" in said
     assert f"No evidence of a difference from random: {EVIL}." in said
     assert "To see a difference of 0.2 points (the declared one) with 80 % power:" in said
@@ -52,7 +52,7 @@ def test_the_summary_says_what_is_real_what_is_not_and_what_it_would_take(dossie
 def test_a_tied_top_group_is_said_to_be_tied(tmp_path: Path) -> None:
     with open_store(a_store(tmp_path / "r.db", seeds=4)) as opened:
         said = sentences(read(opened).board.blocks[0])
-    assert said[1] == "No strategy was shown to be better than another."
+    assert any(sentence.startswith("Over all 15 pairs, no strategy was shown to be better") for sentence in said)
     assert any("4 paired seeds cannot" in sentence and "more per arm are needed" in sentence for sentence in said)
 
 

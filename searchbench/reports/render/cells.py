@@ -157,10 +157,14 @@ def notes(board: Leaderboard, block: Block) -> list[str]:
         said.append(f"no ranking: {block.withheld}")
     if block.ranked and board.sorted_by != "test_error_mean":
         said[0] += f"; sorted by {board.sorted_by}"
-    if any(row.standing.top for row in block.rows):
-        said.append(f"bold, {TOP}: the top group, which no other was shown to beat; rank: simultaneous 95 % ranks")
-    elif any(row.standing.ranks for row in block.rows):
-        said.append("no strategy was shown to be better than another: nothing is bold")
+    if block.verdicts.pairs is not None:
+        level = 100 * (1 - block.verdicts.declared.level)
+        what = f"simultaneous {level:.4g} % ranks of all {len(block.verdicts.pairs.answers)} pairs (Holm)"
+        top = any(row.standing.top for row in block.rows)
+        bold = (
+            f"bold, {TOP}: the top group, which nothing was shown to beat" if top else "nothing is bold: no top group"
+        )
+        said.append(f"rank: {what}; {bold}")
     said += block.verdicts.notes
     effects = {
         row.standing.versus.effect.name for row in block.rows if row.standing.versus and row.standing.versus.effect
