@@ -109,7 +109,7 @@ PLANS = {
         space="nasbench201",
         task="digits",
         settings=(("channels", 8), ("cells", 1), ("stages", 1)),
-        recipe=Recipe(epochs=12, batch_size=64, lr=0.1, weight_decay=5e-4, bn_momentum=0.3),
+        recipe=Recipe(epochs=12, batch_size=32, lr=0.035, weight_decay=5e-4, bn_momentum=0.3),
         recorded=(1, 2, 3, 4, 6, 8, 10, 12),
     )
 }

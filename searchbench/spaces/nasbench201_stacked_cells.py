@@ -150,10 +150,12 @@ def _shifted(value: Tensor, cell: StackedCell, node: int) -> Tensor:
 
 def _convolve(activated: Tensor, conv: StackedConvNorm) -> tuple[Tensor, list[Tensor]]:
     """The convolution and its norm without the shift, and what the gradient needs."""
-    matrices = rows.matrices_of(conv.kernels.value, activated.shape[3])
-    centred = rows.convolve(activated, matrices)
+    width = activated.shape[3]
     if not conv.training:
-        return rows.scaled(centred, conv.norm.fixed()[0]), []
+        scale, _ = conv.norm.fixed()
+        return rows.convolve(activated, rows.matrices_of(conv.kernels.value * scale[..., None, None, None], width)), []
+    matrices = rows.matrices_of(conv.kernels.value, width)
+    centred = rows.convolve(activated, matrices)
     inverse = conv.norm.standardise(centred)
     return rows.scaled(centred, conv.norm.gamma.value * inverse), [activated, matrices, centred, inverse]
 
