@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from searchbench.errors import TableError
+from searchbench.estimators.table import Table
 from searchbench.harness.executors.executor import Executor, Lost
 from searchbench.harness.provenance import provenance
 from searchbench.harness.table_journal import Journal
@@ -105,6 +106,33 @@ def _trained(missing: list[TableJob], executor: Executor) -> Any:
 def column(measure: str, repeat: int, epoch: int) -> str:
     """Name of a column: `valid_0_12` is the validation accuracy of repeat 0 after 12 epochs."""
     return f"{measure}_{repeat}_{epoch}"
+
+
+def as_table(plan: TablePlan, path: Path) -> Table:
+    """The estimator that looks a built table up: its columns by their meaning.
+
+    Raises:
+        TableError: the file is no table built here, or one of another plan.
+    """
+    told = about(path)
+    if told["fingerprint"] != plan.fingerprint:
+        raise TableError(f"{path} was built by another plan than `{plan.name}` of this version; build it again.")
+
+    def columns(measure: str, epoch: int) -> tuple[str, ...]:
+        return tuple(column(measure, repeat, epoch) for repeat in range(plan.repeats))
+
+    *lower, full = plan.recorded
+    return Table(
+        str(path),
+        validation=columns("valid", full),
+        test=columns("test", full),
+        fidelity=tuple((float(epoch), columns("valid", epoch)) for epoch in lower),
+        epochs=float(full),
+        seconds="seconds",
+        params="params",
+        macs="macs",
+        partial=not told["complete"],
+    )
 
 
 def write(plan: TablePlan, journal: Journal, out: Path) -> Built:

@@ -19,7 +19,7 @@ from searchbench.estimators.table import Table
 from searchbench.estimators.training import begin, error_rate, fit, weights_seed
 from searchbench.harness.executors.executor import Finished, Lost, Role
 from searchbench.harness.executors.local import LocalExecutor
-from searchbench.harness.table_build import Built, about, build, column, journal_of
+from searchbench.harness.table_build import Built, about, as_table, build, journal_of
 from searchbench.harness.table_plan import STACK, TablePlan, table_plan
 from searchbench.seeds import Seeds
 from searchbench.spaces.networks import initialise
@@ -66,21 +66,6 @@ def accuracies(path: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in parquet.read_table(path).to_pylist()]
 
 
-def described(path: Path) -> Table:
-    valid, test = ([column(m, repeat, 2) for repeat in range(2)] for m in ("valid", "test"))
-    lower = {1: [column("valid", repeat, 1) for repeat in range(2)]}
-    return Table(
-        str(path),
-        validation=tuple(valid),
-        test=tuple(test),
-        fidelity=lower,  # type: ignore[arg-type]
-        epochs=2,
-        params="params",
-        macs="macs",
-        partial=True,
-    )
-
-
 def test_jobs_train_every_distinct_cell_once_per_repeat() -> None:
     plan = table_plan("nasbench201-digits")
     jobs = list(plan.jobs())
@@ -113,7 +98,7 @@ def test_a_table_holds_what_training_one_by_one_gives(built: Built) -> None:
 
 
 def test_the_table_estimator_reads_it_and_keeps_test_columns_to_the_judge(built: Built) -> None:
-    spec, space = described(built.path), PLAN.make_space()
+    spec, space = as_table(PLAN, built.path), PLAN.make_space()
     row = accuracies(built.path)[0]
     cell = space.parse(row["architecture"])
     estimator = spec.open(space, PLAN.make_task(), Seeds("study", 0))
@@ -191,6 +176,11 @@ def test_a_table_says_how_it_was_built(built: Built) -> None:
     shown = CliRunner().invoke(table_command, ["info", str(built.path)])
     assert shown.exit_code == 0
     assert "16, not complete" in shown.output
+
+
+def test_a_file_of_another_plan_is_not_taken_for_the_table(built: Built) -> None:
+    with pytest.raises(TableError, match="was built by another plan"):
+        as_table(replace(PLAN, version=2), built.path)
 
 
 def test_an_unknown_table_gets_the_nearest_name() -> None:
