@@ -51,6 +51,20 @@ STRATEGIES = Registry(
         "reinforce": Entry(
             "searchbench.strategies.reinforce:Reinforce", "policy gradient on independent logits (Zoph & Le 2017; NATS)"
         ),
+        "lstm-reinforce": Entry(
+            "searchbench.strategies.controlled:lstm_reinforce",
+            "two-layer LSTM controller, REINFORCE, stale replicas (Zoph & Le 2017)",
+        ),
+        "ppo": Entry(
+            "searchbench.strategies.controlled:ppo", "LSTM controller, proximal policy optimisation (Zoph 2018, NASNet)"
+        ),
+        "mnasnet": Entry(
+            "searchbench.strategies.scalarised:mnasnet",
+            "any strategy, by default PPO, on accuracy x (latency / target)^w (Tan 2019)",
+        ),
+        "nsga2": Entry(
+            "searchbench.strategies.nsga2:Nsga2", "evolution towards a front of several objectives (Deb 2002)"
+        ),
         "darts": Entry(
             "searchbench.strategies.differentiable.papers:darts", "first-order differentiable search (Liu 2019)"
         ),

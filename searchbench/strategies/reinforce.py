@@ -128,15 +128,20 @@ class Reinforce:
                 raise StudyError(f"`{name}` must not be negative, but got {getattr(self, name)!r}.")
 
     def unsupported(self, scenario: Scenario) -> str | None:
-        for decision in scenario.space.decisions:
-            if decision.arity is None:
-                return f"a table of logits needs finitely many values, but `{decision.name}` is a real number"
-            if decision.arity > 1000:
-                return f"a table of logits holds at most 1,000 values, but `{decision.name}` has {decision.arity:,}"
-        return None
+        return too_many_values(scenario)
 
     def start(self, scenario: Scenario) -> PolicyGradient:
         return PolicyGradient(self, scenario)
+
+
+def too_many_values(scenario: Scenario) -> str | None:
+    """Why a softmax per decision is impossible in this scenario's space, or None."""
+    for decision in scenario.space.decisions:
+        if decision.arity is None:
+            return f"a softmax needs finitely many values, but `{decision.name}` is a real number"
+        if decision.arity > 1000:
+            return f"a softmax holds at most 1,000 values, but `{decision.name}` has {decision.arity:,}"
+    return None
 
 
 class Policy:

@@ -167,7 +167,8 @@ def _train(strategy: Strategy, stage: Stage, replicate: int) -> list[str]:
 
 
 def evaluate(proposal: Proposal, number: int, weather: Weather) -> Trial:
-    """A measurement that depends on the architecture's key alone, or the failure the weather brings."""
+    """A measurement that depends on the architecture's key alone, with the metrics `params` and `macs`, or the failure
+    the weather brings."""
     cost = Cost(evaluations=1, epochs=proposal.fidelity.epochs or 27.0)
     fidelity = Fidelity(proposal.fidelity.epochs or 27.0, 1.0, 1.0, 1.0)
     if weather == "only failures" or (weather == "failures" and number % 3 == 1):
@@ -177,7 +178,8 @@ def evaluate(proposal: Proposal, number: int, weather: Weather) -> Trial:
     else:
         digest = hashlib.sha256(proposal.architecture.key.encode()).digest()
         value = int.from_bytes(digest[:6], "big") / 2**48
-    return Trial(number, proposal.architecture, fidelity, "ok", value, cost)
+    metrics = {"params": float(len(proposal.architecture.key)), "macs": 1000.0 * len(set(proposal.architecture.key))}
+    return Trial(number, proposal.architecture, fidelity, "ok", value, cost, metrics)
 
 
 def _written(proposal: Any, space: Space) -> str:

@@ -14,14 +14,17 @@ from searchbench.strategies.acquisition import ExpectedImprovement
 from searchbench.strategies.adapters.optuna import adapt
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.bohb import Bohb
+from searchbench.strategies.controlled import lstm_reinforce, ppo
 from searchbench.strategies.evolution import RegularizedEvolution, Worst, non_aging_evolution
 from searchbench.strategies.generators import Generator
 from searchbench.strategies.grid import Grid
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.local import BestImprovement, LocalSearch
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
+from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.random import Random
 from searchbench.strategies.reinforce import Ascent, Reinforce
+from searchbench.strategies.scalarised import mnasnet
 from searchbench.strategies.surrogates import Forest, GaussianProcess
 from searchbench.testing import ConformanceError, Stage, check_strategy
 from searchbench.trial import Proposal
@@ -45,6 +48,10 @@ ROWS = {
     "gp": ModelBased(GaussianProcess(restarts=0), candidates=RandomAndNear(30, 10), initial=8),
     "forest": ModelBased(Forest(trees=5), ExpectedImprovement(), RandomAndNear(30, 10), initial=8),
     "bananas": bananas(initial=6, batch=5, layers=2, epochs=5),
+    "lstm-reinforce": lstm_reinforce(batch=3, replicas=2),
+    "ppo": ppo(batch=4, units=12),
+    "mnasnet": mnasnet("macs", 9000, strategy="regularized-evolution", population=8, sample=3),
+    "nsga2": Nsga2(population=6),
     "optuna:random": adapt("random", startup=3),
     "optuna:tpe": adapt("tpe", startup=5),
     "optuna:tpe, multivariate": adapt("tpe", startup=5, multivariate=True),

@@ -1,0 +1,240 @@
+"""Searches by a recurrent controller: REINFORCE with stale replicas (Zoph & Le 2017) and PPO (NASNet)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from searchbench.errors import StudyError
+from searchbench.spaces.space import Architecture
+from searchbench.strategies.reinforce import too_many_values
+from searchbench.strategies.strategy import Scenario
+from searchbench.trial import Proposal, Trial
+
+if TYPE_CHECKING:
+    import torch
+
+    from searchbench.strategies.controllers import Controller
+
+
+class Sampled(NamedTuple):
+    """An architecture, with what is needed to learn from it."""
+
+    architecture: Architecture
+    log_probability: float
+    """Under the parameters it was drawn with."""
+    replica: int
+    advantage: float = 0.0
+
+
+class Learning(Protocol):
+    """How a batch of results changes the controller."""
+
+    @property
+    def passes(self) -> int:
+        """Steps of the optimiser per batch."""
+
+    def loss(self, controller: Controller, batch: Sequence[Sampled], entropy: float) -> torch.Tensor:
+        """What is descended; its gradient is taken in the controller's parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyGradientLoss:
+    """-(1/m) sum_k (R_k - b) log P(a_k) - entropy x mean H."""
+
+    passes: int = 1
+
+    def loss(self, controller: Controller, batch: Sequence[Sampled], entropy: float) -> torch.Tensor:
+        import torch
+
+        logs, entropies = controller.score([s.architecture for s in batch])
+        advantages = torch.tensor([s.advantage for s in batch])
+        return -(advantages * logs).mean() - entropy * entropies.mean()
+
+
+@dataclass(frozen=True, slots=True)
+class ClippedSurrogate:
+    """-mean min(rho A, clip(rho, 1 - clip, 1 + clip) A) - entropy x mean H, rho = P(a) / P_old(a); several passes over
+    the same batch (Schulman et al. 2017)."""
+
+    clip: float = 0.2
+    passes: int = 4
+
+    def loss(self, controller: Controller, batch: Sequence[Sampled], entropy: float) -> torch.Tensor:
+        import torch
+
+        logs, entropies = controller.score([s.architecture for s in batch])
+        advantages = torch.tensor([s.advantage for s in batch])
+        ratio = (logs - torch.tensor([s.log_probability for s in batch])).exp()
+        clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
+        return -torch.minimum(ratio * advantages, clipped * advantages).mean() - entropy * entropies.mean()
+
+
+@dataclass(frozen=True, slots=True)
+class Controlled:
+    """An LSTM makes one decision after the other; after every `batch` results its parameters follow the policy
+    gradient by Adam.
+
+    R = (1 - value)^power;  A_k = R_k - b;  b <- decay b + (1 - decay) mean R, from earlier batches only (the first
+    batch takes its own mean)
+
+    With K `replicas`, batches are drawn in turn from K copies of the parameters, each as old as that replica's last
+    update; its gradient, taken at the copy, moves the shared parameters, of which it then takes a fresh copy.
+
+    Args:
+        units, layers, bound: of the controller, and of the uniform draw of its parameters.
+        learning_rate: of Adam.
+        batch: results per update.
+        entropy: weight of the entropy bonus.
+        decay: of the baseline.
+        power: to which rewards are raised.
+        learning: `PolicyGradientLoss()` or `ClippedSurrogate()`.
+        replicas: copies of the parameters.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Zoph & Le 2017; Zoph et al. 2018; Schulman et al. 2017.
+    Differs: one softmax per decision of any space (skip connections are decisions, without anchor points); failed
+        evaluations are left out of the batch.
+    """
+
+    units: int = 100
+    layers: int = 1
+    bound: float = 0.1
+    learning_rate: float = 3.5e-4
+    batch: int = 20
+    entropy: float = 1e-5
+    decay: float = 0.95
+    power: int = 1
+    learning: Learning = field(default_factory=ClippedSurrogate)
+    replicas: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("units", "layers", "batch", "replicas", "power"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise StudyError(f"`{name}` must be a positive integer, but got {value!r}.")
+        for name in ("bound", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise StudyError(f"`{name}` must be positive, but got {getattr(self, name)!r}.")
+        if not 0 <= self.decay < 1:
+            raise StudyError(f"`decay` must lie in [0, 1), but got {self.decay!r}.")
+        if not self.entropy >= 0:
+            raise StudyError(f"`entropy` must not be negative, but got {self.entropy!r}.")
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        return too_many_values(scenario)
+
+    def start(self, scenario: Scenario) -> ControllerSearch:
+        return ControllerSearch(self, scenario)
+
+
+def ppo(
+    batch: int = 20,
+    learning_rate: float = 3.5e-4,
+    entropy: float = 1e-5,
+    units: int = 100,
+    clip: float = 0.2,
+    passes: int = 4,
+) -> Controlled:
+    """The controller of NASNet: one LSTM layer of 100 units, proximal policy optimisation, batches of 20.
+
+    Source: Zoph et al. 2018, "Learning Transferable Architectures", appendix; Schulman et al. 2017.
+    Differs: clip and passes are not published; 0.2 and 4 are Schulman's. As `Controlled`.
+    """
+    return Controlled(
+        units=units, batch=batch, learning_rate=learning_rate, entropy=entropy, learning=ClippedSurrogate(clip, passes)
+    )
+
+
+def lstm_reinforce(
+    batch: int = 8, learning_rate: float = 6e-4, replicas: int = 1, decay: float = 0.95, power: int = 3
+) -> Controlled:
+    """The controller of the first neural architecture search: two LSTM layers of 35 units, REINFORCE with a moving
+    baseline, cubed accuracy as reward; `replicas` = 100 and `batch` = 8 are the paper's.
+
+    Source: Zoph & Le 2017, sections 3 and 4.1.
+    Differs: the decay of the baseline is not published. As `Controlled`.
+    """
+    return Controlled(
+        units=35,
+        layers=2,
+        bound=0.08,
+        learning_rate=learning_rate,
+        batch=batch,
+        entropy=0.0,
+        decay=decay,
+        power=power,
+        learning=PolicyGradientLoss(),
+        replicas=replicas,
+    )
+
+
+class ControllerSearch:
+    """The live search. Any number of proposals may be under way at a time."""
+
+    def __init__(self, settings: Controlled, scenario: Scenario) -> None:
+        import torch
+
+        from searchbench.strategies.controllers import Controller
+
+        self._settings = settings
+        seed = scenario.seeds.torch_seed("policy")
+        made = (settings.units, settings.layers, settings.bound, seed)
+        self.controller = Controller(scenario.space, *made)
+        self._stale = Controller(scenario.space, *made) if settings.replicas > 1 else self.controller
+        self._copies = deque(
+            {k: v.clone() for k, v in self._stale.state_dict().items()} for _ in range(settings.replicas)
+        )
+        self._generator = torch.Generator().manual_seed(scenario.seeds.torch_seed("search"))
+        self._optimizer = torch.optim.Adam(self.controller.parameters(), lr=settings.learning_rate)
+        self._turn = 0
+        self._asked: dict[Architecture, deque[Sampled]] = {}
+        self._told: list[tuple[Sampled, float]] = []
+        self.baseline: float | None = None
+
+    def ask(self) -> Proposal:
+        architecture, log_probability = self._stale.sample(self._generator)
+        self._asked.setdefault(architecture, deque()).append(Sampled(architecture, log_probability, self._turn))
+        return Proposal(architecture)
+
+    def tell(self, trial: Trial) -> None:
+        waiting = self._asked[trial.architecture]
+        sampled = waiting.popleft()
+        if not waiting:
+            del self._asked[trial.architecture]
+        if not trial.failed:
+            self._told.append((sampled, (1.0 - trial.value) ** self._settings.power))
+        if len(self._told) == self._settings.batch:
+            told, self._told = self._told, []
+            self._learn(told)
+
+    def _learn(self, told: list[tuple[Sampled, float]]) -> None:
+        mean = sum(reward for _, reward in told) / len(told)
+        baseline = mean if self.baseline is None else self.baseline
+        batch = [sampled._replace(advantage=reward - baseline) for sampled, reward in told]
+        for _ in range(self._settings.learning.passes):
+            self._descend(batch)
+        self.baseline = self._settings.decay * baseline + (1 - self._settings.decay) * mean
+        self._next_replica()
+
+    def _descend(self, batch: list[Sampled]) -> None:
+        import torch
+
+        loss = self._settings.learning.loss(self._stale, batch, self._settings.entropy)
+        # an inactive decision's head may have no part in the loss
+        gradients: Any = torch.autograd.grad(loss, list(self._stale.parameters()), allow_unused=True)
+        for parameter, gradient in zip(self.controller.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        self._optimizer.step()
+
+    def _next_replica(self) -> None:
+        if self._settings.replicas == 1:
+            return
+        self._turn += 1
+        self._copies.popleft()
+        self._copies.append({k: v.clone() for k, v in self.controller.state_dict().items()})
+        self._stale.load_state_dict(self._copies[0])
