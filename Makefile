@@ -28,4 +28,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) quickstart.db quickstart.db-wal quickstart.db-shm
+	rm -rf $(VENV) quickstart.db quickstart.db-wal quickstart.db-shm quickstart-report

@@ -33,7 +33,7 @@ def to_svg(figure: Figure) -> str:
     left = 72 if not figure.rows else 24 + 6.2 * min(30, max(len(c) for c in figure.y.categories))
     below = 18 * math.ceil(len(legend) / 3)
     inner = ROW * figure.rows if figure.rows else HEIGHT - TOP - BOTTOM
-    height = TOP + inner + BOTTOM + below
+    height = TOP + inner + BOTTOM + below + (8 if legend else 0)
     x = _scale(_extent(figure, "x"), figure.x.log, left, WIDTH - RIGHT)
     if figure.rows:
         y = _scale((-0.5, figure.rows - 0.5), False, TOP, TOP + inner)
@@ -42,7 +42,7 @@ def to_svg(figure: Figure) -> str:
     body = [
         *_grid(figure, x, y, left, inner),
         *(shape for mark in figure.marks for shape in _mark(mark, x, y)),
-        *_legend(legend, left, TOP + inner + BOTTOM),
+        *_legend(legend, left, TOP + inner + BOTTOM + 8),
     ]
     title = escape(figure.title)
     return (
@@ -104,7 +104,9 @@ def _grid(figure: Figure, x: Place, y: Place, left: float, inner: float) -> list
     out = []
     if figure.shaded is not None:
         a, b = x(figure.shaded[0]), x(figure.shaded[1])
-        out.append(f'<rect x="{a:.1f}" y="{TOP}" width="{b - a:.1f}" height="{inner:.1f}" fill="#888" opacity=".2"/>')
+        out.append(
+            f'<rect x="{a:.1f}" y="{TOP}" width="{b - a:.1f}" height="{inner:.1f}" fill="#888" fill-opacity=".2"/>'
+        )
     for value, text in _labels(figure.x, _extent(figure, "x")):
         at = x(value)
         out.append(_segment(at, bottom, at, bottom + 4, "#333"))
@@ -141,17 +143,19 @@ def _tick(value: float) -> str:
 def _mark(mark: Mark, x: Place, y: Place) -> list[str]:
     if isinstance(mark, Line):
         points = _points(mark.x, mark.y, x, y, mark.step)
-        style = f'stroke-width="{0.8 if mark.thin else 1.8}"' + (' opacity=".35"' if mark.thin else "")
+        style = f'stroke-width="{0.8 if mark.thin else 1.8}"' + (' stroke-opacity=".35"' if mark.thin else "")
         dash = ' stroke-dasharray="5 4"' if mark.dashed else ""
         return [f'<path d="{_path(points)}" fill="none" stroke="{_colour(mark.colour)}" {style}{dash}/>']
     if isinstance(mark, Band):
         there = _points(mark.x, mark.low, x, y, True)
         back = _points(mark.x, mark.high, x, y, True)
-        return [f'<path d="{_path(there + back[::-1])}Z" fill="{_colour(mark.colour)}" opacity=".18"/>']
+        return [f'<path d="{_path(there + back[::-1])}Z" fill="{_colour(mark.colour)}" fill-opacity=".18"/>']
     if isinstance(mark, Dots):
         radius = 2.2 if mark.small else 4.2
         fill = "none" if mark.hollow else _colour(mark.colour)
-        style = f'fill="{fill}" stroke="{_colour(mark.colour)}"' + (' opacity=".5"' if mark.small else "")
+        style = f'fill="{fill}" stroke="{_colour(mark.colour)}"' + (
+            ' fill-opacity=".5" stroke-opacity="0"' if mark.small else ""
+        )
         places = [(x(a), y(b)) for a, b in zip(mark.x, mark.y, strict=True)]
         return [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{radius}" {style}/>' for a, b in places if math.isfinite(a + b)]
     return _spans(mark, x, y)

@@ -8,7 +8,6 @@
   const stored = () => { try { return localStorage.getItem("searchbench-theme"); } catch { return null; } };
   const keep = (value) => { try { localStorage.setItem("searchbench-theme", value); } catch { /* not kept */ } };
   const systemDark = matchMedia("(prefers-color-scheme: dark)");
-  const printing = () => matchMedia("print").matches;
   const dark = () => root.dataset.theme === "dark" || (root.dataset.theme === "auto" && systemDark.matches);
   const toggle = document.getElementById("theme");
 
@@ -61,8 +60,10 @@
   const next = () => { if (waiting.length) { draw(waiting.shift()); setTimeout(next, 15); } };
   addEventListener("load", () => setTimeout(next, 50));
   addEventListener("beforeprint", () => { root.dataset.before = root.dataset.theme; root.dataset.theme = "light";
-    document.querySelectorAll(".plot").forEach(draw); showTheme(); });
-  addEventListener("afterprint", () => { root.dataset.theme = root.dataset.before || "auto"; showTheme(); });
+    document.querySelectorAll(".plot").forEach(draw); showTheme();
+    document.querySelectorAll(".plot[data-drawn]").forEach((node) => Plotly.relayout(node, { width: 620, autosize: false })); });
+  addEventListener("afterprint", () => { root.dataset.theme = root.dataset.before || "auto"; showTheme();
+    document.querySelectorAll(".plot[data-drawn]").forEach((node) => Plotly.relayout(node, { width: null, autosize: true })); });
 
   document.querySelectorAll("select[data-chooser]").forEach((select) => select.addEventListener("change", () => {
     [...document.getElementById(select.dataset.chooser).children].forEach((child, i) => { child.hidden = i !== Number(select.value); });
