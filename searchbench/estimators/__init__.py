@@ -10,6 +10,10 @@ ESTIMATORS = Registry(
     builtin={
         "train": Entry("searchbench.estimators.train:Train", "trains from scratch, measures the validation error"),
         "table": Entry("searchbench.estimators.table:Table", "looks recorded results up"),
+        "zero-cost": Entry(
+            "searchbench.estimators.zero_cost:ZeroCost",
+            "scores an untrained network: params, macs, grad_norm, snip, grasp, fisher, synflow, jacob_cov, nwot",
+        ),
     },
 )
 

@@ -83,7 +83,8 @@ def _resolve(problem: Problem) -> ResolvedProblem:
 
 
 def _fingerprint(space: Space, task: Task, estimator: EstimatorSpec, judge: JudgeSpec) -> str:
-    data = [task.checksum() if estimator.trains else "", estimator.checksum()]
+    reads = estimator.trains or getattr(estimator, "reads_task", False)
+    data = [task.checksum() if reads else "", estimator.checksum()]
     if isinstance(judge, Checksummed):
         data.append(judge.checksum())
     return fingerprint([describe(space), describe(task), describe(estimator), describe(judge), data])
