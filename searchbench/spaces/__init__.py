@@ -50,6 +50,14 @@ SPACES = Registry(
             "searchbench.spaces.randwire:randwire_regular",
             "randomly wired networks of the regular regime (Xie et al. 2019)",
         ),
+        "nasnet": Entry(
+            "searchbench.spaces.nasnet:nasnet",
+            "a normal and a reduction cell of five blocks: 5.6e14 forms each (Zoph et al. 2018)",
+        ),
+        "enas-micro": Entry(
+            "searchbench.spaces.enas:enas_micro",
+            "cells of five blocks with shared weights: 5.1e12 forms each (Pham et al. 2018, ENAS)",
+        ),
         "hyperparameters": Entry(
             "searchbench.spaces.hyperparameters:hyperparameters",
             "declared in the study: numbers, log scales, categories, conditions",
