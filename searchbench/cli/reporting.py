@@ -43,7 +43,8 @@ def checklist(study: str | None, store: str) -> int:
 @store_option
 @click.option("--out", metavar="DIR", default=None, help="Folder to write to. [default: STUDY-report beside the store]")
 @click.option("--published", metavar="TASK", default=None, help="Show published rows beside: CIFAR-10, CIFAR-100, PTB.")
-def report(study: str | None, store: str, out: str | None, published: str | None) -> None:
+@click.option("--pdf", is_flag=True, help="Figures also as PDF; needs searchbench[report].")
+def report(study: str | None, store: str, out: str | None, published: str | None, pdf: bool) -> None:
     """One HTML page that works offline, and every table and figure as files: CSV, Markdown, LaTeX, JSON, SVG."""
     from searchbench.reports.report import default_folder
     from searchbench.reports.report import report as write
@@ -51,5 +52,5 @@ def report(study: str | None, store: str, out: str | None, published: str | None
 
     with open_store(store) as opened:
         folder = default_folder(opened, opened.study(study).name) if out is None else out
-        written = write(opened, study, folder, published=published)
+        written = write(opened, study, folder, published=published, pdf=pdf)
     click.echo(f"{written.page} ({len(written.files)} files)")

