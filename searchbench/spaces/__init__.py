@@ -54,6 +54,14 @@ SPACES = Registry(
             "searchbench.spaces.nasnet:nasnet",
             "a normal and a reduction cell of five blocks: 5.6e14 forms each (Zoph et al. 2018)",
         ),
+        "enas-macro": Entry(
+            "searchbench.spaces.enas:enas_macro",
+            "12 layers of six operations with skips, shared weights: 1.6e29 networks (Pham et al. 2018, ENAS)",
+        ),
+        "enas-rnn": Entry(
+            "searchbench.spaces.enas:enas_rnn",
+            "recurrent cells of 12 nodes: 8.0e15 (Pham et al. 2018, ENAS)",
+        ),
         "enas-micro": Entry(
             "searchbench.spaces.enas:enas_micro",
             "cells of five blocks with shared weights: 5.1e12 forms each (Pham et al. 2018, ENAS)",
