@@ -23,7 +23,7 @@ from searchbench.spaces.stacked import StackedConvNorm, StackedNorm, StackedTens
 
 
 class StackedCellNetworks(nn.Module):
-    """Networks of one skeleton, as one module; see `networks.Stack`.
+    """Networks of one skeleton, as one module; see `stacked.Stacks`.
 
     Args:
         networks: initialised, on one device; their weights and statistics are copied.
