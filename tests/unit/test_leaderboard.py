@@ -266,7 +266,8 @@ def test_every_format_renders_a_study_read_from_a_store(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX here")
 def test_latex_compiles(board: Leaderboard, tmp_path: Path) -> None:
     every = "".join(chr(c) for c in [*range(32, 127), *range(0xA0, 0x180), *range(0x391, 0x3CA), 0x2212, 0x1F600])
-    body = render(board, "tex") + "\n\n" + escape(every)
+    contest = build(*a_contest(12, {"baseline": "poor"})).with_published("CIFAR-10")
+    body = "\n\n".join([render(board, "tex"), render(contest, "tex"), escape(every)])
     (tmp_path / "table.tex").write_text(
         "\\documentclass{article}\\usepackage{booktabs, graphicx, textcomp}\\usepackage[T1]{fontenc}\n"
         f"\\begin{{document}}\n{body}\n\\end{{document}}\n"

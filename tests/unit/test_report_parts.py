@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from recorded import BROKEN, CELL, EVIL, a_store
 
 from searchbench.cli.entry import cli
+from searchbench.cost import Cost
 from searchbench.reports import drawings
 from searchbench.reports.dossier import Dossier, read
 from searchbench.reports.figures import anytime, contest
@@ -21,6 +23,7 @@ from searchbench.reports.figures.plotly import to_plotly
 from searchbench.reports.figures.svg import ticks, to_svg
 from searchbench.reports.page import figures_of
 from searchbench.reports.words import sentences
+from searchbench.results.columns import TraceColumns
 from searchbench.results.store import open_store
 
 
@@ -66,6 +69,20 @@ def test_curves_are_the_mean_of_all_runs_at_every_point(dossier: Dossier) -> Non
     np.testing.assert_allclose(line.y, expected)
     assert line.step
     assert list(line.y) == sorted(line.y, reverse=True)
+
+
+def test_what_is_logged_once_and_without_an_epoch_is_still_drawn(dossier: Dossier) -> None:
+    lines = TraceColumns()
+    for epoch in range(3):
+        lines.append({"epoch": epoch, "entropy": 1.0 - 0.1 * epoch}, Cost())
+    lines.append({"best": 0.25}, Cost())
+    run = replace(dossier.current["cells"][0], traces=lines.to_bytes())
+    entropy, best = anytime.traces("cells", [run, run], colours(dossier))
+    (line,), (dot,) = entropy.marks, best.marks
+    assert isinstance(line, Line)
+    assert (list(line.x), list(line.y)) == ([0, 1, 2], pytest.approx([1.0, 0.9, 0.8]))
+    assert isinstance(dot, Dots)
+    assert (list(dot.x), list(dot.y)) == ([3], [0.25])
 
 
 def test_both_renderings_draw_the_same_numbers(dossier: Dossier) -> None:

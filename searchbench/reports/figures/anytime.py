@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from searchbench.reports.figures.figure import Axis, Band, Figure, Floats, Line, Mark, slug
+from searchbench.reports.figures.figure import Axis, Band, Dots, Figure, Floats, Line, Mark, slug
 from searchbench.results.records import RunRecord
 
 if TYPE_CHECKING:
@@ -94,9 +94,15 @@ def _logged(run: RunRecord) -> dict[str, tuple[Floats, Floats]]:
     if table is None:
         return {}
     names = [n for n in table.column_names if n not in ("line", "epoch") and not n.startswith("spent_")]
-    x = np.asarray(table.column("epoch" if "epoch" in table.column_names else "line").cast("float64"), dtype=np.float64)
-    found = {name: np.asarray(table.column(name).cast("float64"), dtype=np.float64) for name in names}
-    return {name: (x, y) for name, y in found.items() if np.isfinite(y).any()}
+    column = {n: np.asarray(table.column(n).cast("float64"), dtype=np.float64) for n in table.column_names}
+    found = {}
+    for name in names:
+        seen = np.isfinite(column[name])
+        # A line without an epoch (a final pick, say) is placed by its number in the log.
+        by_epoch = "epoch" in column and bool(np.isfinite(column["epoch"][seen]).all())
+        if seen.any():
+            found[name] = column["epoch" if by_epoch else "line"], column[name]
+    return found
 
 
 def _trace(
@@ -109,7 +115,8 @@ def _trace(
         held = np.stack([_step(x, *line) for line in lines])
         seen = np.isfinite(held).any(axis=0)
         mean = np.nanmean(held[:, seen], axis=0) if seen.any() else np.empty(0)
-        marks.append(Line(strategy, x[seen], mean, colours.get(strategy, 0)))
+        colour = colours.get(strategy, 0)
+        marks.append(Line(strategy, x[seen], mean, colour) if seen.sum() > 1 else Dots(strategy, x[seen], mean, colour))
     return Figure(
         name=slug(f"trace-{problem}-{name}"),
         title=name.replace("_", " "),

@@ -100,7 +100,12 @@ def _spans(mark: Spans) -> list[dict[str, Any]]:
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
-    found: dict[str, Any] = {"title": {"text": axis.title}, "automargin": True, "zeroline": False}
+    found: dict[str, Any] = {
+        "title": {"text": axis.title},
+        "automargin": True,
+        "zeroline": False,
+        "exponentformat": "SI",
+    }
     if axis.log:
         found["type"] = "log"
     if axis.whole:
