@@ -1,4 +1,4 @@
-"""`table build` and `table info`."""
+"""`table build`, `table import` and `table info`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import Any
 import click
 
 from searchbench.cli.options import address_option, terminal, workers_option
+from searchbench.cli.table_import import import_table
 
 
 @click.group()
 def table() -> None:
-    """Tables of recorded results: build one from nothing, or say what one holds."""
+    """Tables of recorded results: build one from nothing, import one, or say what one holds."""
+
+
+table.add_command(import_table)
 
 
 @table.command()

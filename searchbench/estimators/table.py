@@ -54,6 +54,7 @@ class Table:
         seconds: column of recorded seconds of the full training; charged as simulated seconds, and in proportion to
             epochs at a lower fidelity.
         params, macs: columns reported as metrics.
+        metrics: further metrics by name -> column (a latency, to be an objective), or a list of columns.
         percent: scores are in percent (not in [0, 1]).
         higher_is_better: whether the score is an accuracy (in [0, 1] or percent) rather than an error or loss.
         join: a second file for the judge, a `Join`, or `path` and `on` as a mapping or as pairs.
@@ -83,12 +84,14 @@ class Table:
     partial: bool = False
     curve: bool = True
     workers: int | None = None
+    metrics: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("validation", "test"):
             object.__setattr__(self, name, _names(getattr(self, name)))
         object.__setattr__(self, "fidelity", _fidelities(self.fidelity))
         object.__setattr__(self, "join", _join(self.join))
+        object.__setattr__(self, "metrics", _named(self.metrics))
         if not self.validation:
             raise StudyError("a table needs at least one validation column, but `validation` is empty.")
         if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
@@ -340,7 +343,7 @@ def _verdicts(file: Stamp, second: Stamp | None, table: Table, known: _Known) ->
     """The judge's side of a table. Reads no validation column."""
     join = table.join
     texts = [table.architecture] + ([join.on] if join else [])
-    names = [name for name in (table.params, table.macs) if name]
+    names = list(_metric_columns(table).values())
     columns = read_columns(file[0], texts, names if join else [*names, *table.test])
     rows = _rows(columns, table, known.space)
     if join is None or second is None:
@@ -353,7 +356,13 @@ def _verdicts(file: Stamp, second: Stamp | None, table: Table, known: _Known) ->
 
 
 def _described(table: Table) -> list[str]:
-    return [name for name in (table.seconds, table.params, table.macs) if name]
+    return ([table.seconds] if table.seconds else []) + list(_metric_columns(table).values())
+
+
+def _metric_columns(table: Table) -> dict[str, str]:
+    """Columns by the name of their metric."""
+    sizes = {name: column for name, column in (("params", table.params), ("macs", table.macs)) if column}
+    return {**sizes, **dict(table.metrics)}
 
 
 def _rows(columns: Columns, table: Table, space: Space) -> Rows:
@@ -415,7 +424,7 @@ def _positive(columns: Columns, name: str) -> list[float]:
 
 
 def _metrics(columns: Columns, table: Table) -> list[Mapping[str, float]] | None:
-    given = {word: name for word, name in (("params", table.params), ("macs", table.macs)) if name}
+    given = _metric_columns(table)
     if not given:
         return None
     cells = zip(*(_positive(columns, name) for name in given.values()), strict=True)
@@ -444,6 +453,15 @@ def _fidelities(given: Any) -> tuple[tuple[float, Names], ...]:
         return tuple(sorted((float(epochs), _names(names)) for epochs, names in pairs))
     except ValueError:
         raise StudyError(f"a table's `fidelity` maps epochs to validation columns, but got {given!r}.") from None
+
+
+def _named(given: Any) -> tuple[tuple[str, str], ...]:
+    """Pairs of metric and column; a column alone is its own metric."""
+    parts = given.items() if isinstance(given, Mapping) else given
+    pairs = tuple((part, part) if isinstance(part, str) else tuple(part) for part in parts)
+    if any(len(pair) != 2 or not all(isinstance(word, str) for word in pair) for pair in pairs):
+        raise StudyError(f"a table's `metrics` maps names to columns, but got {given!r}.")
+    return pairs
 
 
 def _join(given: Any) -> Join | None:
