@@ -42,6 +42,10 @@ SPACES = Registry(
             "searchbench.spaces.macro:macro",
             "8 layers of three kinds: 6,561 networks, 3,969 distinct (Su et al. 2021, NAS-Bench-Macro)",
         ),
+        "chain": Entry(
+            "searchbench.spaces.chain:chain",
+            "convolutions layer by layer with skip connections (Zoph & Le 2017)",
+        ),
         "mnasnet": Entry(
             "searchbench.spaces.mnasnet:mnasnet",
             "seven blocks of like layers on MobileNetV2's skeleton: 432 forms each (Tan et al. 2019)",
