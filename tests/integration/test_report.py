@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from recorded import BROKEN, CELL, ERRORS, EVIL, a_store
 
+from searchbench.cli.entry import cli
 from searchbench.errors import InputError
 from searchbench.reports import report as report_module
 from searchbench.reports.report import Written, default_folder, report
@@ -278,6 +280,36 @@ def test_an_incomplete_study_is_reported_without_ranks(tmp_path: Path) -> None:
     assert "Nothing is ranked: C17 all scheduled runs accounted for" in text
     assert "81 of 84 scheduled runs accounted for" in text
     assert "Rank intervals" not in without_library(text)
+
+
+def test_a_run_ends_with_words_and_the_report_beside_its_store(table_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(
+        f"""name = "tiny study"
+seeds = 2
+budget = {{ evaluations = 5 }}
+[[problems]]
+space = "nasbench201"
+task = "digits"
+estimator = {{ use = "table", path = "{table_path}", validation = ["valid_0"], test = ["test_secret"] }}
+label = "cells"
+[[strategies]]
+use = "random"
+[[strategies]]
+use = "local-search"
+[comparison]
+baseline = "random"
+"""
+    )
+    arguments = ["run", str(tmp_path / "tiny.toml"), "--store", str(tmp_path / "r.db"), "--workers", "0"]
+    found = CliRunner().invoke(cli, arguments)
+    assert "In words, on cells:" in found.output
+    assert "2 paired seeds cannot reach p < 0.05" in " ".join(found.output.split())
+    assert "Checklist" in found.output
+    page = tmp_path / "tiny-study-report" / "index.html"
+    assert "tiny study" in page.read_text()
+    page.unlink()
+    CliRunner().invoke(cli, [*arguments, "--resume", "--no-report"])
+    assert not page.exists()
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_message(tmp_path: Path) -> None:
