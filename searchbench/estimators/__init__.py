@@ -10,6 +10,13 @@ ESTIMATORS = Registry(
     builtin={
         "train": Entry("searchbench.estimators.train:Train", "trains from scratch, measures the validation error"),
         "table": Entry("searchbench.estimators.table:Table", "looks recorded results up"),
+        "extrapolated": Entry(
+            "searchbench.estimators.learning_curve:Extrapolated",
+            "predicts the final value from the beginning of a curve",
+        ),
+        "sum-of-losses": Entry(
+            "searchbench.estimators.learning_curve:SumOfLosses", "sums the training losses of the first epochs (SoTL)"
+        ),
         "zero-cost": Entry(
             "searchbench.estimators.zero_cost:ZeroCost",
             "scores an untrained network: params, macs, grad_norm, snip, grasp, fisher, synflow, jacob_cov, nwot",

@@ -74,20 +74,19 @@ def make(given: Any, registry: Registry) -> Any:
     parameters = dict(given.parameters)
     _check_parameters(factory, given.name, registry.kind, parameters)
     try:
-        return factory(**{key: _made(value) for key, value in parameters.items()})
+        return factory(**{key: _made(value, registry) for key, value in parameters.items()})
     except InputError:
         raise
     except (TypeError, ValueError) as error:
         raise StudyError(f"{registry.kind} `{given.name}` refuses its parameters: {error}") from error
 
 
-def _made(value: Any) -> Any:
-    """A parameter that is itself a part named by `module:attr` is made; tuples of them too."""
+def _made(value: Any, registry: Registry) -> Any:
+    """A parameter that is itself a part is made: one of the same kind by its name (a strategy within a strategy),
+    any other by `module:attr`; tuples of them too."""
     if isinstance(value, tuple):
-        return tuple(_made(v) for v in value)
-    if not isinstance(value, Use):
-        return value
-    return make(value, Registry("part", "searchbench.parts", {}))
+        return tuple(_made(v, registry) for v in value)
+    return make(value, registry) if isinstance(value, Use) else value
 
 
 def _check_parameters(factory: Any, name: str, kind: str, given: Mapping[str, Any]) -> None:
