@@ -65,8 +65,8 @@ def columns(block: Block) -> list[Column]:
         ),
         *_statistics(block),
         column(("validation", "(%)" if value_shares else ""), lambda row: spread(row.value, value_shares), 3),
-        column(("params",), lambda row: count(row.params), 3),
-        column(("MACs",), lambda row: count(row.macs), 4),
+        column(("params",), lambda row: count(row.params), 2),
+        column(("MACs",), lambda row: count(row.macs), 2),
         *(_cost_column(block, *cost) for cost in _COSTS if any(row.cost[cost[0]] > 0 for row in block.rows)),
     ]
     if any(row.judge_failed for row in block.rows):
@@ -310,12 +310,12 @@ def _are_shares(summaries: Iterable[Summary]) -> bool:
 
 _SUFFIXES = ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"), (1e15, "P"), (1e18, "E"))
 _COSTS: tuple[tuple[str, tuple[str, ...], Callable[[float], str], int], ...] = (
-    ("evaluations", ("search", "evals"), count, 2),
+    ("evaluations", ("search", "evals"), count, 4),
     ("epochs", ("search", "epochs"), count, 5),
     ("samples", ("search", "samples"), count, 6),
     ("macs", ("search", "MACs"), count, 2),
-    ("device_s", ("search", "device"), seconds, 2),
+    ("device_s", ("search", "device"), seconds, 3),
     ("simulated_s", ("search", "simulated"), seconds, 2),
-    ("host_s", ("strategy", "itself"), seconds, 3),
+    ("host_s", ("strategy", "itself"), seconds, 2),
     ("peak_memory_bytes", ("peak", "memory"), memory, 7),
 )
