@@ -67,9 +67,9 @@ BUDGET_AXES = ("evaluations", "epochs", "samples", "macs", "seconds")
 class Budget:
     """Limits on a run; the first exhausted ends it. At least one axis must be limited.
 
-    Every axis but `seconds` is priced beforehand and never exceeded, and gives the same run on any machine. Real seconds
-    are known only afterwards: an evaluation that ends after the limit is a failed trial, and the run ends. On a table
-    seconds are the recorded ones, and exact.
+    Every axis but `seconds` is priced beforehand and never exceeded, and gives the same run on any machine. Real
+    seconds are known only afterwards: an evaluation that ends after the limit is a failed trial, and the run ends. On
+    a table seconds are the recorded ones, and exact.
 
     Raises:
         StudyError: no axis is limited, or a limit is not a positive number.

@@ -124,9 +124,10 @@ class _Cell(torch.autograd.Function):
             if group.operation == "pool":
                 gradient = rows.window_sums(gradient.mul_(ctx.shares))
             elif group.operation in CONVOLUTIONS:
-                kept = saved[-4:]
+                activated, matrices, centred, inverse = saved[-4:]
                 del saved[-4:]
-                gradient, of_weights = _convolve_backward(gradient, *kept, cell.conv(group).norm.gamma.value)
+                gamma = cell.conv(group).norm.gamma.value
+                gradient, of_weights = _convolve_backward(gradient, activated, matrices, centred, inverse, gamma)
                 by_weight.append(of_weights)
             if by_node[group.node] is None:
                 by_node[group.node] = torch.zeros_like(gradients[0])
