@@ -80,6 +80,16 @@ def darts(
     )
 
 
+def darts_s2(channels: int = 16, cells: int = 8) -> Space:
+    """S2 of Zela et al. 2020: skip connection or 3x3 separable convolution on every edge."""
+    return darts(channels, cells, operations=("skip_connect", "sep_conv_3x3"))
+
+
+def darts_s3(channels: int = 16, cells: int = 8) -> Space:
+    """S3 of Zela et al. 2020: nothing, skip connection or 3x3 separable convolution on every edge."""
+    return darts(channels, cells, operations=("none", "skip_connect", "sep_conv_3x3"))
+
+
 def _check(sizes: dict[str, int], operations: Sequence[str], stem: str) -> None:
     for name, value in sizes.items():
         least = 3 if name.endswith("cells") else 2

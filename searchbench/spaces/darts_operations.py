@@ -85,7 +85,10 @@ class Pool(nn.Module):
 
 
 class Noise(nn.Module):
-    """N(0, 1) of the output's shape, whatever comes in: the useless operation of space S4 (Zela et al. 2020)."""
+    """N(0, 1) of the output's shape, whatever comes in: the useless operation of space S4 (Zela et al. 2020).
+
+    Differs: the generator is not saved with a search; one that is resumed draws other noise.
+    """
 
     def __init__(self, stride: int) -> None:
         super().__init__()
