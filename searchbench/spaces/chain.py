@@ -60,6 +60,7 @@ def chain(layers: int = 15, filters: tuple[int, ...] = FILTERS, strides: bool = 
         writer=write,
         reader=read,
         networks="searchbench.spaces.chain_networks:ChainOfConvolutions",
+        shares_weights=False,
     )
 
 

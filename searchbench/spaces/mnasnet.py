@@ -84,6 +84,7 @@ def mnasnet(
         writer=write,
         reader=read,
         networks="searchbench.spaces.mnasnet_networks:MnasNetworks",
+        shares_weights=False,
     )
 
 

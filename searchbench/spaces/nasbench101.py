@@ -96,6 +96,7 @@ def nasbench101(channels: int = 128, stacks: int = 3, modules: int = 3) -> Space
         writer=write,
         reader=read,
         networks="searchbench.spaces.nasbench101_networks:CellNetworks",
+        shares_weights=False,
     )
 
 

@@ -69,6 +69,7 @@ def nasnet(
         writer=block_cells.write,
         reader=block_cells.read,
         networks="searchbench.spaces.block_cell_networks:BlockCellNetworks",
+        shares_weights=False,
     )
 
 

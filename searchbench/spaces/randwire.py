@@ -107,6 +107,7 @@ def _space(
         writer=write,
         reader=read,
         networks="searchbench.spaces.randwire_networks:RandWireNetworks",
+        shares_weights=False,
     )
 
 

@@ -104,6 +104,7 @@ class Space:
         networks: "module:attribute" of the builder of its networks (imported only when a network is built),
             see `searchbench.spaces.networks.Networks`; None where nothing can be trained (hyper-parameter tables).
         topology: where the decisions of its supernet lie, if those are the edges of cells.
+        shares_weights: whether its networks have a supernet.
 
     Raises:
         SpaceError: two decisions share a name, or a condition refers to no earlier decision.
@@ -118,6 +119,7 @@ class Space:
     paths: Callable[[Architecture], Array] | None = None
     networks: str | None = None
     topology: Topology | None = None
+    shares_weights: bool = True
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -133,7 +135,7 @@ class Space:
 
     def __reduce_ex__(self, protocol: Any) -> Any:  # cached properties stay behind: they are cheap to make again
         fields = (self.name, self.decisions, dict(self.settings), self.canonical, self.writer)
-        return _rebuild, (*fields, self.reader, self.paths, self.networks, self.topology)
+        return _rebuild, (*fields, self.reader, self.paths, self.networks, self.topology, self.shares_weights)
 
     @cached_property
     def position(self) -> dict[str, int]:

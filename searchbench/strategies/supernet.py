@@ -82,6 +82,8 @@ class SupernetTraining:
         """Why a supernet cannot be trained in a scenario, or None."""
         if scenario.space.networks is None:
             return f"it trains a supernet, and space `{scenario.space.name}` has no networks."
+        if not scenario.space.shares_weights:
+            return f"it trains a supernet, and the networks of space `{scenario.space.name}` share no weights."
         if not scenario.trains:
             return "it trains a supernet, which needs an estimator that trains on data (a table has none)."
         if self.epochs is None and not set(TRAINING_AXES) & set(scenario.budget.limits):
