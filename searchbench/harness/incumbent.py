@@ -11,19 +11,23 @@ from searchbench.trial import Fidelity, Trial, better
 class Incumbent:
     """Highest fidelity first, then lowest value; among equals the first stays."""
 
-    __slots__ = ("architecture", "magnitude", "number", "value")
+    __slots__ = ("_fidelity", "_size", "architecture", "magnitude", "number", "value")
 
     def __init__(self) -> None:
         self.architecture: Architecture | None = None
         self.magnitude = 0.0
         self.value = float("nan")
         self.number = -1
+        self._fidelity: Fidelity | None = None
+        self._size = 0.0
 
     def offer(self, trial: Trial) -> bool:
         """Whether `trial` became the incumbent."""
         if trial.failed:
             return False
-        size = magnitude(trial.fidelity)
+        if trial.fidelity is not self._fidelity:  # most runs have one fidelity, completed to one object
+            self._fidelity, self._size = trial.fidelity, magnitude(trial.fidelity)
+        size = self._size
         if size > self.magnitude or (size == self.magnitude and better(trial.value, self.value)):
             self.architecture, self.value = trial.architecture, trial.value
             self.magnitude, self.number = size, trial.number

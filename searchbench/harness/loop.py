@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from searchbench.errors import BudgetExhausted
+from searchbench.harness.host_clock import HostClock
 from searchbench.harness.lab import MeteredLab, Stalled
 from searchbench.harness.simulation import simulate
 from searchbench.strategies.strategy import AskTellSearch, Recommending, Search, TrainingSearch
@@ -45,16 +46,18 @@ def drive(
 
 
 def _ask_tell(search: AskTellSearch, lab: MeteredLab) -> None:
-    clock, ledger, evaluate = time.process_time, lab.ledger, lab.evaluate
-    started = clock()
-    proposal = search.ask()
-    while proposal is not None:
-        ledger.host_s += clock() - started
-        trial = evaluate(proposal)
-        started = clock()
-        search.tell(trial)
+    clock, evaluate = HostClock(lab.ledger), lab.evaluate
+    begin, end = clock.begin, clock.end
+    try:
         proposal = search.ask()
-    ledger.host_s += clock() - started
+        while proposal is not None:
+            end()
+            trial = evaluate(proposal)
+            begin()
+            search.tell(trial)
+            proposal = search.ask()
+    finally:
+        clock.settle()
 
 
 def _advance(search: TrainingSearch, lab: MeteredLab, after_slice: Callable[[], None]) -> None:

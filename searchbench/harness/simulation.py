@@ -1,4 +1,4 @@
-"""Parallel workers on a table, simulated: events in order of simulated time, and never a clock of the host.
+"""Parallel workers on a table, simulated: events in order of simulated time, never of a clock of the host.
 
 Steady-state and asynchronous: whenever a worker is free the search is asked, whenever an evaluation ends the search is
 told, and nobody waits for the others unless the search itself has nothing to propose. An evaluation lasts what it is
@@ -7,12 +7,12 @@ charged in simulated seconds; evaluations that end at the same time come back in
 
 from __future__ import annotations
 
-import time
 from heapq import heappop, heappush
 from typing import Literal
 
 from searchbench.cost import Cost
 from searchbench.errors import BudgetExhausted
+from searchbench.harness.host_clock import HostClock
 from searchbench.harness.lab import Launched, MeteredLab
 from searchbench.strategies.strategy import AskTellSearch
 
@@ -29,14 +29,14 @@ def simulate(search: AskTellSearch, lab: MeteredLab, workers: int) -> Literal["b
         workers: at least 1.
     """
     lab.simulated()
-    clock, ledger = time.process_time, lab.ledger
+    clock = HostClock(lab.ledger)
     flying: list[tuple[float, int, Launched]] = []
     now_s, begun, within_budget = 0.0, 0, True
     while True:
         while within_budget and len(flying) < workers:
-            started = clock()
+            clock.begin()
             proposal = search.ask()
-            ledger.host_s += clock() - started
+            clock.end()
             if proposal is None:
                 break
             try:
@@ -47,12 +47,13 @@ def simulate(search: AskTellSearch, lab: MeteredLab, workers: int) -> Literal["b
             heappush(flying, (now_s + duration_s(launched.cost), begun, launched))
             begun += 1
         if not flying:
+            clock.settle()
             return "finished" if within_budget else "budget"
         now_s, _, launched = heappop(flying)
         trial = lab.settle(launched, clock_s=now_s)
-        started = clock()
+        clock.begin()
         search.tell(trial)
-        ledger.host_s += clock() - started
+        clock.end()
 
 
 def duration_s(cost: Cost) -> float:
