@@ -52,7 +52,27 @@ class DepthwisePointwise(nn.Module):
         self.norm = nn.BatchNorm2d(channels, affine=affine)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self.norm(self.pointwise(self.depthwise(F.relu(inputs))))  # type: ignore[no-any-return]
+        return self.activated(F.relu(inputs), None)
+
+    def activated(self, inputs: Tensor, scale: Tensor | None) -> Tensor:
+        """What comes behind the ReLU, times a weight."""
+        return scaled_norm(self.norm, self.pointwise(self.depthwise(inputs)), scale)
+
+
+class Separable(nn.Module):
+    """Depthwise and pointwise convolution, twice."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, affine: bool) -> None:
+        super().__init__()
+        self.first = DepthwisePointwise(channels, kernel, stride, 1, affine)
+        self.second = DepthwisePointwise(channels, kernel, 1, 1, affine)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.activated(F.relu(inputs), None)
+
+    def activated(self, inputs: Tensor, scale: Tensor | None) -> Tensor:
+        """What comes behind the first ReLU, times a weight."""
+        return self.second.activated(F.relu(self.first.activated(inputs, None)), scale)
 
 
 class SevenByOne(nn.Module):
@@ -77,11 +97,26 @@ class Pool(nn.Module):
         self.norm = nn.Identity() if affine else nn.BatchNorm2d(channels, affine=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        if self.kind == "max":
-            pooled = F.max_pool2d(inputs, 3, self.stride, 1)
-        else:
-            pooled = F.avg_pool2d(inputs, 3, self.stride, 1, count_include_pad=False)
-        return self.norm(pooled)  # type: ignore[no-any-return]
+        return self.norm(pooled(self.kind, inputs, self.stride))  # type: ignore[no-any-return]
+
+
+def pooled(kind: str, inputs: Tensor, stride: int) -> Tensor:
+    """Pool 3x3 without a norm."""
+    if kind == "max":
+        return F.max_pool2d(inputs, 3, stride, 1)
+    return F.avg_pool2d(inputs, 3, stride, 1, count_include_pad=False)
+
+
+def scaled_norm(norm: nn.Module, value: Tensor, scale: Tensor | None) -> Tensor:
+    """A norm's output times a weight [] at no cost: the weight is the scale of a batch norm that has none."""
+    if scale is None:
+        return norm(value)  # type: ignore[no-any-return]
+    if not isinstance(norm, nn.BatchNorm2d) or norm.affine or norm.momentum is None:
+        return scale * norm(value)  # type: ignore[no-any-return]
+    spread = scale.expand(norm.num_features).contiguous()
+    return F.batch_norm(
+        value, norm.running_mean, norm.running_var, spread, None, norm.training, norm.momentum, norm.eps
+    )
 
 
 class Noise(nn.Module):
@@ -120,9 +155,7 @@ def operation(name: str, channels: int, stride: int, affine: bool) -> nn.Module:
     if kind == "dil":
         return DepthwisePointwise(channels, kernel, stride, 2, affine)
     assert kind == "sep", f"no operation is named {name}"
-    return nn.Sequential(
-        DepthwisePointwise(channels, kernel, stride, 1, affine), DepthwisePointwise(channels, kernel, 1, 1, affine)
-    )
+    return Separable(channels, kernel, stride, affine)
 
 
 def multiply_accumulates(name: str, channels: int, stride: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -10,7 +10,16 @@ from torch import Tensor, nn
 
 from searchbench.spaces.darts import CELLS, EDGES, TARGETS, architecture, genotype
 from searchbench.spaces.darts_networks import preprocessing, reductions, stem_of
-from searchbench.spaces.darts_operations import FactorizedReduce, multiply_accumulates, operation
+from searchbench.spaces.darts_operations import (
+    DepthwisePointwise,
+    FactorizedReduce,
+    Pool,
+    Separable,
+    multiply_accumulates,
+    operation,
+    pooled,
+    scaled_norm,
+)
 from searchbench.spaces.genotypes import Cell, Genotype, Node
 from searchbench.spaces.nasbench201_forms import dropped, shuffled
 from searchbench.spaces.networks import Active, Mixed, Path, Shape
@@ -151,7 +160,7 @@ class MixedCell(nn.Module):
         return 2 if self.reduction and EDGES[edge][1] < 2 else 1
 
     def forward(self, before: Tensor, last: Tensor, chosen: Chosen, mixed: Mixed | None) -> Tensor:
-        states = [self.first(before), self.second(last)]
+        states = [State(self.first(before)), State(self.second(last))]
         first = len(EDGES) * self.reduction
         for target in TARGETS:
             value: Tensor | None = None
@@ -161,9 +170,32 @@ class MixedCell(nn.Module):
                     value = term if value is None else value + term
             if value is None:
                 step = 2 if self.reduction else 1
-                value = torch.zeros_like(states[1][:, :, ::step, ::step])
-            states.append(self.norms[target - 2](value) if self.norms else value)
-        return torch.cat(states[2:], 1)
+                value = torch.zeros_like(states[1].value[:, :, ::step, ::step])
+            states.append(State(self.norms[target - 2](value) if self.norms else value))
+        return torch.cat([state.value for state in states[2:]], 1)
+
+
+class State:
+    """A state of a cell with what several edges make of it alike: its first channels, their ReLU and their pools."""
+
+    def __init__(self, value: Tensor) -> None:
+        self.value = value
+        self._made: dict[str, Tensor] = {}
+
+    def first(self, channels: int) -> Tensor:
+        """The channels that pass through operations, the same number for all edges."""
+        return self._once("first", lambda: self.value[:, :channels])
+
+    def activated(self, channels: int) -> Tensor:
+        return self._once("relu", lambda: nn.functional.relu(self.first(channels)))
+
+    def pooled(self, kind: str, channels: int, stride: int) -> Tensor:
+        return self._once(kind, lambda: pooled(kind, self.first(channels), stride))
+
+    def _once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
 
 
 class MixedEdge(nn.Module):
@@ -179,9 +211,9 @@ class MixedEdge(nn.Module):
         strided = form.auxiliary_skip and stride == 2
         self.auxiliary = FactorizedReduce(width, width, affine=False) if strided else None
 
-    def forward(self, value: Tensor, decision: int, chosen: Sequence[int], mixed: Mixed | None) -> Tensor | None:
+    def forward(self, state: State, decision: int, chosen: Sequence[int], mixed: Mixed | None) -> Tensor | None:
         """The edge's weighted sum; None where nothing is executed."""
-        total = self._sum(value[:, : self.inner], decision, chosen, mixed)
+        value, total = state.value, self._sum(state, decision, chosen, mixed)
         if self.partial > 1:
             total = self._with_bypass(value, total, decision, mixed)
         if mixed is not None and mixed.auxiliary:
@@ -189,19 +221,26 @@ class MixedEdge(nn.Module):
             total = mixed.auxiliary * skip if total is None else total + mixed.auxiliary * skip
         return total
 
-    def _sum(self, value: Tensor, decision: int, chosen: Sequence[int], mixed: Mixed | None) -> Tensor | None:
+    def _sum(self, state: State, decision: int, chosen: Sequence[int], mixed: Mixed | None) -> Tensor | None:
         total: Tensor | None = None
+        row = None if mixed is None else mixed.weights[decision].unbind(0)
         for op in chosen:
             name = self.names[op] if op >= 0 else "none"
             if name == "none":
                 continue
-            term = self.operations[name](value)
-            if mixed is not None:
-                if name == "skip_connect" and self.stride == 1:
-                    term = dropped(term, mixed)
-                term = mixed.weights[decision][op] * term
+            term = self._term(self.operations[name], state, None if row is None else row[op], mixed)
             total = term if total is None else total + term
         return total
+
+    def _term(self, module: nn.Module, state: State, weight: Tensor | None, mixed: Mixed | None) -> Tensor:
+        if isinstance(module, DepthwisePointwise | Separable):
+            return module.activated(state.activated(self.inner), weight)
+        if isinstance(module, Pool):
+            return scaled_norm(module.norm, state.pooled(module.kind, self.inner, self.stride), weight)
+        term: Tensor = module(state.first(self.inner))
+        if mixed is not None and isinstance(module, nn.Identity):
+            term = dropped(term, mixed)
+        return term if weight is None else weight * term
 
     def _with_bypass(self, value: Tensor, total: Tensor | None, decision: int, mixed: Mixed | None) -> Tensor:
         past = value[:, self.inner :]
