@@ -5,6 +5,7 @@ from __future__ import annotations
 from searchbench.registry import Entry, Registry
 
 _PAPERS = "searchbench.strategies.differentiable.papers"
+_SAMPLED = "searchbench.strategies.differentiable.papers_sampled"
 
 STRATEGIES = Registry(
     kind="strategy",
@@ -87,12 +88,12 @@ STRATEGIES = Registry(
         "r-darts-l2": Entry(f"{_PAPERS}:r_darts_l2", "second-order DARTS with more weight decay (Zela 2020)"),
         "darts-es": Entry(f"{_PAPERS}:darts_es", "second-order DARTS stopped before curvature rises (Zela 2020)"),
         "darts-ada": Entry(f"{_PAPERS}:darts_ada", "second-order DARTS with decay that follows curvature (Zela 2020)"),
-        "nasp": Entry(f"{_PAPERS}:nasp", "proximal iterations: one operation per edge at a time (Yao 2020)"),
-        "gdas": Entry(f"{_PAPERS}:gdas", "one operation per edge, by Gumbel-argmax (Dong & Yang 2019)"),
-        "snas": Entry(f"{_PAPERS}:snas", "concrete relaxation, single level (Xie 2019)"),
+        "nasp": Entry(f"{_SAMPLED}:nasp", "proximal iterations: one operation per edge at a time (Yao 2020)"),
+        "gdas": Entry(f"{_SAMPLED}:gdas", "one operation per edge, by Gumbel-argmax (Dong & Yang 2019)"),
+        "snas": Entry(f"{_SAMPLED}:snas", "concrete relaxation, single level (Xie 2019)"),
         "pc-darts": Entry(f"{_PAPERS}:pc_darts", "partial channels and weighted edges (Xu 2020)"),
-        "proxyless": Entry(f"{_PAPERS}:proxyless", "binary gates, two paths compared (Cai 2019)"),
-        "proxyless-reinforce": Entry(f"{_PAPERS}:proxyless_reinforce", "binary gates, policy gradient (Cai 2019)"),
+        "proxyless": Entry(f"{_SAMPLED}:proxyless", "binary gates, two paths compared (Cai 2019)"),
+        "proxyless-reinforce": Entry(f"{_SAMPLED}:proxyless_reinforce", "binary gates, policy gradient (Cai 2019)"),
         "spos": Entry(
             "searchbench.strategies.oneshot.papers:spos",
             "uniform single-path supernet, then evolution on inherited weights (Guo 2020)",

@@ -47,12 +47,9 @@ from searchbench.strategies.differentiable.papers import (
     darts_prime,
     darts_second_order,
     fair_darts,
-    gdas,
-    nasp,
     pc_darts,
-    proxyless,
-    proxyless_reinforce,
 )
+from searchbench.strategies.differentiable.papers_sampled import gdas, nasp, proxyless, proxyless_reinforce
 from searchbench.strategies.differentiable.turn import Turn
 
 # -- hypergradients of closed forms ------------------------------------------------------------
@@ -442,7 +439,7 @@ def test_clipped_search_prunes_for_good_and_never_derives_none():
 
 
 def test_joint_steps_use_one_pass_of_the_training_split_for_both():
-    from searchbench.strategies.differentiable.papers import snas
+    from searchbench.strategies.differentiable.papers_sampled import snas
 
     metered = lab()
     search = snas(epochs=1, batch_size=16).start(metered.scenario)

@@ -1,0 +1,130 @@
+"""The papers whose relaxation draws, or executes one operation at a time, as compositions of parts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from searchbench.strategies.differentiable.composition import AlphaTraining, Differentiable
+from searchbench.strategies.differentiable.hypergradient import JointGradient, ScoreFunction
+from searchbench.strategies.differentiable.papers import darts
+from searchbench.strategies.differentiable.regularise import Complexity, ExpectedCost, Regulariser, ScaledByCost
+from searchbench.strategies.differentiable.relaxation_sampled import BinaryGate, Concrete, GumbelHard, Proximal
+from searchbench.strategies.differentiable.schedule import Constant, Joint, WarmUp
+
+
+def nasp(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    eta: float = 0.0,
+) -> Differentiable:
+    """NASP: logits in [0, 1] whose proximal one-hot is what the weights train; the gradient there moves the logits.
+
+    Args:
+        eta: strength of the complexity term.
+
+    Source: Yao, Xu, Tu & Zhu 2020, "Efficient neural architecture search via proximal iterations".
+    """
+    regularise: tuple[Regulariser, ...] = (Complexity(eta),) if eta else ()
+    host = darts(epochs, batch_size, lr, alpha_lr)
+    return replace(host, relax=Proximal(), regularise=regularise)
+
+
+def gdas(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    tau_first: float = 10.0,
+    tau_last: float = 0.1,
+) -> Differentiable:
+    """GDAS: execute one operation per edge, drawn by Gumbel-argmax, with the gradient of the Gumbel-softmax.
+
+    Args:
+        tau_first, tau_last: temperature in the first and in the last epoch.
+
+    Source: Dong & Yang 2019, "Searching for a robust neural architecture in four GPU hours".
+    """
+    return replace(darts(epochs, batch_size, lr, alpha_lr), relax=GumbelHard(tau_first, tau_last))
+
+
+def snas(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 3e-4,
+    cost: float = 0.0,
+) -> Differentiable:
+    """SNAS: concrete relaxation with a falling temperature; weights and logits descend one training loss together.
+
+    Args:
+        cost: weight of the expected multiply-accumulates, relative to those of equal probabilities.
+
+    Source: Xie, Zheng, Liu & Lin 2019, "SNAS: stochastic neural architecture search".
+    """
+    return replace(
+        darts(epochs, batch_size, lr, alpha_lr),
+        relax=Concrete(),
+        schedule=Joint(),
+        hypergradient=JointGradient(),
+        regularise=(ExpectedCost(cost),) if cost else (),
+        alphas=AlphaTraining(lr=alpha_lr, mean=1.0, scale=0.01),
+    )
+
+
+def proxyless(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 1e-3,
+    cost: float = 0.0,
+    multiply: bool = False,
+    every: int = 5,
+    warmup: float = 0.25,
+    mode: str = "two",
+) -> Differentiable:
+    """ProxylessNAS, gradient: binary gates execute one path; two paths per edge are compared to move the logits.
+
+    Args:
+        cost: weight of the expected multiply-accumulates; 0: none.
+        multiply: the cost multiplies the loss, as in the released code, instead of being added.
+        every: the architecture moves on every so many-th minibatch.
+        warmup: share of the epochs in which only the weights move.
+        mode: "two" or "full", see `BinaryGate`.
+
+    Source: Cai, Zhu & Han 2019, "ProxylessNAS: direct neural architecture search on target task and hardware".
+    """
+    regularise: tuple[Regulariser, ...] = ()
+    if cost:
+        regularise = (ScaledByCost(),) if multiply else (ExpectedCost(cost),)
+    return replace(
+        darts(epochs, batch_size, lr, alpha_lr),
+        relax=BinaryGate(mode),  # type: ignore[arg-type]
+        schedule=WarmUp(Constant(every), warmup),
+        regularise=regularise,
+        alphas=AlphaTraining(lr=alpha_lr, betas=(0.0, 0.999), weight_decay=0.0),
+    )
+
+
+def proxyless_reinforce(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    alpha_lr: float = 1e-3,
+    paths: int = 10,
+    target_macs: float | None = None,
+    every: int = 5,
+    warmup: float = 0.25,
+) -> Differentiable:
+    """ProxylessNAS, REINFORCE: binary gates; logits follow the reward of sampled paths.
+
+    Args:
+        paths: per step of the architecture.
+        target_macs: multiply-accumulates at which the reward is the accuracy itself; None: accuracy alone.
+        every, warmup: see `proxyless`.
+
+    Source: Cai, Zhu & Han 2019, "ProxylessNAS", section 3.3.2.
+    """
+    host = proxyless(epochs, batch_size, lr, alpha_lr, every=every, warmup=warmup)
+    return replace(host, hypergradient=ScoreFunction(paths, target_macs))
