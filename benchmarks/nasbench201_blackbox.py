@@ -26,7 +26,7 @@ import pandas as pd
 
 import searchbench as sb
 
-LIMIT_S = 90.0
+LIMIT_S = 180.0
 REFERENCE_RUNS = 300
 
 

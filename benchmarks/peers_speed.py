@@ -1,0 +1,104 @@
+"""Logged trials per CPU-second beside installed peers, on one table of 15,625 cells, in one run of this script.
+
+    python benchmarks/peers_speed.py [--trials 4000]
+
+Every line does the same work: draw a cell, look its recorded value up, keep a record of the trial. A bare Python loop
+with a list in memory is the floor; Optuna runs in memory and on SQLite through its own ask and tell. Peers that are not
+installed are left out. CPU seconds are of this process, the median of three rounds.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
+
+import argparse
+import functools
+import importlib.util
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from harness_speed import STRATEGIES, study, synthetic_table
+
+import searchbench as sb
+from searchbench.spaces import SPACES
+
+OPTUNA_SHARE = {"memory": 4, "SQLite": 40}
+"""Optuna is given fewer trials, or it would take all of the script's time."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=4000)
+    trials = parser.parse_args().trials
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        table = synthetic_table(folder)
+        rates = {"bare loop, in memory": rate(lambda i: bare(table, trials), trials)}
+        for label, strategy in STRATEGIES.items():
+            rates[f"searchbench, {label}"] = rate(lambda i, s=strategy: ours(table, folder, s, trials, i), trials)
+        if importlib.util.find_spec("optuna") is not None:
+            for kind, share in OPTUNA_SHARE.items():
+                count = max(trials // share, 10)
+                rates[f"Optuna random, {kind}"] = rate(lambda i, k=kind, n=count: optuna(table, folder, k, n, i), count)
+    reference = rates["searchbench, random"]
+    print(f"{'logged trials per CPU-second':34s}{'':>10s}  searchbench random is … times as fast")
+    for label, found in rates.items():
+        print(f"{label:34s}{found:>10,.0f}  {reference / found:10.2f}")
+
+
+def rate(run: Callable[[int], None], trials: int) -> float:
+    """Trials per CPU-second, the median of three rounds after a warm-up."""
+    run(0)
+    rates = []
+    for repeat in range(1, 4):
+        started = time.process_time()
+        run(repeat)
+        rates.append(trials / (time.process_time() - started))
+    return statistics.median(rates)
+
+
+def ours(table: Path, folder: Path, strategy: sb.Use, trials: int, repeat: int) -> None:
+    """A whole study of one run, stored."""
+    label = strategy.name + str(dict(strategy.parameters).get("population", ""))
+    sb.run(study("speed", table, strategy, 1, trials), folder / f"{label}-{repeat}.db", workers=0)
+
+
+@functools.cache
+def values_of(table: Path) -> dict[str, float]:
+    """The recorded values by architecture."""
+    lines = (line.split(",") for line in table.read_text().splitlines()[1:])
+    return {architecture: float(value) for architecture, value, _ in lines}
+
+
+def bare(table: Path, trials: int) -> None:
+    """Nothing but drawing, looking up and appending."""
+    values, space = values_of(table), SPACES.factory("nasbench201")()
+    rng, history = np.random.default_rng(0), []
+    for _ in range(trials):
+        text = str(space.sample(rng))
+        history.append((text, values[text]))
+
+
+def optuna(table: Path, folder: Path, kind: str, trials: int, repeat: int) -> None:
+    """Optuna's random sampler, by ask and tell."""
+    import optuna as peer
+
+    peer.logging.set_verbosity(peer.logging.ERROR)
+    values, space = values_of(table), SPACES.factory("nasbench201")()
+    storage = None if kind == "memory" else f"sqlite:///{folder / f'optuna-{repeat}.db'}"
+    made = peer.create_study(storage=storage, sampler=peer.samplers.RandomSampler(seed=repeat))
+    for _ in range(trials):
+        trial = made.ask()
+        drawn = tuple(trial.suggest_categorical(d.name, list(d.options)) for d in space.decisions)
+        made.tell(trial, values[str(space.architecture(drawn))])
+
+
+if __name__ == "__main__":
+    main()
