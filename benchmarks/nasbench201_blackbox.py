@@ -26,8 +26,10 @@ import pandas as pd
 
 import searchbench as sb
 
-LIMIT_S = 180.0
+LIMIT_S = 90.0
 REFERENCE_RUNS = 300
+DEFAULT = [100, 500]
+"""What must end within the limit on two cores; `--evaluations 50 100 200 500` compares the whole table."""
 
 
 class Known(NamedTuple):
@@ -113,7 +115,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=REFERENCE_RUNS)
     parser.add_argument("--workers", type=int, default=2, help="processes on Ray; 0 runs everything in this one")
-    parser.add_argument("--evaluations", type=int, nargs="*", default=sorted(REFERENCE), choices=sorted(REFERENCE))
+    parser.add_argument("--evaluations", type=int, nargs="*", default=DEFAULT, choices=sorted(REFERENCE))
     asked = parser.parse_args()
     try:
         problem().resolve()
@@ -130,7 +132,7 @@ def main() -> int:
             trials += evaluations * len(runs)
     took = time.perf_counter() - began
     print(f"\nlargest |z| {worst:.2f} (at most 3); {trials:,} trials in {took:.1f} s (at most {LIMIT_S:g} s)")
-    return int(worst > 3 or took > LIMIT_S)
+    return int(worst > 3 or (took > LIMIT_S and asked.evaluations == DEFAULT))
 
 
 def search(evaluations: int, seeds: int, workers: int, store: Path) -> pd.DataFrame:

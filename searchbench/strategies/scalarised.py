@@ -90,6 +90,9 @@ def mnasnet(metric: str, target: float, hard: bool = False, strategy: str = "ppo
         hard: the hard exponents (0, -1) instead of the soft ones (-0.07, -0.07).
         strategy: another registered ask/tell strategy.
         parameters: of that strategy.
+
+    Source: Tan et al. 2019, "MnasNet: platform-aware neural architecture search for mobile", section 3.
+    Differs: the ask/tell strategy that learns from the reward is a parameter, PPO in the paper.
     """
     from searchbench.strategies import STRATEGIES
 

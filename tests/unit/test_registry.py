@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 
@@ -77,9 +78,11 @@ def test_an_adapter_gets_what_stands_behind_the_colon() -> None:
 
 
 @pytest.mark.parametrize("name", list(STRATEGIES.builtin))
-def test_every_built_in_can_be_made_and_says_its_source(name: str) -> None:
+def test_every_built_in_says_its_source_and_how_it_differs(name: str) -> None:
     factory = STRATEGIES.factory(name)
-    assert callable(factory().start)
+    parameters = inspect.signature(factory).parameters.values()
+    if all(parameter.default is not parameter.empty for parameter in parameters):
+        assert callable(factory().start)
     assert "Source:" in (factory.__doc__ or "")
     assert "Differs:" in (factory.__doc__ or "")
 

@@ -85,6 +85,8 @@ def darts_second_order(
         xi: rate of the virtual step; None: the weights' current rate.
 
     Source: Liu, Simonyan & Yang 2019, Algorithm 1, equations 7 and 8.
+    Differs: the order of steps and the settings are those of `darts`; the virtual step moves the running statistics
+        of batch norms.
     """
     return replace(darts(epochs, batch_size, lr, alpha_lr, order, ratio), hypergradient=Unrolled(xi))
 
@@ -105,6 +107,8 @@ def darts_cs(
         clipped: with `with_clipping` (CRB).
 
     Source: Maile, Lecarpentier, Luga & Wilson 2021, "DARTS-PRIME", constant schedule.
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`, but the
+        architecture moves first.
     """
     found = replace(darts(epochs, batch_size, lr, alpha_lr, ratio=ratio), schedule=Constant(every))
     return with_clipping(found) if clipped else found
@@ -127,6 +131,8 @@ def darts_fimt(
         clipped: with `with_clipping` (CRB).
 
     Source: Maile et al. 2021, "DARTS-PRIME", Algorithm 1.
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`, but the
+        architecture moves first; the validation part of `ratio` is cut from the training split.
     """
     schedule = FisherInformed(threshold=threshold)
     found = replace(darts(epochs, batch_size, lr, alpha_lr, ratio=ratio), schedule=schedule)
@@ -150,6 +156,7 @@ def darts_pr(
         power: of the norm, 1 as released or 2.
 
     Source: Maile et al. 2021, "DARTS-PRIME", equation 8.
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`.
     """
     return replace(darts(epochs, batch_size, lr, alpha_lr, order, ratio), regularise=(Proximity(rho, power),))
 
@@ -171,6 +178,8 @@ def darts_admm(
         discount: lambda_u, what remains of the scaled dual at each update.
 
     Source: Maile et al. 2021, "DARTS-PRIME", ADMM regularisation.
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; one activated
+        variable is used in every step, where the released code mixes two.
     """
     return replace(darts(epochs, batch_size, lr, alpha_lr, order, ratio), regularise=(Admm(rho, discount),))
 
@@ -195,6 +204,7 @@ def darts_prime(
 
     Source: Maile et al. 2021, "DARTS-PRIME: Regularization and scheduling improve constrained optimization in
         differentiable NAS".
+    Differs: as `darts_fimt` and `darts_pr` do.
     """
     host = darts_fimt(epochs, batch_size, lr, alpha_lr, ratio, threshold)
     found = replace(host, regularise=(Proximity(rho, power),))
@@ -227,6 +237,7 @@ def darts_plus(
     """DARTS+: stop as soon as the derived normal cell has `skips` skip connections.
 
     Source: Liang et al. 2019, "DARTS+: improved differentiable architecture search with early stopping".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`.
     """
     return replace(darts(epochs, batch_size, lr, alpha_lr, order), stop=SkipCount(skips))
 
@@ -242,6 +253,7 @@ def darts_plus_rank(
     """DARTS+, criterion 1*: stop when the ranking of learnable operations was the same for `stable` epochs on end.
 
     Source: Liang et al. 2019, "DARTS+".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`.
     """
     return replace(darts(epochs, batch_size, lr, alpha_lr, order), stop=RankStability(stable))
 
@@ -264,6 +276,8 @@ def fair_darts(
 
     Source: Chu, Zhou, Zhang & Li 2020, "Fair DARTS: eliminating unfair advantages in differentiable architecture
         search", and its code for CIFAR-10.
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; edges are kept
+        by the space's own rule unless `theta` is given.
     """
     return replace(
         darts(epochs, batch_size, lr, alpha_lr, order),
@@ -288,6 +302,7 @@ def darts_minus(
         beta: its weight in the first epoch.
 
     Source: Chu et al. 2021, "DARTS-: robustly stepping out of performance collapse without indicators".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`.
     """
     return replace(darts(epochs, batch_size, lr, alpha_lr, order), extras=(AuxiliarySkip(beta),))
 
@@ -340,6 +355,7 @@ def pd_darts(
         warmup: share of the epochs before the first milestone.
 
     Source: the abstract of PD-DARTS only; milestones are our reading, see `Milestones`.
+    Differs: unknown beyond the abstract: milestones, warm-up and inheritance of weights are parameters.
     """
     prune = Milestones("fix-best" if fix_best else "drop-worst", warmup)
     return replace(darts(epochs, batch_size, lr, alpha_lr), prune=prune)
@@ -359,6 +375,8 @@ def r_darts_l2(
             strategy of its own: choosing among runs is paid from a budget of its own.
 
     Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; one factor per
+        strategy instead of the best of five runs.
     """
     host = darts_second_order(epochs, batch_size, lr, alpha_lr)
     return replace(host, weights=replace(host.weights, weight_decay=3e-4 * factor))
@@ -379,6 +397,9 @@ def darts_es(
         begin: first epoch that can be the answer.
 
     Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the eigenvalue
+        comes from Lanczos steps on finite differences, each charged, and there is no extra check after the last
+        epoch.
     """
     return replace(darts_second_order(epochs, batch_size, lr, alpha_lr), stop=Eigenvalue(factor, begin=begin))
 
@@ -397,6 +418,7 @@ def darts_ada(
         factor, begin: see `darts_es`.
 
     Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
+    Differs: as `darts_es` does.
     """
     host = darts_second_order(epochs, batch_size, lr, alpha_lr)
     stop = EigenvalueRestart(Eigenvalue(factor, begin=begin))

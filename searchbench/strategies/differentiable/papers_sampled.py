@@ -25,6 +25,8 @@ def nasp(
         eta: strength of the complexity term.
 
     Source: Yao, Xu, Tu & Zhu 2020, "Efficient neural architecture search via proximal iterations".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the operations
+        are the space's own, not the paper's list.
     """
     regularise: tuple[Regulariser, ...] = (Complexity(eta),) if eta else ()
     host = darts(epochs, batch_size, lr, alpha_lr)
@@ -45,6 +47,8 @@ def gdas(
         tau_first, tau_last: temperature in the first and in the last epoch.
 
     Source: Dong & Yang 2019, "Searching for a robust neural architecture in four GPU hours".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the reduction
+        cell is searched too.
     """
     return replace(darts(epochs, batch_size, lr, alpha_lr), relax=GumbelHard(tau_first, tau_last))
 
@@ -62,6 +66,7 @@ def snas(
         cost: weight of the expected multiply-accumulates, relative to those of equal probabilities.
 
     Source: Xie, Zheng, Liu & Lin 2019, "SNAS: stochastic neural architecture search".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`.
     """
     return replace(
         darts(epochs, batch_size, lr, alpha_lr),
@@ -94,6 +99,8 @@ def proxyless(
         mode: "two" or "full", see `BinaryGate`.
 
     Source: Cai, Zhu & Han 2019, "ProxylessNAS: direct neural architecture search on target task and hardware".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; mode "full"
+        keeps all outputs in memory instead of computing them one at a time.
     """
     regularise: tuple[Regulariser, ...] = ()
     if cost:
@@ -125,6 +132,7 @@ def proxyless_reinforce(
         every, warmup: see `proxyless`.
 
     Source: Cai, Zhu & Han 2019, "ProxylessNAS", section 3.3.2.
+    Differs: as `proxyless` does.
     """
     host = proxyless(epochs, batch_size, lr, alpha_lr, every=every, warmup=warmup)
     return replace(host, hypergradient=ScoreFunction(paths, target_macs))
