@@ -10,7 +10,7 @@ import click
 
 from searchbench.cli.data import doctor
 from searchbench.cli.plugins import check
-from searchbench.cli.reporting import ablation, checklist, report
+from searchbench.cli.reporting import ablation, checklist, ranking, report
 from searchbench.cli.running import run, verify
 from searchbench.cli.showing import compare, leaderboard, status
 from searchbench.cli.tables import table
@@ -35,6 +35,7 @@ for command in (
     leaderboard,
     compare,
     ablation,
+    ranking,
     checklist,
     report,
     list_things,

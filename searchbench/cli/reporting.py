@@ -1,4 +1,4 @@
-"""`ablation`, `checklist` and `report`."""
+"""`ablation`, `ranking`, `checklist` and `report`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,21 @@ def ablation(study: str | None, store: str) -> None:
     """What each declared part of a method contributes: effects, interactions, and what is established."""
     from searchbench.reports.ablation import ablation as analyse
     from searchbench.reports.render.effects import to_rich
+    from searchbench.results.store import open_store
+
+    with open_store(store) as opened:
+        found = analyse(opened, study)
+    for one in found:
+        terminal().print(to_rich(one))
+
+
+@click.command()
+@click.argument("study", required=False)
+@store_option
+def ranking(study: str | None, store: str) -> None:
+    """Whether what the searches knew ranks architectures as the judge does, with noise ceiling and floor."""
+    from searchbench.reports.ranking import ranking as analyse
+    from searchbench.reports.render.ranks import to_rich
     from searchbench.results.store import open_store
 
     with open_store(store) as opened:

@@ -12,6 +12,8 @@ from searchbench.reports.across import Across, across
 from searchbench.reports.checklist import Checklist, checklist
 from searchbench.reports.gathering import comparison_declared, gather
 from searchbench.reports.leaderboard import Leaderboard, build, current_runs, looks_taken
+from searchbench.reports.ranking import ProxyRanking
+from searchbench.reports.ranking import build as build_rankings
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
@@ -39,6 +41,8 @@ class Dossier:
     ablations: tuple[Ablation, ...]
     across: Across | None
     """All problems together; None for fewer than two."""
+    rankings: tuple[ProxyRanking, ...] = ()
+    """What the searches knew against the judge, on each problem; empty where it was not asked for."""
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -59,6 +63,7 @@ def read(
     sort: str = "test_error",
     published: str | None = None,
     axes: Sequence[str] = (),
+    rankings: bool = False,
 ) -> Dossier:
     """A study's dossier.
 
@@ -67,6 +72,7 @@ def read(
         sort: column of the leaderboard.
         published: show the published rows of this task beside.
         axes: further cost axes to draw curves along; the first budget axis is always among them.
+        rankings: also correlate what the searches knew with what the judge found.
 
     Raises:
         StoreError: there is no such study.
@@ -100,6 +106,7 @@ def read(
         checklists=checklists,
         ablations=tuple(build_ablation(declared, current, looks)),
         across=across(checked),
+        rankings=tuple(build_rankings(declared, current)) if rankings else (),
     )
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 from searchbench.reports import drawings
 from searchbench.reports.dossier import Dossier
-from searchbench.reports.figures import ablated, anytime, contest
+from searchbench.reports.figures import ablated, anytime, contest, ranked
 from searchbench.reports.figures.figure import Figure, slug
 from searchbench.reports.figures.plotly import to_plotly
 from searchbench.reports.leaderboard import Block, Leaderboard
+from searchbench.reports.ranking import ProxyRanking
+from searchbench.reports.render import ranks
 from searchbench.reports.render.cells import (
     PUBLISHED_NOTES,
     Column,
@@ -63,6 +65,10 @@ def figures_of(dossier: Dossier) -> dict[str, dict[str, list[Figure]]]:
             ),
             "traces": anytime.traces(block.problem, runs, colours),
         }
+    for ranking in dossier.rankings:
+        block = next(b for b in _own_blocks(dossier.board) if b.problem == ranking.problem)
+        colours = {row.strategy: i for i, row in enumerate(block.rows)}
+        found.setdefault(ranking.problem, {})["ranking"] = ranked.scatters(ranking, colours)
     for one in dossier.ablations:
         parts = [*ablated.effects(one), *ablated.interactions(one), ablated.waterfall(one)]
         found.setdefault(one.problem, {})["ablation"] = _some(parts)
@@ -121,6 +127,7 @@ def _problem(dossier: Dossier, block: Block, figures: Mapping[str, Sequence[Figu
         ],
         "figures": figures,
         "ablation": next((_ablation(a) for a in dossier.ablations if a.problem == block.problem), None),
+        "ranking": next((_ranking(r) for r in dossier.rankings if r.problem == block.problem), None),
         "cells": _cells(dossier.current.get(block.problem, ()), block),
     }
 
@@ -189,6 +196,17 @@ def _ablation(found: Any) -> dict[str, Any]:
         "effects": [cells_of(name, answer) for name, answer in found.effects.items()],
         "ladder": [rung.interaction for rung in found.ladder],
         "unit": found.unit,
+    }
+
+
+def _ranking(found: ProxyRanking) -> dict[str, Any]:
+    return {
+        "counted": ranks.counted(found),
+        "conclusion": found.conclusion,
+        "headings": ranks.headings(found),
+        "rows": [ranks.cells(own) for own in found.agreements],
+        "ceiling": ranks.ceiling(found),
+        "notes": ranks.notes(found),
     }
 
 

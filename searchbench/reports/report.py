@@ -39,7 +39,7 @@ def report(
         StoreError: there is no such study.
         InputError: the folder cannot be written, nothing is published for that task, or PDF needs the extra `report`.
     """
-    dossier = read(store, study, published=published, axes=AXES)
+    dossier = read(store, study, published=published, axes=AXES, rankings=True)
     return write(dossier, Path(out), pdf=pdf)
 
 

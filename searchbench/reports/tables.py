@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from searchbench.reports.dossier import Dossier
+from searchbench.reports.ranking import records as ranking_records
 from searchbench.reports.render.data import to_csv
 from searchbench.results.curves import Curves
 from searchbench.results.frames import run_frame
@@ -29,6 +30,8 @@ def tables(dossier: Dossier) -> dict[str, str]:
     }
     if dossier.across is not None:
         found["across.csv"] = written(dossier.across.records())
+    if dossier.rankings:
+        found["ranking.csv"] = written(ranking_records(dossier.rankings))
     if dossier.ablations:
         found["ablation.csv"] = written(_effects(dossier))
     return {name: text for name, text in found.items() if text}

@@ -1,0 +1,87 @@
+"""Ranking against the truth in the terminal: tau with its floors, regrets, the ceiling, and what it does not show."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from searchbench.reports.ranking import KS, WHAT, Agreement, ProxyRanking
+from searchbench.reports.render.cells import NONE
+from searchbench.results.statistics import Answer
+
+HEADINGS = ("values of", "kind", "n", "tau-b", "95 % CI", "Spearman", "floor: params", "floor: MACs")
+
+
+def to_rich(found: ProxyRanking) -> Group:
+    """Counts, the table, the ceiling, every refusal once, the caveats."""
+    title = f"{found.study} · {found.problem} · ranking against the judge"
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+    for heading in headings(found):
+        table.add_column(Text(heading), overflow="fold")
+    for own in found.agreements:
+        table.add_row(*(Text(cell) for cell in cells(own)))
+    parts: list[Text | Table] = [Text(title, style="bold"), Text(counted(found)), Text(found.conclusion), Text()]
+    parts += [table, Text()] if found.agreements else []
+    parts += [Text(ceiling(found)), *(Text(note, style="dim") for note in notes(found))]
+    return Group(*parts)
+
+
+def to_text(found: ProxyRanking, width: int = 140) -> str:
+    """The same as plain text."""
+    console = Console(width=width, force_terminal=False, color_system=None, legacy_windows=False)
+    with console.capture() as captured:
+        console.print(to_rich(found))
+    return captured.get()
+
+
+def headings(found: ProxyRanking) -> tuple[str, ...]:
+    """Of the table's columns."""
+    unit = " (points)" if found.unit else ""
+    return (*HEADINGS, *(f"regret@{k}{unit}" for k in KS))
+
+
+def cells(own: Agreement) -> tuple[str, ...]:
+    """One row under `headings`."""
+    regrets = dict(own.regrets)
+    interval = own.tau.interval
+    return (
+        own.name,
+        own.kind,
+        str(own.tau.n),
+        _number(own.tau),
+        NONE if interval is None else f"[{interval.low:.2f}, {interval.high:.2f}]",
+        NONE if own.spearman is None else f"{own.spearman:.2f}",
+        _number(own.params),
+        _number(own.macs),
+        *(f"{regrets[k]:.4g}" if k in regrets else NONE for k in KS),
+    )
+
+
+def counted(found: ProxyRanking) -> str:
+    """How many architectures were judged how often."""
+    lost = f"; judging failed {found.failed} times" if found.failed else ""
+    return f"{found.architectures} distinct architectures in {found.judgements} judgements{lost}."
+
+
+def ceiling(found: ProxyRanking) -> str:
+    """The noise ceiling in words."""
+    lead = "Noise ceiling refused" if found.ceiling.status == "refused" else "Noise ceiling"
+    return f"{lead}: {found.ceiling.wording}."
+
+
+def notes(found: ProxyRanking) -> list[str]:
+    """What the values are, why something was refused (strategies together that share a reason), the caveats."""
+    reasons: dict[str, list[str]] = {}
+    for own in found.agreements:
+        if own.tau.status != "ok":
+            reasons.setdefault(own.tau.wording, []).append(own.name)
+    said = [f"{kind}: {WHAT[kind]}." for kind in WHAT if any(a.kind == kind for a in found.agreements)]
+    said += [f"Refused for {', '.join(names)}: {why}." for why, names in reasons.items()]
+    regret = "regret@k: test error of the best among the k best by validation, minus that of the row's best judged."
+    return [*said, regret, *found.caveats]
+
+
+def _number(answer: Answer) -> str:
+    return f"{answer.estimate:.2f}" if answer.estimate is not None else answer.status
