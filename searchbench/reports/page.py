@@ -203,7 +203,7 @@ def _ranking(found: ProxyRanking) -> dict[str, Any]:
     return {
         "counted": ranks.counted(found),
         "conclusion": found.conclusion,
-        "headings": ranks.headings(found),
+        "headings": ranks.headings(),
         "rows": [ranks.cells(own) for own in found.agreements],
         "ceiling": ranks.ceiling(found),
         "notes": ranks.notes(found),

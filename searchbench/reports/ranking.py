@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MIN_ARCHITECTURES = 10
 """Below it no rank correlation is claimed; that of the statistics layer."""
 KS = (1, 3, 5, 10)
+POOLED = "all strategies"
 ESTIMATED, INHERITED, UNVALUED = "estimated", "inherited", "no value"
 WHAT = {
     ESTIMATED: "values of the problem's estimator, charged as evaluations",
@@ -31,7 +32,7 @@ WHAT = {
 }
 CAVEAT = (
     "Only architectures that a search handed over are judged. They were selected, so the range is restricted and tau "
-    "is lower than it would be over a random sample of the space."
+    "is as a rule lower than it would be over a random sample of the space."
 )
 OWN_SUPERNET = (
     "Scores of inherited weights come from a supernet for every seed, each with a scale of its own: that, too, lowers "
@@ -69,7 +70,7 @@ class Agreement:
     tau: Answer
     """Tau-b of value and test error, Spearman among its facts; or why not."""
     params: Answer
-    """Floor: the same architectures ranked by their parameters, more being taken for better."""
+    """Floor: the same architectures ranked by their parameters, the more the better."""
     macs: Answer
     """Floor: by their MACs."""
     regrets: tuple[tuple[int, float], ...]
@@ -108,7 +109,7 @@ class ProxyRanking:
         pooled = [a for a in self.agreements if a.pooled]
         if not pooled:
             return "Nothing was judged that had a validation value, so there is nothing to rank."
-        return " ".join(f"{a.name[:1].upper()}{a.name[1:]} ({WHAT[a.kind]}): {_said(a)}." for a in pooled)
+        return " ".join(f"All strategies ({WHAT[a.kind]}): {_said(a)}." for a in pooled)
 
 
 def ranking(store: ResultStore, study: str | None = None) -> list[ProxyRanking]:
@@ -136,7 +137,7 @@ def _one(study: str, problem: str, runs: Sequence[RunRecord]) -> ProxyRanking:
     agreements = []
     for kind in (k for k in (ESTIMATED, INHERITED) if k in kinds.values()):
         pool = [run for run in judged if kinds[run.strategy] == kind]
-        agreements.append(_agreement(f"all strategies, {kind}", pool, kind, scale, pooled=True))
+        agreements.append(_agreement(POOLED, pool, kind, scale, pooled=True))
     agreements += [_agreement(name, own, kinds[name], scale) for name, own in by_strategy.items()]
     return ProxyRanking(
         study=study,

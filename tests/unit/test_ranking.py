@@ -69,7 +69,7 @@ def test_nine_architectures_are_refused_and_one_more_is_asked_for() -> None:
         assert agreement.tau.estimate is None
         assert agreement.tau.refusal_reason.startswith("9 architectures with validation value and test error; 1 more")
         assert agreement.regrets == ()
-    assert "Refused for all strategies, estimated, a: 9 architectures" in " ".join(to_text(found, 400).split())
+    assert "Refused for all strategies, a: 9 architectures" in " ".join(to_text(found, 400).split())
 
 
 def test_two_strategies_too_small_alone_are_ranked_together() -> None:

@@ -11,15 +11,16 @@ from searchbench.reports.ranking import KS, WHAT, Agreement, ProxyRanking
 from searchbench.reports.render.cells import NONE
 from searchbench.results.statistics import Answer
 
-HEADINGS = ("values of", "kind", "n", "tau-b", "95 % CI", "Spearman", "floor: params", "floor: MACs")
+HEADINGS = ("values of", "kind", "n", "tau-b", "95 % CI", "Spearman", "params", "MACs")
+"""The last two are the floor."""
 
 
 def to_rich(found: ProxyRanking) -> Group:
     """Counts, the table, the ceiling, every refusal once, the caveats."""
     title = f"{found.study} · {found.problem} · ranking against the judge"
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-    for heading in headings(found):
-        table.add_column(Text(heading), overflow="fold")
+    for heading in headings():
+        table.add_column(Text(heading), overflow="fold", no_wrap=heading == HEADINGS[4])
     for own in found.agreements:
         table.add_row(*(Text(cell) for cell in cells(own)))
     parts: list[Text | Table] = [Text(title, style="bold"), Text(counted(found)), Text(found.conclusion), Text()]
@@ -36,10 +37,9 @@ def to_text(found: ProxyRanking, width: int = 140) -> str:
     return captured.get()
 
 
-def headings(found: ProxyRanking) -> tuple[str, ...]:
+def headings() -> tuple[str, ...]:
     """Of the table's columns."""
-    unit = " (points)" if found.unit else ""
-    return (*HEADINGS, *(f"regret@{k}{unit}" for k in KS))
+    return (*HEADINGS, *(f"regret@{k}" for k in KS))
 
 
 def cells(own: Agreement) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ def cells(own: Agreement) -> tuple[str, ...]:
         NONE if own.spearman is None else f"{own.spearman:.2f}",
         _number(own.params),
         _number(own.macs),
-        *(f"{regrets[k]:.4g}" if k in regrets else NONE for k in KS),
+        *(f"{regrets[k]:.3g}" if k in regrets else NONE for k in KS),
     )
 
 
@@ -77,10 +77,14 @@ def notes(found: ProxyRanking) -> list[str]:
     for own in found.agreements:
         if own.tau.status != "ok":
             reasons.setdefault(own.tau.wording, []).append(own.name)
-    said = [f"{kind}: {WHAT[kind]}." for kind in WHAT if any(a.kind == kind for a in found.agreements)]
+    said = [f"{kind}: {what}." for kind, what in WHAT.items() if any(a.kind == kind for a in found.agreements)]
     said += [f"Refused for {', '.join(names)}: {why}." for why, names in reasons.items()]
-    regret = "regret@k: test error of the best among the k best by validation, minus that of the row's best judged."
-    return [*said, regret, *found.caveats]
+    said.append("params, MACs: the floor, tau-b of the same architectures ranked by size, the larger the better.")
+    said.append(
+        "regret@k: test error of the best among the k best by validation, minus that of the row's best judged"
+        f"{', in ' + found.unit if found.unit else ''}."
+    )
+    return [*said, *found.caveats]
 
 
 def _number(answer: Answer) -> str:
