@@ -107,6 +107,7 @@ def test_a_judge_that_reports_no_size_leaves_the_floor_refused() -> None:
     assert found.agreements[1].params.status == "refused"
     assert "12 of 12 architectures lack a number" in found.agreements[1].params.wording
     assert "floor not measured" in found.conclusion
+    assert "Refused for all strategies, a: no floor by params, 12 of 12" in " ".join(to_text(found, 400).split())
 
 
 def test_the_ceiling_is_refused_where_nothing_was_judged_twice() -> None:
@@ -177,6 +178,13 @@ def test_a_failed_judgement_is_counted_and_left_out() -> None:
 
 def test_every_rendering_says_that_the_range_is_restricted() -> None:
     assert "They were selected, so the range is restricted" in " ".join(to_text(analysed()).split())
+
+
+def test_numbers_are_never_broken_on_a_narrow_terminal() -> None:
+    shown = to_text(analysed(*searches("a strategy with a long name", SWAPPED, ERRORS)), 80)
+    assert "estimated   12   0.97    [" in shown
+    assert "regret@10" in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 @pytest.fixture

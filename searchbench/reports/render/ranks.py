@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console, Group
 from rich.table import Table
@@ -18,13 +20,11 @@ HEADINGS = ("values of", "kind", "n", "tau-b", "95 % CI", "Spearman", "params", 
 def to_rich(found: ProxyRanking) -> Group:
     """Counts, the table, the ceiling, every refusal once, the caveats."""
     title = f"{found.study} · {found.problem} · ranking against the judge"
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-    for heading in headings():
-        table.add_column(Text(heading), overflow="fold", no_wrap=heading == HEADINGS[4])
-    for own in found.agreements:
-        table.add_row(*(Text(cell) for cell in cells(own)))
     parts: list[Text | Table] = [Text(title, style="bold"), Text(counted(found)), Text(found.conclusion), Text()]
-    parts += [table, Text()] if found.agreements else []
+    if found.agreements:
+        first = len(HEADINGS)
+        parts += [_table(found, range(first)), Text()]
+        parts += [_table(found, (0, 1, 2, *range(first, first + len(KS)))), Text()]
     parts += [Text(ceiling(found)), *(Text(note, style="dim") for note in notes(found))]
     return Group(*parts)
 
@@ -53,8 +53,8 @@ def cells(own: Agreement) -> tuple[str, ...]:
         _number(own.tau),
         NONE if interval is None else f"[{interval.low:.2f}, {interval.high:.2f}]",
         NONE if own.spearman is None else f"{own.spearman:.2f}",
-        _number(own.params),
-        _number(own.macs),
+        NONE if own.params.estimate is None else _number(own.params),
+        NONE if own.macs.estimate is None else _number(own.macs),
         *(f"{regrets[k]:.3g}" if k in regrets else NONE for k in KS),
     )
 
@@ -77,14 +77,28 @@ def notes(found: ProxyRanking) -> list[str]:
     for own in found.agreements:
         if own.tau.status != "ok":
             reasons.setdefault(own.tau.wording, []).append(own.name)
+            continue
+        for size, answer in (("params", own.params), ("MACs", own.macs)):
+            if answer.status != "ok":
+                reasons.setdefault(f"no floor by {size}, {answer.wording}", []).append(own.name)
     said = [f"{kind}: {what}." for kind, what in WHAT.items() if any(a.kind == kind for a in found.agreements)]
-    said += [f"Refused for {', '.join(names)}: {why}." for why, names in reasons.items()]
+    said += [f"Refused for {', '.join(dict.fromkeys(names))}: {why}." for why, names in reasons.items()]
     said.append("params, MACs: the floor, tau-b of the same architectures ranked by size, the larger the better.")
     said.append(
         "regret@k: test error of the best among the k best by validation, minus that of the row's best judged"
         f"{', in ' + found.unit if found.unit else ''}."
     )
     return [*said, *found.caveats]
+
+
+def _table(found: ProxyRanking, shown: Sequence[int]) -> Table:
+    """The columns at these places; names fold where it is narrow, numbers never."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+    for i in shown:
+        table.add_column(Text(headings()[i]), overflow="fold", no_wrap=i > 0)
+    for row in map(cells, found.agreements):
+        table.add_row(*(Text(row[i]) for i in shown))
+    return table
 
 
 def _number(answer: Answer) -> str:
