@@ -4,13 +4,16 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint types clean
+.PHONY: demo test slow lint types clean
 
 demo: $(STAMP)
 	$(BIN)/searchbench run examples/quickstart.toml --store quickstart.db --resume
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -q
+
+slow: $(STAMP)
+	$(BIN)/python -m pytest -q -m slow
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
