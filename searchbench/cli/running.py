@@ -28,7 +28,6 @@ def run(
     wants_report: bool,
 ) -> int:
     """Run a study, show progress, print the leaderboard and write the report."""
-
     from searchbench.harness.progress import LiveProgress
     from searchbench.harness.session import run as run_study
     from searchbench.harness.study_file import read_study

@@ -112,7 +112,13 @@ class MeteredLab:
 
         A failure of the evaluation comes back as a failed trial. Raises BudgetExhausted, with nothing spent.
         """
-        return self.settle(self.launch(proposal, estimator))
+        if self._bench is None:  # a look-up costs less than reading the CPU clock
+            return self.settle(self.launch(proposal, estimator))
+        started = time.process_time()
+        try:
+            return self.settle(self.launch(proposal, estimator))
+        finally:
+            self.held_cpu_s += time.process_time() - started
 
     def simulated(self) -> None:
         """From now on evaluations overlap: a launch books its price at once, so that what is under way cannot
@@ -314,9 +320,7 @@ class MeteredLab:
             proposal = search.ask()
             if proposal is None:
                 break
-            started = time.process_time()
             trial = self.evaluate(proposal, estimator)
-            self.held_cpu_s += time.process_time() - started
             done += 1
             search.tell(trial)
             if not trial.failed and (best is None or trial.value < best.value):
@@ -333,6 +337,9 @@ class MeteredLab:
             "final": self.final,
             "trials": self.trials,
             "repeats": dict(self._repeats),
+            "done": dict(self._done),
+            "memory": dict(self._memory),
+            "incumbent": self.incumbent,
             "columns": self.columns,
             "traces": self.traces,
         }
@@ -344,7 +351,8 @@ class MeteredLab:
         self._epoch = dict(state["epoch"])
         self.final = state["final"]
         self.trials = state["trials"]
-        self._repeats = dict(state["repeats"])
+        self._repeats, self._done = dict(state["repeats"]), dict(state["done"])
+        self._memory, self.incumbent = dict(state["memory"]), state["incumbent"]
         self.columns, self.traces = state["columns"], state["traces"]
 
 

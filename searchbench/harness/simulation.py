@@ -13,12 +13,12 @@ from typing import Literal
 from searchbench.cost import Cost
 from searchbench.errors import BudgetExhausted
 from searchbench.harness.host_clock import HostClock
-from searchbench.harness.lab import Launched, MeteredLab
+from searchbench.harness.lab import Launched, MeteredLab, Stalled
 from searchbench.strategies.strategy import AskTellSearch
 
 
-def simulate(search: AskTellSearch, lab: MeteredLab, workers: int) -> Literal["budget", "finished"]:
-    """Run an ask/tell search on `workers` simulated workers; what is under way when the budget ends is finished.
+def simulate(search: AskTellSearch, lab: MeteredLab, workers: int) -> Literal["budget", "finished", "stalled"]:
+    """Run an ask/tell search on `workers` simulated workers; what is under way when it ends is finished.
 
     Trials are numbered, charged and recorded in the order in which they end. The cost of an event grows with the
     logarithm of `workers` only.
@@ -31,9 +31,10 @@ def simulate(search: AskTellSearch, lab: MeteredLab, workers: int) -> Literal["b
     lab.simulated()
     clock = HostClock(lab.ledger)
     flying: list[tuple[float, int, Launched]] = []
-    now_s, begun, within_budget = 0.0, 0, True
+    ended: Literal["budget", "finished", "stalled"] = "finished"
+    now_s, begun = 0.0, 0
     while True:
-        while within_budget and len(flying) < workers:
+        while ended == "finished" and len(flying) < workers:
             clock.begin()
             proposal = search.ask()
             clock.end()
@@ -42,13 +43,16 @@ def simulate(search: AskTellSearch, lab: MeteredLab, workers: int) -> Literal["b
             try:
                 launched = lab.launch(proposal)
             except BudgetExhausted:
-                within_budget = False
+                ended = "budget"
+                break
+            except Stalled:
+                ended = "stalled"
                 break
             heappush(flying, (now_s + duration_s(launched.cost), begun, launched))
             begun += 1
         if not flying:
             clock.settle()
-            return "finished" if within_budget else "budget"
+            return ended
         now_s, _, launched = heappop(flying)
         trial = lab.settle(launched, clock_s=now_s)
         clock.begin()

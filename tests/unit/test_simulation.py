@@ -17,6 +17,7 @@ from searchbench.harness.loop import drive
 from searchbench.harness.plan import plan
 from searchbench.harness.problem import Problem
 from searchbench.harness.run import run_search
+from searchbench.harness.simulation import simulate
 from searchbench.harness.study import Study
 from searchbench.results.columns import first_difference, read_trials
 from searchbench.seeds import Seeds
@@ -26,7 +27,7 @@ from searchbench.strategies.evolution import RegularizedEvolution
 from searchbench.strategies.halving import SuccessiveHalving
 from searchbench.strategies.random import Random
 from searchbench.strategies.strategy import Scenario, Strategy
-from searchbench.trial import Fidelity, Measurement, Proposal
+from searchbench.trial import Fidelity, Measurement, Proposal, Trial
 
 SPACE = nasbench201()
 
@@ -209,3 +210,23 @@ def test_cost_of_an_evaluation_does_not_grow_with_the_run(strategy: Strategy) ->
 
     seconds(500)
     assert min(seconds(8000) for _ in range(2)) < 2 * min(seconds(1000) for _ in range(3))
+
+
+class Stubborn:
+    """Proposes one and the same architecture for ever."""
+
+    def __init__(self) -> None:
+        self.told = 0
+
+    def ask(self) -> Proposal:
+        return Proposal(next(SPACE.enumerate()))
+
+    def tell(self, trial: Trial) -> None:
+        self.told += 1
+
+
+def test_a_search_that_asks_nothing_new_is_ended_and_what_is_under_way_is_told() -> None:
+    made, search = lab(Budget(evaluations=50), "cache"), Stubborn()
+    assert simulate(search, made, 3) == "stalled"
+    assert search.told == made.trials
+    assert made.spent.evaluations == 3  # asked before the first had ended
