@@ -9,6 +9,7 @@ import click
 
 from searchbench.cli.options import address_option, terminal, workers_option
 from searchbench.cli.table_import import import_table
+from searchbench.estimators.recipes import DEVICES
 
 
 @click.group()
@@ -28,9 +29,18 @@ table.add_command(import_table)
     help="The file to write; its journal lies beside it. [default: NAME.parquet]",
 )
 @click.option("--limit", type=click.IntRange(min=1), default=None, help="Train only so many architectures.")
+@click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="cpu",
+    show_default=True,
+    help="Where to train. One worker (--workers 1) fills a GPU, whose last bits are not a CPU's.",
+)
 @workers_option
 @address_option
-def build(name: str, out: Path | None, limit: int | None, workers: int | None, ray_address: str | None) -> None:
+def build(
+    name: str, out: Path | None, limit: int | None, device: str, workers: int | None, ray_address: str | None
+) -> None:
     """Train every architecture of the table NAME and write it.
 
     Repeat the command to go on where it stopped, however it stopped. What is finished first is a uniform sample.
@@ -57,6 +67,7 @@ def build(name: str, out: Path | None, limit: int | None, workers: int | None, r
             plan,
             path,
             chosen,
+            device=device,
             limit=limit,
             told=lambda done, total: bar.update(task, completed=done, total=total),
         )

@@ -48,7 +48,13 @@ def journal_of(out: Path) -> Path:
 
 
 def build(
-    plan: TablePlan, out: Path, executor: Executor, *, limit: int | None = None, told: Told = lambda done, total: None
+    plan: TablePlan,
+    out: Path,
+    executor: Executor,
+    *,
+    device: str = "cpu",
+    limit: int | None = None,
+    told: Told = lambda done, total: None,
 ) -> Built:
     """Train what is missing, and write the table.
 
@@ -56,13 +62,17 @@ def build(
         plan: what to train.
         out: the Parquet file; its journal lies beside it and stays.
         executor: where stacks are trained.
+        device: "cpu", or "cuda" for large stacks on a GPU; "auto" takes a GPU where there is one.
         limit: train only the first so many architectures of the plan's order.
         told: about progress.
 
     Raises:
         TableError: the journal is of another plan, or a job was lost by the infrastructure too often.
+        StudyError: no such device here.
     """
-    jobs = list(plan.jobs())
+    from searchbench.estimators.training import choose_device
+
+    jobs = list(plan.jobs(choose_device(device).type))
     if limit is not None:
         jobs = jobs[: plan.repeats * math.ceil(limit / len(jobs[0].architectures))]
     with Journal(journal_of(out), plan.fingerprint) as journal:

@@ -19,7 +19,9 @@ from searchbench.tasks import TASKS
 from searchbench.tasks.task import Recipe, Task
 
 STACK = 16
-"""Trainings in one job. On a CPU, more do not fit the cache; fewer pay more for calls."""
+"""Trainings in one job on a CPU: more do not fit the cache, fewer pay more for calls."""
+GPU_STACK = 512
+"""Trainings in one job on a GPU: enough to fill it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +74,16 @@ class TablePlan:
             first.setdefault(architecture.key, architecture)
         return list(first.values())
 
-    def jobs(self) -> Iterator[TableJob]:
-        """Stacks of trainings, in the order of a seeded permutation of the architectures, all repeats of a stack in
-        a row: whatever is finished first is a uniform sample of the space."""
+    def jobs(self, device: str = "cpu") -> Iterator[TableJob]:
+        """Stacks of trainings for a device, in the order of a seeded permutation of the architectures, all repeats of
+        a stack in a row: whatever is finished first is a uniform sample of the space."""
+        stack = GPU_STACK if device == "cuda" else STACK
         texts = [str(architecture) for architecture in self.architectures()]
         order = np.random.Generator(np.random.PCG64(derive(0, f"{self.name} order"))).permutation(len(texts))
-        for start in range(0, len(order), STACK):
-            chosen = tuple(texts[at] for at in order[start : start + STACK])
+        for start in range(0, len(order), stack):
+            chosen = tuple(texts[at] for at in order[start : start + stack])
             for repeat in range(self.repeats):
-                yield TableJob(self, chosen, repeat)
+                yield TableJob(self, chosen, repeat, device)
 
     def describe(self) -> dict[str, Any]:
         """Everything that decides the numbers, as plain values."""
@@ -101,6 +104,8 @@ class TableJob:
     plan: TablePlan
     architectures: tuple[str, ...]
     repeat: int
+    device: str = "cpu"
+    """Where it is trained: "cpu" or "cuda"."""
 
 
 PLANS = {

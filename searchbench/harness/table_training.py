@@ -45,7 +45,7 @@ def _splits(plan: TablePlan, device: torch.device) -> tuple[Batches, Batches, Ba
 
 def train_stack(job: TableJob) -> list[TrainedRow]:
     """Worker entry point: train a stack and measure it after every recorded epoch."""
-    plan, device = job.plan, choose_device("auto")
+    plan, device = job.plan, choose_device(job.device)
     train, valid, test = _splits(plan, device)
     together = _begin(job, device)
     measured: list[tuple[list[float], list[float]]] = []

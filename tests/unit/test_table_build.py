@@ -20,7 +20,7 @@ from searchbench.estimators.training import begin, error_rate, fit, weights_seed
 from searchbench.harness.executors.executor import Finished, Lost, Role
 from searchbench.harness.executors.local import LocalExecutor
 from searchbench.harness.table_build import Built, about, as_table, build, journal_of
-from searchbench.harness.table_plan import STACK, TablePlan, table_plan
+from searchbench.harness.table_plan import GPU_STACK, STACK, TablePlan, table_plan
 from searchbench.seeds import Seeds
 from searchbench.spaces.networks import initialise
 from searchbench.tasks.task import Recipe
@@ -73,6 +73,16 @@ def test_jobs_train_every_distinct_cell_once_per_repeat() -> None:
     assert len(trained) == len(set(trained)) == 6466 * 3
     assert [job.repeat for job in jobs[:4]] == [0, 1, 2, 0]
     assert jobs == list(plan.jobs())
+
+
+def test_a_gpu_gets_large_stacks_of_the_same_trainings() -> None:
+    plan = table_plan("nasbench201-digits")
+    on_cpu, on_gpu = list(plan.jobs("cpu")), list(plan.jobs("cuda"))
+    assert {(text, job.repeat) for job in on_gpu for text in job.architectures} == {
+        (text, job.repeat) for job in on_cpu for text in job.architectures
+    }
+    assert (len(on_cpu[0].architectures), len(on_gpu[0].architectures)) == (STACK, GPU_STACK)
+    assert on_gpu[0].architectures[:STACK] == on_cpu[0].architectures
 
 
 def test_the_first_jobs_are_a_uniform_sample() -> None:
