@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 import torch
@@ -16,6 +17,7 @@ from searchbench.estimators.batches import Batches, Share
 from searchbench.estimators.estimator import Estimator
 from searchbench.estimators.training import Loss, accumulate, update
 from searchbench.spaces.networks import Active, Networks, Shape, Supernet, initialise
+from searchbench.spaces.space import Architecture
 from searchbench.spaces.topology import PLAIN, Form
 from searchbench.tasks.task import Batch
 
@@ -75,4 +77,8 @@ class Bench:
         """The shared-weights estimator over this data."""
         from searchbench.estimators.shared_weights import SharedWeights
 
-        return SharedWeights(supernet, self.train, self.valid, batch_size, recalibrate, seed)
+        @lru_cache(maxsize=100_000)
+        def size(architecture: Architecture) -> tuple[int, int]:
+            return self.networks.size(architecture, self.shape, self.classes)
+
+        return SharedWeights(supernet, self.train, self.valid, batch_size, recalibrate, seed, size)

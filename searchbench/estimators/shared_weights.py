@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
@@ -21,6 +21,8 @@ from searchbench.spaces.networks import Path, Supernet
 from searchbench.spaces.space import Architecture
 from searchbench.tasks.task import Batch
 from searchbench.trial import Fidelity, Measurement
+
+Size = Callable[[Architecture], tuple[int, int]]
 
 
 class SharedWeights:
@@ -39,6 +41,7 @@ class SharedWeights:
         batch_size: of the recalibration.
         recalibrate: training batches; 0 keeps the supernet's own statistics.
         seed: which training images.
+        size: (parameters, MACs of one sample) of an architecture's stand-alone network, reported as metrics.
 
     Raises:
         StudyError: `batch_size` or `recalibrate` is out of range.
@@ -48,7 +51,14 @@ class SharedWeights:
     """
 
     def __init__(
-        self, supernet: Supernet, train: Batches, valid: Batches, batch_size: int, recalibrate: int, seed: int
+        self,
+        supernet: Supernet,
+        train: Batches,
+        valid: Batches,
+        batch_size: int,
+        recalibrate: int,
+        seed: int,
+        size: Size | None = None,
     ) -> None:
         if batch_size < 1 or recalibrate < 0:
             raise StudyError(
@@ -57,6 +67,7 @@ class SharedWeights:
             )
         self._supernet, self._train, self._valid = supernet, train, valid
         self._batch_size, self._recalibrate, self._seed = batch_size, recalibrate, seed
+        self._size = size
         self._norms = [m for m in cast(nn.Module, supernet).modules() if isinstance(m, nn.BatchNorm2d)]
 
     def complete(self, fidelity: Fidelity) -> Fidelity:
@@ -97,7 +108,10 @@ class SharedWeights:
             self._supernet.train(False)
             error, loss = self._classify(path, self._scored(fidelity))
         cost = self.price(architecture, fidelity) + Cost(device_s=time.perf_counter() - started)
-        return Measurement(error, {"valid_loss": loss}), cost
+        metrics = {"valid_loss": loss}
+        if self._size is not None:
+            metrics["params"], metrics["macs"] = self._size(architecture)
+        return Measurement(error, metrics), cost
 
     def recalibrate(self, path: Path) -> None:
         """Replace the statistics of the path's batch norms by the average over the recalibration batches."""

@@ -98,6 +98,22 @@ STRATEGIES = Registry(
             "searchbench.strategies.oneshot.papers:spos",
             "uniform single-path supernet, then evolution on inherited weights (Guo 2020)",
         ),
+        "spos-stratified": Entry(
+            "searchbench.strategies.oneshot.papers:spos_stratified",
+            "SPOS with paths stratified by multiply-accumulates (released code)",
+        ),
+        "spos-random": Entry(
+            "searchbench.strategies.oneshot.papers:spos_random",
+            "SPOS's control: as many random paths of the same supernet (Guo 2020)",
+        ),
+        "fairnas": Entry(
+            "searchbench.strategies.oneshot.papers:fairnas",
+            "strictly fair supernet, then NSGA-II on inherited weights (Chu 2021)",
+        ),
+        "expectation-fair": Entry(
+            "searchbench.strategies.oneshot.papers:expectation_fair",
+            "FairNAS with an update after every path (Chu 2021)",
+        ),
         "random-sharing": Entry(
             "searchbench.strategies.oneshot.papers:random_sharing",
             "single-path supernet, then random search on inherited weights (Li & Talwalkar 2019)",

@@ -80,7 +80,7 @@ def test_optuna_grid_conforms_where_it_can_list_its_grid() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["darts", "spos", "random-sharing"])
+@pytest.mark.parametrize("name", ["darts", "spos", "spos-stratified", "spos-random", "fairnas", "expectation-fair", "random-sharing"])
 def test_training_strategy_conforms(name: str) -> None:
     report = check_strategy(STRATEGIES.factory(name)())
     assert "hands over an architecture within its budget" in {c.behaviour for c in report.checks}

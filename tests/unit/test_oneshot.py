@@ -4,6 +4,7 @@ import io
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -55,7 +56,8 @@ def explore(search, value=skips, trials=10_000):
 
 def test_uniform_sampling_draws_every_option_of_every_decision_alike_and_independently():
     rng = np.random.default_rng(0)
-    paths = np.array([Uniform().draw(OPTIONS, rng)[0] for _ in range(5000)])
+    draw = Uniform().over(SimpleNamespace(options=OPTIONS))
+    paths = np.array([draw(rng, 0.0)[0] for _ in range(5000)])
     for decision in range(6):
         assert chisquare(np.bincount(paths[:, decision], minlength=5)).pvalue > 1e-3
     pairs = np.bincount(5 * paths[:, 0] + paths[:, 1], minlength=25)
@@ -66,9 +68,12 @@ def test_uniform_sampling_draws_every_option_of_every_decision_alike_and_indepen
 class Pairs:
     """Two paths per update: each operation and its opposite."""
 
-    def draw(self, options, rng):
-        path = rng.integers(options)
-        return tuple(path.tolist()), tuple((np.array(options) - 1 - path).tolist())
+    def over(self, supernet):
+        def draw(rng, done):
+            path = rng.integers(supernet.options)
+            return tuple(path.tolist()), tuple((np.array(supernet.options) - 1 - path).tolist())
+
+        return draw
 
 
 def test_gradients_of_all_paths_of_an_update_add_up_before_one_step():
@@ -81,9 +86,9 @@ def test_gradients_of_all_paths_of_an_update_add_up_before_one_step():
     reference = lab().supernet()
     batches = list(lab().batches("train", 16))
     rng = metered.scenario.seeds.rng("search", "paths")
-    for batch, path in zip(batches[:2], Pairs().draw(OPTIONS, rng), strict=True):
+    for batch, path in zip(batches[:2], Pairs().over(reference)(rng, 0.0), strict=True):
         torch.nn.functional.cross_entropy(reference(batch.inputs, path), batch.targets).backward()
-    losses = search._update(metered, weights, metered.batches("train", 16))
+    losses = search._round(metered, weights, metered.batches("train", 16))
     assert len(losses) == 2
     for (name, ours), theirs in zip(weights.supernet.named_parameters(), reference.parameters(), strict=True):
         if theirs.grad is not None:

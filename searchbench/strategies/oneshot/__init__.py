@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from searchbench.strategies.oneshot.bounded import Bounded
 from searchbench.strategies.oneshot.composition import OneShot, Recalibration
 from searchbench.strategies.oneshot.evolution import SposEvolution
-from searchbench.strategies.oneshot.samplers import Uniform
+from searchbench.strategies.oneshot.samplers import (
+    MacsStratified,
+    PathDropout,
+    StrictFair,
+    Successive,
+    Together,
+    Uniform,
+)
 from searchbench.strategies.oneshot.screening import RandomScreening
 
-__all__ = ["OneShot", "RandomScreening", "Recalibration", "SposEvolution", "Uniform"]
+__all__ = [
+    "Bounded",
+    "MacsStratified",
+    "OneShot",
+    "PathDropout",
+    "RandomScreening",
+    "Recalibration",
+    "SposEvolution",
+    "StrictFair",
+    "Successive",
+    "Together",
+    "Uniform",
+]

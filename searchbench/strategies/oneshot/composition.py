@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from searchbench.errors import StudyError
 from searchbench.strategies.oneshot.evolution import SposEvolution
-from searchbench.strategies.oneshot.samplers import Sampler, Uniform
+from searchbench.strategies.oneshot.samplers import Grouping, Sampler, Together, Uniform
 from searchbench.strategies.strategy import AskTellSearch, Scenario, TrainingSearch
 from searchbench.strategies.supernet import SupernetTraining, check_share
 from searchbench.trial import Proposal
@@ -61,6 +61,9 @@ class OneShot:
         train_share: share of the budget for the training, where `weights.epochs` leaves its length open. On an axis
             on which scoring costs nothing, training takes all.
         recalibration: of batch norms, before every score.
+        grouping: which of a round's paths share an update.
+        macs_at_most: multiply-accumulates of one sample that what is scored and handed over may have; None: no limit.
+            A limit that nothing in the space satisfies is an error before anything is trained.
 
     Raises:
         StudyError: a value is out of range.
@@ -71,8 +74,12 @@ class OneShot:
     weights: SupernetTraining = field(default_factory=SupernetTraining)
     train_share: float = 0.5
     recalibration: Recalibration = field(default_factory=Recalibration)
+    grouping: Grouping = field(default_factory=Together)
+    macs_at_most: int | None = None
 
     def __post_init__(self) -> None:
+        if self.macs_at_most is not None and self.macs_at_most < 1:
+            raise StudyError(f"`macs_at_most` must be positive, but got {self.macs_at_most}.")
         check_share("train_share", self.train_share)
 
     def unsupported(self, scenario: Scenario) -> str | None:

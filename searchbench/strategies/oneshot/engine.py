@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import islice
 from operator import add
@@ -15,11 +16,14 @@ import torch
 from torch import nn
 
 from searchbench.cost import Cost
+from searchbench.errors import StudyError
 from searchbench.estimators.estimator import Estimator
 from searchbench.estimators.training import update
 from searchbench.spaces.networks import Supernet
-from searchbench.spaces.space import Architecture
+from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.oneshot.composition import Closing, OneShot
+from searchbench.strategies.oneshot.limits import Within
+from searchbench.strategies.oneshot.samplers import Draw
 from searchbench.strategies.strategy import AskTellSearch, Lab, Recommending, Scenario
 from searchbench.strategies.supernet import batch_sizes, epochs_within, mean_price
 from searchbench.tasks.task import Batch
@@ -38,8 +42,9 @@ class Weights:
 
     supernet: Supernet
     optimizer: torch.optim.Optimizer
+    draw: Draw
     rng: np.random.Generator
-    """Of the sampler."""
+    """Of the draws."""
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -85,6 +90,43 @@ class Watched:
         return self.best[1], self.best[0]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class InheritedMacs:
+    """Multiply-accumulates of an architecture, as the supernet counts them."""
+
+    supernet: Supernet
+
+    def __call__(self, architecture: Architecture) -> int:
+        return self.supernet.macs(self.supernet.path(architecture))
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves the supernet out: it is checkpointed by itself."""
+
+    def persistent_id(self, part: object) -> str | None:
+        return "macs" if isinstance(part, InheritedMacs) else None
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, supernet: Supernet) -> None:
+        super().__init__(file)
+        self._macs = InheritedMacs(supernet)
+
+    def persistent_load(self, name: str) -> InheritedMacs:
+        return self._macs
+
+
+def _frozen(finding: Watched | None) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file).dump(finding)
+    return file.getvalue()
+
+
+def _thawed(frozen: bytes, supernet: Supernet) -> Watched | None:
+    found: Watched | None = _Unpickler(io.BytesIO(frozen), supernet).load()
+    return found
+
+
 class OneShotSearch:
     """The live search. A slice is an epoch of training, or a round of scores."""
 
@@ -95,6 +137,8 @@ class OneShotSearch:
         self._epoch = 0
         self._epochs: int | None = settings.weights.epochs
         self._finding: Watched | None = None
+        self._frozen: bytes | None = None
+        """Of the second half, until the supernet that it reads is there."""
 
     @property
     def done(self) -> bool:
@@ -110,7 +154,7 @@ class OneShotSearch:
             lab.log(epoch=self._epoch, train_loss=loss)
             return
         if self._finding is None:
-            self._finding = Watched(self._settings.finder.start(self._scenario))
+            self._finding = Watched(self._settings.finder.start(self._searched(weights.supernet)))
         try:
             self._find(lab, weights.supernet, self._finding)
         finally:
@@ -122,13 +166,15 @@ class OneShotSearch:
             "epoch": self._epoch,
             "epochs": self._epochs,
             "weights": weights,
-            "finding": pickle.dumps(self._finding),  # frozen here: the search goes on after a checkpoint
+            "finding": _frozen(self._finding)
+            if self._frozen is None
+            else self._frozen,  # the search goes on after a checkpoint
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._epoch, self._epochs = state["epoch"], state["epochs"]
         self._weights, self._restored = None, state["weights"]
-        self._finding = pickle.loads(state["finding"])
+        self._frozen = state["finding"]
 
     # -- training ------------------------------------------------------------------------------------------------
 
@@ -136,22 +182,29 @@ class OneShotSearch:
         if self._weights is None:
             supernet = lab.supernet()
             optimizer = self._settings.weights.optimizer(cast(nn.Module, supernet).parameters())
-            self._weights = Weights(supernet, optimizer, self._scenario.seeds.rng("search", "paths"))
+            draw = self._settings.sampler.over(supernet)
+            self._weights = Weights(supernet, optimizer, draw, self._scenario.seeds.rng("search", "paths"))
             if self._restored is not None:
                 self._weights.load_state_dict(self._restored)
                 self._restored = None
+                if self._frozen is not None:
+                    self._finding, self._frozen = _thawed(self._frozen, supernet), None
             else:  # nothing is known yet: should the budget end in the training, a random design is handed over
-                lab.recommend(self._scenario.space.sample(self._scenario.seeds.rng("init")))
+                lab.recommend(self._searched(supernet).space.sample(self._scenario.seeds.rng("init")))
             if self._epochs is None:
                 self._epochs = self._affordable(lab, supernet)
         return self._weights
 
     def _affordable(self, lab: Lab, supernet: Supernet) -> int:
         rng = self._scenario.seeds.rng("search", "prices")
-        paths = [path for _ in range(DRAWS) for path in self._settings.sampler.draw(supernet.options, rng)]
-        samples = sum(batch_sizes(lab.samples("train"), self._settings.weights.batch_size))
-        epoch = mean_price(lab.price(supernet, path, train=samples) for path in paths)
-        score = self._estimator(lab, supernet).price(supernet.architecture(paths[0]), FULL)
+        draw = self._settings.sampler.over(supernet)
+        rounds = [draw(rng, at / DRAWS) for at in range(DRAWS)]
+        sizes = batch_sizes(lab.samples("train"), self._settings.weights.batch_size)
+        per_round = len(rounds[0])
+        used = sum(sizes[: len(sizes) // per_round * per_round]) or sizes[0]
+        epoch = mean_price(lab.price(supernet, path, train=used) for paths in rounds for path in paths)
+        path = tuple(rng.integers(supernet.options).tolist())
+        score = self._estimator(lab, supernet).price(supernet.architecture(path), FULL)
         return epochs_within(lab, epoch, self._settings.train_share, afterwards=score)
 
     def _train(self, lab: Lab, weights: Weights) -> float:
@@ -159,24 +212,46 @@ class OneShotSearch:
         settings = self._settings.weights
         assert self._epochs is not None
         settings.set_rate(weights.optimizer, self._epoch, self._epochs)
-        batches, losses = lab.batches("train", settings.batch_size), []
-        while update_losses := self._update(lab, weights, batches):
-            losses += update_losses
+        sizes = batch_sizes(lab.samples("train"), settings.batch_size)
+        batches, losses = lab.batches("train", settings.batch_size), list[float]()
+        while round_losses := self._round(lab, weights, batches, done=len(losses) / len(sizes)):
+            losses += round_losses
+        if not losses:
+            raise StudyError(
+                f"a round of this sampler needs more minibatches than one pass has: {len(sizes)} of "
+                f"{settings.batch_size} samples; lower `batch_size`."
+            )
         return float(np.mean(losses))
 
-    def _update(self, lab: Lab, weights: Weights, batches: Iterator[Batch]) -> list[float]:
-        """One update of the weights, from as many minibatches as paths; nothing where the pass has no more."""
-        paths = self._settings.sampler.draw(weights.supernet.options, weights.rng)
+    def _round(self, lab: Lab, weights: Weights, batches: Iterator[Batch], done: float = 0.0) -> list[float]:
+        """Train what is drawn, each path on a minibatch of its own; nothing where the pass has no more.
+
+        Args:
+            done: share of the pass that is over.
+        """
+        assert self._epochs is not None
+        paths = weights.draw(weights.rng, (self._epoch + done) / self._epochs)
         taken = list(islice(batches, len(paths)))
         if len(taken) < len(paths):
             return []
-        weights.optimizer.zero_grad(set_to_none=True)
-        pairs = zip(taken, paths, strict=True)
-        losses = [lab.gradients(weights.supernet, batch, path) for batch, path in pairs]
-        update(weights.optimizer, self._settings.weights.clip)
+        losses = list[float]()
+        for group in self._settings.grouping.groups(paths):
+            weights.optimizer.zero_grad(set_to_none=True)  # what is not touched gets neither momentum nor decay
+            for path in group:
+                losses.append(lab.gradients(weights.supernet, taken[len(losses)], path))
+            update(weights.optimizer, self._settings.weights.clip)
         return losses
 
     # -- searching -----------------------------------------------------------------------------------------------
+
+    def _searched(self, supernet: Supernet) -> Scenario:
+        """The scenario as the second half sees it: its space has only what keeps to the limit."""
+        at_most = self._settings.macs_at_most
+        if at_most is None:
+            return self._scenario
+        rng = self._scenario.seeds.rng("search", "limit")
+        view = Within.of(self._scenario.space, at_most, InheritedMacs(supernet), rng)
+        return replace(self._scenario, space=cast(Space, view))
 
     def _find(self, lab: Lab, supernet: Supernet, finding: Watched) -> None:
         estimator = self._estimator(lab, supernet)

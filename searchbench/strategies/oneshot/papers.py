@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from searchbench.strategies.nsga2 import Nsga2
+from searchbench.strategies.oneshot.bounded import Bounded
 from searchbench.strategies.oneshot.composition import OneShot, Recalibration
 from searchbench.strategies.oneshot.evolution import SposEvolution
-from searchbench.strategies.oneshot.samplers import Uniform
+from searchbench.strategies.oneshot.samplers import MacsStratified, StrictFair, Successive, Uniform
 from searchbench.strategies.oneshot.screening import RandomScreening
 from searchbench.strategies.supernet import SupernetTraining
 
@@ -17,6 +21,7 @@ def spos(
     recalibrate: int = 4,
     population: int = 50,
     generations: int = 20,
+    macs_at_most: int | None = None,
 ) -> OneShot:
     """Train a supernet on one uniformly drawn path per minibatch; then evolve paths by their validation error with
     inherited weights and recalibrated batch norms.
@@ -31,13 +36,14 @@ def spos(
         recalibrate: training batches before every score.
         population: paths per generation, half of them mutants and half crossed; the best fifth breeds.
         generations: after the first; fewer where the budget ends before.
+        macs_at_most: of what is scored; None: no limit.
 
     Raises:
         StudyError: a value is out of range.
 
     Source: Guo et al. 2020, "Single Path One-Shot Neural Architecture Search with Uniform Sampling", and its code.
-    Differs: optimiser settings are NAS-Bench-201's for weight sharing; no constraint on multiply-accumulates; paths
-        are uniform, not stratified by them as in the released code.
+    Differs: optimiser settings are NAS-Bench-201's for weight sharing; paths are uniform, not stratified by
+        multiply-accumulates as in the released code (`spos-stratified` has that).
     """
     half = population // 2
     return OneShot(
@@ -46,7 +52,96 @@ def spos(
         weights=SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=min(lr, 0.001)),
         train_share=train_share,
         recalibration=Recalibration(recalibrate, batch_size),
+        macs_at_most=macs_at_most,
     )
+
+
+def spos_stratified(
+    epochs: int | None = None, train_share: float = 0.5, bins: int = 7, macs_at_most: int | None = None
+) -> OneShot:
+    """SPOS with the released code's sampling: paths stratified by multiply-accumulates, see `MacsStratified`.
+
+    Args:
+        bins: strata.
+
+    Source: the released code of Guo et al. 2020.
+    Differs: as `spos`; the strata span the space's own range.
+    """
+    host = spos(epochs, train_share, macs_at_most=macs_at_most)
+    return replace(host, sampler=MacsStratified(bins))
+
+
+def spos_random(
+    epochs: int | None = None, train_share: float = 0.5, scores: int = 1050, macs_at_most: int | None = None
+) -> OneShot:
+    """The control of SPOS: the same supernet, as many legal paths scored, drawn at random.
+
+    Args:
+        scores: paths; SPOS scores 50 + 20 x 50.
+
+    Source: Guo et al. 2020, section 4 ("random search" on the same supernet).
+    Differs: as `spos`.
+    """
+    host = spos(epochs, train_share, macs_at_most=macs_at_most)
+    return replace(host, finder=RandomScreening(candidates=scores, screen=1.0, finalists=1))
+
+
+def fairnas(
+    epochs: int | None = None,
+    train_share: float = 0.5,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    recalibrate: int = 4,
+    population: int = 70,
+    generations: int = 200,
+    macs_at_most: int | None = None,
+) -> OneShot:
+    """Train every option of every decision once per update, on paths of permuted options; then search by NSGA-II for
+    paths of low validation error, few multiply-accumulates and many parameters.
+
+    w <- w - lr sum_k grad L(N(path k), minibatch k), k = 1 … m, see `StrictFair`
+
+    Args:
+        epochs: of the supernet; None takes `train_share` of the budget.
+        train_share: the rest is for the search.
+        batch_size: of training and recalibration; an update takes m such batches.
+        lr: of the *sum* of the m gradients, at first; falls to 0.001 along a cosine.
+        recalibrate: training batches before every score.
+        population, generations: of NSGA-II; fewer generations where the budget ends before.
+        macs_at_most: of what is scored; None: no limit.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Chu, Zhang & Xu 2021, "FairNAS: Rethinking Evaluation Fairness of Weight Sharing Neural Architecture
+        Search", Algorithms 1 and 2.
+    Differs: optimiser settings are NAS-Bench-201's for weight sharing, the norm of the summed gradient is clipped;
+        batch norms are recalibrated before every score, as in SPOS; of the front, the path of least validation error
+        is handed over.
+    """
+    return OneShot(
+        sampler=StrictFair(),
+        finder=Bounded(Nsga2(("value", "macs", "-params"), population), population * (1 + generations)),
+        weights=SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=min(lr, 0.001)),
+        train_share=train_share,
+        recalibration=Recalibration(recalibrate, batch_size),
+        macs_at_most=macs_at_most,
+    )
+
+
+def expectation_fair(
+    epochs: int | None = None, train_share: float = 0.5, batch_size: int = 64, lr: float = 0.025
+) -> OneShot:
+    """FairNAS's ablation: the same permuted paths with an update after each, so that counts agree only after every
+    m-th update and the order of the options within a round matters.
+
+    Args:
+        lr: of every update; an m-th of FairNAS's makes the sum of a round's steps like its one step.
+
+    Source: Chu, Zhang & Xu 2021, section 5 (six successive updates; also at a sixth of the rate).
+    Differs: as `fairnas`. Paths drawn independently with an update after each would be `spos`'s training.
+    """
+    return replace(fairnas(epochs, train_share, batch_size, lr), grouping=Successive())
 
 
 def random_sharing(

@@ -1,33 +1,206 @@
-"""Which paths of a supernet are trained."""
+"""Which paths of a supernet are trained, and how many of them make one update.
+
+A sampler is put over a supernet once and then draws from the strategy's own stream, so that a checkpoint needs to
+keep nothing but the stream's state.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-Path = tuple[int, ...]
+from searchbench.errors import StudyError
+
+if TYPE_CHECKING:
+    from searchbench.spaces.networks import Active, Mixed, Supernet
+
+Draw = Callable[[np.random.Generator, float], "tuple[Active, ...]"]
+"""(the strategy's stream, share of the training that is done) -> what the next round trains, a minibatch for each."""
+
+PROBES = 256
+"""Uniform paths that show a supernet's range of multiply-accumulates."""
 
 
 class Sampler(Protocol):
-    """Draws what one update of the weights trains."""
+    """Draws what rounds of the training train."""
 
-    def draw(self, options: tuple[int, ...], rng: np.random.Generator) -> tuple[Path, ...]:
-        """Paths, each of which gets a minibatch of its own; their gradients add up to one update.
+    def over(self, supernet: Supernet) -> Draw:
+        """The draw over a supernet's options.
 
-        Args:
-            options: number of options of every decision.
-            rng: the strategy's own stream.
+        Raises:
+            StudyError: it cannot be sampled this way.
         """
+
+
+class Grouping(Protocol):
+    """Which of a round's paths share an update."""
+
+    def groups(self, paths: tuple[Active, ...]) -> tuple[tuple[Active, ...], ...]:
+        """The paths in order; the gradients of a group add up to one update."""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """One update per round, of the *sum* of its paths' gradients. A mean at rate lr is this sum at lr / paths."""
+
+    def groups(self, paths: tuple[Active, ...]) -> tuple[tuple[Active, ...], ...]:
+        return (paths,)
+
+
+@dataclass(frozen=True, slots=True)
+class Successive:
+    """An update after every path."""
+
+    def groups(self, paths: tuple[Active, ...]) -> tuple[tuple[Active, ...], ...]:
+        return tuple((path,) for path in paths)
 
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """One path per update, every decision uniform and independent.
+    """Every decision uniform and independent, in every path.
+
+    Args:
+        paths: per round. More than one, taken together, is fair in expectation only: of n draws among m options the
+            counts agree with probability n! / ((n/m)!^m m^n).
+
+    Raises:
+        StudyError: `paths` is not positive.
 
     Source: Guo et al. 2020, section 3.3; Li & Talwalkar 2019.
     """
 
-    def draw(self, options: tuple[int, ...], rng: np.random.Generator) -> tuple[Path, ...]:
-        return (tuple(rng.integers(options).tolist()),)
+    paths: int = 1
+
+    def __post_init__(self) -> None:
+        if self.paths < 1:
+            raise StudyError(f"`paths` must be at least 1, but got {self.paths}.")
+
+    def over(self, supernet: Supernet) -> Draw:
+        options = supernet.options
+        return lambda rng, done: tuple(tuple(rng.integers(options).tolist()) for _ in range(self.paths))
+
+
+@dataclass(frozen=True, slots=True)
+class StrictFair:
+    """m paths for m options: every decision takes its options in an order of its own, each option once.
+
+    pi_l = a permutation of m, for every decision l;  path k = (pi_1[k], …, pi_L[k])
+
+    Options without weights, such as skips, take their turn like any other. Fair per decision and option, also after
+    every update where the paths are trained `Together`; whole paths stay fair in expectation only.
+
+    Source: Chu, Zhang & Xu 2021, "FairNAS: Rethinking Evaluation Fairness of Weight Sharing NAS", section 3.
+    """
+
+    def over(self, supernet: Supernet) -> Draw:
+        arities = set(supernet.options)
+        if len(arities) != 1:
+            raise StudyError(
+                "strict fairness needs equally many options in every decision, as each has its turn once per update, "
+                f"but the supernet's have {', '.join(map(str, sorted(arities)))}; sample it uniformly (`spos`)."
+            )
+        table = np.tile(np.arange(arities.pop()), (len(supernet.options), 1))
+        return lambda rng, done: tuple(tuple(path) for path in rng.permuted(table, axis=1).T.tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class MacsStratified:
+    """One path whose multiply-accumulates lie in a stratum drawn uniformly; *not* uniform over paths.
+
+    The range between two quantiles of uniform paths is cut into `bins` of equal width. A path is drawn again until it
+    falls into the stratum, at most `tries` times; then the last one serves.
+
+    Args:
+        low, high: quantiles over `PROBES` uniform paths.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: the released code of Guo et al. 2020: 7 bins of 10M between 290M and 360M, 500 draws at most.
+    Differs: the range is taken from the supernet, so that it fits any space.
+    """
+
+    bins: int = 7
+    tries: int = 500
+    low: float = 0.05
+    high: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.bins < 1 or self.tries < 1:
+            raise StudyError(f"`bins` and `tries` must be at least 1, but got bins={self.bins}, tries={self.tries}.")
+        if not 0 <= self.low < self.high <= 1:
+            raise StudyError(f"0 <= `low` < `high` <= 1 must hold, but got low={self.low}, high={self.high}.")
+
+    def edges(self, supernet: Supernet) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Bounds of the strata [bins + 1], the same for every run on the space."""
+        rng = np.random.default_rng(0)
+        probes = [supernet.macs(tuple(rng.integers(supernet.options).tolist())) for _ in range(PROBES)]
+        low, high = np.quantile(probes, [self.low, self.high])
+        return np.linspace(low, high, self.bins + 1)
+
+    def over(self, supernet: Supernet) -> Draw:
+        edges, options = self.edges(supernet), supernet.options
+
+        def draw(rng: np.random.Generator, done: float) -> tuple[Active, ...]:
+            at = int(rng.integers(self.bins))
+            for _ in range(self.tries):
+                path = tuple(rng.integers(options).tolist())
+                if edges[at] <= supernet.macs(path) <= edges[at + 1]:
+                    break
+            return (path,)
+
+        return draw
+
+
+@dataclass(frozen=True, slots=True)
+class PathDropout:
+    """The sum of all options of every decision, of which some are dropped; one mixture per round.
+
+    rate(t) = r min(1, t / ramp);  each of k options is dropped with probability rate^(1/k)
+
+    so that all of a decision are dropped with probability `rate`, whatever k; it then gives zeros. What is kept is
+    not rescaled.
+
+    Args:
+        rate: r, at the end.
+        ramp: share of the training over which the rate grows from 0.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Bender et al. 2018, "Understanding and Simplifying One-Shot Architecture Search", section 3.2.
+    Differs: the course of the rate is linear in the updates (the paper gives its end alone).
+    """
+
+    rate: float = 0.05
+    ramp: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1 or not 0 < self.ramp <= 1:
+            raise StudyError(
+                f"`rate` must lie in [0, 1) and `ramp` in (0, 1], but got rate={self.rate}, ramp={self.ramp}."
+            )
+
+    def kept(self, options: int, rng: np.random.Generator, done: float = 1.0) -> tuple[int, ...]:
+        """The options of a decision that are not dropped."""
+        rate = self.rate * min(1.0, done / self.ramp)
+        return tuple(np.flatnonzero(rng.random(options) >= rate ** (1 / options)).tolist())
+
+    def over(self, supernet: Supernet) -> Draw:
+        import torch
+
+        from searchbench.spaces.networks import Mixed
+
+        weights = [torch.ones(options, device=_device(supernet)) for options in supernet.options]
+
+        def draw(rng: np.random.Generator, done: float) -> tuple[Mixed, ...]:
+            return (Mixed(weights, [self.kept(options, rng, done) for options in supernet.options]),)
+
+        return draw
+
+
+def _device(supernet: Supernet) -> Any:
+    return next(iter(supernet.parameters())).device  # type: ignore[call-overload]
