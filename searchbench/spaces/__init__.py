@@ -66,6 +66,10 @@ SPACES = Registry(
             "searchbench.spaces.nasnet:nasnet",
             "a normal and a reduction cell of five blocks: 5.6e14 forms each (Zoph et al. 2018)",
         ),
+        "pnas": Entry(
+            "searchbench.spaces.nasnet:pnas",
+            "one cell of one to five blocks: 5.6e14 (Liu et al. 2018, PNAS)",
+        ),
         "enas-macro": Entry(
             "searchbench.spaces.enas:enas_macro",
             "12 layers of six operations with skips, shared weights: 1.6e29 networks (Pham et al. 2018, ENAS)",

@@ -224,12 +224,12 @@ class BlockCellNetworks:
         """The supernet on the meta device.
 
         Raises:
-            SpaceError: in `nasnet`, where a cell's output has as many channels as it has unused states.
+            SpaceError: in `nasnet` and `pnas`, where a cell's output has as many channels as it has unused states.
         """
         require_plain(self.space, form)
         if not self._merges:
             raise SpaceError(
-                "space `nasnet` has no supernet: a cell's channels depend on its wiring; see `enas-micro`."
+                f"space `{self.space.name}` has no supernet: a cell's channels depend on its wiring; see `enas-micro`."
             )
         return BlockCellSupernet(self, shape, classes)
 

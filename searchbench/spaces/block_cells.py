@@ -6,10 +6,11 @@ b + 2 from two states, each through an operation of its own.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from searchbench.errors import SpaceError
-from searchbench.spaces.choices import Choice
+from searchbench.spaces.choices import Choice, When
 from searchbench.spaces.space import Architecture, Space
 
 Half = tuple[int, str]
@@ -20,18 +21,34 @@ Cell = tuple[Block, ...]
 
 ADD, CONCAT = "add", "concat"
 NORMAL, REDUCTION = "normal", "reduction"
+BLOCKS = "blocks"
+"""The decision that says how many blocks a cell has, in spaces where that varies."""
 
 
-def decisions(cell: str, blocks: int, operations: Sequence[str], combiners: Sequence[str] = (ADD,)) -> list[Choice]:
-    """The decisions of one cell, block by block: both states, both operations, the combiner if there are several."""
+def decisions(
+    cell: str, blocks: int, operations: Sequence[str], combiners: Sequence[str] = (ADD,), grows: bool = False
+) -> list[Choice]:
+    """The decisions of one cell, block by block: both states, both operations, the combiner if there are several.
+
+    Where the cell `grows`, those of a block are active only if there are as many blocks.
+    """
     found = []
     for block in range(1, blocks + 1):
         states = tuple(range(block + 1))
-        found += [Choice(f"{cell} {block} input {side}", states) for side in "ab"]
-        found += [Choice(f"{cell} {block} op {side}", tuple(operations)) for side in "ab"]
+        when = When(BLOCKS, tuple(range(block, blocks + 1))) if grows and block > 1 else None
+        found += [Choice(f"{cell} {block} input {side}", states, when) for side in "ab"]
+        found += [Choice(f"{cell} {block} op {side}", tuple(operations), when) for side in "ab"]
         if len(combiners) > 1:
-            found.append(Choice(f"{cell} {block} combiner", tuple(combiners)))
+            found.append(Choice(f"{cell} {block} combiner", tuple(combiners), when))
     return found
+
+
+def legal_blocks(number: int, operations: Sequence[str], combiners: Sequence[str] = (ADD,)) -> list[Block]:
+    """Every block that can stand at a place, counted from 1, halves unordered: C(n (number + 1) + 1, 2) per combiner
+    with n operations."""
+    halves = list(itertools.product(range(number + 1), operations))
+    pairs = itertools.combinations_with_replacement(halves, 2)
+    return [(a, b, how) for (a, b), how in itertools.product(pairs, combiners)]
 
 
 def cells_of(architecture: Architecture) -> dict[str, Cell]:
@@ -39,12 +56,24 @@ def cells_of(architecture: Architecture) -> dict[str, Cell]:
     found: dict[str, list[Block]] = {}
     values = architecture.as_dict()
     for name in values:
-        cell, block, *rest = name.split()
-        if rest == ["input", "a"]:
+        if name.endswith(" input a"):
+            cell, block, *_ = name.split()
             of = f"{cell} {block}"
             first, second = ((_state(values[f"{of} input {s}"]), str(values[f"{of} op {s}"])) for s in "ab")
             found.setdefault(cell, []).append((first, second, str(values.get(f"{of} combiner", ADD))))
     return {cell: tuple(blocks) for cell, blocks in found.items()}
+
+
+def growing(space: Space, cell: Cell) -> Architecture:
+    """The architecture of a space with one cell, of any number of blocks. Raises SpaceError."""
+    values: dict[str, object] = {BLOCKS: len(cell)}
+    for number, (*halves, how) in enumerate(cell, start=1):
+        of = f"{NORMAL} {number}"
+        for side, (state, operation) in zip("ab", halves, strict=True):
+            values |= {f"{of} input {side}": state, f"{of} op {side}": operation}
+        if f"{of} combiner" in space.position:
+            values[f"{of} combiner"] = how
+    return space.architecture(values)
 
 
 def loose_ends(cell: Cell) -> tuple[int, ...]:
@@ -92,13 +121,15 @@ def write(architecture: Architecture) -> str:
 def read(space: Space, text: str) -> Architecture:
     """Parse what `write` writes. Raises SpaceError."""
     values: dict[str, object] = {}
-    names = list(dict.fromkeys(decision.name.split()[0] for decision in space.decisions))
+    names = list(dict.fromkeys(d.name.split()[0] for d in space.decisions if d.name != BLOCKS))
     cells = text.split("|")
     if len(cells) != len(names):
         raise SpaceError(f"`{space.name}` has {len(names)} cells, apart by bars, but {text!r} has {len(cells)}.")
     for cell, blocks in zip(names, cells, strict=True):
         for number, block in enumerate(blocks.split(), start=1):
             values |= _read_block(f"{cell} {number}", block, space)
+        if BLOCKS in space.position:
+            values[BLOCKS] = len(blocks.split())
     return space.architecture(values)
 
 

@@ -1,4 +1,5 @@
-"""The NASNet space: a normal and a reduction cell of B blocks (Zoph et al. 2018), and its variants.
+"""The NASNet space: a normal and a reduction cell of B blocks (Zoph et al. 2018), and its variants; the space of PNAS,
+one cell of up to B blocks (Liu et al. 2018).
 
 With the eight operations that later work kept and addition alone, one cell of five blocks has
 (2^2 8^2) (3^2 8^2) (4^2 8^2) (5^2 8^2) (6^2 8^2) = 5.566e14 forms, the space their square.
@@ -11,6 +12,7 @@ from types import MappingProxyType
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces import block_cells
 from searchbench.spaces.chains import check_counts
+from searchbench.spaces.choices import Choice
 from searchbench.spaces.space import Space
 
 LATER = ("identity", "conv1x7-7x1", "dil3", "avg3", "max3", "sep3", "sep5", "sep7")
@@ -57,9 +59,7 @@ def nasnet(
         StudyError: a setting is out of range.
     """
     settings = {"blocks": blocks, "channels": channels, "cells": cells, "stages": stages}
-    check_counts("nasnet", settings)
-    _check_known("operation", operations, ORIGINAL)
-    _check_known("combiner", combiners, (block_cells.ADD, block_cells.CONCAT))
+    _check("nasnet", settings, operations, combiners)
     names = (block_cells.NORMAL,) if shared else (block_cells.NORMAL, block_cells.REDUCTION)
     return Space(
         name="nasnet",
@@ -73,9 +73,51 @@ def nasnet(
     )
 
 
-def _check_known(what: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:
-    for name in given:
-        if name not in known:
-            raise StudyError(f"nasnet: unknown {what} `{name}`; {did_you_mean(name, known)}")
-    if not given:
-        raise StudyError(f"nasnet: give at least one {what} of {', '.join(known)}.")
+def pnas(
+    blocks: int = 5,
+    operations: tuple[str, ...] = LATER,
+    combiners: tuple[str, ...] = (block_cells.ADD,),
+    channels: int = 24,
+    cells: int = 2,
+    stages: int = 3,
+) -> Space:
+    """Cells of one to `blocks` blocks, the first decision being how many; with stride 2 the same cell reduces.
+
+    There are 256 cells of one block, 136 of them distinct, and 5.6e14 in all. A random draw is uniform over the
+    number of blocks first.
+
+    Args:
+        blocks: B, at most.
+        operations: of `ORIGINAL`.
+        combiners: "add", "concat" or both, which makes a fifth decision per block.
+        channels, cells, stages: as in `nasnet`; 24 and 2 are those of the paper's search.
+
+    Raises:
+        StudyError: a setting is out of range.
+    """
+    settings = {"blocks": blocks, "channels": channels, "cells": cells, "stages": stages}
+    _check("pnas", settings, operations, combiners)
+    inside = block_cells.decisions(block_cells.NORMAL, blocks, operations, combiners, grows=True)
+    return Space(
+        name="pnas",
+        decisions=(Choice(block_cells.BLOCKS, tuple(range(1, blocks + 1))), *inside),
+        settings=MappingProxyType({**settings, "merge": False}),
+        canonical=block_cells.canonical,
+        writer=block_cells.write,
+        reader=block_cells.read,
+        networks="searchbench.spaces.block_cell_networks:BlockCellNetworks",
+        shares_weights=False,
+    )
+
+
+def _check(space: str, settings: dict[str, int], operations: tuple[str, ...], combiners: tuple[str, ...]) -> None:
+    check_counts(space, settings)
+    for what, given, known in (
+        ("operation", operations, ORIGINAL),
+        ("combiner", combiners, (block_cells.ADD, block_cells.CONCAT)),
+    ):
+        for name in given:
+            if name not in known:
+                raise StudyError(f"{space}: unknown {what} `{name}`; {did_you_mean(name, known)}")
+        if not given:
+            raise StudyError(f"{space}: give at least one {what} of {', '.join(known)}.")

@@ -287,9 +287,19 @@ class Space:
         """
         if any(decision.arity is None for decision in self.decisions):
             return math.inf
-        if not self.conditional:
-            return math.prod(decision.arity or 0 for decision in self.decisions)
-        return sum(1 for _ in self.enumerate())
+        below: dict[str, list[Decision]] = {}
+        forms: dict[str, int] = {}
+        for decision in reversed(self.decisions):  # a condition refers to an earlier decision only
+            children = below.get(decision.name, [])
+            forms[decision.name] = decision.arity or 0
+            if children:
+                forms[decision.name] = sum(
+                    math.prod(forms[c.name] for c in children if c.when is not None and value in c.when.values)
+                    for value in decision.values()
+                )
+            if decision.when is not None:
+                below.setdefault(decision.when.name, []).append(decision)
+        return math.prod(forms[decision.name] for decision in self.decisions if decision.when is None)
 
     def enumerate(self) -> Iterator[Architecture]:
         """Every architecture, in lexicographic order of decisions. Raises SpaceError with a real-valued decision."""

@@ -49,6 +49,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.model_based:bananas",
             "ensemble of networks on the path encoding, Thompson sampling among mutations (White 2021)",
         ),
+        "pnas": Entry(
+            "searchbench.strategies.pnas:pnas",
+            "ever larger cells, the best predicted of each size trained (Liu 2018, progressive search)",
+        ),
         "reinforce": Entry(
             "searchbench.strategies.reinforce:Reinforce", "policy gradient on independent logits (Zoph & Le 2017; NATS)"
         ),

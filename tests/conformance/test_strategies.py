@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasnet import pnas as pnas_space
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.acquisition import ExpectedImprovement
 from searchbench.strategies.adapters.optuna import adapt
@@ -22,6 +23,7 @@ from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.local import BestImprovement, LocalSearch
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.nsga2 import Nsga2
+from searchbench.strategies.pnas import pnas
 from searchbench.strategies.random import Random
 from searchbench.strategies.reinforce import Ascent, Reinforce
 from searchbench.strategies.scalarised import mnasnet
@@ -69,6 +71,12 @@ def test_generator_conforms_where_two_seeds_do_not_draw_the_same_by_chance() -> 
     check_strategy(Generator(), on=(Stage(nasbench201(), 7),))
 
 
+def test_pnas_conforms_on_cells_that_grow() -> None:
+    space = pnas_space(blocks=3, operations=("identity", "max3", "sep3"))
+    report = check_strategy(pnas(beam=6, members=2, epochs=3), on=(Stage(space, 50),))
+    assert report.skipped == ()
+
+
 @pytest.mark.slow
 def test_optuna_gp_conforms() -> None:
     check_strategy(adapt("gp", startup=4), on=(Stage(nasbench201(), 7),))
@@ -80,7 +88,9 @@ def test_optuna_grid_conforms_where_it_can_list_its_grid() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["darts", "spos", "spos-stratified", "spos-random", "fairnas", "expectation-fair", "random-sharing"])
+@pytest.mark.parametrize(
+    "name", ["darts", "spos", "spos-stratified", "spos-random", "fairnas", "expectation-fair", "random-sharing"]
+)
 def test_training_strategy_conforms(name: str) -> None:
     report = check_strategy(STRATEGIES.factory(name)())
     assert "hands over an architecture within its budget" in {c.behaviour for c in report.checks}
