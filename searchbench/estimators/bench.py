@@ -73,7 +73,7 @@ class Bench:
         with torch.no_grad():
             return supernet(batch.inputs, active)
 
-    def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int, seed: int) -> Estimator:
+    def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int | None, seed: int) -> Estimator:
         """The shared-weights estimator over this data."""
         from searchbench.estimators.shared_weights import SharedWeights
 

@@ -6,8 +6,10 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -39,7 +41,8 @@ class SharedWeights:
         train: where the images to recalibrate on come from; not augmented.
         valid: what is classified.
         batch_size: of the recalibration.
-        recalibrate: training batches; 0 keeps the supernet's own statistics.
+        recalibrate: training batches; 0 keeps the supernet's own statistics. None: batch norms use the statistics of
+            the very batch that is classified, as while training (Bender et al. 2018).
         seed: which training images.
         size: (parameters, MACs of one sample) of an architecture's stand-alone network, reported as metrics.
 
@@ -56,11 +59,11 @@ class SharedWeights:
         train: Batches,
         valid: Batches,
         batch_size: int,
-        recalibrate: int,
+        recalibrate: int | None,
         seed: int,
         size: Size | None = None,
     ) -> None:
-        if batch_size < 1 or recalibrate < 0:
+        if batch_size < 1 or (recalibrate or 0) < 0:
             raise StudyError(
                 "`batch_size` must be at least 1 and `recalibrate` at least 0, "
                 f"but got batch_size={batch_size}, recalibrate={recalibrate}."
@@ -105,7 +108,7 @@ class SharedWeights:
         with failures_named(), torch.no_grad(), self._untouched():
             if self._recalibrate:
                 self.recalibrate(path)
-            self._supernet.train(False)
+            self._supernet.train(self._recalibrate is None)
             error, loss = self._classify(path, self._scored(fidelity))
         cost = self.price(architecture, fidelity) + Cost(device_s=time.perf_counter() - started)
         metrics = {"valid_loss": loss}
@@ -124,7 +127,7 @@ class SharedWeights:
                 self._supernet(batch.inputs, path)
 
     def _recalibration_batches(self) -> Iterator[Batch]:
-        left, passes = self._recalibrate, 0
+        left, passes = self._recalibrate or 0, 0
         while left:
             for batch in self._train.epoch(self._batch_size, derive(self._seed, f"pass {passes}")):
                 if not left:
@@ -135,7 +138,7 @@ class SharedWeights:
 
     def _recalibration_samples(self) -> int:
         each = self._train.count(self._batch_size)
-        passes, batches = divmod(self._recalibrate, math.ceil(each / self._batch_size))
+        passes, batches = divmod(self._recalibrate or 0, math.ceil(each / self._batch_size))
         return passes * each + batches * self._batch_size
 
     def _scored(self, fidelity: Fidelity) -> int:
@@ -145,8 +148,9 @@ class SharedWeights:
     def _classify(self, path: Path, samples: int) -> tuple[float, float]:
         """(error in [0, 1], mean cross-entropy) of the first `samples` of the validation split."""
         wrong, loss = 0, 0.0
-        for start in range(0, samples, INFERENCE_BATCH):
-            part = slice(start, min(start + INFERENCE_BATCH, samples))
+        bounds = np.linspace(0, samples, math.ceil(samples / INFERENCE_BATCH) + 1, dtype=int).tolist()
+        for start, end in pairwise(bounds):  # of equal sizes: no batch is too small for statistics of its own
+            part = slice(start, end)
             targets = self._valid.targets[part]
             logits = self._supernet(self._valid.inputs[part].clone(), path)
             wrong += int((logits.argmax(1) != targets).sum())

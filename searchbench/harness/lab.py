@@ -19,7 +19,7 @@ from searchbench.results.columns import TraceColumns, TrialColumns
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.strategy import AskTellSearch, Loss, Scenario, SplitName
 from searchbench.tasks.task import Batch
-from searchbench.trial import Fidelity, Proposal, Recommendation, Status, Trial
+from searchbench.trial import FULL, Fidelity, Proposal, Recommendation, Status, Trial
 
 if TYPE_CHECKING:
     import torch
@@ -309,11 +309,16 @@ class MeteredLab:
         with _Held(self, price):
             return self.bench.infer(supernet, batch, active)
 
-    def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int) -> Estimator:
+    def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int | None) -> Estimator:
         seed = self.scenario.seeds.torch_seed("order", "recalibrate")
         return self.bench.inherited(supernet, batch_size, recalibrate, seed)
 
-    def explore(self, search: AskTellSearch, estimator: Estimator, trials: int | None = None) -> Trial | None:
+    def full_price(self, architecture: Architecture) -> Cost:
+        return self._estimator.price(architecture, self._estimator.complete(FULL), None)
+
+    def explore(
+        self, search: AskTellSearch, estimator: Estimator | None = None, trials: int | None = None
+    ) -> Trial | None:
         best: Trial | None = None
         done = 0
         while trials is None or done < trials:

@@ -118,6 +118,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.oneshot.papers:expectation_fair",
             "FairNAS with an update after every path (Chu 2021)",
         ),
+        "one-shot": Entry(
+            "searchbench.strategies.oneshot.papers:one_shot",
+            "supernet with dropped paths, best of random scores retrained (Bender 2018)",
+        ),
         "random-sharing": Entry(
             "searchbench.strategies.oneshot.papers:random_sharing",
             "single-path supernet, then random search on inherited weights (Li & Talwalkar 2019)",

@@ -151,12 +151,19 @@ class Lab(Protocol):
     def infer(self, supernet: Supernet, batch: Batch, active: Active) -> torch.Tensor:
         """Logits [B, classes], without gradient."""
 
-    def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int) -> Estimator:
+    def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int | None) -> Estimator:
         """The shared-weights estimator over this run's data: validation error of a path with inherited weights,
-        after `recalibrate` training batches have re-estimated its batch-norm statistics."""
+        after `recalibrate` training batches have re-estimated its batch-norm statistics (None: each batch that is
+        classified has its own)."""
 
-    def explore(self, search: AskTellSearch, estimator: Estimator, trials: int | None = None) -> Trial | None:
-        """Run an ask/tell search over `estimator`, metered and recorded, for at most `trials`; the best trial."""
+    def full_price(self, architecture: Architecture) -> Cost:
+        """The charge for an evaluation by the problem's own estimator at full fidelity."""
+
+    def explore(
+        self, search: AskTellSearch, estimator: Estimator | None = None, trials: int | None = None
+    ) -> Trial | None:
+        """Run an ask/tell search over `estimator` (None: the problem's own), metered and recorded, for at most
+        `trials`; the best trial."""
 
     def recommend(self, architecture: Architecture, value: float = float("nan")) -> None:
         """What to hand over if the run ended now; free, at any time. The last one counts."""

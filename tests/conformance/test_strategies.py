@@ -87,10 +87,20 @@ def test_optuna_grid_conforms_where_it_can_list_its_grid() -> None:
     assert [reason.partition(":")[0] for reason in report.skipped] == ["mixed"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["darts", "spos", "spos-stratified", "spos-random", "fairnas", "expectation-fair", "random-sharing"]
+TRAINERS = (
+    "darts",
+    "spos",
+    "spos-stratified",
+    "spos-random",
+    "fairnas",
+    "expectation-fair",
+    "one-shot",
+    "random-sharing",
 )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINERS)
 def test_training_strategy_conforms(name: str) -> None:
     report = check_strategy(STRATEGIES.factory(name)())
     assert "hands over an architecture within its budget" in {c.behaviour for c in report.checks}

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chi2_contingency, chisquare
-from tiny_lab import lab
+from tiny_lab import lab, scenario
 
+from searchbench.cost import Budget, Cost
 from searchbench.errors import StudyError
 from searchbench.harness.loop import drive
 from searchbench.spaces.nasbench201 import OPERATIONS
+from searchbench.spaces.networks import Mixed
 from searchbench.strategies.oneshot import (
     MacsStratified,
     OneShot,
@@ -28,6 +30,7 @@ from searchbench.strategies.oneshot import (
     Uniform,
 )
 from searchbench.strategies.supernet import SupernetTraining
+from searchbench.trial import Measurement
 
 OPTIONS = (5,) * 6
 SKIP = OPERATIONS.index("skip_connect")
@@ -205,3 +208,75 @@ def test_the_rate_of_dropping_grows_from_none_along_its_ramp():
 def test_impossible_samplers_are_refused(wrong):
     with pytest.raises(StudyError):
         wrong()
+
+
+# -- one-shot, whole -----------------------------------------------------------------------------------------------
+
+
+def trained(**settings):
+    """A whole `one-shot` run over a lab whose own estimator counts what it is asked."""
+    from searchbench.strategies.oneshot.papers import one_shot
+
+    asked = []
+
+    class Full:
+        def complete(self, fidelity):
+            return replace(fidelity, epochs=2)
+
+        def price(self, architecture, fidelity, resume=None):
+            return Cost(evaluations=1, train_samples=80)
+
+        def evaluate(self, architecture, fidelity, seed, resume=None):
+            asked.append(architecture)
+            return Measurement(len(asked) % 3 / 3), self.price(architecture, fidelity)
+
+    metered = lab(Budget(samples=settings.pop("samples", 100_000)))
+    metered._estimator = Full()
+    search = one_shot(batch_size=16, **settings).start(metered.scenario)
+    return search, metered, drive(search, metered), asked
+
+
+def test_the_best_scored_are_retrained_and_the_best_of_those_is_handed_over():
+    search, metered, ended, asked = trained(epochs=2, scores=30, retrain=4)
+    assert ended == "finished"
+    assert metered.trials == 34
+    scores = search._finding.values
+    assert [scores[a] for a in asked] == sorted(scores.values())[:4]
+    assert metered.final.architecture == asked[2]  # the first of value 0
+    assert metered.spent.evaluations == 4
+
+
+def test_retraining_is_kept_back_from_the_budget_of_the_scores():
+    _, metered, ended, asked = trained(epochs=2, scores=10_000, retrain=5, samples=1000)
+    assert ended == "finished"
+    assert len(asked) == 5
+    assert metered.spent.train_samples == 80 + 5 * 80
+    assert 1000 - 80 < metered.spent.samples + 80 <= 1080
+
+
+def test_dropped_operations_are_those_of_a_network_built_without_them():
+    net = lab().supernet()
+    inputs = torch.randn(8, 1, 5, 5, generator=torch.Generator().manual_seed(0))
+    path = (3, 2, 4, 1, 3, 2)
+    alone = Mixed([torch.ones(5)] * 6, [(op,) for op in path])
+    assert torch.allclose(net(inputs, alone), net(inputs, path), atol=1e-6)
+
+
+def test_only_operations_that_are_kept_get_a_gradient():
+    net = lab().supernet()
+    kept = [(SKIP,), (3,), (), (SKIP, 4), (), (0,)]
+    net(torch.randn(8, 1, 5, 5), Mixed([torch.ones(5)] * 6, kept)).sum().backward()
+    touched = {name for name, weight in net.named_parameters() if weight.grad is not None and weight.grad.any()}
+    whole = lab().supernet()
+    whole(torch.randn(8, 1, 5, 5), Mixed([torch.ones(5)] * 6)).sum().backward()
+    everything = {name for name, weight in whole.named_parameters() if weight.grad is not None and weight.grad.any()}
+    assert {name for name in touched if "cells" in name} < {name for name in everything if "cells" in name}
+
+
+def test_path_dropout_says_where_it_cannot_be_used():
+    from searchbench.spaces import SPACES
+
+    told = scenario(space=SPACES.factory("shuffle")())
+    assert "drops paths" in PathDropout().unsupported(told)
+    assert "equally many" in StrictFair().unsupported(scenario(space=SPACES.factory("enas-macro")()))
+    assert PathDropout().unsupported(scenario()) is None

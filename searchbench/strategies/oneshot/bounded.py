@@ -1,7 +1,8 @@
-"""A second half that ends: any finder, for a number of scores."""
+"""Second halves that end: any finder for a number of scores, and a list."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from searchbench.errors import StudyError
@@ -54,3 +55,16 @@ class BoundedSearch:
             return self._search.recommend()
         assert self._best is not None, "a choice is asked for after the first score"
         return self._best[1]
+
+
+class Listed:
+    """An ask/tell search that asks for what it was given, once each."""
+
+    def __init__(self, architectures: Sequence[Architecture]) -> None:
+        self._left = list(architectures)
+
+    def ask(self) -> Proposal | None:
+        return Proposal(self._left.pop(0)) if self._left else None
+
+    def tell(self, trial: Trial) -> None:
+        pass

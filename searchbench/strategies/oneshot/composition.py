@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from searchbench.errors import StudyError
 from searchbench.strategies.oneshot.evolution import SposEvolution
 from searchbench.strategies.oneshot.samplers import Grouping, Sampler, Together, Uniform
-from searchbench.strategies.strategy import AskTellSearch, Scenario, TrainingSearch
+from searchbench.strategies.strategy import AskTellSearch, Restricted, Scenario, TrainingSearch
 from searchbench.strategies.supernet import SupernetTraining, check_share
 from searchbench.trial import Proposal
 
@@ -38,12 +38,12 @@ class Recalibration:
         StudyError: a value is out of range.
     """
 
-    batches: int = 4
-    """Training batches; 0 keeps the supernet's own statistics."""
+    batches: int | None = 4
+    """Training batches; 0 keeps the supernet's own statistics; None: each batch that is classified has its own."""
     batch_size: int = 64
 
     def __post_init__(self) -> None:
-        if self.batches < 0 or self.batch_size < 2:
+        if (self.batches or 0) < 0 or self.batch_size < 2:
             raise StudyError(
                 "recalibration takes `batches` >= 0 of `batch_size` >= 2, "
                 f"but got batches={self.batches}, batch_size={self.batch_size}."
@@ -64,6 +64,8 @@ class OneShot:
         grouping: which of a round's paths share an update.
         macs_at_most: multiply-accumulates of one sample that what is scored and handed over may have; None: no limit.
             A limit that nothing in the space satisfies is an error before anything is trained.
+        retrain: how many of the best scored are evaluated by the problem's own estimator, from the same budget; the
+            best there is handed over. Their price is kept back from the scores; 0: the best scored is handed over.
 
     Raises:
         StudyError: a value is out of range.
@@ -76,14 +78,20 @@ class OneShot:
     recalibration: Recalibration = field(default_factory=Recalibration)
     grouping: Grouping = field(default_factory=Together)
     macs_at_most: int | None = None
+    retrain: int = 0
 
     def __post_init__(self) -> None:
+        if self.retrain < 0:
+            raise StudyError(f"`retrain` must not be negative, but got {self.retrain}.")
         if self.macs_at_most is not None and self.macs_at_most < 1:
             raise StudyError(f"`macs_at_most` must be positive, but got {self.macs_at_most}.")
         check_share("train_share", self.train_share)
 
     def unsupported(self, scenario: Scenario) -> str | None:
-        return self.weights.unsupported(scenario)
+        reason = self.weights.unsupported(scenario)
+        if reason is None and isinstance(self.sampler, Restricted):
+            return self.sampler.unsupported(scenario)
+        return reason
 
     def start(self, scenario: Scenario) -> TrainingSearch:
         from searchbench.strategies.oneshot.engine import OneShotSearch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from searchbench.estimators.estimator import Estimator
 from searchbench.estimators.training import update
 from searchbench.spaces.networks import Supernet
 from searchbench.spaces.space import Architecture, Space
+from searchbench.strategies.oneshot.bounded import Listed
 from searchbench.strategies.oneshot.composition import Closing, OneShot
 from searchbench.strategies.oneshot.limits import Within
 from searchbench.strategies.oneshot.samplers import Draw
@@ -128,7 +130,7 @@ def _thawed(frozen: bytes, supernet: Supernet) -> Watched | None:
 
 
 class OneShotSearch:
-    """The live search. A slice is an epoch of training, or a round of scores."""
+    """The live search. A slice is an epoch of training, a round of scores, or a retraining."""
 
     def __init__(self, settings: OneShot, scenario: Scenario) -> None:
         self._settings, self._scenario = settings, scenario
@@ -137,15 +139,20 @@ class OneShotSearch:
         self._epoch = 0
         self._epochs: int | None = settings.weights.epochs
         self._finding: Watched | None = None
+        self._contest: Watched | None = None
+        self._kept_back: int | None = None
+        """Retrainings that the budget affords once the supernet is trained, `retrain` at most."""
         self._frozen: bytes | None = None
         """Of the second half, until the supernet that it reads is there."""
 
     @property
     def done(self) -> bool:
-        return self._finding is not None and self._finding.exhausted
+        if self._finding is None or not self._finding.exhausted:
+            return False
+        return not self._settings.retrain or (self._contest is not None and self._contest.exhausted)
 
     def advance(self, lab: Lab) -> None:
-        """An epoch of training, or a round of scores. The best so far is recommended, also when the budget ends."""
+        """One slice. The best so far is recommended, also when the budget ends."""
         weights = self._begin(lab)
         assert self._epochs is not None
         if self._epoch < self._epochs:
@@ -155,10 +162,13 @@ class OneShotSearch:
             return
         if self._finding is None:
             self._finding = Watched(self._settings.finder.start(self._searched(weights.supernet)))
-        try:
-            self._find(lab, weights.supernet, self._finding)
-        finally:
-            self._recommend(lab, self._finding)
+        if not self._finding.exhausted:
+            try:
+                self._find(lab, weights.supernet, self._finding)
+            finally:
+                self._recommend(lab, self._finding)
+        elif not self.done:
+            self._retrain(lab, self._finding)
 
     def state_dict(self) -> dict[str, Any]:
         weights = self._restored if self._weights is None else self._weights.state_dict()
@@ -166,6 +176,8 @@ class OneShotSearch:
             "epoch": self._epoch,
             "epochs": self._epochs,
             "weights": weights,
+            "contest": pickle.dumps(self._contest),
+            "kept_back": self._kept_back,
             "finding": _frozen(self._finding)
             if self._frozen is None
             else self._frozen,  # the search goes on after a checkpoint
@@ -175,6 +187,7 @@ class OneShotSearch:
         self._epoch, self._epochs = state["epoch"], state["epochs"]
         self._weights, self._restored = None, state["weights"]
         self._frozen = state["finding"]
+        self._contest, self._kept_back = pickle.loads(state["contest"]), state["kept_back"]
 
     # -- training ------------------------------------------------------------------------------------------------
 
@@ -255,12 +268,33 @@ class OneShotSearch:
 
     def _find(self, lab: Lab, supernet: Supernet, finding: Watched) -> None:
         estimator = self._estimator(lab, supernet)
+        any_design = self._scenario.space.sample(self._scenario.seeds.rng("init"))
+        one_score = estimator.price(any_design, FULL)
+        if self._kept_back is None:
+            self._kept_back = self._affordable_retrainings(lab, any_design)
         for _ in range(ROUND):
             if isinstance(finding.search, Closing) and _must_close(lab, estimator, finding.search):
                 finding.search.close()
-            lab.explore(finding, estimator, trials=1)
+            if self._kept_back and lab.affordable(_times(lab.full_price(any_design), self._kept_back) + one_score) < 1:
+                finding.exhausted = finding.best is not None
+            if not finding.exhausted:
+                lab.explore(finding, estimator, trials=1)
             if finding.exhausted:
                 break
+
+    def _affordable_retrainings(self, lab: Lab, any_design: Architecture) -> int:
+        wanted = self._settings.retrain
+        return min(wanted, int(lab.affordable(lab.full_price(any_design)))) if wanted else 0
+
+    def _retrain(self, lab: Lab, finding: Watched) -> None:
+        """One evaluation of the next best scored; the best of them so far is recommended."""
+        if self._contest is None:
+            ranked = sorted(finding.values, key=lambda a: (math.isnan(finding.values[a]), finding.values[a]))
+            self._contest = Watched(Listed(ranked[: self._settings.retrain]))
+        try:
+            lab.explore(self._contest, trials=1)
+        finally:
+            self._recommend(lab, self._contest)
 
     def _estimator(self, lab: Lab, supernet: Supernet) -> Estimator:
         how = self._settings.recalibration
@@ -271,6 +305,10 @@ class OneShotSearch:
         if choice is not None:
             lab.recommend(*choice)
             lab.log(scored=len(finding.values), best=choice[1])
+
+
+def _times(price: Cost, number: int) -> Cost:
+    return reduce(add, [price] * number, Cost())
 
 
 def _must_close(lab: Lab, estimator: Estimator, search: Closing) -> bool:

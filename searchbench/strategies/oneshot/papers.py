@@ -8,8 +8,9 @@ from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.oneshot.bounded import Bounded
 from searchbench.strategies.oneshot.composition import OneShot, Recalibration
 from searchbench.strategies.oneshot.evolution import SposEvolution
-from searchbench.strategies.oneshot.samplers import MacsStratified, StrictFair, Successive, Uniform
+from searchbench.strategies.oneshot.samplers import MacsStratified, PathDropout, StrictFair, Successive, Uniform
 from searchbench.strategies.oneshot.screening import RandomScreening
+from searchbench.strategies.random import Random
 from searchbench.strategies.supernet import SupernetTraining
 
 
@@ -142,6 +143,47 @@ def expectation_fair(
     Differs: as `fairnas`. Paths drawn independently with an update after each would be `spos`'s training.
     """
     return replace(fairnas(epochs, train_share, batch_size, lr), grouping=Successive())
+
+
+def one_shot(
+    epochs: int | None = None,
+    train_share: float = 0.4,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    rate: float = 0.05,
+    scores: int = 20_000,
+    retrain: int = 10,
+    macs_at_most: int | None = None,
+) -> OneShot:
+    """Train the sum of all operations with some paths dropped; score random architectures with all other operations
+    zeroed; train the best from scratch and hand over the best of those.
+
+    Args:
+        epochs: of the supernet; None takes `train_share` of the budget.
+        train_share: the rest is for scores and retraining.
+        batch_size: of training.
+        lr: at first; falls to 0.001 along a cosine.
+        rate: probability, at the end, that all paths of a decision are dropped, see `PathDropout`.
+        scores: random architectures; fewer where the budget ends before.
+        retrain: best scored, evaluated in full by the problem's estimator; their price is kept back from the scores.
+        macs_at_most: of what is scored; None: no limit.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Bender et al. 2018, "Understanding and Simplifying One-Shot Architecture Search".
+    Differs: optimiser settings are NAS-Bench-201's for weight sharing; batch norms see the whole minibatch, not ghost
+        batches of 32; scores are on the whole validation split.
+    """
+    return OneShot(
+        sampler=PathDropout(rate),
+        finder=Bounded(Random(), scores),
+        weights=SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=min(lr, 0.001)),
+        train_share=train_share,
+        recalibration=Recalibration(None, batch_size),
+        macs_at_most=macs_at_most,
+        retrain=retrain,
+    )
 
 
 def random_sharing(

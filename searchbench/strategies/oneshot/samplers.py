@@ -6,7 +6,7 @@ keep nothing but the stream's state.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +16,7 @@ from searchbench.errors import StudyError
 
 if TYPE_CHECKING:
     from searchbench.spaces.networks import Active, Mixed, Supernet
+    from searchbench.strategies.strategy import Scenario
 
 Draw = Callable[[np.random.Generator, float], "tuple[Active, ...]"]
 """(the strategy's stream, share of the training that is done) -> what the next round trains, a minibatch for each."""
@@ -95,14 +96,14 @@ class StrictFair:
     Source: Chu, Zhang & Xu 2021, "FairNAS: Rethinking Evaluation Fairness of Weight Sharing NAS", section 3.
     """
 
+    def unsupported(self, scenario: Scenario) -> str | None:
+        return _uneven(decision.arity or 0 for decision in scenario.space.decisions)
+
     def over(self, supernet: Supernet) -> Draw:
-        arities = set(supernet.options)
-        if len(arities) != 1:
-            raise StudyError(
-                "strict fairness needs equally many options in every decision, as each has its turn once per update, "
-                f"but the supernet's have {', '.join(map(str, sorted(arities)))}; sample it uniformly (`spos`)."
-            )
-        table = np.tile(np.arange(arities.pop()), (len(supernet.options), 1))
+        reason = _uneven(supernet.options)
+        if reason is not None:
+            raise StudyError(reason)
+        table = np.tile(np.arange(supernet.options[0]), (len(supernet.options), 1))
         return lambda rng, done: tuple(tuple(path) for path in rng.permuted(table, axis=1).T.tolist())
 
 
@@ -189,6 +190,14 @@ class PathDropout:
         rate = self.rate * min(1.0, done / self.ramp)
         return tuple(np.flatnonzero(rng.random(options) >= rate ** (1 / options)).tolist())
 
+    def unsupported(self, scenario: Scenario) -> str | None:
+        if scenario.space.topology is None:
+            return (
+                f"it drops paths into the nodes of cells, which space `{scenario.space.name}` has none of: "
+                "a layer of which all is dropped would end the network."
+            )
+        return None
+
     def over(self, supernet: Supernet) -> Draw:
         import torch
 
@@ -200,6 +209,17 @@ class PathDropout:
             return (Mixed(weights, [self.kept(options, rng, done) for options in supernet.options]),)
 
         return draw
+
+
+def _uneven(options: Iterable[int]) -> str | None:
+    """Why decisions of so many options cannot be sampled strictly fairly, or None."""
+    arities = sorted(set(options))
+    if len(arities) == 1:
+        return None
+    return (
+        "strict fairness needs equally many options in every decision, as each has its turn once per update, "
+        f"but they have {', '.join(map(str, arities))}; `spos` samples uniformly."
+    )
 
 
 def _device(supernet: Supernet) -> Any:
