@@ -3,8 +3,9 @@
     python benchmarks/peers_speed.py [--trials 4000]
 
 Every line does the same work: draw a cell, look its recorded value up, keep a record of the trial. A bare Python loop
-with a list in memory is the floor; Optuna runs in memory and on SQLite through its own ask and tell. Peers that are not
-installed are left out. CPU seconds are of this process, the median of three rounds.
+with a list in memory is the floor; Optuna runs in memory and on SQLite through its own ask and tell, at random and by
+its evolution (NSGA-II of one objective); NNI's evolution tuner runs as an ask/tell object. Peers that are not installed
+are named and left out. CPU seconds are of this process, the median of three rounds.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from harness_speed import STRATEGIES, study, synthetic_table
 import searchbench as sb
 from searchbench.spaces import SPACES
 
-OPTUNA_SHARE = {"memory": 4, "SQLite": 40}
-"""Optuna is given fewer trials, or it would take all of the script's time."""
+SHARE = {"memory": 4, "SQLite": 40}
+"""Peers are given fewer trials, or they would take all of the script's time."""
 
 
 def main() -> None:
@@ -43,14 +44,17 @@ def main() -> None:
         rates = {"bare loop, in memory": rate(lambda i: bare(table, trials), trials)}
         for label, strategy in STRATEGIES.items():
             rates[f"searchbench, {label}"] = rate(lambda i, s=strategy: ours(table, folder, s, trials, i), trials)
-        if importlib.util.find_spec("optuna") is not None:
-            for kind, share in OPTUNA_SHARE.items():
+        for peer, runs in PEERS.items():
+            if importlib.util.find_spec(peer) is None:
+                print(f"{peer} is not installed and left out")
+                continue
+            for label, (share, run) in runs.items():
                 count = max(trials // share, 10)
-                rates[f"Optuna random, {kind}"] = rate(lambda i, k=kind, n=count: optuna(table, folder, k, n, i), count)
-    reference = rates["searchbench, random"]
-    print(f"{'logged trials per CPU-second':34s}{'':>10s}  searchbench random is … times as fast")
+                rates[label] = rate(lambda i, r=run, n=count: r(table, folder, n, i), count)
+    print(f"{'logged trials per CPU-second':34s}{'':>10s}  searchbench's is … times as fast")
     for label, found in rates.items():
-        print(f"{label:34s}{found:>10,.0f}  {reference / found:10.2f}")
+        ours_alike = rates["searchbench, evolution P=100 S=25" if "evolution" in label else "searchbench, random"]
+        print(f"{label:34s}{found:>10,.0f}  {ours_alike / found:10.2f}")
 
 
 def rate(run: Callable[[int], None], trials: int) -> float:
@@ -86,18 +90,45 @@ def bare(table: Path, trials: int) -> None:
         history.append((text, values[text]))
 
 
-def optuna(table: Path, folder: Path, kind: str, trials: int, repeat: int) -> None:
-    """Optuna's random sampler, by ask and tell."""
+def optuna(kind: str, sampler: str, table: Path, folder: Path, trials: int, repeat: int) -> None:
+    """One of Optuna's samplers, by ask and tell."""
     import optuna as peer
 
     peer.logging.set_verbosity(peer.logging.ERROR)
     values, space = values_of(table), SPACES.factory("nasbench201")()
-    storage = None if kind == "memory" else f"sqlite:///{folder / f'optuna-{repeat}.db'}"
-    made = peer.create_study(storage=storage, sampler=peer.samplers.RandomSampler(seed=repeat))
+    storage = None if kind == "memory" else f"sqlite:///{folder / f'optuna-{sampler}-{repeat}.db'}"
+    made = peer.create_study(storage=storage, sampler=getattr(peer.samplers, sampler)(seed=repeat))
     for _ in range(trials):
         trial = made.ask()
         drawn = tuple(trial.suggest_categorical(d.name, list(d.options)) for d in space.decisions)
         made.tell(trial, values[str(space.architecture(drawn))])
+
+
+def nni(table: Path, folder: Path, trials: int, repeat: int) -> None:
+    """NNI's evolution tuner, as an ask/tell object."""
+    from nni.algorithms.hpo.evolution_tuner import EvolutionTuner
+
+    values, space, history = values_of(table), SPACES.factory("nasbench201")(), []
+    tuner = EvolutionTuner(optimize_mode="minimize", population_size=100)
+    tuner.update_search_space({d.name: {"_type": "choice", "_value": list(d.options)} for d in space.decisions})
+    for number in range(trials):
+        drawn = tuner.generate_parameters(number)
+        text = str(space.architecture(drawn))
+        tuner.receive_trial_result(number, drawn, values[text])
+        history.append((text, values[text]))
+
+
+Run = Callable[[Path, Path, int, int], None]
+PEERS: dict[str, dict[str, tuple[int, Run]]] = {
+    "optuna": {
+        f"Optuna {word}, {kind}": (share, functools.partial(optuna, kind, sampler))
+        for word, sampler in (("random", "RandomSampler"), ("evolution", "NSGAIISampler"))
+        for kind, share in SHARE.items()
+    },
+    "nni": {"NNI evolution, memory": (SHARE["memory"], nni)},
+    "syne_tune": {},
+}
+"""What each peer runs, with its share of the trials. Nothing is known here of Syne Tune but whether it is there."""
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from searchbench.errors import BudgetExhausted
 from searchbench.harness.host_clock import HostClock
 from searchbench.harness.lab import MeteredLab, Stalled
 from searchbench.harness.simulation import simulate
-from searchbench.strategies.strategy import AskTellSearch, Recommending, Search, TrainingSearch
+from searchbench.strategies.strategy import AskTellSearch, Recommending, Search, Tracing, TrainingSearch
 
 Ended = Literal["budget", "finished", "stalled"]
 
@@ -42,6 +42,8 @@ def drive(
     except Stalled:
         ended = "stalled"
     _final_choice(search, lab)
+    for line in search.trace() if isinstance(search, Tracing) else ():
+        lab.log(**line)
     return ended
 
 

@@ -80,6 +80,14 @@ class Recommending(Protocol):
 
 
 @runtime_checkable
+class Tracing(Protocol):
+    """An ask/tell search with a trace of its own (how well its surrogate ranked …), kept in the record."""
+
+    def trace(self) -> list[Mapping[str, float]]:
+        """Its lines, asked for once, when the run has ended."""
+
+
+@runtime_checkable
 class TrainingSearch(Protocol):
     """The DARTS family, one-shot and weight-sharing searches."""
 

@@ -12,6 +12,12 @@ import torch
 
 from searchbench.cost import Budget, Cost
 from searchbench.errors import StudyError
+from searchbench.harness.components import Use
+from searchbench.harness.plan import plan
+from searchbench.harness.problem import Problem
+from searchbench.harness.run import run_search
+from searchbench.harness.study import Study
+from searchbench.results.columns import read_traces
 from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
 from searchbench.spaces.block_cells import NORMAL, cells_of, growing, legal_blocks
@@ -216,6 +222,17 @@ def test_ranks_are_told_for_cells_seen_and_for_cells_one_block_larger() -> None:
     rng = np.random.default_rng(0)
     drawn = [error(SPACE.sample(rng)) for _ in range(len(trials))]
     assert min(t.value for t in trials) < min(drawn)
+
+
+def test_the_ranks_of_a_run_are_kept_in_its_record() -> None:
+    space = Use("pnas", blocks=2, operations=("max3", "sep3"), channels=2, cells=1, stages=1)
+    problem = Problem(space, "digits", Use("zero-cost", proxy="macs", batch_size=2))
+    use = Use("pnas", beam=5, members=1, epochs=2)
+    result = run_search(plan(Study("s", problem, [use], 1, Budget(evaluations=50))).runs[0])
+    lines = read_traces(result.traces)
+    assert lines is not None
+    assert lines.column("blocks").to_pylist() == [1, 2]
+    assert {"tau_seen", "tau_next"} <= set(lines.column_names)
 
 
 def test_cells_of_fixed_size_are_unsupported() -> None:
