@@ -118,6 +118,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.oneshot.papers:expectation_fair",
             "FairNAS with an update after every path (Chu 2021)",
         ),
+        "enas": Entry(
+            "searchbench.strategies.oneshot.enas:enas",
+            "a controller learns on shared weights while they are trained (Pham 2018)",
+        ),
         "one-shot": Entry(
             "searchbench.strategies.oneshot.papers:one_shot",
             "supernet with dropped paths, best of random scores retrained (Bender 2018)",

@@ -95,6 +95,7 @@ TRAINERS = (
     "fairnas",
     "expectation-fair",
     "one-shot",
+    "enas",
     "random-sharing",
 )
 

@@ -17,6 +17,7 @@ TRAINERS = {
     "darts": Use("darts", epochs=4, batch_size=32),
     "spos": Use("spos", epochs=3, batch_size=32, population=4, generations=3, recalibrate=1),
     "fairnas": Use("fairnas", epochs=3, batch_size=32, population=4, generations=3, recalibrate=1),
+    "enas": Use("enas", epochs=3, batch_size=32, aggregate=3, candidates=4),
     "one-shot": Use("one-shot", epochs=3, batch_size=32, scores=6, retrain=2),
     "random-sharing": Use("random-sharing", epochs=3, batch_size=32, candidates=6, finalists=2, recalibrate=1),
 }
