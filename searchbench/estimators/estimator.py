@@ -95,6 +95,14 @@ class Checksummed(Protocol):
 
 
 @runtime_checkable
+class Checking(Protocol):
+    """A description that can say before anything runs that it does not fit a space and a task."""
+
+    def check(self, space: Space, task: Task) -> None:
+        """Raise InputError with the reason."""
+
+
+@runtime_checkable
 class JudgeSpec(Protocol):
     """A frozen, printable description of a judge."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
+from torch import nn
 
 from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed
@@ -24,7 +25,7 @@ from searchbench.estimators.training import (
     weights_seed,
 )
 from searchbench.seeds import Seeds
-from searchbench.spaces.networks import Networks, Shape, initialise
+from searchbench.spaces.networks import Networks, RegularisedNetworks, Shape, initialise
 from searchbench.spaces.space import Architecture
 from searchbench.tasks.task import JudgeData, Recipe
 from searchbench.trial import Outcome, Status
@@ -72,10 +73,16 @@ class FinalTraining:
     def _train(self, architecture: Architecture, batches: Batches) -> Training:
         seed = self.seeds.seed("retrain", architecture.key)
         deadline = None if self.time_limit_s is None else time.monotonic() + self.time_limit_s
-        network = self.networks.network(architecture, self.shape, self.data.classes, self.width)
-        training = begin(initialise(network, weights_seed(seed), self.device), self.recipe, seed)
+        training = begin(initialise(self._network(architecture), weights_seed(seed), self.device), self.recipe, seed)
         fit(training, batches, self.recipe.epochs, deadline=deadline)
         return training
+
+    def _network(self, architecture: Architecture) -> nn.Module:
+        """With an auxiliary classifier only if the recipe has one."""
+        if not self.recipe.auxiliary:
+            return self.networks.network(architecture, self.shape, self.data.classes, self.width)
+        assert isinstance(self.networks, RegularisedNetworks), "TrainJudge.check refuses spaces without"
+        return self.networks.regularised(architecture, self.shape, self.data.classes, self.width, auxiliary=True)
 
     def _spent(self, cost: Cost, started: float) -> Cost:
         return replace(cost, device_s=time.perf_counter() - started, peak_memory_bytes=peak_memory(self.device))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from searchbench.estimators.recipes import check_training, recipe_of
+from searchbench.estimators.recipes import check_networks, check_training, recipe_of
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Space
 from searchbench.tasks.task import Task
@@ -38,6 +38,12 @@ class TrainJudge:
     clip: float | None = None
     label_smoothing: float | None = None
     augment: tuple[str, ...] | None = None
+    nesterov: bool | None = None
+    auxiliary: float | None = None
+    """Weight of an auxiliary classifier's loss, in spaces whose networks can have one; not counted as parameters or
+    multiply-accumulates."""
+    drop_path: float | None = None
+    """Probability of dropping an operation's output in the epoch after the last, in spaces whose networks can."""
     time_limit_s: float | None = None
     """A training that takes longer fails with "timeout"."""
     device: str = field(default="auto", metadata={"described": False})  # where it runs is no part of the problem
@@ -45,6 +51,10 @@ class TrainJudge:
 
     def __post_init__(self) -> None:
         check_training(self)
+
+    def check(self, space: Space, task: Task) -> None:
+        """Raise StudyError, SpaceError where the recipe asks for what the space's networks do not have."""
+        check_networks(recipe_of(self, task.recipe), space, task)
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> FinalTraining:
         """Read the task's data, test split included. Raises SpaceError, StudyError, DataMissing."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from searchbench.errors import StudyError
 from searchbench.tasks.task import Recipe
+
+if TYPE_CHECKING:
+    from searchbench.spaces.space import Space
+    from searchbench.tasks.task import Task
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -48,6 +52,24 @@ def check_training(spec: Trains) -> None:
         positive("time_limit_s", spec.time_limit_s)
     if spec.device not in DEVICES:
         raise StudyError(f"`device` must be one of {', '.join(DEVICES)}, but got {spec.device!r}.")
+
+
+def check_networks(recipe: Recipe, space: Space, task: Task) -> None:
+    """Raise StudyError, SpaceError where a recipe asks for an auxiliary classifier or drop-path in vain."""
+    if not (recipe.auxiliary or recipe.drop_path):
+        return
+    import numpy as np
+
+    from searchbench.spaces.networks import RegularisedNetworks
+
+    builder = space.builder()
+    if not isinstance(builder, RegularisedNetworks):
+        raise StudyError(
+            f"the networks of `{space.name}` have no auxiliary classifier and no drop-path, but the recipe has "
+            f"auxiliary={recipe.auxiliary}, drop_path={recipe.drop_path}; leave both out."
+        )
+    some = space.sample(np.random.default_rng(0))
+    builder.regularised(some, task.shape, task.classes, auxiliary=recipe.auxiliary > 0)
 
 
 def positive(name: str, value: object) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +26,7 @@ from searchbench.errors import EvaluationFailed, SearchbenchError, StudyError
 from searchbench.estimators.batches import WHOLE, Batches, Share
 from searchbench.estimators.recipes import DEVICES
 from searchbench.seeds import derive
+from searchbench.spaces.networks import Regularised
 from searchbench.tasks.task import Batch, Recipe
 
 Model = Callable[[Tensor], Tensor]
@@ -57,7 +59,9 @@ def accumulate(model: Model, inputs: Tensor, targets: Tensor, loss: Loss = F.cro
     return value
 
 
-def _accumulate(model: Model, inputs: Tensor, targets: Tensor, loss: Loss) -> Tensor:
+def _accumulate(
+    model: Callable[[Tensor], Any], inputs: Tensor, targets: Tensor, loss: Callable[[Any, Tensor], Tensor]
+) -> Tensor:
     """The loss may be a vector, of networks that share no weight: the gradient of its sum is that of each."""
     value = loss(model(inputs), targets)
     value.sum().backward()  # type: ignore[no-untyped-call]
@@ -147,21 +151,45 @@ def fit(
 
 def _train_epoch(training: Training, batches: Batches, epoch: int, share: Share, deadline: float | None) -> float:
     recipe, network = training.recipe, training.network
-    loss = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
+    model, loss = _objective(network, recipe)
     step = partial(update, training.optimizer, recipe.clip)
     network.train()
+    if recipe.drop_path:
+        _drop_paths(training, epoch)
     passed = batches.epoch(recipe.batch_size, order_seed(training.seed, epoch), share, recipe.augment)
     name = f"epoch {epoch + 1} of {recipe.epochs}"
-    mean = float(train_pass(network, training.optimizer, passed, loss, step, deadline, name))
+    mean = float(train_pass(model, training.optimizer, passed, loss, step, deadline, name))
     _require_finite(mean, f"the training loss of epoch {epoch + 1}")
     return mean
 
 
+def _objective(network: nn.Module, recipe: Recipe) -> tuple[Callable[[Tensor], Any], Callable[[Any, Tensor], Tensor]]:
+    """What is run and how its output is judged: with an auxiliary classifier, CE + weight x CE of its logits."""
+    plain = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
+    if not recipe.auxiliary:
+        return network, plain
+    assert isinstance(network, Regularised), "a recipe with an auxiliary classifier needs a network that has one"
+
+    def both(outputs: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
+        logits, auxiliary = outputs
+        return plain(logits, targets) + recipe.auxiliary * plain(auxiliary, targets)
+
+    return network.logits, both
+
+
+def _drop_paths(training: Training, epoch: int) -> None:
+    """Set the probability of an epoch, counted from 0, and a generator of its own, so that any epoch can follow."""
+    network = training.network
+    assert isinstance(network, Regularised), "a recipe with drop-path needs a network whose paths can be dropped"
+    network.drop_path.probability = training.recipe.drop_path * epoch / training.recipe.epochs
+    network.drop_path.generator = torch.Generator().manual_seed(derive(training.seed, f"drop path {epoch}"))
+
+
 def train_pass(
-    model: Model,
+    model: Callable[[Tensor], Any],
     optimizer: torch.optim.Optimizer,
     batches: Iterable[Batch],
-    loss: Loss,
+    loss: Callable[[Any, Tensor], Tensor],
     step: Callable[[], None],
     deadline: float | None = None,
     name: str = "a pass",
@@ -172,7 +200,7 @@ def train_pass(
         model: in training mode.
         optimizer: whose gradients are cleared before every minibatch.
         batches: targets [B], or [networks, B].
-        loss: (logits, targets) -> the mean over a minibatch, a scalar or [networks].
+        loss: (what the model gives, targets) -> the mean over a minibatch, a scalar or [networks].
         step: changes the weights by their gradients.
         deadline: on the clock of `time.monotonic`.
         name: of the pass, for the message that the deadline passed in it.

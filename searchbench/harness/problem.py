@@ -8,7 +8,7 @@ from typing import Any
 
 from searchbench.errors import StudyError
 from searchbench.estimators import ESTIMATORS, JUDGES
-from searchbench.estimators.estimator import Checksummed, EstimatorSpec, JudgeSpec, Stoppable
+from searchbench.estimators.estimator import Checking, Checksummed, EstimatorSpec, JudgeSpec, Stoppable
 from searchbench.harness.components import Use, as_use, describe, fingerprint, make
 from searchbench.spaces import SPACES
 from searchbench.spaces.space import Space
@@ -79,6 +79,8 @@ def _resolve(problem: Problem) -> ResolvedProblem:
             raise StudyError(f"a problem's `{name}` must be a {kind.__name__}, but got {part!r}.")
     if estimator.trains and space.networks is None:
         raise StudyError(f"space `{space.name}` has no networks to train; use an estimator that looks values up.")
+    if isinstance(judge, Checking):
+        judge.check(space, task)
     return ResolvedProblem(space, task, estimator, judge, _fingerprint(space, task, estimator, judge))
 
 

@@ -1,4 +1,4 @@
-"""Drawings of found architectures: a cell of the NAS-Bench-201 notation as a small graph in SVG."""
+"""Drawings of found architectures as small graphs in SVG: here those of the NAS-Bench-201 notation."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 from html import escape
+
+from searchbench.reports import genotype_drawings
 
 EDGE = re.compile(r"([A-Za-z0-9_]+)~(\d+)")
 SHORT = {
@@ -29,6 +31,15 @@ class Cell:
     def nodes(self) -> int:
         """Nodes, input included."""
         return 1 + max(target for _, target, _ in self.edges)
+
+
+def drawn(text: str, title: str) -> str | None:
+    """An architecture as SVG; None in a notation that has no drawing."""
+    cell = parse(text)
+    if cell is not None:
+        return to_svg(cell, title)
+    cells = genotype_drawings.parse(text)
+    return None if cells is None else genotype_drawings.to_svg(cells, title)
 
 
 def parse(text: str) -> Cell | None:

@@ -218,12 +218,12 @@ def _cells(runs: Sequence[RunRecord], block: Block) -> list[dict[str, Any]]:
         if not own:
             continue
         best = min(own, key=lambda run: (run.value if run.value == run.value else float("inf"), run.replicate))
-        cell = drawings.parse(best.architecture or "")
-        if cell is None:
+        title = f"{row.strategy}: best on validation, seed {best.replicate}"
+        svg = drawings.drawn(best.architecture or "", title)
+        if svg is None:
             continue
         same = sum(run.architecture_key == best.architecture_key for run in own)
-        title = f"{row.strategy}: best on validation, seed {best.replicate}"
-        found.append({"title": title, "svg": drawings.to_svg(cell, title), "text": best.architecture, "same": same,
+        found.append({"title": title, "svg": svg, "text": best.architecture, "same": same,
                       "of": len(own)})  # fmt: skip
     return found[:MAX_CELLS]
 

@@ -5,7 +5,6 @@ Cells in a row, reductions at a third and two thirds of the depth, where channel
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,20 +20,15 @@ from searchbench.spaces.darts_operations import (
     operation,
 )
 from searchbench.spaces.genotypes import Cell, Genotype
-from searchbench.spaces.networks import Shape, count
+from searchbench.spaces.networks import DropPath, Shape, count
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form
 
 if TYPE_CHECKING:
     from searchbench.spaces.darts_supernet import DartsSupernet
 
-
-@dataclass(slots=True, eq=False)
-class DropPath:
-    """What the cells of a network share: the probability of dropping an operation's output, per sample."""
-
-    probability: float = 0.0
-    generator: torch.Generator | None = None
+AUXILIARY_SIDES = {"cifar": 32, "imagenet": 224}
+"""Sides of the images for which each stem's auxiliary head is defined."""
 
 
 class DartsNetwork(nn.Module):
@@ -206,12 +200,28 @@ class DartsNetworks:
     def network(self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0) -> DartsNetwork:
         """The stand-alone network on the meta device, without auxiliary head. `width` multiplies the channels, which
         stay even."""
+        return self.regularised(architecture, shape, classes, width)
+
+    def regularised(
+        self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0, auxiliary: bool = False
+    ) -> DartsNetwork:
+        """The same, with an auxiliary head if asked for: for images of 32x32, or of 224x224 behind an ImageNet stem.
+
+        Raises:
+            SpaceError: the sides cannot be halved as often as the network does, or the head is not made for them.
+        """
         settings = self.space.settings
         channels = max(2, 2 * round(settings["network_channels"] * width / 2))
         self._check(shape)
+        side = AUXILIARY_SIDES[settings["stem"]]
+        if auxiliary and shape[1:] != (side, side):
+            raise SpaceError(
+                f"the auxiliary head of `darts` with the {settings['stem']} stem is made for images of {side}x{side}, "
+                f"but got {shape[1]}x{shape[2]}; set the recipe's `auxiliary` to 0."
+            )
         with torch.device("meta"):
             return DartsNetwork(
-                genotype(architecture), channels, settings["network_cells"], shape, classes, settings["stem"]
+                genotype(architecture), channels, settings["network_cells"], shape, classes, settings["stem"], auxiliary
             )
 
     def supernet(self, shape: Shape, classes: int, form: Form = PLAIN) -> DartsSupernet:

@@ -78,6 +78,35 @@ class Networks(Protocol):
         """(parameters, MACs of one sample) of the stand-alone network, without building it where a formula exists."""
 
 
+@dataclass(slots=True, eq=False)
+class DropPath:
+    """What the cells of a network share: the probability of dropping an operation's output, per sample."""
+
+    probability: float = 0.0
+    generator: torch.Generator | None = None
+
+
+@runtime_checkable
+class Regularised(Protocol):
+    """A network that can be trained with an auxiliary classifier and with dropped paths."""
+
+    drop_path: DropPath
+
+    def logits(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits, and in training mode those of the auxiliary classifier, if there is one."""
+
+
+@runtime_checkable
+class RegularisedNetworks(Protocol):
+    """A builder whose stand-alone networks are `Regularised`."""
+
+    def regularised(
+        self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0, auxiliary: bool = False
+    ) -> nn.Module:
+        """The stand-alone network, with an auxiliary classifier if asked for. Raises SpaceError where the images are
+        of no size that one is defined for."""
+
+
 @runtime_checkable
 class Starting(Protocol):
     """A module with parameters or buffers of its own kind, which says how they begin."""

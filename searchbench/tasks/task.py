@@ -42,6 +42,10 @@ class Recipe:
     label_smoothing: float = 0.0
     augment: tuple[str, ...] = ()
     """Names of augmentations, in order: "crop" (pad by an eighth and crop), "flip", "cutout"."""
+    auxiliary: float = 0.0
+    """Weight of the loss of an auxiliary classifier, which is not there when the network is measured; 0: none."""
+    drop_path: float = 0.0
+    """The probability with which an operation's output is dropped, per sample, grows from 0 towards this."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -51,12 +55,14 @@ class Recipe:
         for name in ("lr",) if self.clip is None else ("lr", "clip"):
             if not (_real(getattr(self, name)) and getattr(self, name) > 0):
                 raise StudyError(f"a recipe's `{name}` must be a positive number, but got {getattr(self, name)!r}.")
-        for name in ("lr_final", "weight_decay"):
+        for name in ("lr_final", "weight_decay", "auxiliary"):
             if not (_real(getattr(self, name)) and getattr(self, name) >= 0):
                 raise StudyError(f"a recipe's `{name}` must not be negative, but got {getattr(self, name)!r}.")
-        for name, low, high in (("momentum", 0, 1), ("bn_momentum", 0, 1), ("label_smoothing", 0, 1)):
-            if not (_real(getattr(self, name)) and low <= getattr(self, name) <= high):
-                raise StudyError(f"a recipe's `{name}` must lie in [{low}, {high}], but got {getattr(self, name)!r}.")
+        for name in ("momentum", "bn_momentum", "label_smoothing", "drop_path"):
+            if not (_real(getattr(self, name)) and 0 <= getattr(self, name) <= 1):
+                raise StudyError(f"a recipe's `{name}` must lie in [0, 1], but got {getattr(self, name)!r}.")
+        if self.drop_path == 1:
+            raise StudyError("a recipe's `drop_path` must be below 1: nothing would ever pass.")
         if self.nesterov and self.momentum == 0:
             raise StudyError("Nesterov needs momentum, but got momentum=0; set nesterov = false as well.")
         for name in self.augment:
