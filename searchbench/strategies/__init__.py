@@ -136,5 +136,16 @@ STRATEGIES = Registry(
             "searchbench.strategies.adapters.optuna:adapt",
             "Optuna's samplers: random, tpe, gp, cmaes, nsgaii, qmc, grid",
         ),
+        "tune": Entry(
+            "searchbench.strategies.adapters.tune:adapt",
+            "Ray Tune's searchers (optuna, hyperopt) and schedulers (asha, hyperband, median-stopping)",
+        ),
+        "skopt": Entry(
+            "searchbench.strategies.adapters.skopt:adapt", "scikit-optimize's optimizers: gp, forest, extra-trees"
+        ),
+        "nni": Entry(
+            "searchbench.strategies.adapters.nni:adapt",
+            "NNI's tuners: random, tpe, evolution, anneal, regularized-evolution",
+        ),
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from searchbench.spaces.nasbench201 import nasbench201
 from searchbench.spaces.nasnet import pnas as pnas_space
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.acquisition import ExpectedImprovement
+from searchbench.strategies.adapters import nni, skopt, tune
 from searchbench.strategies.adapters.optuna import adapt
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.bohb import Bohb
@@ -60,6 +62,17 @@ ROWS = {
     "optuna:nsgaii": adapt("nsgaii", startup=8, population_size=8),
 }
 
+ADAPTED = {
+    "tune:optuna": tune.adapt("optuna", startup=4),
+    "tune:hyperopt": tune.adapt("hyperopt", startup=4, n_initial_points=6),
+    "tune:asha": tune.adapt("asha"),
+    "tune:hyperband, optuna": tune.adapt("hyperband", searcher="optuna", startup=4),
+    "tune:median-stopping": tune.adapt("median-stopping", min_samples_required=2),
+    "skopt:gp": skopt.adapt("gp", startup=12),
+    "skopt:forest": skopt.adapt("forest", startup=12),
+}
+"""Those whose libraries take seconds to import, in each of the processes that the suite starts."""
+
 
 @pytest.mark.parametrize("name", ROWS)
 def test_strategy_conforms(name: str) -> None:
@@ -82,6 +95,21 @@ def test_optuna_gp_conforms() -> None:
     check_strategy(adapt("gp", startup=4), on=(Stage(nasbench201(), 7),))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ADAPTED)
+def test_adapted_strategy_conforms(name: str) -> None:
+    check_strategy(ADAPTED[name], trials=20)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("nni") is None, reason="NNI is not installed")
+@pytest.mark.parametrize("name", nni.TUNERS)
+def test_nni_tuners_conform(name: str) -> None:
+    if nni.TUNERS[name].needs and importlib.util.find_spec(str(nni.TUNERS[name].needs)) is None:
+        pytest.skip(f"{nni.TUNERS[name].needs} is not installed")
+    check_strategy(nni.adapt(name), trials=20)
+
+
 def test_optuna_grid_conforms_where_it_can_list_its_grid() -> None:
     report = check_strategy(adapt("grid"), trials=8)
     assert [reason.partition(":")[0] for reason in report.skipped] == ["mixed"]
@@ -102,6 +130,9 @@ TRAINERS = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINERS)
+@pytest.mark.parametrize(
+    "name", ["darts", "spos", "spos-stratified", "spos-random", "fairnas", "expectation-fair", "random-sharing"]
+)
 def test_training_strategy_conforms(name: str) -> None:
     report = check_strategy(STRATEGIES.factory(name)())
     assert "hands over an architecture within its budget" in {c.behaviour for c in report.checks}

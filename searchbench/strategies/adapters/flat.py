@@ -1,0 +1,87 @@
+"""A space as libraries without conditions see it: a list of category indices and numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from searchbench.spaces.choices import Choice, Float, Integer, Value
+from searchbench.spaces.space import Architecture, Space
+
+
+def not_flat(space: Space, library: str) -> str | None:
+    """Why a library cannot search a space, or None."""
+    if space.conditional:
+        return (
+            f"{library} knows no conditions, so it would search inactive decisions of `{space.name}` as if they counted"
+        )
+    for decision in space.decisions:
+        if not isinstance(decision, Choice | Integer | Float):
+            return f"{library} has no dimension for `{decision.name}`, a {type(decision).__name__}"
+    return None
+
+
+def flatten(architecture: Architecture) -> list[Any]:
+    """Category indices and numbers, in the order of the decisions."""
+    pairs = zip(architecture.space.decisions, architecture.values, strict=True)
+    return [d.options.index(value) if isinstance(d, Choice) else value for d, value in pairs]
+
+
+def unflatten(space: Space, point: Sequence[Any]) -> Architecture:
+    """The inverse of `flatten`; NumPy's numbers become Python's, and what rounding took out of range comes back."""
+    values: list[Value] = []
+    for decision, given in zip(space.decisions, point, strict=True):
+        if isinstance(decision, Choice):
+            values.append(decision.options[int(given)])
+        elif isinstance(decision, Integer):
+            values.append(min(max(round(given), decision.low), decision.high))
+        else:
+            assert isinstance(decision, Float)
+            values.append(min(max(float(given), decision.low), decision.high))
+    return space.architecture(tuple(values))
+
+
+class GlobalNumbers:
+    """What a library draws from the global generators of `random` and NumPy, kept to itself: inside `use` they hold
+    this object's own state, outside it everybody else's."""
+
+    def __init__(self, seed: int) -> None:
+        import random
+
+        import numpy as np
+
+        self._states: tuple[Any, Any] = random.Random(seed).getstate(), np.random.RandomState(seed % 2**32).get_state()
+
+    @contextlib.contextmanager
+    def use(self) -> Iterator[None]:
+        """Lend the library its state for a while, and keep it quiet."""
+        import random
+
+        import numpy as np
+
+        outside = random.getstate(), np.random.get_state()  # noqa: NPY002
+        random.setstate(self._states[0])
+        np.random.set_state(self._states[1])  # noqa: NPY002
+        try:
+            with quiet():
+                yield
+        finally:
+            self._states = random.getstate(), np.random.get_state()  # noqa: NPY002
+            random.setstate(outside[0])
+            np.random.set_state(outside[1])  # noqa: NPY002
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No warning and no log line of a library, while it is called."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
