@@ -70,6 +70,10 @@ SPACES = Registry(
             "searchbench.spaces.nasnet:pnas",
             "one cell of one to five blocks: 5.6e14 (Liu et al. 2018, PNAS)",
         ),
+        "hierarchical": Entry(
+            "searchbench.spaces.hierarchical:hierarchical",
+            "a cell made of six motifs made of six operations: 7.5e38 (Liu et al. 2018, hierarchical)",
+        ),
         "enas-macro": Entry(
             "searchbench.spaces.enas:enas_macro",
             "12 layers of six operations with skips, shared weights: 1.6e29 networks (Pham et al. 2018, ENAS)",

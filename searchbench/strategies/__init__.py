@@ -27,6 +27,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.evolution:non_aging_evolution",
             "tournament selection, the worst of each tournament dies (Real 2019, 6.1)",
         ),
+        "hierarchical-evolution": Entry(
+            "searchbench.strategies.hierarchical:HierarchicalEvolution",
+            "tournaments among motifs of motifs, nobody dies (Liu 2018, hierarchical)",
+        ),
         "successive-halving": Entry(
             "searchbench.strategies.halving:SuccessiveHalving",
             "many short trainings, the best third continued, again and again (Jamieson & Talwalkar 2016)",

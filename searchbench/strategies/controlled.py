@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from searchbench.errors import StudyError
-from searchbench.spaces.space import Architecture
+from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.reinforce import too_many_values
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import Proposal, Trial
@@ -16,7 +16,10 @@ from searchbench.trial import Proposal, Trial
 if TYPE_CHECKING:
     import torch
 
+    from searchbench.strategies.anchored_controllers import AnchoredController
     from searchbench.strategies.controllers import Controller
+
+    AnyController = Controller | AnchoredController
 
 
 class Sampled(NamedTuple):
@@ -36,7 +39,7 @@ class Learning(Protocol):
     def passes(self) -> int:
         """Steps of the optimiser per batch."""
 
-    def loss(self, controller: Controller, batch: Sequence[Sampled], entropy: float) -> torch.Tensor:
+    def loss(self, controller: AnyController, batch: Sequence[Sampled], entropy: float) -> torch.Tensor:
         """What is descended; its gradient is taken in the controller's parameters."""
 
 
@@ -46,7 +49,7 @@ class PolicyGradientLoss:
 
     passes: int = 1
 
-    def loss(self, controller: Controller, batch: Sequence[Sampled], entropy: float) -> torch.Tensor:
+    def loss(self, controller: AnyController, batch: Sequence[Sampled], entropy: float) -> torch.Tensor:
         import torch
 
         logs, entropies = controller.score([s.architecture for s in batch])
@@ -62,7 +65,7 @@ class ClippedSurrogate:
     clip: float = 0.2
     passes: int = 4
 
-    def loss(self, controller: Controller, batch: Sequence[Sampled], entropy: float) -> torch.Tensor:
+    def loss(self, controller: AnyController, batch: Sequence[Sampled], entropy: float) -> torch.Tensor:
         import torch
 
         logs, entropies = controller.score([s.architecture for s in batch])
@@ -92,13 +95,14 @@ class Controlled:
         power: to which rewards are raised.
         learning: `PolicyGradientLoss()` or `ClippedSurrogate()`.
         replicas: copies of the parameters.
+        anchors: whether skip connections are drawn at anchor points, where the space has layers with skips.
 
     Raises:
         StudyError: a value is out of range.
 
     Source: Zoph & Le 2017; Zoph et al. 2018; Schulman et al. 2017.
-    Differs: one softmax per decision of any space (skip connections are decisions, without anchor points); failed
-        evaluations are left out of the batch.
+    Differs: one softmax per decision of any space, skip connections without `anchors` among them; failed evaluations
+        are left out of the batch.
     """
 
     units: int = 100
@@ -111,6 +115,7 @@ class Controlled:
     power: int = 1
     learning: Learning = field(default_factory=ClippedSurrogate)
     replicas: int = 1
+    anchors: bool = False
 
     def __post_init__(self) -> None:
         for name in ("units", "layers", "batch", "replicas", "power"):
@@ -151,10 +156,16 @@ def ppo(
 
 
 def lstm_reinforce(
-    batch: int = 8, learning_rate: float = 6e-4, replicas: int = 1, decay: float = 0.95, power: int = 3
+    batch: int = 8,
+    learning_rate: float = 6e-4,
+    replicas: int = 1,
+    decay: float = 0.95,
+    power: int = 3,
+    anchors: bool = True,
 ) -> Controlled:
     """The controller of the first neural architecture search: two LSTM layers of 35 units, REINFORCE with a moving
-    baseline, cubed accuracy as reward; `replicas` = 100 and `batch` = 8 are the paper's.
+    baseline, cubed accuracy as reward, skip connections by anchor points; `replicas` = 100 and `batch` = 8 are the
+    paper's.
 
     Source: Zoph & Le 2017, sections 3 and 4.1.
     Differs: the decay of the baseline is not published. As `Controlled`.
@@ -170,7 +181,16 @@ def lstm_reinforce(
         power=power,
         learning=PolicyGradientLoss(),
         replicas=replicas,
+        anchors=anchors,
     )
+
+
+def _controller(settings: Controlled, space: Space, seed: int) -> AnyController:
+    from searchbench.strategies.anchored_controllers import AnchoredController, layers_of
+    from searchbench.strategies.controllers import Controller
+
+    kind = AnchoredController if settings.anchors and layers_of(space) else Controller
+    return kind(space, settings.units, settings.layers, settings.bound, seed)
 
 
 class ControllerSearch:
@@ -179,13 +199,10 @@ class ControllerSearch:
     def __init__(self, settings: Controlled, scenario: Scenario) -> None:
         import torch
 
-        from searchbench.strategies.controllers import Controller
-
         self._settings = settings
         seed = scenario.seeds.torch_seed("policy")
-        made = (settings.units, settings.layers, settings.bound, seed)
-        self.controller = Controller(scenario.space, *made)
-        self._stale = Controller(scenario.space, *made) if settings.replicas > 1 else self.controller
+        self.controller = _controller(settings, scenario.space, seed)
+        self._stale = _controller(settings, scenario.space, seed) if settings.replicas > 1 else self.controller
         self._copies = deque(
             {k: v.clone() for k, v in self._stale.state_dict().items()} for _ in range(settings.replicas)
         )

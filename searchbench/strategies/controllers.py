@@ -11,6 +11,15 @@ from searchbench.spaces.choices import Value
 from searchbench.spaces.space import Architecture, Space
 
 
+def begin(module: nn.Module, bound: float, seed: int) -> None:
+    """Give a module of the meta device its memory, and its parameters from U(-bound, bound)."""
+    module.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.uniform_(-bound, bound, generator=generator)
+
+
 class Controller(nn.Module):
     """An LSTM that reads the previous decision's embedding and gives the logits of the next.
 
@@ -34,11 +43,7 @@ class Controller(nn.Module):
             self.cells = nn.ModuleList(nn.LSTMCell(units, units) for _ in range(layers))
             self.embeddings = nn.ModuleList(nn.Embedding(len(options) + 1, units) for options in self._options)
             self.heads = nn.ModuleList(nn.Linear(units, len(options)) for options in self._options)
-        self.to_empty(device="cpu")
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.uniform_(-bound, bound, generator=generator)
+        begin(self, bound, seed)
 
     def sample(self, generator: torch.Generator) -> tuple[Architecture, float]:
         """An architecture and the logarithm of its probability."""

@@ -88,16 +88,18 @@ class Hyperband:
     Args:
         eta: share kept is 1/eta, and training grows by eta.
         min_epochs: b_min; None takes the shortest training the estimator can give.
+        ceiling: begin brackets as the paper does, n_0(s) = ceil((s_max + 1) eta^s / (s + 1)).
 
     Raises:
         StudyError: a value is out of range.
 
-    Source: Li et al. 2018, Algorithm 1; bracket sizes as in HpBandSter (Falkner et al. 2018).
+    Source: Li et al. 2018, Algorithm 1; unless `ceiling`, bracket sizes as in HpBandSter (Falkner et al. 2018).
     Differs: as `SuccessiveHalving`. With several workers the next bracket begins while a rung is awaited.
     """
 
     eta: int = 3
     min_epochs: float | None = None
+    ceiling: bool = False
 
     def __post_init__(self) -> None:
         check_halving(self.eta, self.min_epochs)
@@ -107,13 +109,13 @@ class Hyperband:
 
     def start(self, scenario: Scenario) -> Halving:
         designs = Designs(scenario.space, scenario.seeds.rng("init"))
-        return Halving(rounds(self.eta, self.min_epochs, scenario), designs)
+        return Halving(rounds(self.eta, self.min_epochs, scenario, self.ceiling), designs)
 
 
-def rounds(eta: int, min_epochs: float | None, scenario: Scenario) -> tuple[Bracket, ...]:
+def rounds(eta: int, min_epochs: float | None, scenario: Scenario, ceiling: bool = False) -> tuple[Bracket, ...]:
     """One round of brackets at epochs the estimator of this scenario can stop at."""
     low, high = lowest(min_epochs, scenario), scenario.stops[-1]
-    return tuple(at_stops(bracket, scenario.stops) for bracket in brackets(low, high, eta))
+    return tuple(at_stops(bracket, scenario.stops) for bracket in brackets(low, high, eta, ceiling))
 
 
 class Finished(NamedTuple):

@@ -46,17 +46,18 @@ def ladder(low: float, high: float, eta: int) -> tuple[float, ...]:
     return tuple(high / eta ** (top - j) for j in range(top + 1))
 
 
-def brackets(low: float, high: float, eta: int = 3) -> tuple[Bracket, ...]:
+def brackets(low: float, high: float, eta: int = 3, ceiling: bool = False) -> tuple[Bracket, ...]:
     """One round of Hyperband, the most aggressive bracket first.
 
     Bracket s = s_max … 0 starts n0 = floor((s_max + 1) / (s + 1)) eta^s architectures and keeps
-    n_i = max(floor(n0 eta^-i), 1) at its rung i, as HpBandSter does (the paper takes a ceiling instead).
+    n_i = max(floor(n0 eta^-i), 1) at its rung i, as HpBandSter does; with `ceiling`, the paper's
+    n0 = ceil((s_max + 1) eta^s / (s + 1)).
     """
     rungs = ladder(low, high, eta)
     top = len(rungs) - 1
     found = []
     for s in range(top, -1, -1):
-        first = (top + 1) // (s + 1) * eta**s
+        first = -(-(top + 1) * eta**s // (s + 1)) if ceiling else (top + 1) // (s + 1) * eta**s
         sizes = tuple(max(first // eta**i, 1) for i in range(s + 1))
         found.append(Bracket(sizes, rungs[top - s :]))
     return tuple(found)

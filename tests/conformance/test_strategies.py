@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from searchbench.spaces.chain import chain
+from searchbench.spaces.hierarchical import hierarchical
 from searchbench.spaces.nasbench201 import nasbench201
 from searchbench.spaces.nasnet import pnas as pnas_space
 from searchbench.strategies import STRATEGIES
@@ -22,6 +24,7 @@ from searchbench.strategies.evolution import RegularizedEvolution, Worst, non_ag
 from searchbench.strategies.generators import Generator
 from searchbench.strategies.grid import Grid
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
+from searchbench.strategies.hierarchical import HierarchicalEvolution
 from searchbench.strategies.local import BestImprovement, LocalSearch
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.nsga2 import Nsga2
@@ -88,6 +91,15 @@ def test_pnas_conforms_on_cells_that_grow() -> None:
     space = pnas_space(blocks=3, operations=("identity", "max3", "sep3"))
     report = check_strategy(pnas(beam=6, members=2, epochs=3), on=(Stage(space, 50),))
     assert report.skipped == ()
+
+
+def test_hierarchical_evolution_conforms_on_its_space() -> None:
+    report = check_strategy(HierarchicalEvolution(population=8, mutations=50), on=(Stage(hierarchical(), 40),))
+    assert report.skipped == ()
+
+
+def test_anchored_controller_conforms_on_a_chain_with_skips() -> None:
+    check_strategy(lstm_reinforce(batch=3, replicas=2), on=(Stage(chain(layers=3), 12),))
 
 
 @pytest.mark.slow

@@ -41,6 +41,16 @@ def test_hyperband_brackets_of_nasbench101_are_the_published_ones() -> None:
     assert found[0].cost_resumed == 324
 
 
+def test_brackets_of_the_paper_start_the_ceiling() -> None:
+    found = brackets(4, 108, 3, ceiling=True)
+    assert [b.sizes for b in found] == [(27, 9, 3, 1), (12, 4, 1), (6, 2), (4,)]
+    paper = brackets(1, 81, 3, ceiling=True)
+    assert [b.sizes[0] for b in paper] == [81, 34, 15, 8, 5]
+    search = Hyperband(ceiling=True).start(scenario((4.0, 12.0, 36.0, 108.0)))
+    lowest = [search.ask().fidelity.epochs for _ in range(27 + 12 + 6 + 4)]
+    assert Counter(lowest) == {4.0: 27, 12.0: 12, 36.0: 6, 108.0: 4}
+
+
 def test_rungs_are_rounded_down_to_epochs_the_estimator_can_stop_at() -> None:
     assert ladder(1, 12, 3) == pytest.approx((4 / 3, 4, 12))
     assert [at_stops(b, (1.0, 4.0, 12.0)).epochs for b in brackets(1, 12, 3)] == [(1, 4, 12), (4, 12), (12,)]

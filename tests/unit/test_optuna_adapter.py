@@ -16,7 +16,7 @@ from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.nasbench201 import nasbench201
 from searchbench.spaces.space import Space
 from searchbench.strategies import STRATEGIES
-from searchbench.strategies.adapters.optuna import Optuna, OptunaSearch, adapt
+from searchbench.strategies.adapters.optuna import Optuna, OptunaSearch, a_quarter_of_the_root, adapt
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import FULL, Trial
 
@@ -144,3 +144,19 @@ def test_unknown_sampler_and_parameter_are_met_with_the_nearest() -> None:
         Optuna("tpe", startup=-1)
     with pytest.raises(UnknownName):
         STRATEGIES.factory("optun:tpe2:x".replace(":", "-"))
+
+
+def test_tpe_of_hyperopt_splits_off_a_quarter_of_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [a_quarter_of_the_root(n) for n in (20, 100, 400, 10_000, 40_000)] == [2, 3, 5, 25, 25]
+    split = optuna.samplers._tpe.sampler._split_trials
+    seen: list[tuple[int, int]] = []
+
+    def spied(study, trials, below):  # type: ignore[no-untyped-def]
+        seen.append((len(trials), below))
+        return split(study, trials, below)
+
+    monkeypatch.setattr(optuna.samplers._tpe.sampler, "_split_trials", spied)
+    search = adapt("tpe-hyperopt").start(scenario())
+    for number in range(30):
+        tell(search, search.ask().architecture, number / 30)  # type: ignore[union-attr]
+    assert set(seen) == {(n, a_quarter_of_the_root(n)) for n in range(20, 30)}  # the first 20 are designs

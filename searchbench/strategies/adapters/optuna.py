@@ -38,9 +38,16 @@ class Sampler:
     defaults: tuple[tuple[str, Any], ...] = ()
 
 
+def a_quarter_of_the_root(trials: int) -> int:
+    """How many of the trials count as good in hyperopt: min(ceil(sqrt(n) / 4), 25)."""
+    return min(math.ceil(0.25 * math.sqrt(trials)), 25)
+
+
+HYPEROPT = (("gamma", a_quarter_of_the_root), ("n_ei_candidates", 24), ("prior_weight", 1.0), ("multivariate", False))
 SAMPLERS = {
     "random": Sampler("RandomSampler", 10),
     "tpe": Sampler("TPESampler", 10),
+    "tpe-hyperopt": Sampler("TPESampler", 20, defaults=(*HYPEROPT, ("n_startup_trials", 20))),
     "gp": Sampler("GPSampler", 10, needs="torch"),
     "cmaes": Sampler("CmaEsSampler", 1, categorical=False, needs="cmaes"),
     "nsgaii": Sampler("NSGAIISampler", 50),
@@ -81,8 +88,9 @@ class Optuna:
         StudyError: there is no such sampler, or it has no such parameter, or `startup` is negative.
 
     Source: Akiba et al. 2019; Bergstra et al. 2011 (TPE).
-    Differs: nothing in the samplers. `cmaes` and `qmc` have no answer to categorical or conditional decisions (Optuna
-        falls back to independent draws) and are skipped there; `qmc` is scrambled, or it would not depend on its seed.
+    Differs: nothing in the samplers; `tpe-hyperopt` is Optuna's TPE with hyperopt's split and settings. `cmaes` and
+        `qmc` have no answer to categorical or conditional decisions (Optuna falls back to independent draws) and are
+        skipped there; `qmc` is scrambled, or it would not depend on its seed.
     """
 
     sampler: str = "tpe"
@@ -203,8 +211,9 @@ def _make(settings: Optuna, space: Space, seed: int) -> Any:
         given["search_space"] = {
             d.name: list(range(len(d.options))) if isinstance(d, Choice) else list(d.values()) for d in space.decisions
         }
-    if settings.startup is not None and settings.sampler in ("tpe", "gp", "cmaes"):
-        given.setdefault("n_startup_trials", max(settings.startup, 1))
+    begins_at_random = settings.sampler in ("tpe", "tpe-hyperopt", "gp", "cmaes")
+    if settings.startup is not None and begins_at_random and "n_startup_trials" not in dict(settings.parameters):
+        given["n_startup_trials"] = max(settings.startup, 1)
     return getattr(optuna.samplers, kind.attribute)(seed=seed, **given)
 
 
