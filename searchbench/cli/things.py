@@ -13,7 +13,7 @@ from searchbench.cli.options import store_option, terminal
 if TYPE_CHECKING:
     from searchbench.registry import Registry
 
-KINDS = ("strategies", "spaces", "tasks", "estimators", "judges", "studies")
+KINDS = ("strategies", "spaces", "tasks", "estimators", "judges", "latencies", "studies")
 
 
 @click.command("list")
@@ -41,11 +41,19 @@ def _names(kind: str, store: str) -> dict[str, str]:
 def registries() -> dict[str, Registry]:
     """The registries by the plural of what they hold."""
     from searchbench.estimators import ESTIMATORS, JUDGES
+    from searchbench.estimators.latency import LATENCIES
     from searchbench.spaces import SPACES
     from searchbench.strategies import STRATEGIES
     from searchbench.tasks import TASKS
 
-    return {"strategies": STRATEGIES, "spaces": SPACES, "tasks": TASKS, "estimators": ESTIMATORS, "judges": JUDGES}
+    return {
+        "strategies": STRATEGIES,
+        "spaces": SPACES,
+        "tasks": TASKS,
+        "estimators": ESTIMATORS,
+        "judges": JUDGES,
+        "latencies": LATENCIES,
+    }
 
 
 @click.command()

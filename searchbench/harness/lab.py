@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from searchbench.cost import Cost
 from searchbench.errors import BudgetExhausted, EvaluationFailed, SpaceError
+from searchbench.harness.constraint import Excess
 from searchbench.harness.incumbent import Incumbent
 from searchbench.harness.ledger import Ledger
 from searchbench.results.columns import TraceColumns, TrialColumns
@@ -64,6 +65,7 @@ class MeteredLab:
         estimator: the problem's own estimator, opened for this replicate.
         duplicates: "charge" or "cache".
         bench: the training side; None where the problem's estimator does not train.
+        metrics: what is reported of an architecture beside its measurement, such as its latency.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class MeteredLab:
         estimator: Estimator,
         duplicates: Duplicates,
         bench: Bench | None = None,
+        metrics: Callable[[Architecture], Mapping[str, float]] | None = None,
     ) -> None:
         self.scenario = scenario
         self.ledger = Ledger(scenario.budget)
@@ -84,6 +87,10 @@ class MeteredLab:
         self._cache = duplicates == "cache"
         self.columns = TrialColumns()
         self.traces = TraceColumns()
+        self.refused = ""
+        """Which limits the last recommendation exceeded that was not taken."""
+        self._whole = scenario.space.whole
+        self._metrics = metrics
         self._bench = bench
         self._memory: dict[tuple[str, Fidelity], Trial] = {}
         self._repeats: dict[tuple[str, Fidelity], int] = {}
@@ -127,7 +134,7 @@ class MeteredLab:
 
     def launch(self, proposal: Proposal, estimator: Estimator | None = None) -> Launched:
         """Begin a measurement, which `settle` charges, numbers and records. Raises BudgetExhausted, nothing spent."""
-        if not isinstance(proposal, Proposal) or proposal.architecture not in self.scenario.space:
+        if not isinstance(proposal, Proposal) or proposal.architecture not in self._whole:
             raise SpaceError(
                 f"`ask` must return a Proposal of an architecture of `{self.scenario.space.name}`, or None, "
                 f"but got {proposal!r}."
@@ -143,7 +150,16 @@ class MeteredLab:
         (self._booked or self.ledger).check(price)
         if seed is None:
             seed = self._noise_seed(identity)
-        measured = self._measure(estimator, proposal.architecture, fidelity, seed, resume, price)
+        if self._whole is self.scenario.space or proposal.architecture in self.scenario.space:
+            measured = self._measure(estimator, proposal.architecture, fidelity, seed, resume, price)
+        else:
+            measured = (
+                "error",
+                float("nan"),
+                price,
+                {},
+                f"breaks the constraint: {self._broken(proposal.architecture)}",
+            )
         if self._booked is not None:
             self._booked.charge(measured[2])
         resumed = proposal.resume if resume is not None else None
@@ -192,7 +208,15 @@ class MeteredLab:
             return status, float("nan"), price, {}, message
         if self.ledger.too_late(cost):
             return "timeout", float("nan"), cost, {}, "the evaluation ended after the budget of seconds had run out."
-        return "ok", measurement.value, cost, measurement.metrics, None
+        metrics = (
+            measurement.metrics if self._metrics is None else {**measurement.metrics, **self._metrics(architecture)}
+        )
+        return "ok", measurement.value, cost, metrics, None
+
+    def _broken(self, architecture: Architecture) -> str:
+        """Which limits of the problem's constraint an architecture exceeds, in words."""
+        limit = getattr(self.scenario.space, "macs", None)
+        return limit.broken(architecture) if isinstance(limit, Excess) else str(architecture)
 
     def _noise_seed(self, identity: tuple[str, Fidelity]) -> int:
         key, fidelity = identity
@@ -244,10 +268,13 @@ class MeteredLab:
     # -- what to hand over, and traces -------------------------------------------------------------------------
 
     def recommend(self, architecture: Architecture, value: float = float("nan")) -> None:
-        if architecture not in self.scenario.space:
+        if architecture not in self._whole:
             raise SpaceError(
                 f"can only recommend an architecture of `{self.scenario.space.name}`, got {architecture!r}."
             )
+        if self._whole is not self.scenario.space and architecture not in self.scenario.space:
+            self.refused = self._broken(architecture)
+            return
         self.final = Recommendation(self.trials, architecture, value, self.ledger.total())
         self.columns.recommend(str(architecture), architecture.key, value, self.final.spent)
 

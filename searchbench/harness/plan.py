@@ -77,10 +77,11 @@ def _unsupported(study: Study, problem: Problem, contestant: Contestant) -> str 
         return None
     resolved = problem.resolve()
     scenario = Scenario(
-        space=resolved.space,
+        space=resolved.searched,
         seeds=Seeds(study.name, study.seeds[0], private=strategy_description(strategy)),
         budget=study.budget,
         trains=resolved.estimator.trains,
         stops=resolved.stops,
+        latency=resolved.measures.latency,
     )
     return strategy.unsupported(scenario)

@@ -1,15 +1,18 @@
-"""A problem: space + task + estimator + judge. Its fingerprint is what makes two results comparable."""
+"""A problem: space + task + estimator + judge, perhaps a latency and a constraint. Its fingerprint is what makes two
+results comparable."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from searchbench.errors import StudyError
 from searchbench.estimators import ESTIMATORS, JUDGES
 from searchbench.estimators.estimator import Checking, Checksummed, EstimatorSpec, JudgeSpec, Stoppable
+from searchbench.estimators.latency import LATENCIES, LatencySpec
 from searchbench.harness.components import Use, as_use, describe, fingerprint, make
+from searchbench.harness.constraint import Constraint, Measures, view
 from searchbench.spaces import SPACES
 from searchbench.spaces.space import Space
 from searchbench.tasks import TASKS
@@ -24,6 +27,8 @@ class Problem:
         space, task, estimator: a registered name, a `Use` with parameters, or the object.
         judge: likewise; None takes the one that fits the estimator.
         label: how tables call it; None makes one from its parts.
+        latency: where latencies come from, likewise; reported as the metric `latency_ms`. None: nothing is reported.
+        constraint: a `Constraint`, or a mapping of `params`, `macs`, `latency_ms` to what they may be at most.
     """
 
     space: Any
@@ -31,10 +36,13 @@ class Problem:
     estimator: Any = "train"
     judge: Any = None
     label: str | None = None
+    latency: Any = None
+    constraint: Any = None
 
     def __post_init__(self) -> None:
-        for part in ("space", "task", "estimator", "judge"):
+        for part in ("space", "task", "estimator", "judge", "latency"):
             object.__setattr__(self, part, as_use(getattr(self, part), f"a problem's `{part}`"))
+        object.__setattr__(self, "constraint", Constraint.of(self.constraint))
 
     @property
     def name(self) -> str:
@@ -61,6 +69,10 @@ class ResolvedProblem:
     estimator: EstimatorSpec
     judge: JudgeSpec
     fingerprint: str
+    measures: Measures
+    searched: Space
+    """The space as strategies see it: through the constraint, where there is one."""
+    latency: LatencySpec | None = None
 
     @property
     def stops(self) -> tuple[float, ...]:
@@ -81,15 +93,35 @@ def _resolve(problem: Problem) -> ResolvedProblem:
         raise StudyError(f"space `{space.name}` has no networks to train; use an estimator that looks values up.")
     if isinstance(judge, Checking):
         judge.check(space, task)
-    return ResolvedProblem(space, task, estimator, judge, _fingerprint(space, task, estimator, judge))
+    latency = None if problem.latency is None else make(problem.latency, LATENCIES)
+    if latency is not None and not isinstance(latency, LatencySpec):
+        raise StudyError(f"a problem's `latency` must be a LatencySpec, but got {latency!r}.")
+    shape, classes = getattr(task, "shape", (0, 0, 0)), getattr(task, "classes", 0)  # a text has neither
+    opened = None if latency is None else latency.open(space, shape, classes)
+    measures = Measures(space, shape, classes, opened)
+    searched = space if problem.constraint is None else cast(Space, view(space, problem.constraint, measures))
+    known = _fingerprint(space, task, estimator, judge, latency, problem.constraint)
+    return ResolvedProblem(space, task, estimator, judge, known, measures, searched, latency)
 
 
-def _fingerprint(space: Space, task: Task, estimator: EstimatorSpec, judge: JudgeSpec) -> str:
+def _fingerprint(
+    space: Space,
+    task: Task,
+    estimator: EstimatorSpec,
+    judge: JudgeSpec,
+    latency: LatencySpec | None,
+    constraint: Constraint | None,
+) -> str:
     reads = estimator.trains or getattr(estimator, "reads_task", False)
     data = [task.checksum() if reads else "", estimator.checksum()]
     if isinstance(judge, Checksummed):
         data.append(judge.checksum())
-    return fingerprint([describe(space), describe(task), describe(estimator), describe(judge), data])
+    parts = [describe(space), describe(task), describe(estimator), describe(judge), data]
+    if latency is not None:
+        parts.append([describe(latency), latency.checksum()])
+    if constraint is not None:
+        parts.append(constraint.limits)
+    return fingerprint(parts)
 
 
 def _short(part: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
@@ -109,7 +109,9 @@ def run_judge(spec: RunSpec, architecture: str) -> Outcome:
     resolved = spec.problem.resolve()
     try:
         judge = resolved.judge.open(resolved.space, resolved.task, Seeds(spec.study, spec.replicate))
-        return judge.verdict(resolved.space.parse(architecture))
+        judged = resolved.space.parse(architecture)
+        outcome = judge.verdict(judged)
+        return replace(outcome, metrics={**outcome.metrics, **resolved.measures.metrics(judged)})
     except Exception as failure:
         return Outcome("error", math.nan, error=_told(failure))
 
@@ -118,15 +120,17 @@ def _open_lab(spec: RunSpec, seeds: Seeds) -> MeteredLab:
     resolved = spec.problem.resolve()
     estimator = resolved.estimator.open(resolved.space, resolved.task, seeds)
     scenario = Scenario(
-        space=resolved.space,
+        space=resolved.searched,
         seeds=seeds,
         budget=spec.budget,
         full=estimator.complete(FULL),
         trains=resolved.estimator.trains,
         stops=resolved.stops,
+        latency=resolved.measures.latency,
     )
     bench = estimator.bench() if isinstance(estimator, Trainable) else None
-    return MeteredLab(scenario, estimator, spec.duplicates, bench)
+    metrics = None if resolved.measures.latency is None else resolved.measures.metrics
+    return MeteredLab(scenario, estimator, spec.duplicates, bench, metrics)
 
 
 def _search(spec: RunSpec, strategy: Strategy, lab: MeteredLab, checkpoint: Checkpoint | None) -> str:
@@ -144,6 +148,8 @@ def _search(spec: RunSpec, strategy: Strategy, lab: MeteredLab, checkpoint: Chec
 def _nothing_to_judge(lab: MeteredLab, ended: str) -> str:
     if lab.trials == 0 and ended == "budget":
         return f"the budget ({lab.scenario.budget}) pays for no evaluation and no slice of this strategy; raise it."
+    if lab.refused:
+        return f"nothing that the search would hand over keeps to the problem's constraint: {lab.refused}."
     return f"the search ended ({ended}) after {lab.trials} trials without an architecture to recommend: none succeeded."
 
 

@@ -139,7 +139,7 @@ class Study:
             "ablation": self.ablation.to_spec() if self.ablation is not None else None,
             "given": {
                 "problems": [
-                    {k: written(getattr(p, k)) for k in ("space", "task", "estimator", "judge", "label")}
+                    {k: written(getattr(p, k)) for k in ("space", "task", "estimator", "judge", "label")} | _extras(p)
                     for p in self.problems
                 ],
                 "strategies": [[c.label, written(c.strategy)] for c in self.strategies],
@@ -188,6 +188,16 @@ def run_identity(study: Study, problem: Problem, contestant: Contestant, replica
     )
 
 
+def _extras(problem: Problem) -> dict[str, Any]:
+    """What most problems do not have, as it was given."""
+    given: dict[str, Any] = {}
+    if problem.latency is not None:
+        given["latency"] = written(problem.latency)
+    if problem.constraint is not None:
+        given["constraint"] = problem.constraint.limits
+    return given
+
+
 def _problem_spec(problem: Problem) -> dict[str, Any]:
     resolved = problem.resolve()
     return {
@@ -197,6 +207,8 @@ def _problem_spec(problem: Problem) -> dict[str, Any]:
         "task": describe(resolved.task),
         "estimator": describe(resolved.estimator),
         "judge": describe(resolved.judge),
+        **({} if resolved.latency is None else {"latency": describe(resolved.latency)}),
+        **({} if problem.constraint is None else {"constraint": problem.constraint.limits}),
     }
 
 

@@ -14,7 +14,7 @@ from searchbench.harness.problem import Problem
 from searchbench.harness.study import ComparisonPlan, Study
 
 KEYS = ("name", "seeds", "budget", "duplicates", "problems", "strategies", "comparison", "ablation")
-PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label")
+PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label", "latency", "constraint")
 ABLATION_KEYS = ("base", "factors")
 COMPARISON_KEYS = ("baseline", "alpha", "family", "rope", "looks")
 

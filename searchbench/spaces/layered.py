@@ -162,6 +162,10 @@ class ChainNetworks:
         self._chain = chain
         self._sizes: dict[tuple[Shape, int, float], Sizes] = {}
 
+    def chain(self, shape: Shape, classes: int) -> Chain:
+        """What its stand-alone networks are made of."""
+        return self._chain(self.space, shape, classes, 1.0, True)
+
     def network(self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0) -> ChainNetwork:
         """The stand-alone network on the meta device; `width` multiplies its channels."""
         with torch.device("meta"):

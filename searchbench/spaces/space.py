@@ -222,6 +222,11 @@ class Space:
                 self._keys[architecture.values] = known
         return known
 
+    @property
+    def whole(self) -> Space:
+        """The space itself; of a view of a space through a limit, all of what is looked at."""
+        return self
+
     def __contains__(self, architecture: object) -> bool:
         return isinstance(architecture, Architecture) and architecture.space.name == self.name
 

@@ -51,7 +51,8 @@ class Grid:
         return None
 
     def start(self, scenario: Scenario) -> GridSearch:
-        return GridSearch(order(scenario.space, self.points, scenario.seeds.rng("search")))
+        points = order(scenario.space.whole, self.points, scenario.seeds.rng("search"))
+        return GridSearch(point for point in points if point in scenario.space)
 
 
 class GridSearch:

@@ -141,6 +141,9 @@ class Differentiable:
     def unsupported(self, scenario: Scenario) -> str | None:
         if len({decision.arity for decision in scenario.space.decisions}) > 1 and scenario.space.topology is None:
             return f"it keeps the same number of logits per decision, and those of `{scenario.space.name}` differ."
+        timed = any(getattr(part, "of", None) == "latency_ms" for part in (*self.regularise, self.hypergradient))
+        if timed and scenario.latency is None:
+            return "it weighs latencies, and the problem declares none; give it a `latency`."
         return self.weights.unsupported(scenario) or self._unfit(scenario)
 
     def _unfit(self, scenario: Scenario) -> str | None:

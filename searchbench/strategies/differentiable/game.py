@@ -58,6 +58,7 @@ class Game:
     baseline: float | None = None
     """Mean reward so far, of a score-function gradient."""
     _costs: Tensor | None = None
+    _latencies: tuple[Tensor, float] | None = None
 
     def turn(self, phase: Phase) -> Turn:
         """What the parts are told."""
@@ -124,6 +125,30 @@ class Game:
         """Multiply-accumulates outside the decisions, and of the cheapest option of each."""
         cheapest = tuple(int(op) for op in self.costs.argmin(1))
         return float(self.supernet.macs(cheapest))
+
+    @property
+    def latencies(self) -> tuple[Tensor, float]:
+        """[decisions, options] milliseconds of each operation above the quickest of its decision, and those of the
+        path of the quickest: exact where latencies add up over decisions."""
+        if self._latencies is None:
+            rows = [
+                [self.latency((*self._base[:at], op, *self._base[at + 1 :])) for op in range(options)]
+                for at, options in enumerate(self.supernet.options)
+            ]
+            table = torch.tensor(rows, dtype=torch.float64)
+            quickest = tuple(int(op) for op in table.argmin(1))
+            self._latencies = (table - table.amin(1, keepdim=True)).to(self.alpha), self.latency(quickest)
+        return self._latencies
+
+    @property
+    def _base(self) -> tuple[int, ...]:
+        return (0,) * len(self.supernet.options)
+
+    def latency(self, path: tuple[int, ...]) -> float:
+        """Milliseconds of a path, by the problem's latency."""
+        latency = self.lab.scenario.latency
+        assert latency is not None, "checked before the search starts"
+        return latency(self.supernet.architecture(path))
 
     @contextmanager
     def frozen_weights(self) -> Iterator[None]:

@@ -178,7 +178,7 @@ class JointGradient:
 class ScoreFunction:
     """REINFORCE: g = -mean_m (R_m - b) grad_alpha log p(path_m) over `paths` paths on one validation minibatch.
 
-    R = accuracy (target/cost)^power, the accuracy alone without a target; cost in multiply-accumulates;
+    R = accuracy (target/cost)^power, the accuracy alone without a target; cost in `of`, as for `ExpectedCost`;
     b <- b + momentum (mean R - b).
 
     Source: Cai et al. 2019, "ProxylessNAS", section 3.3.2, and its code (momentum 0.99 on the newest mean).
@@ -191,6 +191,7 @@ class ScoreFunction:
     target: float | None = None
     power: float = 0.1
     momentum: float = 0.99
+    of: str = "macs"
     unrolls = joint = False
     scores = True
 
@@ -210,7 +211,8 @@ class ScoreFunction:
             path = tuple(op for (op,) in active)
             logits = game.lab.infer(game.supernet, valid, path)
             accuracy = float((logits.argmax(1) == valid.targets).double().mean())
-            rewards.append(self.reward(accuracy, game.supernet.macs(path)))
+            cost = game.supernet.macs(path) if self.of == "macs" else game.latency(path)
+            rewards.append(self.reward(accuracy, cost))
             errors.append(1.0 - accuracy)
             chosen = torch.tensor(path, device=game.alpha.device).unsqueeze(1)
             scores.append(torch.zeros_like(probabilities).scatter_(1, chosen, 1.0) - probabilities)

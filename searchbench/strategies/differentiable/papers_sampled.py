@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from searchbench.errors import StudyError
 from searchbench.strategies.differentiable.composition import AlphaTraining, Differentiable
 from searchbench.strategies.differentiable.hypergradient import JointGradient, ScoreFunction
 from searchbench.strategies.differentiable.papers import darts
@@ -88,15 +89,17 @@ def proxyless(
     every: int = 5,
     warmup: float = 0.25,
     mode: str = "two",
+    of: str = "macs",
 ) -> Differentiable:
     """ProxylessNAS, gradient: binary gates execute one path; two paths per edge are compared to move the logits.
 
     Args:
-        cost: weight of the expected multiply-accumulates; 0: none.
+        cost: weight of the expected cost; 0: none.
         multiply: the cost multiplies the loss, as in the released code, instead of being added.
         every: the architecture moves on every so many-th minibatch.
         warmup: share of the epochs in which only the weights move.
         mode: "two" or "full", see `BinaryGate`.
+        of: what the cost is: "macs", or "latency_ms" by the problem's latency.
 
     Source: Cai, Zhu & Han 2019, "ProxylessNAS: direct neural architecture search on target task and hardware".
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; mode "full"
@@ -104,7 +107,7 @@ def proxyless(
     """
     regularise: tuple[Regulariser, ...] = ()
     if cost:
-        regularise = (ScaledByCost(),) if multiply else (ExpectedCost(cost),)
+        regularise = (ScaledByCost(of=of),) if multiply else (ExpectedCost(cost, of=of),)
     return replace(
         darts(epochs, batch_size, lr, alpha_lr),
         relax=BinaryGate(mode),  # type: ignore[arg-type]
@@ -121,6 +124,7 @@ def proxyless_reinforce(
     alpha_lr: float = 1e-3,
     paths: int = 10,
     target_macs: float | None = None,
+    target_ms: float | None = None,
     every: int = 5,
     warmup: float = 0.25,
 ) -> Differentiable:
@@ -129,10 +133,14 @@ def proxyless_reinforce(
     Args:
         paths: per step of the architecture.
         target_macs: multiply-accumulates at which the reward is the accuracy itself; None: accuracy alone.
+        target_ms: the same in milliseconds of the problem's latency, instead.
         every, warmup: see `proxyless`.
 
     Source: Cai, Zhu & Han 2019, "ProxylessNAS", section 3.3.2.
     Differs: as `proxyless` does.
     """
+    if target_macs is not None and target_ms is not None:
+        raise StudyError("the reward has one target: give `target_macs` or `target_ms`, not both.")
+    score = ScoreFunction(paths, target_macs) if target_ms is None else ScoreFunction(paths, target_ms, of="latency_ms")
     host = proxyless(epochs, batch_size, lr, alpha_lr, every=every, warmup=warmup)
-    return replace(host, hypergradient=ScoreFunction(paths, target_macs))
+    return replace(host, hypergradient=score)

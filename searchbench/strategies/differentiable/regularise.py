@@ -174,9 +174,9 @@ class ZeroOneLinear:
 @dataclass(frozen=True, slots=True)
 class ExpectedCost:
     """LAT, added: L_val + weight (E - reference)/reference, E = sum_edges sum_o p_o F(o) + what is fixed; F and E in
-    multiply-accumulates. `reference` None: E of equal probabilities.
+    `of`: "macs", or "latency_ms" by the problem's latency. `reference` None: E of equal probabilities.
 
-    Source: Cai et al. 2019, "ProxylessNAS", section 3.3, with multiply-accumulates for latency; Xie et al. 2019, SNAS.
+    Source: Cai et al. 2019, "ProxylessNAS", section 3.3; Xie et al. 2019, SNAS.
 
     Raises:
         StudyError: a value is out of range.
@@ -184,10 +184,12 @@ class ExpectedCost:
 
     weight: float = 0.1
     reference: float | None = None
+    of: str = "macs"
     projects = False
     expects = True
 
     def __post_init__(self) -> None:
+        _check_of(self.of)
         if self.weight < 0 or (self.reference is not None and self.reference <= 0):
             raise StudyError(f"`weight` must not be negative and `reference` must be positive, but got {self}.")
 
@@ -195,8 +197,8 @@ class ExpectedCost:
         return None
 
     def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
-        reference = reference_cost(self.reference, game)
-        return loss + self.weight * (expected_cost(game) - reference) / reference
+        reference = reference_cost(self.reference, game, self.of)
+        return loss + self.weight * (expected_cost(game, self.of) - reference) / reference
 
     def after_alpha_step(self, game: Game, memory: None) -> None:
         return None
@@ -215,10 +217,12 @@ class ScaledByCost:
     factor: float = 0.2
     power: float = 0.3
     reference: float | None = None
+    of: str = "macs"
     projects = False
     expects = True
 
     def __post_init__(self) -> None:
+        _check_of(self.of)
         if self.factor <= 0 or (self.reference is not None and self.reference <= 1):
             raise StudyError(f"`factor` must be positive and `reference` above 1, but got {self}.")
 
@@ -228,7 +232,7 @@ class ScaledByCost:
     def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
         import math
 
-        ratio = expected_cost(game).log() / math.log(reference_cost(self.reference, game))
+        ratio = expected_cost(game, self.of).log() / math.log(reference_cost(self.reference, game, self.of))
         return self.factor * loss * ratio**self.power
 
     def after_alpha_step(self, game: Game, memory: None) -> None:
@@ -256,17 +260,31 @@ class Complexity:
         return None
 
 
-def expected_cost(game: Game) -> Tensor:
-    """Multiply-accumulates expected under the weights of the operations, fixed ones included."""
-    return (game.activated() * game.costs).sum() + game.fixed_cost
+COSTS = ("macs", "latency_ms")
 
 
-def reference_cost(reference: float | None, game: Game) -> float:
+def expected_cost(game: Game, of: str = "macs") -> Tensor:
+    """The cost expected under the weights of the operations, fixed ones included."""
+    costs, fixed = _costs(game, of)
+    return (game.activated() * costs).sum() + fixed
+
+
+def reference_cost(reference: float | None, game: Game, of: str = "macs") -> float:
     """The given one, or that of equal probabilities."""
     if reference is not None:
         return reference
-    equal = game.mask.to(game.costs) / game.mask.sum(1, keepdim=True)
-    return float((equal * game.costs).sum()) + game.fixed_cost
+    costs, fixed = _costs(game, of)
+    equal = game.mask.to(costs) / game.mask.sum(1, keepdim=True)
+    return float((equal * costs).sum()) + fixed
+
+
+def _costs(game: Game, of: str) -> tuple[Tensor, float]:
+    return (game.costs, game.fixed_cost) if of == "macs" else game.latencies
+
+
+def _check_of(of: str) -> None:
+    if of not in COSTS:
+        raise StudyError(f"an expected cost is one of {', '.join(COSTS)}, but got {of!r}.")
 
 
 def _check(rho: float, power: int) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture, Space
 
-Macs = Callable[[Architecture], int]
+Macs = Callable[[Architecture], float]
+"""What is limited: multiply-accumulates, or anything else to be kept low."""
 
 TRIES = 250
 """Draws of one kind before the search makes do with another."""
@@ -45,13 +46,13 @@ class Within:
 
     Args:
         space: the whole.
-        at_most: the limit, in multiply-accumulates of one sample.
+        at_most: the limit, in multiply-accumulates of one sample (or in whatever is limited).
         macs: of an architecture.
         anchor: an architecture within the limit.
     """
 
     space: Space
-    at_most: int
+    at_most: float
     macs: Macs
     anchor: Architecture
 

@@ -1,0 +1,137 @@
+"""Latencies out of tables and by the clock; what a table lacks is named."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from searchbench.errors import EvaluationFailed, StudyError, TableError
+from searchbench.estimators.latency import ArchitectureTable, BlockTable, Measured
+from searchbench.estimators.stopwatch import measure_blocks
+from searchbench.estimators.table import Join
+from searchbench.spaces import SPACES
+from searchbench.spaces.mobile import mobile_fairnas, mobile_proxyless
+from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.randwire import randwire
+
+DATA = Path(os.environ.get("SEARCHBENCH_DATA", "/nowhere")) / "tables"
+public = pytest.mark.skipif(not DATA.is_dir(), reason="needs SEARCHBENCH_DATA, the folder of public tables")
+SMALL = {"stem": 4, "first": 4, "channels": (4, 6), "layers": (2, 1), "strides": (1, 2), "last": 8, "stem_stride": 1}
+SHAPE, CLASSES = (1, 8, 8), 10
+BLOCKS = ("k3e3", "k3e6", "k5e3", "k5e6", "k7e3", "k7e6")
+
+
+def written(path: Path, rows: dict[str, float]) -> str:
+    path.write_text("block,latency_ms\n" + "".join(f"{name},{ms}\n" for name, ms in rows.items()))
+    return str(path)
+
+
+def rows() -> dict[str, float]:
+    """1 ms for what is fixed, and 10 layer + option for the rest."""
+    return {"fixed": 1.0} | {f"layer {la}={b}": 10.0 * la + at for la in (1, 2, 3) for at, b in enumerate(BLOCKS)}
+
+
+@pytest.mark.parametrize("zero", [True, False])
+def test_latency_is_the_sum_of_its_blocks_and_leaving_one_out_takes_no_time(tmp_path: Path, zero: bool) -> None:
+    space = mobile_proxyless(zero=zero, **SMALL)  # type: ignore[arg-type]
+    latency = BlockTable(written(tmp_path / "t.csv", rows())).open(space, SHAPE, CLASSES)
+    assert latency(space.architecture(("k3e3", "k3e6", "k7e6"))) == 1 + 10 + 21 + 35
+    if zero:
+        assert latency(space.architecture(("zero", "k3e6", "k7e6"))) == 1 + 21 + 35
+
+
+def test_a_missing_block_is_named(tmp_path: Path) -> None:
+    known = rows()
+    del known["layer 2=k5e6"], known["layer 3=k3e3"]
+    with pytest.raises(TableError, match=r"lacks the block `layer 2=k5e6` \(and 1 more\) of space `mobile-fairnas`"):
+        BlockTable(written(tmp_path / "t.csv", known)).open(mobile_fairnas(**SMALL), SHAPE, CLASSES)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "ms", "says"), [("layer 1=k3e3", -1.0, "negative"), ("other", float("nan"), "nan")])
+def test_an_impossible_latency_is_refused_with_its_row(tmp_path: Path, name: str, ms: float, says: str) -> None:
+    with pytest.raises(TableError, match=f"row .*{says}"):
+        BlockTable(written(tmp_path / "t.csv", rows() | {name: ms})).open(mobile_fairnas(**SMALL), SHAPE, CLASSES)  # type: ignore[arg-type]
+
+
+def test_latencies_of_blocks_do_not_add_up_in_randomly_wired_networks(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="a choice of one"):
+        BlockTable(written(tmp_path / "t.csv", rows())).open(randwire(), SHAPE, CLASSES)
+    with pytest.raises(StudyError, match="only MobileNet-like"):
+        BlockTable(written(tmp_path / "t.csv", rows()), names="shapes").open(nasbench201(), SHAPE, CLASSES)
+    with pytest.raises(StudyError, match="names"):
+        BlockTable("t.csv", names="colours")
+
+
+@public
+def test_the_pixel_table_knows_every_block_of_the_search_space() -> None:
+    """The published mobile net was found below 80 ms on this phone: the sum of its blocks must be of that size."""
+    table = BlockTable(str(DATA / "proxylessnas_pixel_lut.csv.gz"), "key", "mean", "shapes", (3, 224, 224), 1000)
+    space = mobile_proxyless()
+    latency = table.open(space, SHAPE, CLASSES)
+    least = space.architecture(tuple("zero" if d.arity == 7 else "k3e3" for d in space.decisions))
+    expected = 4.397037934668071 + 4.035709677419355 + 6.28499578503688 + 0.9348261327713382  # what is fixed
+    expected += 5.608820512820512 + 2.5136643835616437 + 1.3473525179856116 + 1.8538  # first blocks of the stages
+    expected += 1.8193141025641024 + 3.912773006134969
+    assert latency(least) == pytest.approx(expected, abs=1e-3)
+    with pytest.raises(TableError, match="lacks the block `Conv-input:224x224x3-output:112x112x40`"):
+        table.open(mobile_proxyless(stem=40), SHAPE, CLASSES)
+
+
+@public
+def test_latencies_of_whole_cells_on_a_device_are_joined_by_their_index() -> None:
+    table = ArchitectureTable(
+        str(DATA / "help_latency_nasbench201.csv.gz"),
+        "pixel3",
+        "arch_str",
+        Join(str(DATA / "nasbench201.csv.gz"), "arch_index"),
+    )
+    space = nasbench201()
+    latency = table.open(space, SHAPE, CLASSES)
+    found = np.array([latency(a) for a in space.enumerate()])
+    assert len(found) == 15_625
+    assert found.min() > 0
+    empty = latency(space.architecture(("none",) * 6))
+    assert empty < np.quantile(found, 0.05)
+    assert latency(space.architecture(("nor_conv_3x3",) * 6)) > np.quantile(found, 0.95)
+
+
+def test_an_architecture_without_latency_is_a_failed_evaluation(tmp_path: Path) -> None:
+    space = mobile_fairnas(**SMALL)  # type: ignore[arg-type]
+    known = space.architecture(("k3e3",) * 3)
+    path = tmp_path / "t.csv"
+    path.write_text(f'architecture,ms\n"{known}",2.5\n')
+    latency = ArchitectureTable(str(path), "ms").open(space, SHAPE, CLASSES)
+    assert latency(known) == 2.5
+    with pytest.raises(EvaluationFailed, match="no latency of"):
+        latency(space.architecture(("k7e6",) * 3))
+
+
+def test_a_measured_network_takes_time_and_is_measured_once() -> None:
+    space = mobile_fairnas(**SMALL)  # type: ignore[arg-type]
+    spec = Measured(warmup=1, repeats=3)
+    latency = spec.open(space, SHAPE, CLASSES)
+    architecture = space.architecture(("k3e3",) * 3)
+    assert not spec.deterministic
+    assert latency(architecture) > 0
+    assert latency(architecture) == latency(architecture)
+    with pytest.raises(StudyError, match="repeats"):
+        Measured(repeats=0)
+
+
+@pytest.mark.parametrize("name", ["mobile-proxyless", "mobile-fairnas"])
+def test_a_table_measured_block_by_block_serves_its_space(tmp_path: Path, name: str) -> None:
+    space = SPACES.factory(name)(**SMALL)
+    measured = measure_blocks(space, SHAPE, CLASSES, Measured(warmup=0, repeats=1))
+    latency = BlockTable(written(tmp_path / "t.csv", measured)).open(space, SHAPE, CLASSES)
+    picked = space.architecture(("k3e3", "k5e3", "k7e6"))
+    parts = ("fixed", "layer 1=k3e3", "layer 2=k5e3", "layer 3=k7e6")
+    assert latency(picked) == pytest.approx(sum(measured[part] for part in parts))
+    assert measured["layer 2=k3e3"] > 0
+
+
+def test_only_chains_are_measured_block_by_block() -> None:
+    with pytest.raises(StudyError, match="no chain of layers"):
+        measure_blocks(nasbench201(), SHAPE, CLASSES, Measured())
