@@ -142,9 +142,6 @@ TRAINERS = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINERS)
-@pytest.mark.parametrize(
-    "name", ["darts", "spos", "spos-stratified", "spos-random", "fairnas", "expectation-fair", "random-sharing"]
-)
 def test_training_strategy_conforms(name: str) -> None:
     report = check_strategy(STRATEGIES.factory(name)())
     assert "hands over an architecture within its budget" in {c.behaviour for c in report.checks}
