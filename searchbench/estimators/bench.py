@@ -5,6 +5,7 @@ harness's lab puts the meter in front of it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -34,6 +35,8 @@ class Bench:
     augment: tuple[str, ...]
     bn_momentum: float
     device: torch.device
+    precision: str = "fp32"
+    """Of supernets' passes on a GPU: "fp32", or "bf16" for autocast; a CPU computes in single precision."""
 
     def split(self, name: str) -> Batches:
         """ "train" or "valid"."""
@@ -62,7 +65,17 @@ class Bench:
 
     def gradients(self, supernet: Supernet, batch: Batch, active: Active, loss: Loss | None) -> float:
         """Forward and backward through what is active; returns the loss."""
-        return accumulate(lambda inputs: supernet(inputs, active), batch.inputs, batch.targets, loss or F.cross_entropy)
+
+        def forward(inputs: Tensor) -> Tensor:
+            with self._autocast():
+                logits: Tensor = supernet(inputs, active)
+            return logits.float()
+
+        return accumulate(forward, batch.inputs, batch.targets, loss or F.cross_entropy)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        on = self.precision == "bf16" and self.device.type == "cuda"
+        return torch.autocast(self.device.type, torch.bfloat16) if on else nullcontext()
 
     def update(self, optimizer: torch.optim.Optimizer, clip: float | None) -> None:
         """Clip and step."""
@@ -70,8 +83,8 @@ class Bench:
 
     def infer(self, supernet: Supernet, batch: Batch, active: Active) -> Tensor:
         """Logits without gradient, in the mode the supernet is in."""
-        with torch.no_grad():
-            return supernet(batch.inputs, active)
+        with torch.no_grad(), self._autocast():
+            return supernet(batch.inputs, active).float()
 
     def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int | None, seed: int) -> Estimator:
         """The shared-weights estimator over this data."""

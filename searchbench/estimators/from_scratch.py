@@ -119,6 +119,7 @@ class FromScratch:
             augment=self._recipe.augment,
             bn_momentum=self._recipe.bn_momentum,
             device=self._device,
+            precision=self._spec.precision,
         )
 
     def _train(self, architecture: Architecture, at: _Setting, seed: int, resume: bool) -> tuple[Training, float]:

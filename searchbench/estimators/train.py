@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from searchbench.errors import StudyError
 from searchbench.estimators.judge import TrainJudge
 from searchbench.estimators.recipes import check_subset, check_training, positive, recipe_of
 from searchbench.seeds import Seeds
@@ -17,6 +18,9 @@ from searchbench.tasks.task import Task
 
 if TYPE_CHECKING:
     from searchbench.estimators.from_scratch import FromScratch
+
+
+PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,13 @@ class Train:
     device: str = field(default="auto", metadata={"described": False})  # where it runs is no part of the problem
     """ "auto" (CUDA where there is one), "cpu" or "cuda"."""
 
+    precision: str = "fp32"
+    """Of supernets on a GPU: "fp32", or "bf16" for autocast. On a CPU, and for stand-alone networks, always "fp32"."""
+
     def __post_init__(self) -> None:
         check_training(self)
+        if self.precision not in PRECISIONS:
+            raise StudyError(f"`precision` must be one of {', '.join(PRECISIONS)}, but got {self.precision!r}.")
         positive("resolution", self.resolution)
         check_subset(self.subset)
 
