@@ -4,8 +4,9 @@
 
 Every line does the same work: draw a cell, look its recorded value up, keep a record of the trial. A bare Python loop
 with a list in memory is the floor; Optuna runs in memory and on SQLite through its own ask and tell, at random and by
-its evolution (NSGA-II of one objective); NNI's evolution tuner runs as an ask/tell object. Peers that are not installed
-are named and left out. CPU seconds are of this process, the median of three rounds.
+its evolution (NSGA-II of one objective); NNI's tuners and Syne Tune's schedulers run as ask/tell objects, without their
+backends and what those would write down. Peers that are not installed are named and left out. CPU seconds are of this
+process, the median of three rounds.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
 
 import argparse
+import datetime
 import functools
 import importlib.util
 import statistics
@@ -104,17 +106,39 @@ def optuna(kind: str, sampler: str, table: Path, folder: Path, trials: int, repe
         made.tell(trial, values[str(space.architecture(drawn))])
 
 
-def nni(table: Path, folder: Path, trials: int, repeat: int) -> None:
-    """NNI's evolution tuner, as an ask/tell object."""
+def nni(word: str, table: Path, folder: Path, trials: int, repeat: int) -> None:
+    """NNI's random or evolution tuner, as an ask/tell object."""
     from nni.algorithms.hpo.evolution_tuner import EvolutionTuner
+    from nni.algorithms.hpo.random_tuner import RandomTuner
 
     values, space, history = values_of(table), SPACES.factory("nasbench201")(), []
-    tuner = EvolutionTuner(optimize_mode="minimize", population_size=100)
+    random = word == "random"
+    tuner = RandomTuner(seed=repeat) if random else EvolutionTuner(optimize_mode="minimize", population_size=100)
     tuner.update_search_space({d.name: {"_type": "choice", "_value": list(d.options)} for d in space.decisions})
     for number in range(trials):
         drawn = tuner.generate_parameters(number)
         text = str(space.architecture(drawn))
         tuner.receive_trial_result(number, drawn, values[text])
+        history.append((text, values[text]))
+
+
+def syne_tune(word: str, table: Path, folder: Path, trials: int, repeat: int) -> None:
+    """Syne Tune's scheduler of random search, or of regularized evolution, as an ask/tell object."""
+    from syne_tune.backend.trial_status import Trial
+    from syne_tune.config_space import choice
+    from syne_tune.optimizer.baselines import REA, RandomSearch
+
+    values, space, history = values_of(table), SPACES.factory("nasbench201")(), []
+    decisions = {d.name: choice(list(d.options)) for d in space.decisions}
+    if word == "random":
+        made = RandomSearch(decisions, metrics=["error"], random_seed=repeat)
+    else:
+        made = REA(decisions, metric="error", random_seed=repeat, population_size=100, sample_size=25)
+    for number in range(trials):
+        drawn = made.suggest().config
+        trial, text = Trial(number, drawn, datetime.datetime.now()), str(space.architecture(drawn))
+        made.on_trial_add(trial)
+        made.on_trial_complete(trial, {"error": values[text]})
         history.append((text, values[text]))
 
 
@@ -125,10 +149,15 @@ PEERS: dict[str, dict[str, tuple[int, Run]]] = {
         for word, sampler in (("random", "RandomSampler"), ("evolution", "NSGAIISampler"))
         for kind, share in SHARE.items()
     },
-    "nni": {"NNI evolution, memory": (SHARE["memory"], nni)},
-    "syne_tune": {},
+    "nni": {
+        f"NNI {word}, no record": (SHARE["memory"], functools.partial(nni, word)) for word in ("random", "evolution")
+    },
+    "syne_tune": {
+        f"Syne Tune {word}, no record": (SHARE["memory"], functools.partial(syne_tune, word))
+        for word in ("random", "evolution")
+    },
 }
-"""What each peer runs, with its share of the trials. Nothing is known here of Syne Tune but whether it is there."""
+"""What each peer runs, with its share of the trials."""
 
 
 if __name__ == "__main__":
