@@ -138,7 +138,7 @@ STRATEGIES = Registry(
     adapters={
         "optuna": Entry(
             "searchbench.strategies.adapters.optuna:adapt",
-            "Optuna's samplers: random, tpe, gp, cmaes, nsgaii, qmc, grid",
+            "Optuna's samplers: random, tpe, gp, cmaes, nsgaii, qmc, grid; with a `pruner`: median, halving, hyperband",
         ),
         "tune": Entry(
             "searchbench.strategies.adapters.tune:adapt",

@@ -12,7 +12,7 @@ import importlib.util
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,18 +58,30 @@ GRID_POINTS = 100_000
 """Optuna lists its whole grid; beyond this many points it is not asked to."""
 
 
-def adapt(name: str, startup: int | None = None, **parameters: Any) -> Optuna:
+def adapt(
+    name: str, startup: int | None = None, pruner: str | Mapping[str, Any] | None = None, **parameters: Any
+) -> Any:
     """The strategy ``optuna:<name>``.
 
     Args:
         name: one of `SAMPLERS`.
         startup: designs of the common initial stream it begins with.
+        pruner: ends trainings early: a name of `optuna_pruners.PRUNERS`, or `name` and its parameters. None: every
+            evaluation is a full training.
         parameters: passed to Optuna's sampler.
 
     Raises:
-        StudyError: there is no such sampler, or it has no such parameter.
+        StudyError: there is no such sampler or pruner, or it has no such parameter.
     """
-    return Optuna(name, startup, tuple(sorted(parameters.items())))
+    sampler = Optuna(name, startup, tuple(sorted(parameters.items())))
+    if pruner is None:
+        return sampler
+    from searchbench.strategies.adapters.optuna_pruners import Pruned
+
+    given = {"name": pruner} if isinstance(pruner, str) else dict(pruner)
+    if "name" not in given:
+        raise StudyError(f"`pruner` is a name, or a table with `name` and parameters, but got {pruner!r}.")
+    return Pruned(sampler, given.pop("name"), tuple(sorted(given.items())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +143,7 @@ class Optuna:
 class OptunaSearch:
     """The live search: a study in memory."""
 
-    def __init__(self, settings: Optuna, scenario: Scenario) -> None:
+    def __init__(self, settings: Optuna, scenario: Scenario, pruner: Any = None, study_name: str | None = None) -> None:
         import optuna
 
         self._space = scenario.space
@@ -140,35 +152,48 @@ class OptunaSearch:
         self._startup = kind.startup if settings.startup is None else settings.startup
         self._left: float = int(scenario.space.size) if settings.sampler == "grid" else math.inf
         self._asked: dict[Architecture, list[optuna.Trial]] = defaultdict(list)
-        with _quiet():
+        with quiet():
             sampler = _make(settings, self._space, scenario.seeds.python_seed("search"))
-            self._study = optuna.create_study(sampler=sampler)
+            self._study = optuna.create_study(sampler=sampler, pruner=pruner, study_name=study_name)
 
     def ask(self) -> Proposal | None:
+        begun = self.begin()
+        if begun is None:
+            return None
+        architecture, trial = begun
+        self._asked[architecture].append(trial)
+        return Proposal(architecture)
+
+    def begin(self) -> tuple[Architecture, Any] | None:
+        """The next architecture and Optuna's trial of it; None: nothing more to try."""
         if self._left == 0:
             return None
         self._left -= 1
-        with _quiet():
+        with quiet():
             if self._startup:
                 self._startup -= 1
                 self._study.enqueue_trial(self._parameters(self._space.sample(self._designs)))
             trial = self._study.ask()
-            architecture = Architecture(self._space, self._suggest(trial))
-        self._asked[architecture].append(trial)
-        return Proposal(architecture)
+            return Architecture(self._space, self._suggest(trial)), trial
 
     def tell(self, trial: Trial) -> None:
-        import optuna
-
         waiting = self._asked[trial.architecture]
         asked = waiting.pop(0)
         if not waiting:
             del self._asked[trial.architecture]
-        with _quiet(), contextlib.suppress(*self._stops()):
-            if trial.failed:
-                self._study.tell(asked, state=optuna.trial.TrialState.FAIL)
+        self.end(asked, None if trial.failed else trial.value)
+
+    def end(self, asked: Any, value: float | None, pruned: bool = False) -> None:
+        """Tell Optuna what came of one of its trials; no value: it failed."""
+        from optuna.trial import TrialState
+
+        with quiet(), contextlib.suppress(*self._stops()):
+            if value is None:
+                self._study.tell(asked, state=TrialState.FAIL)
+            elif pruned:
+                self._study.tell(asked, state=TrialState.PRUNED)
             else:
-                self._study.tell(asked, trial.value)
+                self._study.tell(asked, value)
 
     def _stops(self) -> tuple[type[Exception], ...]:
         """Having recorded the last points of its grid, Optuna's grid stops a loop that is not running: RuntimeError."""
@@ -229,7 +254,7 @@ def _check_parameters(name: str, given: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Optuna logs every study and warns of every experimental part; both are silenced while it is called only."""
     import optuna
 
