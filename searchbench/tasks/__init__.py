@@ -9,8 +9,12 @@ TASKS = Registry(
     group="searchbench.tasks",
     builtin={
         "digits": Entry("searchbench.tasks.digits:Digits", "1,797 real 8x8 handwritten digits, bundled; no download"),
-        "mnist": Entry("searchbench.tasks.images:Mnist", "70,000 handwritten digits, 28x28, read from a folder"),
-        "cifar10": Entry("searchbench.tasks.images:Cifar10", "60,000 photographs, 32x32, 10 classes, from a folder"),
+        "mnist": Entry("searchbench.tasks.images:mnist", "70,000 handwritten digits, 28x28, read from a folder"),
+        "cifar10": Entry("searchbench.tasks.images:cifar10", "60,000 photographs, 32x32, 10 classes, from a folder"),
+        "cifar100": Entry("searchbench.tasks.images:cifar100", "60,000 photographs, 32x32, 100 classes, from a folder"),
+        "image-folder": Entry(
+            "searchbench.tasks.image_folder:ImageFolder", "your photographs, train/<class>/*.jpg and val/<class>/*.jpg"
+        ),
     },
 )
 

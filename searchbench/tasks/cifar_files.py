@@ -1,4 +1,4 @@
-"""Readers of the layouts in which CIFAR-10 is found: official archives, extracted ones, lossless mosaics.
+"""Readers of the layouts in which CIFAR-10 and CIFAR-100 are found: official archives, extracted ones, mosaics.
 
 Pickles are read by an unpickler that can build arrays and plain containers only.
 """
@@ -59,9 +59,51 @@ def find_cifar10(folder: str | None) -> Source:
     raise missing("CIFAR-10", wanted, looked, "https://www.cs.toronto.edu/~kriz/cifar.html (Python version)")
 
 
+CIFAR100_ARCHIVE, CIFAR100_FOLDER = "cifar-100-python.tar.gz", "cifar-100-python"
+CIFAR100_PARTS = ("train", "test")
+CIFAR100_MD5: Mapping[str, str] = MappingProxyType(
+    {
+        CIFAR100_ARCHIVE: "eb9058c3a382ffc7106e4002c42a8d85",
+        "train": "16019d7e3df5f24257cddd939b257f8d",
+        "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+    }
+)
+"""Of the archive, and of the extracted parts."""
+
+
+def find_cifar100(folder: str | None) -> Source:
+    """The official archive, or the extracted one. Raises DataMissing."""
+    looked = folders(folder, ("cifar100", "cifar-100"))
+    for path in looked:
+        if (path / CIFAR100_ARCHIVE).is_file():
+            return Source("CIFAR-100", path / CIFAR100_ARCHIVE, read_cifar100_archive)
+        if (path / CIFAR100_FOLDER / "test").is_file():
+            return Source("CIFAR-100", path / CIFAR100_FOLDER, read_cifar100_folder)
+    wanted = (CIFAR100_ARCHIVE, f"{CIFAR100_FOLDER}/")
+    raise missing("CIFAR-100", wanted, looked, "https://www.cs.toronto.edu/~kriz/cifar.html (Python version)")
+
+
+def read_cifar100_archive(path: Path) -> tuple[Images, Images]:
+    """(train, test) with fine labels from the official archive of pickles, without extracting it."""
+    members = _members(path, CIFAR100_FOLDER, CIFAR100_PARTS, CIFAR100_MD5)
+    train, test = (_pickled(path / name, content, b"fine_labels") for name, content in members)
+    return train, test
+
+
+def read_cifar100_folder(path: Path) -> tuple[Images, Images]:
+    """(train, test) with fine labels from the extracted pickles."""
+    parts = []
+    for name in CIFAR100_PARTS:
+        with readable(path / name):
+            content = (path / name).read_bytes()
+        check_md5(path / name, content, CIFAR100_MD5[name])
+        parts.append(_pickled(path / name, content, b"fine_labels"))
+    return parts[0], parts[1]
+
+
 def read_python_archive(path: Path) -> tuple[Images, Images]:
     """(train, test) from the official archive of pickles, without extracting it."""
-    members = _members(path, PYTHON_FOLDER, (*CIFAR_TRAIN, CIFAR_TEST))
+    members = _members(path, PYTHON_FOLDER, (*CIFAR_TRAIN, CIFAR_TEST), CIFAR_MD5)
     return _parts([_pickled(path / name, content) for name, content in members])
 
 
@@ -78,7 +120,7 @@ def read_python_folder(path: Path) -> tuple[Images, Images]:
 
 def read_binary_archive(path: Path) -> tuple[Images, Images]:
     """(train, test) from the official archive of binary batches, without extracting it."""
-    members = _members(path, BINARY_FOLDER, [f"{name}.bin" for name in (*CIFAR_TRAIN, CIFAR_TEST)])
+    members = _members(path, BINARY_FOLDER, [f"{name}.bin" for name in (*CIFAR_TRAIN, CIFAR_TEST)], CIFAR_MD5)
     return _parts([_binary(path / name, content) for name, content in members])
 
 
@@ -92,10 +134,10 @@ def read_binary_folder(path: Path) -> tuple[Images, Images]:
     return _parts(parts)
 
 
-def _members(path: Path, folder: str, names: Iterable[str]) -> list[tuple[str, bytes]]:
+def _members(path: Path, folder: str, names: Iterable[str], published: Mapping[str, str]) -> list[tuple[str, bytes]]:
     with readable(path):
         content = path.read_bytes()
-        check_md5(path, content, CIFAR_MD5[path.name])
+        check_md5(path, content, published[path.name])
         found = []
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             for name in names:
@@ -106,11 +148,11 @@ def _members(path: Path, folder: str, names: Iterable[str]) -> list[tuple[str, b
         return found
 
 
-def _pickled(path: Path, content: bytes) -> Images:
+def _pickled(path: Path, content: bytes, labels: bytes = b"labels") -> Images:
     with readable(path):
         batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
         pixels = np.asarray(batch[b"data"], dtype=np.uint8)
-        return Images(pixels.reshape(-1, 3, 32, 32), np.asarray(batch[b"labels"], dtype=np.int64))
+        return Images(pixels.reshape(-1, 3, 32, 32), np.asarray(batch[labels], dtype=np.int64))
 
 
 def _binary(path: Path, content: bytes) -> Images:

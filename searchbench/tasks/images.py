@@ -1,4 +1,4 @@
-"""MNIST and CIFAR-10, read from a folder the user names."""
+"""MNIST, CIFAR-10 and CIFAR-100, read from a folder the user names."""
 
 from __future__ import annotations
 
@@ -11,14 +11,86 @@ import numpy as np
 import numpy.typing as npt
 
 from searchbench.seeds import Seeds, derive
-from searchbench.tasks.cifar_files import find_cifar10
+from searchbench.tasks.cifar_files import find_cifar10, find_cifar100
 from searchbench.tasks.image_files import Images, Source, find_mnist
 from searchbench.tasks.split import Indices, check_share, checksum, stratified
 from searchbench.tasks.task import JudgeData, Recipe, SearchData, Split
 
 
 @dataclass(frozen=True, slots=True)
-class Cifar10:
+class DataSet:
+    """What is published: images of one shape in some classes, and how they are found."""
+
+    name: str
+    shape: tuple[int, int, int]
+    """Channels, height, width."""
+    classes: int
+    recipe: Recipe
+    find: Callable[[str | None], Source]
+    """folder -> where the data lies; raises DataMissing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedImages:
+    """A task on published images: some to train and validate, some to test, as published.
+
+    Raises:
+        StudyError: a share is impossible.
+    """
+
+    data: DataSet
+    folder: str | None = field(default=None, metadata={"described": False})  # `checksum` says what is there
+    valid: float = 0.5
+    """Share of the training images that validates, stratified, drawn anew in every replicate."""
+    subset: float = 1.0
+    """Share of the training images that is used at all, stratified, the same in every replicate."""
+
+    def __post_init__(self) -> None:
+        check_share(self.name, "valid", self.valid)
+        check_share(self.name, "subset", self.subset, upto_one=True)
+
+    @property
+    def name(self) -> str:
+        return self.data.name
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.data.recipe
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.data.shape
+
+    @property
+    def classes(self) -> int:
+        return self.data.classes
+
+    def title(self) -> str:
+        """What results are to be called: a reconstruction says that it is one. Raises DataMissing."""
+        return self.data.find(self.folder).title
+
+    def checksum(self) -> str:
+        """SHA-256 of pixels, labels and the split rule, the same however the images are packed. Raises DataMissing."""
+        return self._pictures().checksum(self.name, self.valid, self.subset)
+
+    def search_data(self, seeds: Seeds) -> SearchData:
+        """Train and validation splits of this replicate (role "split"). Raises DataMissing."""
+        return self._pictures().search_data(seeds.rng("split", self.name), self.valid, self.subset)
+
+    def judge_data(self, seeds: Seeds) -> JudgeData:
+        """Train and validation together, and test; the same in every replicate. Raises DataMissing."""
+        return self._pictures().judge_data(self.subset)
+
+    def _pictures(self) -> Pictures:
+        source = self.data.find(self.folder)
+        return _read(source.read, source.path, self.classes)
+
+
+_NASBENCH201 = Recipe(epochs=200, batch_size=256, lr=0.1, weight_decay=5e-4, augment=("flip", "crop"))
+"""Dong & Yang 2020, table 1."""
+
+
+def cifar10(folder: str | None = None, valid: float = 0.5, subset: float = 1.0) -> PublishedImages:
     """60,000 photographs of 32x32 pixels in ten classes: 50,000 to train and validate, 10,000 to test, as published.
 
     Reads an official archive (python or binary, extracted or not) or lossless mosaics of a reconstruction. The recipe
@@ -32,108 +104,42 @@ class Cifar10:
     Raises:
         StudyError: a share is impossible.
     """
-
-    folder: str | None = field(default=None, metadata={"described": False})  # `checksum` says what is there
-    valid: float = 0.5
-    subset: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_share("cifar10", "valid", self.valid)
-        check_share("cifar10", "subset", self.subset, upto_one=True)
-
-    @property
-    def name(self) -> str:
-        return "cifar10"
-
-    @property
-    def recipe(self) -> Recipe:
-        return Recipe(epochs=200, batch_size=256, lr=0.1, weight_decay=5e-4, augment=("flip", "crop"))
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return 3, 32, 32
-
-    @property
-    def classes(self) -> int:
-        return 10
-
-    def title(self) -> str:
-        """What results are to be called: a reconstruction says that it is one. Raises DataMissing."""
-        return find_cifar10(self.folder).title
-
-    def checksum(self) -> str:
-        """SHA-256 of pixels, labels and the split rule, the same however the images are packed. Raises DataMissing."""
-        return self._pictures().checksum("cifar10", self.valid, self.subset)
-
-    def search_data(self, seeds: Seeds) -> SearchData:
-        """Train and validation splits of this replicate (role "split"). Raises DataMissing."""
-        return self._pictures().search_data(seeds.rng("split", "cifar10"), self.valid, self.subset)
-
-    def judge_data(self, seeds: Seeds) -> JudgeData:
-        """Train and validation together, and test; the same in every replicate. Raises DataMissing."""
-        return self._pictures().judge_data(self.subset)
-
-    def _pictures(self) -> Pictures:
-        return _load(find_cifar10, self.folder)
+    return PublishedImages(DataSet("cifar10", (3, 32, 32), 10, _NASBENCH201, find_cifar10), folder, valid, subset)
 
 
-@dataclass(frozen=True, slots=True)
-class Mnist:
+def cifar100(folder: str | None = None, valid: float = 0.5, subset: float = 1.0) -> PublishedImages:
+    """60,000 photographs of 32x32 pixels in a hundred (fine) classes, split and trained as `cifar10`.
+
+    Reads the official python archive, extracted or not.
+
+    Args:
+        folder: where it lies, itself or in a subfolder `cifar100`; None looks below SEARCHBENCH_DATA.
+        valid, subset: as for `cifar10`.
+
+    Raises:
+        StudyError: a share is impossible.
+    """
+    return PublishedImages(DataSet("cifar100", (3, 32, 32), 100, _NASBENCH201, find_cifar100), folder, valid, subset)
+
+
+def mnist(folder: str | None = None, valid: float = 0.5, subset: float = 1.0) -> PublishedImages:
     """70,000 handwritten digits of 28x28 pixels: 60,000 to train and validate, 10,000 to test, as published.
 
     Args:
         folder: where the four idx files lie (raw or gzipped), itself or in a subfolder `mnist`; None looks below
             SEARCHBENCH_DATA.
-        valid: share of the training images that validates, stratified, drawn anew in every replicate.
-        subset: share of the training images that is used at all, stratified, the same in every replicate.
+        valid, subset: as for `cifar10`.
 
     Raises:
         StudyError: a share is impossible.
     """
-
-    folder: str | None = field(default=None, metadata={"described": False})  # `checksum` says what is there
-    valid: float = 0.5
-    subset: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_share("mnist", "valid", self.valid)
-        check_share("mnist", "subset", self.subset, upto_one=True)
-
-    @property
-    def name(self) -> str:
-        return "mnist"
-
-    @property
-    def recipe(self) -> Recipe:
-        return Recipe(epochs=10, batch_size=128, lr=0.1, weight_decay=5e-4)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return 1, 28, 28
-
-    @property
-    def classes(self) -> int:
-        return 10
-
-    def checksum(self) -> str:
-        """SHA-256 of pixels, labels and the split rule, the same however the images are packed. Raises DataMissing."""
-        return self._pictures().checksum("mnist", self.valid, self.subset)
-
-    def search_data(self, seeds: Seeds) -> SearchData:
-        """Train and validation splits of this replicate (role "split"). Raises DataMissing."""
-        return self._pictures().search_data(seeds.rng("split", "mnist"), self.valid, self.subset)
-
-    def judge_data(self, seeds: Seeds) -> JudgeData:
-        """Train and validation together, and test; the same in every replicate. Raises DataMissing."""
-        return self._pictures().judge_data(self.subset)
-
-    def _pictures(self) -> Pictures:
-        return _load(find_mnist, self.folder)
+    recipe = Recipe(epochs=10, batch_size=128, lr=0.1, weight_decay=5e-4)
+    return PublishedImages(DataSet("mnist", (1, 28, 28), 10, recipe, find_mnist), folder, valid, subset)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pictures:
-    """Published train and test images of ten classes, and what the tasks on them have in common.
+    """Published train and test images, and what the tasks on them have in common.
 
     Pixels stay bytes until a split is taken; each channel is standardised by its mean and deviation over all published
     training images.
@@ -143,6 +149,12 @@ class Pictures:
     test: Images
     levels: npt.NDArray[np.float32]
     """[C, 256]: the standardised value of each pixel value."""
+    classes: int
+
+    @classmethod
+    def of(cls, train: Images, test: Images, classes: int) -> Pictures:
+        """With the levels that the training images have."""
+        return cls(train, test, _standardised(train.inputs), classes)
 
     def checksum(self, task: str, valid: float, subset: float) -> str:
         """SHA-256 of everything and of the split rule."""
@@ -153,12 +165,13 @@ class Pictures:
         """Split the used training images, stratified."""
         used = self._used(subset)
         validates, trains = stratified(self.train.targets[used], valid, rng)
-        return SearchData(self._split(self.train, used[trains]), self._split(self.train, used[validates]), 10)
+        splits = (self._split(self.train, used[chosen]) for chosen in (trains, validates))
+        return SearchData(*splits, self.classes)
 
     def judge_data(self, subset: float) -> JudgeData:
         """The used training images, and all test images."""
         everything = np.arange(len(self.test.targets))
-        return JudgeData(self._split(self.train, self._used(subset)), self._split(self.test, everything), 10)
+        return JudgeData(self._split(self.train, self._used(subset)), self._split(self.test, everything), self.classes)
 
     def _used(self, subset: float) -> Indices:
         rng = np.random.Generator(np.random.PCG64(derive(0, "images subset")))
@@ -172,16 +185,10 @@ class Pictures:
         return Split(inputs, images.targets[chosen])
 
 
-def _load(find: Callable[[str | None], Source], folder: str | None) -> Pictures:
-    source = find(folder)
-    return _read(source.read, source.path)
-
-
 @cache
-def _read(read: Callable[[Path], tuple[Images, Images]], path: Path) -> Pictures:
+def _read(read: Callable[[Path], tuple[Images, Images]], path: Path, classes: int) -> Pictures:
     """Read once per process: decoding takes seconds, and a process serves many runs."""
-    train, test = read(path)
-    return Pictures(train, test, _standardised(train.inputs))
+    return Pictures.of(*read(path), classes)
 
 
 def _standardised(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -21,7 +21,7 @@ from searchbench.seeds import Seeds
 from searchbench.tasks import TASKS, cifar_files, image_files
 from searchbench.tasks.cifar_files import CIFAR_TEST, CIFAR_TRAIN, find_cifar10
 from searchbench.tasks.image_files import Images, read_idx
-from searchbench.tasks.images import Cifar10, Mnist
+from searchbench.tasks.images import PublishedImages, cifar10, cifar100, mnist
 from searchbench.tasks.task import Task
 
 DATA = os.environ.get("SEARCHBENCH_DATA", "")
@@ -178,14 +178,14 @@ def test_the_checksum_depends_on_the_images_and_not_on_how_they_are_packed(
     for layout in ("cifar-10-python.tar.gz", "cifar-10-batches-bin"):
         (tmp_path / layout).mkdir()
         write_cifar(tmp_path / layout, layout, monkeypatch)
-        checksums[layout] = Cifar10(folder=str(tmp_path / layout)).checksum()
+        checksums[layout] = cifar10(folder=str(tmp_path / layout)).checksum()
     assert len(set(checksums.values())) == 1
     other = tmp_path / "other"
     other.mkdir()
     write_cifar(other, "cifar-10-batches-bin", monkeypatch)
     batch = other / "cifar-10-batches-bin" / "data_batch_2.bin"
     batch.write_bytes(batch.read_bytes()[:-1] + b"\0")
-    assert Cifar10(folder=str(other)).checksum() not in checksums.values()
+    assert cifar10(folder=str(other)).checksum() not in checksums.values()
 
 
 def test_data_is_found_in_a_subfolder_of_the_folder_in_the_environment(
@@ -194,7 +194,7 @@ def test_data_is_found_in_a_subfolder_of_the_folder_in_the_environment(
     (tmp_path / "cifar10").mkdir()
     write_cifar(tmp_path / "cifar10", "cifar-10-batches-py", monkeypatch)
     monkeypatch.setenv("SEARCHBENCH_DATA", str(tmp_path))
-    data = Cifar10(valid=0.2).search_data(Seeds("s", 0))
+    data = cifar10(valid=0.2).search_data(Seeds("s", 0))
     assert (len(data.train), len(data.valid)) == (80, 20)
     assert data.train.inputs.shape == (80, 3, 32, 32)
 
@@ -206,7 +206,7 @@ def test_a_file_with_another_hash_is_refused(layout: str, tmp_path: Path, monkey
     path = path / "data_batch_3" if path.is_dir() else path
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     with pytest.raises(DataMissing, match=rf"{path.name} is not the published file: its MD5 should be .* but is"):
-        Cifar10(folder=str(tmp_path)).checksum()
+        cifar10(folder=str(tmp_path)).checksum()
 
 
 def test_a_binary_batch_of_the_wrong_length_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,14 +214,14 @@ def test_a_binary_batch_of_the_wrong_length_is_refused(tmp_path: Path, monkeypat
     batch = tmp_path / "cifar-10-batches-bin" / "data_batch_4.bin"
     batch.write_bytes(batch.read_bytes()[:-3073])
     with pytest.raises(DataMissing, match=r"data_batch_4\.bin is damaged .*it should hold 20 records"):
-        Cifar10(folder=str(tmp_path)).checksum()
+        cifar10(folder=str(tmp_path)).checksum()
 
 
 def test_a_batch_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_cifar(tmp_path, "cifar-10-batches-py", monkeypatch)
     (tmp_path / "cifar-10-batches-py" / "data_batch_5").unlink()
     with pytest.raises(DataMissing, match="data_batch_5"):
-        Cifar10(folder=str(tmp_path)).checksum()
+        cifar10(folder=str(tmp_path)).checksum()
 
 
 def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(
@@ -236,7 +236,7 @@ def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(
     (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(content)
     monkeypatch.setitem(cifar_files.CIFAR_MD5, "data_batch_1", hashlib.md5(content).hexdigest())  # type: ignore[arg-type]
     with pytest.raises(DataMissing, match=r"must hold arrays only, but names .*mkdir"):
-        Cifar10(folder=str(tmp_path)).checksum()
+        cifar10(folder=str(tmp_path)).checksum()
     assert not (tmp_path / "trapped").exists()
 
 
@@ -244,7 +244,7 @@ def test_a_damaged_mosaic_is_one_message(tmp_path: Path) -> None:
     write_mosaics(tmp_path)
     (tmp_path / "train_2.webp").write_bytes(b"no picture")
     with pytest.raises(DataMissing, match=r"train_2\.webp is damaged"):
-        Cifar10(folder=str(tmp_path)).checksum()
+        cifar10(folder=str(tmp_path)).checksum()
 
 
 # -- MNIST ---------------------------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ def test_idx_files_are_read_raw_or_zipped_wherever_they_usually_lie(
     zipped: bool, below: str, tmp_path: Path, small_mnist: Callable[[Path, bool], dict[str, np.ndarray]]
 ) -> None:
     arrays = small_mnist(tmp_path / "root" / below, zipped)
-    task = Mnist(folder=str(tmp_path / "root"))
+    task = mnist(folder=str(tmp_path / "root"))
     data = task.judge_data(Seeds("s", 0))
     assert data.test.inputs.shape == (20, 1, 28, 28)
     np.testing.assert_array_equal(np.sort(data.train.targets), np.sort(arrays["train-labels-idx1-ubyte"]))
@@ -272,7 +272,7 @@ def test_other_data_under_the_same_file_names_is_refused(
     small_mnist(tmp_path / "mnist", False)
     (tmp_path / "mnist" / "train-images-idx3-ubyte").write_bytes(idx(np.zeros((60, 28, 28))))
     with pytest.raises(DataMissing, match=r"train-images-idx3-ubyte is not the published file.*Fashion-MNIST"):
-        Mnist(folder=str(tmp_path)).checksum()
+        mnist(folder=str(tmp_path)).checksum()
 
 
 def test_a_truncated_file_is_one_message(
@@ -282,7 +282,7 @@ def test_a_truncated_file_is_one_message(
     path = tmp_path / "mnist" / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DataMissing, match=r"train-images-idx3-ubyte\.gz is damaged"):
-        Mnist(folder=str(tmp_path)).checksum()
+        mnist(folder=str(tmp_path)).checksum()
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\0\x0d\x01\0\0\0\x01\0\0\0\0", idx(np.zeros((2, 3)))[:-1]])
@@ -294,9 +294,9 @@ def test_what_is_no_idx_file_of_bytes_is_refused(content: bytes) -> None:
 # -- both ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("task", "title"), [(Cifar10, "CIFAR-10"), (Mnist, "MNIST")])
+@pytest.mark.parametrize(("task", "title"), [(cifar10, "CIFAR-10"), (cifar100, "CIFAR-100"), (mnist, "MNIST")])
 def test_missing_data_says_what_where_and_how(
-    task: type[Cifar10 | Mnist], title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task: Callable[..., PublishedImages], title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEARCHBENCH_DATA", str(tmp_path))
     with pytest.raises(DataMissing) as missing:
@@ -311,9 +311,9 @@ def test_missing_data_says_what_where_and_how(
         task().checksum()
 
 
-@pytest.mark.parametrize("task", [Cifar10, Mnist])
+@pytest.mark.parametrize("task", [cifar10, cifar100, mnist])
 @pytest.mark.parametrize("settings", [{"valid": 0}, {"valid": 1}, {"subset": 0}, {"subset": 1.5}, {"subset": "x"}])
-def test_impossible_shares_are_refused(task: type[Cifar10 | Mnist], settings: dict[str, object]) -> None:
+def test_impossible_shares_are_refused(task: Callable[..., PublishedImages], settings: dict[str, object]) -> None:
     with pytest.raises(StudyError, match="is a share and must lie in"):
         task(**settings)  # type: ignore[arg-type]
 
@@ -330,27 +330,27 @@ def test_a_subset_is_the_same_in_every_replicate_and_stratified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_cifar(tmp_path, "cifar-10-batches-bin", monkeypatch)
-    task = Cifar10(folder=str(tmp_path), subset=0.5)
+    task = cifar10(folder=str(tmp_path), subset=0.5)
     one, other = (task.judge_data(Seeds("s", replicate)) for replicate in (0, 1))
     np.testing.assert_array_equal(one.train.inputs, other.train.inputs)
     assert len(one.test) == 20
     assert np.bincount(one.train.targets).tolist() == [5] * 10
     data = task.search_data(Seeds("s", 0))
     assert len(data.train) + len(data.valid) == 50
-    assert task.checksum() != Cifar10(folder=str(tmp_path)).checksum()
+    assert task.checksum() != cifar10(folder=str(tmp_path)).checksum()
 
 
 @needs_mnist
 def test_the_real_mnist_has_its_published_hashes_and_sizes() -> None:
-    data = Mnist(subset=0.05).search_data(Seeds("s", 0))
-    judge = Mnist(subset=0.05).judge_data(Seeds("s", 0))
+    data = mnist(subset=0.05).search_data(Seeds("s", 0))
+    judge = mnist(subset=0.05).judge_data(Seeds("s", 0))
     assert (len(data.train), len(data.valid), len(judge.train), len(judge.test)) == (1500, 1500, 3000, 10000)
     assert judge.test.targets[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
 
 
 @needs_cifar
 def test_the_cifar_at_hand_has_the_published_channel_means() -> None:
-    title = Cifar10().title()
+    title = cifar10().title()
     assert title == "CIFAR-10" or title.startswith("CIFAR-10 (reconstructed, ")
     source = find_cifar10(None)
     train, test = source.read(source.path)

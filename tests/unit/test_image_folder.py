@@ -1,0 +1,158 @@
+"""CIFAR-100 from its official archive, and photographs in folders of classes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+
+from searchbench.errors import DataMissing, StudyError
+from searchbench.seeds import Seeds
+from searchbench.tasks import TASKS, cifar_files
+from searchbench.tasks.image_folder import ImageFolder, class_names, load
+from searchbench.tasks.images import cifar100
+from searchbench.tasks.task import Task
+
+# -- CIFAR-100 -----------------------------------------------------------------------------------------------------
+
+
+def hundred(samples, seed):
+    """Pixels and fine labels, every class as often."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(256, size=(samples, 3072), dtype=np.uint8), np.arange(samples) % 100
+
+
+def content_of(pixels, labels):
+    fields = {b"data": pixels, b"fine_labels": labels.tolist(), b"coarse_labels": [0] * len(labels)}
+    return pickle.dumps(fields, protocol=2)
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    found = {"train": hundred(400, 1), "test": hundred(100, 2)}
+    files = {name: content_of(*part) for name, part in found.items()}
+    hashes = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+    monkeypatch.setattr(cifar_files, "CIFAR100_MD5", hashes)
+    return found, files, hashes
+
+
+def archive(folder, files, hashes):
+    with tarfile.open(folder / "cifar-100-python.tar.gz", "w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"cifar-100-python/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    path = folder / "cifar-100-python.tar.gz"
+    hashes[path.name] = hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def extract(folder, files):
+    (folder / "cifar-100-python").mkdir()
+    for name, content in files.items():
+        (folder / "cifar-100-python" / name).write_bytes(content)
+
+
+def test_fine_labels_and_images_are_read_from_the_archive_and_from_its_files(tmp_path, parts):
+    found, files, hashes = parts
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "cifar100").mkdir()
+    archive(tmp_path / "packed", files, hashes)
+    extract(tmp_path / "cifar100", files)
+    packed, unpacked = cifar100(folder=str(tmp_path / "packed")), cifar100(folder=str(tmp_path))
+    assert packed.checksum() == unpacked.checksum()
+    data = unpacked.search_data(Seeds("s", 0))
+    assert (len(data.train), len(data.valid), data.classes) == (200, 200, 100)
+    judged = packed.judge_data(Seeds("s", 0))
+    assert (judged.classes, judged.test.targets.tolist()) == (100, found["test"][1].tolist())
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_part_with_another_hash_is_refused(tmp_path, parts, packed):
+    _, files, hashes = parts
+    if packed:
+        archive(tmp_path, files, hashes)
+        hashes["cifar-100-python.tar.gz"] = "0" * 32
+    else:
+        extract(tmp_path, files | {"train": content_of(*hundred(400, 3))})
+    with pytest.raises(DataMissing, match="is not the published file: its MD5 should be"):
+        cifar100(folder=str(tmp_path)).checksum()
+
+
+# -- folders of classes --------------------------------------------------------------------------------------------
+
+COLOURS = {"cat": (200, 30, 30), "dog": (30, 200, 30), "eel": (30, 30, 200)}
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="photographs need Pillow")
+    rng = np.random.default_rng(0)
+    for part, number in (("train", 6), ("val", 2)):
+        for name, colour in COLOURS.items():
+            folder = tmp_path / part / name
+            folder.mkdir(parents=True)
+            for at in range(number):
+                size = (40 + 7 * at, 33, 3) if at % 2 else (33, 50, 3)
+                pixels = np.clip(np.array(colour) + rng.integers(-20, 20, size=size), 0, 255).astype(np.uint8)
+                image.fromarray(pixels).save(folder / f"{at}.{'png' if at else 'JPG'}", format="PNG" if at else "JPEG")
+    return tmp_path
+
+
+def test_photographs_are_cut_resized_and_split_by_class(photographs):
+    task = ImageFolder(folder=str(photographs), side=16)
+    assert isinstance(task, Task)
+    assert (task.shape, task.classes) == ((3, 16, 16), 3)
+    data = task.search_data(Seeds("s", 0))
+    assert data.train.inputs.shape == data.valid.inputs.shape == (9, 3, 16, 16)
+    assert np.bincount(data.train.targets).tolist() == [3, 3, 3]
+    judged = task.judge_data(Seeds("s", 0))
+    assert (len(judged.train), len(judged.test), judged.classes) == (18, 6, 3)
+    brightest = judged.test.inputs.mean((2, 3)).argmax(1)
+    assert brightest.tolist() == judged.test.targets.tolist()  # red cats, green dogs, blue eels
+
+
+def test_the_checksum_depends_on_the_pixels_and_the_side(photographs):
+    task = ImageFolder(folder=str(photographs), side=16)
+    assert task.checksum() == ImageFolder(folder=str(photographs), side=16).checksum()
+    assert task.checksum() != ImageFolder(folder=str(photographs), side=8).checksum()
+
+
+def test_the_middle_seven_eighths_of_the_shorter_side_are_kept(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="photographs need Pillow")
+    pixels = np.zeros((16, 32, 3), dtype=np.uint8)
+    pixels[:, 8:24] = 255  # the middle square is white, what is cut away on both sides is black
+    image.fromarray(pixels).save(tmp_path / "one.png")
+    assert (load(tmp_path / "one.png", 14) == 255).all()
+
+
+def test_classes_must_be_the_same_in_both_parts_and_hold_pictures(photographs):
+    (photographs / "val" / "fox").mkdir()
+    with pytest.raises(DataMissing, match="only one has fox"):
+        class_names(photographs)
+    (photographs / "train" / "fox").mkdir()
+    with pytest.raises(DataMissing, match="fox holds no picture"):
+        ImageFolder(folder=str(photographs), side=8).checksum()
+
+
+def test_a_damaged_picture_is_one_message(photographs):
+    (photographs / "val" / "cat" / "0.JPG").write_bytes(b"no picture")
+    with pytest.raises(DataMissing, match=r"0\.JPG is damaged"):
+        ImageFolder(folder=str(photographs), side=9).checksum()
+
+
+def test_a_missing_folder_says_what_is_wanted(tmp_path, monkeypatch):
+    monkeypatch.delenv("SEARCHBENCH_DATA", raising=False)
+    with pytest.raises(DataMissing, match="no folder was named"):
+        ImageFolder().checksum()
+    with pytest.raises(DataMissing, match=r"train/<class>/\*\.jpg"):
+        TASKS.factory("image-folder")(folder=str(tmp_path)).checksum()
+
+
+@pytest.mark.parametrize("settings", [{"side": 4}, {"side": 2.5}, {"valid": 0}, {"subset": 2}])
+def test_impossible_settings_are_refused(settings):
+    with pytest.raises(StudyError, match=next(iter(settings))):
+        ImageFolder(**settings)
