@@ -18,10 +18,17 @@ SPACES = Registry(
             "searchbench.spaces.darts:darts",
             "a normal and a reduction cell of four nodes, two inputs each: 1.1e18 genotypes (Liu et al. 2019)",
         ),
-        "darts-s2": Entry(
-            "searchbench.spaces.darts:darts_s2", "skip or separable convolution on every edge: S2 of Zela et al. 2020"
+        "darts-s1": Entry(
+            "searchbench.spaces.darts_robust:darts_s1", "two operations per edge, other ones on each (Zela et al. 2020)"
         ),
-        "darts-s3": Entry("searchbench.spaces.darts:darts_s3", "S2 and nothing: S3 of Zela et al. 2020"),
+        "darts-s2": Entry(
+            "searchbench.spaces.darts_robust:darts_s2", "skip or separable convolution on every edge (Zela et al. 2020)"
+        ),
+        "darts-s3": Entry("searchbench.spaces.darts_robust:darts_s3", "S2 and nothing (Zela et al. 2020)"),
+        "darts-s4": Entry(
+            "searchbench.spaces.darts_robust:darts_s4",
+            "noise or separable convolution on every edge (Zela et al. 2020)",
+        ),
         "nasbench101": Entry(
             "searchbench.spaces.nasbench101:nasbench101",
             "one cell of at most 7 vertices and 9 edges: 423,624 distinct (Ying et al. 2019)",

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Sequence
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces.choices import Choice, Value
@@ -43,6 +44,7 @@ def darts(
     stem: str = "cifar",
     network_channels: int | None = None,
     network_cells: int | None = None,
+    edges: Sequence[Sequence[str]] | None = None,
 ) -> Space:
     """The space, with the sizes of its networks.
 
@@ -52,6 +54,8 @@ def darts(
         sparse: whether a node may have fewer than two inputs (an edge may carry `none`).
         stem: "cifar", or "imagenet" for three convolutions of stride 2.
         network_channels, network_cells: of the stand-alone networks; None: as the supernet's.
+        edges: candidates of each edge, part of `operations` and as many on each: those of `EDGES` in the normal cell,
+            then in the reduction cell. None: all of `operations` on every edge.
 
     Raises:
         StudyError: a setting is out of range.
@@ -61,10 +65,16 @@ def darts(
     sizes["network_cells"] = cells if network_cells is None else network_cells
     _check(sizes, operations, stem)
     offered = [name for name in operations if name != "none" or sparse]
+    settings: dict[str, Any] = {**sizes, "operations": tuple(operations), "sparse": sparse, "stem": stem}
+    allowed = None
+    if edges is not None:
+        settings["edges"] = _checked_edges(edges, operations)
+        offered = [str(at) for at in range(len(edges[0]))]  # which of its edge's candidates
+        allowed = tuple(tuple(map(operations.index, names)) for names in settings["edges"])
     return Space(
         name="darts",
         decisions=tuple(decision for cell in CELLS for decision in _decisions(cell, offered)),
-        settings=MappingProxyType({**sizes, "operations": tuple(operations), "sparse": sparse, "stem": stem}),
+        settings=MappingProxyType(settings),
         canonical=canonical,
         writer=write,
         reader=read,
@@ -75,19 +85,10 @@ def darts(
             keeps=2,
             sparse=sparse,
             learnable=tuple(name for name in operations if name in LEARNABLE),
+            allowed=allowed,
             forms=FORMS,
         ),
     )
-
-
-def darts_s2(channels: int = 16, cells: int = 8) -> Space:
-    """S2 of Zela et al. 2020: skip connection or 3x3 separable convolution on every edge."""
-    return darts(channels, cells, operations=("skip_connect", "sep_conv_3x3"))
-
-
-def darts_s3(channels: int = 16, cells: int = 8) -> Space:
-    """S3 of Zela et al. 2020: nothing, skip connection or 3x3 separable convolution on every edge."""
-    return darts(channels, cells, operations=("none", "skip_connect", "sep_conv_3x3"))
 
 
 def _check(sizes: dict[str, int], operations: Sequence[str], stem: str) -> None:
@@ -102,6 +103,25 @@ def _check(sizes: dict[str, int], operations: Sequence[str], stem: str) -> None:
         raise StudyError(f"darts: `operations` must be distinct ones of {', '.join(OPERATIONS)}, but got {operations}.")
     if stem not in ("cifar", "imagenet"):
         raise StudyError(f'darts: `stem` must be "cifar" or "imagenet", but got {stem!r}.')
+
+
+def _checked_edges(edges: Sequence[Sequence[str]], operations: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """As many distinct candidates on each of the 28 edges, all of them among the operations and none `none`."""
+    found = tuple(tuple(names) for names in edges)
+    known = set(operations) - {"none"}
+    whole = len(found) == len(CELLS) * len(EDGES) and len({len(names) for names in found}) == 1
+    if not whole or not all(set(names) <= known and len(set(names)) == len(names) > 0 for names in found):
+        raise StudyError(
+            f"darts: `edges` must give {len(CELLS) * len(EDGES)} edges as many distinct ones of "
+            f"{', '.join(sorted(known))} each, but got {edges!r}."
+        )
+    return found
+
+
+def _candidates(space: Space, cell: str, target: int, source: int) -> tuple[str, ...] | None:
+    """What an edge's decisions count through; None where they name operations."""
+    edges: tuple[tuple[str, ...], ...] | None = space.settings.get("edges")
+    return None if edges is None else edges[len(EDGES) * CELLS.index(cell) + EDGES.index((target, source))]
 
 
 def _decisions(cell: str, operations: Sequence[str]) -> list[Choice]:
@@ -119,26 +139,46 @@ def genotype(architecture: Architecture) -> Genotype:
     """The architecture's cells, lower source first at every node."""
     values = iter(architecture.values)
     cells = []
-    for _ in CELLS:
+    for cell in CELLS:
         nodes: list[Node] = []
         for target in TARGETS:
             pair = str(next(values)) if target > 2 else "0,1"
-            nodes.append(tuple((str(next(values)), int(source)) for source in pair.split(",")))
+            terms = [(str(next(values)), int(source)) for source in pair.split(",")]
+            nodes.append(tuple((_named(architecture.space, cell, target, *term), term[1]) for term in terms))
         cells.append(Cell(tuple(nodes), TARGETS))
     return Genotype(*cells)
+
+
+def _named(space: Space, cell: str, target: int, value: str, source: int) -> str:
+    """The operation a value stands for."""
+    candidates = _candidates(space, cell, target, source)
+    return value if candidates is None else candidates[int(value)]
+
+
+def _valued(space: Space, cell: str, target: int, operation: str, source: int) -> str:
+    """The value that stands for an operation. Raises SpaceError where it is no candidate of its edge."""
+    candidates = _candidates(space, cell, target, source)
+    if candidates is None:
+        return operation
+    if operation not in candidates:
+        raise SpaceError(
+            f"edge {source} -> {target} of the {cell} cell carries {' or '.join(candidates)}, but got {operation}."
+        )
+    return str(candidates.index(operation))
 
 
 def architecture(space: Space, found: Genotype) -> Architecture:
     """The architecture with these cells. Raises SpaceError if they are none of the space."""
     values: list[Value] = []
-    for cell in (found.normal, found.reduce):
+    for name, cell in zip(CELLS, (found.normal, found.reduce), strict=True):
         if len(cell.nodes) != len(TARGETS) or tuple(sorted(cell.concat)) != TARGETS:
             raise SpaceError(f"a cell of `darts` has nodes 2 to 5, all in its output, but got {cell}.")
         for target, node in zip(TARGETS, cell.nodes, strict=True):
             (first, a), (second, b) = sorted(node, key=lambda term: term[1])
             if a == b:
                 raise SpaceError(f"node {target} of a `darts` cell must read two states, but reads {a} twice.")
-            values += ([f"{a},{b}"] if target > 2 else []) + [first, second]
+            terms = [_valued(space, name, target, first, a), _valued(space, name, target, second, b)]
+            values += ([f"{a},{b}"] if target > 2 else []) + terms
     return space.architecture(tuple(values))
 
 

@@ -352,13 +352,18 @@ class Space:
 
     @cached_property
     def wiring(self) -> Topology | None:
-        """`topology`, or where there is none: every decision an edge into a node of its own. None if their options
-        differ."""
-        options = {tuple(d.options) for d in self.decisions if isinstance(d, Choice)}
-        if self.topology is not None or len(options) != 1 or not all(isinstance(d, Choice) for d in self.decisions):
+        """`topology`, or where there is none: every decision an edge into a node of its own, whose options are the
+        first ones of the longest decision's. None if they are others."""
+        choices = [d for d in self.decisions if isinstance(d, Choice)]
+        if self.topology is not None or len(choices) != len(self.decisions) or self.conditional:
             return self.topology
-        edges = tuple(Edge("cell", at, 0) for at in range(len(self.decisions)))
-        return Topology(edges, tuple(str(option) for option in options.pop()))
+        longest = max((tuple(d.options) for d in choices), key=len)
+        if any(tuple(d.options) != longest[: d.arity] for d in choices):
+            return None
+        edges = tuple(Edge("cell", at, 0) for at in range(len(choices)))
+        alike = all(d.arity == len(longest) for d in choices)
+        allowed = None if alike else tuple(tuple(range(d.arity)) for d in choices)
+        return Topology(edges, tuple(str(option) for option in longest), allowed=allowed)
 
     def builder(self) -> Any:
         """The builder of its networks, a `searchbench.spaces.networks.Networks`; imports torch.

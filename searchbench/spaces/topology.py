@@ -37,12 +37,18 @@ class Topology:
     """Whether an architecture may have fewer inputs at a node than `keeps`."""
     learnable: tuple[str, ...] = ()
     """Operations with weights of their own."""
+    allowed: tuple[tuple[int, ...], ...] | None = None
+    """Indices of the operations that may stand on each edge; None: all, on every edge."""
     forms: tuple[str, ...] = ()
     """Fields of `Form` that its supernet understands."""
 
     def __post_init__(self) -> None:
         if not self.edges or len(set(self.operations)) != len(self.operations):
             raise SpaceError(f"a topology needs edges and distinct operations, but got {self!r}.")
+        if self.allowed is not None and (len(self.allowed) != len(self.edges) or not all(self.allowed)):
+            raise SpaceError(
+                f"a topology needs at least one operation allowed on every edge, but got {self.allowed!r}."
+            )
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -58,6 +64,10 @@ class Topology:
     def skip(self) -> int | None:
         """Index of the skip connection."""
         return self.operations.index(SKIP) if SKIP in self.operations else None
+
+    def may_stand(self, edge: int, operation: int) -> bool:
+        """Whether an operation is a candidate of an edge."""
+        return self.allowed is None or operation in self.allowed[edge]
 
     def rows(self, cell: str) -> list[int]:
         """Decisions of a cell type."""

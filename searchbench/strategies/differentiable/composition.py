@@ -139,8 +139,6 @@ class Differentiable:
         return form if cells is None else replace(form, cells=cells)
 
     def unsupported(self, scenario: Scenario) -> str | None:
-        if len({decision.arity for decision in scenario.space.decisions}) > 1 and scenario.space.topology is None:
-            return f"it keeps the same number of logits per decision, and those of `{scenario.space.name}` differ."
         timed = any(getattr(part, "of", None) == "latency_ms" for part in (*self.regularise, self.hypergradient))
         if timed and scenario.latency is None:
             return "it weighs latencies, and the problem declares none; give it a `latency`."
@@ -149,7 +147,7 @@ class Differentiable:
     def _unfit(self, scenario: Scenario) -> str | None:
         space, topology = scenario.space, scenario.space.wiring
         if topology is None:
-            return f"it needs the same options on every decision, and those of `{space.name}` differ."
+            return f"it needs the same options on every decision, taken every time, and those of `{space.name}` differ."
         lacks = [name for name in self.form().changed if name not in topology.forms]
         if lacks:
             return f"the supernet of `{space.name}` has no form with {', '.join(lacks)}."

@@ -48,7 +48,7 @@ class ArgmaxPerEdge:
 
     def choose(self, weights: Weights, topology: Topology) -> Chosen:
         chosen = np.zeros(weights.shape, dtype=bool)
-        chosen[np.arange(len(weights)), weights.argmax(-1)] = True
+        chosen[np.arange(len(weights)), where_allowed(weights, topology).argmax(-1)] = True
         return chosen
 
     def unsupported(self, space: Space) -> str | None:
@@ -187,10 +187,21 @@ class SpaceRule:
 
 def without_none(weights: Weights, topology: Topology) -> Weights:
     """The weights, with `none` never the heaviest."""
+    eligible = where_allowed(weights, topology)
     if topology.none is None:
-        return weights
-    eligible = weights.copy()
+        return eligible
+    eligible = eligible.copy()
     eligible[:, topology.none] = -np.inf
+    return eligible
+
+
+def where_allowed(weights: Weights, topology: Topology) -> Weights:
+    """The weights, with what may not stand on an edge never the heaviest."""
+    if topology.allowed is None:
+        return weights
+    eligible = np.full_like(weights, -np.inf)
+    for edge, allowed in enumerate(topology.allowed):
+        eligible[edge, allowed] = weights[edge, allowed]
     return eligible
 
 

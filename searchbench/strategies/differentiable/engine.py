@@ -144,11 +144,13 @@ class DifferentiableSearch:
         mask = torch.ones((len(self._topology.edges), len(self._topology.operations)), dtype=torch.bool, device=device)
         if not self._settings.relax.with_none and self._topology.none is not None:
             mask[:, self._topology.none] = False
+        for edge, allowed in enumerate(self._topology.allowed or ()):
+            mask[edge] &= torch.isin(torch.arange(mask.shape[1], device=device), torch.tensor(allowed, device=device))
         return mask
 
     def _first_logits(self, mask: Tensor, generator: torch.Generator) -> Tensor:
         alphas = self._settings.alphas
-        centre = alphas.mean + self._settings.relax.centre(int(mask[0].sum()))
+        centre = torch.tensor([[alphas.mean + self._settings.relax.centre(int(row.sum()))] for row in mask])
         return (centre + alphas.scale * torch.randn(mask.shape, generator=generator)) * mask
 
     def _epoch_price(self, game: Game) -> Cost:

@@ -116,7 +116,9 @@ class Game:
                 [self.supernet.macs((*base[:at], op, *base[at + 1 :])) for op in range(options)]
                 for at, options in enumerate(self.supernet.options)
             ]
-            table = torch.tensor(rows, dtype=torch.float64)
+            longest = max(self.supernet.options)
+            filled = [[*row, *[min(row)] * (longest - len(row))] for row in rows]  # never weighed: not allowed there
+            table = torch.tensor(filled, dtype=torch.float64)
             self._costs = (table - table.amin(1, keepdim=True)).to(self.alpha)
         return self._costs
 

@@ -52,6 +52,13 @@ def masked_softmax(alpha: Tensor, turn: Turn) -> Tensor:
     return alpha.masked_fill(~turn.mask, float("-inf")).softmax(-1)
 
 
+def masked_log_softmax(alpha: Tensor, turn: Turn) -> Tensor:
+    """Its logarithm: minus infinity where pruned, without a gradient there."""
+    if turn.mask is None or bool(turn.mask.all()):
+        return alpha.softmax(-1).log()
+    return alpha.masked_fill(~turn.mask, float("-inf")).log_softmax(-1)
+
+
 def _mixed(weights: Tensor, turn: Turn) -> Mixed:
     from searchbench.spaces.networks import Mixed
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from searchbench.errors import StudyError
-from searchbench.strategies.differentiable.relaxation import masked_softmax
+from searchbench.strategies.differentiable.relaxation import masked_log_softmax, masked_softmax
 from searchbench.strategies.differentiable.turn import Turn
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class GumbelHard:
     def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
         from searchbench.spaces.networks import Mixed
 
-        logs = masked_softmax(alpha, turn).log()
+        logs = masked_log_softmax(alpha, turn)
         tau = self.tau(turn.moment.epoch, turn.moment.epochs)
         soft = ((logs + gumbel(tuple(alpha.shape), turn, alpha)) / tau).softmax(-1)
         chosen = soft.argmax(-1)
@@ -119,7 +119,7 @@ class Concrete:
         from searchbench.spaces.networks import Mixed
 
         tau = self.tau(turn.moment.epoch, turn.moment.epochs)
-        soft = ((masked_softmax(alpha, turn).log() + gumbel(tuple(alpha.shape), turn, alpha)) / tau).softmax(-1)
+        soft = ((masked_log_softmax(alpha, turn) + gumbel(tuple(alpha.shape), turn, alpha)) / tau).softmax(-1)
         return Mixed(soft.unbind(0), turn.active)
 
     def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
