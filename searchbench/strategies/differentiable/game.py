@@ -116,9 +116,7 @@ class Game:
                 [self.supernet.macs((*base[:at], op, *base[at + 1 :])) for op in range(options)]
                 for at, options in enumerate(self.supernet.options)
             ]
-            longest = max(self.supernet.options)
-            filled = [[*row, *[min(row)] * (longest - len(row))] for row in rows]  # never weighed: not allowed there
-            table = torch.tensor(filled, dtype=torch.float64)
+            table = _filled(rows)
             self._costs = (table - table.amin(1, keepdim=True)).to(self.alpha)
         return self._costs
 
@@ -137,7 +135,7 @@ class Game:
                 [self.latency((*self._base[:at], op, *self._base[at + 1 :])) for op in range(options)]
                 for at, options in enumerate(self.supernet.options)
             ]
-            table = torch.tensor(rows, dtype=torch.float64)
+            table = _filled(rows)
             quickest = tuple(int(op) for op in table.argmin(1))
             self._latencies = (table - table.amin(1, keepdim=True)).to(self.alpha), self.latency(quickest)
         return self._latencies
@@ -189,3 +187,10 @@ class Game:
         self.rng.set_state(state["rng"])
         self.memories = list(state["memories"])
         self.schedule_memory, self.baseline = state["schedule"], state["baseline"]
+
+
+def _filled(rows: Sequence[Sequence[float]]) -> Tensor:
+    """A table of rows that may differ in length: what may not stand on an edge costs as the cheapest that may, and is
+    never weighed."""
+    longest = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[min(row)] * (longest - len(row))] for row in rows], dtype=torch.float64)
