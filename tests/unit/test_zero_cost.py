@@ -15,6 +15,8 @@ from searchbench.errors import InputError, StudyError
 from searchbench.estimators.proxies import PROXIES, codes, fisher, grad_norm, grasp, jacob_cov, nwot, snip, synflow
 from searchbench.estimators.zero_cost import PASSES, ZeroCost
 from searchbench.harness.components import Use
+from searchbench.harness.lab import MeteredLab
+from searchbench.harness.loop import drive
 from searchbench.harness.plan import plan
 from searchbench.harness.problem import Problem
 from searchbench.harness.run import run_search
@@ -23,9 +25,10 @@ from searchbench.results.columns import read_trials
 from searchbench.seeds import Seeds
 from searchbench.spaces.nasbench201 import nasbench201
 from searchbench.spaces.networks import initialise
+from searchbench.strategies.strategy import Scenario
 from searchbench.tasks.digits import Digits
 from searchbench.tasks.task import Batch
-from searchbench.trial import FULL, Fidelity
+from searchbench.trial import FULL, Fidelity, Proposal
 
 SPACE = nasbench201(channels=4, cells=1, stages=2)
 CELL = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|avg_pool_3x3~0|nor_conv_3x3~1|skip_connect~2|"
@@ -188,6 +191,30 @@ def test_cells_without_parameters_never_crash_a_run(proxy: str) -> None:
     for text in (SKIPS, SKIPS.replace("skip_connect", "none")):
         value = estimator.evaluate(SPACE.parse(text), estimator.complete(FULL), seed=3)[0].value
         assert isinstance(value, float)
+
+
+class Given:
+    """Proposes what it is given, in order."""
+
+    def __init__(self, texts: tuple[str, ...]) -> None:
+        self.left = [SPACE.parse(text) for text in texts]
+
+    def ask(self) -> Proposal | None:
+        return Proposal(self.left.pop(0)) if self.left else None
+
+    def tell(self, trial: Any) -> None:
+        """Nothing is learnt."""
+
+
+@pytest.mark.parametrize("proxy", ["jacob_cov", "nwot"])
+def test_an_undefined_score_is_ranked_last_whatever_its_turn(proxy: str) -> None:
+    nothing = SKIPS.replace("skip_connect", "none")
+    estimator = ZeroCost(proxy, 16).open(SPACE, Digits(), Seeds("s", 0))
+    lab = MeteredLab(Scenario(SPACE, Seeds("s", 0), Budget(evaluations=9)), estimator, "charge")
+    drive(Given((nothing, CELL, nothing)), lab)
+    table: Any = read_trials(lab.columns.to_bytes()).to_pandas()
+    assert table["status"].tolist() == ["nan", "ok", "nan"]
+    assert table["recommended"].tolist()[1:] == [1, 1]
 
 
 def test_lower_fidelities_and_unknown_proxies_are_refused() -> None:
