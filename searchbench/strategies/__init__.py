@@ -87,6 +87,10 @@ STRATEGIES = Registry(
         "darts-pr": Entry(f"{_PAPERS}:darts_pr", "DARTS drawn towards what would be derived (Maile 2021)"),
         "darts-admm": Entry(f"{_PAPERS}:darts_admm", "DARTS drawn towards a feasible copy, by ADMM (Maile 2021)"),
         "darts-prime": Entry(f"{_PAPERS}:darts_prime", "FIMT and proximity together (Maile 2021)"),
+        "darts-grid": Entry(
+            "searchbench.strategies.differentiable.papers_grid:darts_grid",
+            "any cell of DARTS-PRIME's grid: schedule, proximity, ADMM, clipping (Maile 2021)",
+        ),
         "darts-plus": Entry(f"{_PAPERS}:darts_plus", "DARTS stopped at two skip connections (Liang 2019)"),
         "darts-plus-rank": Entry(f"{_PAPERS}:darts_plus_rank", "DARTS stopped when rankings are stable (Liang 2019)"),
         "fair-darts": Entry(f"{_PAPERS}:fair_darts", "a sigmoid per operation, pushed to 0 or 1 (Chu 2020)"),

@@ -112,7 +112,8 @@ def class_names(root: Path) -> list[str]:
 def _read(root: Path, side: int) -> Pictures:
     """Read once per process: decoding takes a while, and a process serves many runs."""
     names = class_names(root)
-    return Pictures.of(*(_images(root / part, names, side) for part in (TRAIN, TEST)), len(names))
+    train, test = (_images(root / part, names, side) for part in (TRAIN, TEST))
+    return Pictures.of(train, test, len(names))
 
 
 def _images(folder: Path, names: list[str], side: int) -> Images:

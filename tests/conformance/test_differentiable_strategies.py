@@ -22,6 +22,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "darts-plus-rank": {"stable": 1},
     "fair-darts": {},
     "fair-darts, with its threshold": {"theta": 0.5},
+    "fair-darts, its control": {"linear": True},
+    "darts-grid, everything": {"schedule": "fisher", "proximity": 0.1, "admm": 0.1, "clipped": True},
     "darts-minus": {},
     "p-darts": {"keep": (3, 2, 1)},
     "pd-darts": {},

@@ -16,11 +16,7 @@ from searchbench.strategies.differentiable.edges import PartialChannels
 from searchbench.strategies.differentiable.extras import AuxiliarySkip, NodeNorm, SkipDropout
 from searchbench.strategies.differentiable.hypergradient import FirstOrder, Unrolled
 from searchbench.strategies.differentiable.prune import Milestones, Monotone, Stages
-from searchbench.strategies.differentiable.regularise import (
-    Admm,
-    Proximity,
-    ZeroOne,
-)
+from searchbench.strategies.differentiable.regularise import Admm, Proximity, ZeroOne, ZeroOneLinear
 from searchbench.strategies.differentiable.relaxation import ClippedLinear, Sigmoid, Softmax
 from searchbench.strategies.differentiable.schedule import Alternate, Constant, FisherInformed, WarmUp
 from searchbench.strategies.differentiable.split import DataSplit, Ratio, TaskSplit
@@ -266,6 +262,7 @@ def fair_darts(
     order: Sequence[Phase] = ("w", "alpha"),
     weight: float = 10.0,
     theta: float | None = None,
+    linear: bool = False,
 ) -> Differentiable:
     """FairDARTS: operations do not compete (a sigmoid each), and a loss pushes their weights to 0 or 1.
 
@@ -273,6 +270,7 @@ def fair_darts(
         weight: of the zero-one loss.
         theta: least weight of an operation that is kept, 0.85 in its code for CIFAR-10; an edge without one carries
             nothing. None: the space's own rule, as in a search too short for weights to come so far.
+        linear: the paper's control, -mean |sigmoid(alpha) - 1/2|, instead of the squared zero-one loss.
 
     Source: Chu, Zhou, Zhang & Li 2020, "Fair DARTS: eliminating unfair advantages in differentiable architecture
         search", and its code for CIFAR-10.
@@ -282,7 +280,7 @@ def fair_darts(
     return replace(
         darts(epochs, batch_size, lr, alpha_lr, order),
         relax=Sigmoid(),
-        regularise=(ZeroOne(weight),),
+        regularise=(ZeroOneLinear(weight) if linear else ZeroOne(weight),),
         discretise=SpaceRule() if theta is None else Threshold(theta),
         alphas=AlphaTraining(lr=alpha_lr, betas=(0.9, 0.999), scale=0.0),
     )
