@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import click
 
 from searchbench.cli.data import doctor
+from searchbench.cli.latencies import latency
 from searchbench.cli.plugins import check
-from searchbench.cli.reporting import ablation, checklist, ranking, report
+from searchbench.cli.reporting import ablation, checklist, pareto, ranking, report
 from searchbench.cli.running import run, verify
 from searchbench.cli.showing import compare, leaderboard, status
 from searchbench.cli.tables import table
@@ -36,6 +37,7 @@ for command in (
     compare,
     ablation,
     ranking,
+    pareto,
     checklist,
     report,
     list_things,
@@ -43,6 +45,7 @@ for command in (
     verify,
     check,
     table,
+    latency,
     doctor,
 ):
     cli.add_command(command)

@@ -1,4 +1,4 @@
-"""`ablation`, `ranking`, `checklist` and `report`."""
+"""`ablation`, `ranking`, `pareto`, `checklist` and `report`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,28 @@ def ranking(study: str | None, store: str) -> None:
     with open_store(store) as opened:
         found = analyse(opened, study)
     for one in found:
+        terminal().print(to_rich(one))
+
+
+@click.command()
+@click.argument("study", required=False)
+@store_option
+@click.option("--metric", default=None, metavar="NAME", help="Only this one: latency_ms, macs or params.")
+def pareto(study: str | None, store: str, metric: str | None) -> None:
+    """Error against latency, MACs and parameters: Pareto fronts, and hypervolume across independent searches."""
+    from searchbench.errors import InputError, did_you_mean
+    from searchbench.reports.render.trades import to_rich
+    from searchbench.reports.tradeoff import METRICS, tradeoffs
+    from searchbench.results.store import open_store
+
+    if metric is not None and metric not in METRICS:
+        raise InputError(f"there is no metric `{metric}` to trade error for; {did_you_mean(metric, METRICS)}")
+    with open_store(store) as opened:
+        found = tradeoffs(opened, study)
+    shown = [one for one in found if metric in (None, one.metric)]
+    if not shown:
+        raise InputError(f"no judged run of this study reports {metric or 'latency, MACs or parameters'}.")
+    for one in shown:
         terminal().print(to_rich(one))
 
 

@@ -14,6 +14,8 @@ from searchbench.reports.gathering import comparison_declared, gather
 from searchbench.reports.leaderboard import Leaderboard, build, current_runs, looks_taken
 from searchbench.reports.ranking import ProxyRanking
 from searchbench.reports.ranking import build as build_rankings
+from searchbench.reports.tradeoff import Tradeoff
+from searchbench.reports.tradeoff import build as build_tradeoffs
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
@@ -43,6 +45,8 @@ class Dossier:
     """All problems together; None for fewer than two."""
     rankings: tuple[ProxyRanking, ...] = ()
     """What the searches knew against the judge, on each problem; empty where it was not asked for."""
+    tradeoffs: tuple[Tradeoff, ...] = ()
+    """Error against latency, MACs and parameters; empty where rankings were not asked for."""
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -107,6 +111,7 @@ def read(
         ablations=tuple(build_ablation(declared, current, looks)),
         across=across(checked),
         rankings=tuple(build_rankings(declared, current)) if rankings else (),
+        tradeoffs=tuple(build_tradeoffs(declared, current)) if rankings else (),
     )
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from searchbench.reports import drawings
 from searchbench.reports.dossier import Dossier
-from searchbench.reports.figures import ablated, anytime, contest, ranked
+from searchbench.reports.figures import ablated, anytime, contest, ranked, traded
 from searchbench.reports.figures.figure import Figure, slug
 from searchbench.reports.figures.plotly import to_plotly
 from searchbench.reports.leaderboard import Block, Leaderboard
 from searchbench.reports.ranking import ProxyRanking
-from searchbench.reports.render import ranks
+from searchbench.reports.render import ranks, trades
 from searchbench.reports.render.cells import (
     PUBLISHED_NOTES,
     Column,
@@ -69,6 +69,10 @@ def figures_of(dossier: Dossier) -> dict[str, dict[str, list[Figure]]]:
         block = next(b for b in _own_blocks(dossier.board) if b.problem == ranking.problem)
         colours = {row.strategy: i for i, row in enumerate(block.rows)}
         found.setdefault(ranking.problem, {})["ranking"] = ranked.scatters(ranking, colours)
+    for trade in dossier.tradeoffs:
+        block = next(b for b in _own_blocks(dossier.board) if b.problem == trade.problem)
+        colours = {row.strategy: i for i, row in enumerate(block.rows)}
+        found.setdefault(trade.problem, {}).setdefault("tradeoffs", []).append(traded.picture(trade, colours))
     for one in dossier.ablations:
         parts = [*ablated.effects(one), *ablated.interactions(one), ablated.waterfall(one)]
         found.setdefault(one.problem, {})["ablation"] = _some(parts)
@@ -128,6 +132,7 @@ def _problem(dossier: Dossier, block: Block, figures: Mapping[str, Sequence[Figu
         "figures": figures,
         "ablation": next((_ablation(a) for a in dossier.ablations if a.problem == block.problem), None),
         "ranking": next((_ranking(r) for r in dossier.rankings if r.problem == block.problem), None),
+        "tradeoffs": [trades.table(t) for t in dossier.tradeoffs if t.problem == block.problem],
         "cells": _cells(dossier.current.get(block.problem, ()), block),
     }
 

@@ -11,6 +11,7 @@ from typing import Any
 from searchbench.reports.dossier import Dossier
 from searchbench.reports.ranking import records as ranking_records
 from searchbench.reports.render.data import to_csv
+from searchbench.reports.tradeoff import records as tradeoff_records
 from searchbench.results.curves import Curves
 from searchbench.results.frames import run_frame
 from searchbench.results.records import RunRecord
@@ -32,6 +33,8 @@ def tables(dossier: Dossier) -> dict[str, str]:
         found["across.csv"] = written(dossier.across.records())
     if dossier.rankings:
         found["ranking.csv"] = written(ranking_records(dossier.rankings))
+    if dossier.tradeoffs:
+        found["fronts.csv"] = written(tradeoff_records(dossier.tradeoffs))
     if dossier.ablations:
         found["ablation.csv"] = written(_effects(dossier))
     return {name: text for name, text in found.items() if text}

@@ -135,3 +135,25 @@ def test_a_table_measured_block_by_block_serves_its_space(tmp_path: Path, name: 
 def test_only_chains_are_measured_block_by_block() -> None:
     with pytest.raises(StudyError, match="no chain of layers"):
         measure_blocks(nasbench201(), SHAPE, CLASSES, Measured())
+
+
+def test_a_table_is_measured_and_checked_by_commands(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from searchbench.cli.entry import cli
+
+    table, study, drawn = tmp_path / "blocks.csv", tmp_path / "study.toml", tmp_path / "check.svg"
+    space = "stem = 4, first = 4, channels = [4, 6], layers = [2, 1], strides = [2, 2], last = 8, stem_stride = 1"
+    study.write_text(
+        'name = "timed"\nseeds = 1\nbudget = { evaluations = 2 }\n[[problems]]\n'
+        f'space = {{ use = "mobile-fairnas", {space} }}\ntask = "digits"\nestimator = "train"\n'
+        f'latency = {{ use = "block-table", path = "{table}" }}\n[[strategies]]\nuse = "random"\n'
+    )
+    built = CliRunner().invoke(cli, ["latency", "build", str(study), "--out", str(table), "--repeats", "1"])
+    assert built.exit_code == 0, built.output
+    assert "19 blocks of mobile-fairnas" in built.output
+    arguments = ["latency", "check", str(study), "--networks", "3", "--repeats", "1", "--out", str(drawn)]
+    checked = CliRunner().invoke(cli, arguments)
+    assert checked.exit_code == 0, checked.output
+    assert "RMSE" in checked.output
+    assert drawn.read_text().startswith("<svg")

@@ -30,6 +30,7 @@ from searchbench.results.statistics.friedman import (
     friedman,
     nemenyi,
 )
+from searchbench.results.statistics.front import hypervolume, pareto
 from searchbench.results.statistics.letters import letters
 from searchbench.results.statistics.many_tasks import (
     Aggregate,
@@ -54,14 +55,14 @@ from searchbench.results.statistics.unpaired import unpaired
 from searchbench.results.statistics.variance import variance_components
 
 __all__ = [
-    "Aggregate", "Answer", "Arm", "Band", "Block", "Curve", "Effect", "Factorial", "Family", "Hits", "Interval", "Key",
-    "Place", "Protocol", "Ranking", "Row", "RunStatus", "Rung", "Scores", "Status", "Summary", "achieved",
+    "Aggregate", "Answer", "Arm", "Band", "Block", "Curve", "Effect", "Factorial", "Family", "Hits", "Interval",
+    "Key", "Place", "Protocol", "Ranking", "Row", "RunStatus", "Rung", "Scores", "Status", "Summary", "achieved",
     "against_control", "aggregate", "all_pairs", "area", "arm", "band", "benjamini_hochberg", "best_of_k",
     "block_ranks", "blocks", "brunner_munzel", "comparable", "completion", "critical_difference", "describe",
     "end_to_end_cost", "expected_best", "expected_running_time", "factorial", "failure_rates", "friedman", "hits",
-    "holm", "improvement_of_means", "incumbent", "iqm", "kaplan_meier", "ladder", "letters", "log_rank", "looks",
-    "mann_whitney", "mean_regret", "min_pairs", "min_per_arm", "more_seeds", "nemenyi", "pair_seeds", "paired",
-    "performance_profile", "probability_of_improvement", "rank", "rank_correlation", "regrets",
-    "relative_improvement", "required_n", "rope", "signed_rank_normal", "step_at", "superiority_matrix", "top_k",
-    "tost", "unpaired", "variance_components", "versus_baseline", "welch", "wilson",
+    "holm", "hypervolume", "improvement_of_means", "incumbent", "iqm", "kaplan_meier", "ladder", "letters",
+    "log_rank", "looks", "mann_whitney", "mean_regret", "min_pairs", "min_per_arm", "more_seeds", "nemenyi",
+    "pair_seeds", "paired", "pareto", "performance_profile", "probability_of_improvement", "rank",
+    "rank_correlation", "regrets", "relative_improvement", "required_n", "rope", "signed_rank_normal", "step_at",
+    "superiority_matrix", "top_k", "tost", "unpaired", "variance_components", "versus_baseline", "welch", "wilson",
 ]  # fmt: skip

@@ -1,0 +1,49 @@
+"""The Pareto picture: what the searches handed over, and the front of all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from searchbench.reports.figures.figure import GREY, Axis, Dots, Figure, Line, slug
+from searchbench.reports.tradeoff import Tradeoff
+
+
+def picture(found: Tradeoff, colours: Mapping[str, int]) -> Figure:
+    """A dot for each search; the staircase is the front of all."""
+    scale = found.scale
+    steps = [(own.cost, scale * own.error) for own in found.front]
+    steps = [(steps[0][0], scale * found.reference[1]), *steps, (found.reference[0], steps[-1][1])]
+    staircase = Line("Pareto front", [x for x, _ in steps], [y for _, y in steps], GREY, step=True, dashed=True)
+    dots = tuple(
+        Dots(
+            row.strategy,
+            [own.cost for own in row.found],
+            [scale * own.error for own in row.found],
+            colours.get(row.strategy, at),
+            tuple(f"{own.strategy}, seed {own.replicate}: {own.architecture}" for own in row.found),
+        )
+        for at, row in enumerate(found.rows)
+        if row.found
+    )
+    return Figure(
+        slug(f"pareto-{found.metric}-{found.problem}"),
+        f"Pareto front: test error against {found.name}",
+        "Each dot is what one search handed over, judged once. Dashed: what nothing handed over beats in both; points "
+        "on it were found by different searches, no search found all of it.",
+        Axis(found.name),
+        Axis("test error" + (" (%)" if scale != 1 else "")),
+        (staircase, *dots),
+    )
+
+
+def agreement(problem: str, predicted: Sequence[float], measured: Sequence[float], told: Sequence[str]) -> Figure:
+    """Predicted against measured latency (ms), and the line on which they would agree."""
+    ends = [min(*predicted, *measured), max(*predicted, *measured)]
+    return Figure(
+        slug(f"latency-{problem}"),
+        "Predicted against measured latency",
+        "Each dot is a network; on the line both agree.",
+        Axis("predicted (ms)"),
+        Axis("measured (ms)"),
+        (Line("y = x", ends, ends, GREY, dashed=True), Dots("networks", predicted, measured, 0, tuple(told))),
+    )

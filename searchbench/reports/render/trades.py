@@ -1,0 +1,67 @@
+"""Trade-offs as a table: hypervolumes, and how many finds stand on the front of all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from searchbench.reports.render.cells import NONE
+from searchbench.reports.tradeoff import Traded, Tradeoff
+from searchbench.results.statistics import Answer
+
+HEADINGS = ("strategy", "n", "cost", "hypervolume handed over", "95 % CI", "hypervolume measured", "on the front")
+
+
+def to_rich(found: Tradeoff) -> Group:
+    """The table, the front itself, the notes."""
+    shown = table(found)
+    drawn = Table(*HEADINGS, box=box.SIMPLE_HEAD, title=shown["title"], title_justify="left")
+    for row in shown["rows"]:
+        drawn.add_row(*row)
+    front = Table("on the front", found.name, "test error", box=box.SIMPLE_HEAD)
+    for own in found.front:
+        front.add_row(f"{own.strategy}, seed {own.replicate}", f"{own.cost:,.4g}", f"{found.scale * own.error:.4g}")
+    return Group(drawn, front, *(Text(note, style="dim") for note in shown["notes"]))
+
+
+def table(found: Tradeoff) -> dict[str, Any]:
+    """Title, headings, rows and notes as plain values."""
+    cost, error = found.reference
+    return {
+        "title": f"{found.study} · {found.problem} · test error against {found.name}",
+        "headings": HEADINGS,
+        "rows": [_cells(row) for row in found.rows],
+        "notes": [
+            "Hypervolume: the share of the box between the origin and the reference point that is dominated, higher is "
+            "better; mean ± std across independent searches.",
+            f"Reference point, the same for all: {found.name} {cost:,.4g}, error {found.scale * error:.4g} "
+            "(a tenth beyond the worst that was handed over).",
+            "Handed over: the one network of a search, judged. Measured: all that a search measured, by validation "
+            "values as it knew them (inherited weights, where a supernet was searched): only alike searches compare.",
+        ],
+    }
+
+
+def _cells(row: Traded) -> tuple[str, ...]:
+    costs = [own.cost for own in row.found]
+    interval = row.judged.interval
+    return (
+        row.strategy,
+        str(row.judged.n),
+        f"{sum(costs) / len(costs):,.4g}" if costs else NONE,
+        _said(row.judged),
+        NONE if interval is None else f"[{interval.low:.3f}, {interval.high:.3f}]",
+        NONE if row.measured is None else _said(row.measured),
+        f"{row.on_front}/{len(row.found)}",
+    )
+
+
+def _said(answer: Answer) -> str:
+    if answer.estimate is None:
+        return NONE
+    std = answer.get("std")
+    return f"{answer.estimate:.3f}" if std is None else f"{answer.estimate:.3f} ± {std:.3f}"

@@ -1,0 +1,169 @@
+"""Error against what a network costs: Pareto fronts, and the hypervolume of every strategy across its searches.
+
+The hypervolume is the share of the box between the origin and a reference point that a search's points dominate. The
+reference is the worst of all that the strategies of a problem handed over, in both objectives and a tenth beyond, so
+it is one for all strategies; it moves when strategies are added, hence numbers of different studies do not compare.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from searchbench.reports.leaderboard import current_runs
+from searchbench.reports.standing import shown_scale
+from searchbench.results.columns import read_trials
+from searchbench.results.records import RunRecord, StudyRecord
+from searchbench.results.statistics import Answer, arm, describe, hypervolume, pareto
+from searchbench.results.store import ResultStore
+
+METRICS = {"latency_ms": "latency (ms)", "macs": "MACs", "params": "parameters"}
+"""What error is traded for, and how it is called."""
+BEYOND = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one search handed over."""
+
+    strategy: str
+    replicate: int
+    architecture: str
+    cost: float
+    """In the metric's unit."""
+    error: float
+    """Test error, as the judge stated it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """One strategy."""
+
+    strategy: str
+    found: tuple[Found, ...]
+    on_front: int
+    """How many of its finds nothing handed over by anyone dominates."""
+    judged: Answer
+    """Hypervolume of what a search hands over: (test error, cost), mean and spread across searches."""
+    measured: Answer | None
+    """Hypervolume of everything a search measured: (validation value, cost), values as the search knew them; None
+    where it measured no whole networks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tradeoff:
+    """One problem and one metric."""
+
+    study: str
+    problem: str
+    metric: str
+    reference: tuple[float, float]
+    """(cost, error)."""
+    rows: tuple[Traded, ...]
+    front: tuple[Found, ...]
+    """Of all that was handed over, by cost."""
+    scale: float
+    """Shown units per unit of the test error."""
+
+    @property
+    def name(self) -> str:
+        """The metric in words."""
+        return METRICS[self.metric]
+
+
+def tradeoffs(store: ResultStore, study: str | None = None) -> list[Tradeoff]:
+    """Those of a study, the one declared last without a name; one for each problem and metric it reports.
+
+    Raises:
+        StoreError: there is no such study.
+    """
+    declared = store.study(study)
+    runs, _ = current_runs(declared, store.runs(declared.name))
+    return build(declared, runs)
+
+
+def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[Tradeoff]:
+    """The same from the comparable runs of each problem."""
+    labels = [problem["label"] for problem in study.declared.get("problems", [])]
+    made = (_one(study.name, label, metric, runs.get(label, ())) for label in labels for metric in METRICS)
+    return [one for one in made if one is not None]
+
+
+def records(found: Iterable[Tradeoff]) -> Iterable[dict[str, Any]]:
+    """A row for each find: its place, whether it is on the front, and its strategy's hypervolumes."""
+    for one in found:
+        front = set(one.front)
+        for row in one.rows:
+            for own in row.found:
+                yield {
+                    "problem": one.problem, "metric": one.metric, "strategy": own.strategy, "seed": own.replicate,
+                    "cost": own.cost, "test_error": own.error, "on_front": own in front,
+                    "architecture": own.architecture, "hypervolume_mean": row.judged.estimate,
+                    "hypervolume_std": row.judged.get("std"),
+                    "searched_hypervolume_mean": row.measured.estimate if row.measured else None,
+                    "searched_hypervolume_std": row.measured.get("std") if row.measured else None,
+                    "reference_cost": one.reference[0], "reference_error": one.reference[1],
+                }  # fmt: skip
+
+
+def _one(study: str, problem: str, metric: str, runs: Sequence[RunRecord]) -> Tradeoff | None:
+    found = [
+        Found(run.strategy, run.replicate, run.architecture or "", float(run.test_metrics[metric]), run.test_error)
+        for run in runs
+        if run.judged and run.test_metrics.get(metric, 0.0) > 0
+    ]
+    if not found or min(own.error for own in found) < 0:
+        return None
+    reference = (BEYOND * max(f.cost for f in found), BEYOND * max(1e-9, *(f.error for f in found)))
+    front = tuple(found[at] for at in pareto([(f.cost, f.error) for f in found]))
+    names = dict.fromkeys(run.strategy for run in runs)
+    rows = tuple(
+        _row(name, [r for r in runs if r.strategy == name], [f for f in found if f.strategy == name], front, metric,
+             reference)
+        for name in names
+    )  # fmt: skip
+    return Tradeoff(study, problem, metric, reference, rows, front, shown_scale([f.error for f in found]))
+
+
+def _row(
+    name: str,
+    runs: Sequence[RunRecord],
+    found: Sequence[Found],
+    front: Sequence[Found],
+    metric: str,
+    reference: tuple[float, float],
+) -> Traded:
+    judged = {run.replicate: math.nan for run in runs} | {
+        own.replicate: share([(own.cost, own.error)], reference) for own in found
+    }
+    searched = {run.replicate: share(points, reference) for run in runs if (points := _measured(run, metric))}
+    return Traded(
+        name,
+        tuple(found),
+        sum(own in front for own in found),
+        _described(judged, name),
+        _described(searched, name) if searched else None,
+    )
+
+
+def share(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:
+    """Hypervolume of points as a share of the box between the origin and the reference, in [0, 1]."""
+    return hypervolume(points, reference) / math.prod(reference)
+
+
+def _described(values: Mapping[int, float], name: str) -> Answer:
+    return describe(arm(values, name=name, better="higher"), decimals=3)
+
+
+def _measured(run: RunRecord, metric: str) -> list[tuple[float, float]]:
+    """(cost, value) of every trial that went well, if they report the metric."""
+    if not run.trials:
+        return []
+    trials = read_trials(run.trials)
+    column = f"metric_{metric}"
+    if column not in trials.column_names:
+        return []
+    rows = zip(trials[column].to_pylist(), trials["value"].to_pylist(), strict=True)
+    return [(c, v) for c, v in rows if c is not None and v is not None and math.isfinite(c) and math.isfinite(v)]
