@@ -9,8 +9,9 @@ import torch.nn.functional as F
 
 from searchbench.errors import StudyError
 from searchbench.estimators.augment import augmentations
+from searchbench.estimators.metrics import ErrorRate
 from searchbench.seeds import derive
-from searchbench.tasks.task import Batch, Split
+from searchbench.tasks.task import Batch, Split, Tokens
 
 Share = tuple[float, float]
 WHOLE: Share = (0.0, 1.0)
@@ -28,6 +29,8 @@ class Batches:
         resolution: multiplier of the image side, applied once, before any augmentation (bilinear, antialiased).
     """
 
+    metric = ErrorRate()
+
     def __init__(self, split: Split, device: torch.device | str = "cpu", resolution: float = 1.0) -> None:
         self.inputs = resized(torch.from_numpy(split.inputs).to(device), resolution)
         self.targets = torch.from_numpy(split.targets).to(device)
@@ -39,6 +42,11 @@ class Batches:
         """Samples that `epoch` yields. Raises StudyError as it does."""
         low, high = self._bounds(share)
         return high - low - _dropped(high - low, batch_size)
+
+    def sizes(self, batch_size: int, seed: int, share: Share = WHOLE) -> list[int]:
+        """Samples of each minibatch that `epoch` yields."""
+        full, rest = divmod(self.count(batch_size, share), batch_size)
+        return [batch_size] * full + ([rest] if rest else [])
 
     def epoch(self, batch_size: int, seed: int, share: Share = WHOLE, augment: tuple[str, ...] = ()) -> Iterator[Batch]:
         """One pass over a share, shuffled and augmented by `seed` alone.
@@ -60,10 +68,15 @@ class Batches:
                 inputs = change(inputs, noise)
             yield Batch(inputs, self.targets[chosen])
 
-    def in_order(self, batch_size: int) -> Iterator[Batch]:
-        """Every sample once, as stored and not augmented: for measuring."""
-        for start in range(0, len(self), batch_size):
-            stop = start + batch_size
+    def measured(self, share: float = 1.0) -> int:
+        """Samples that `in_order` yields, at least one."""
+        return max(1, round(share * len(self)))
+
+    def in_order(self, batch_size: int, share: float = 1.0) -> Iterator[Batch]:
+        """Every sample of the first share once, as stored and not augmented: for measuring."""
+        samples = self.measured(share)
+        for start in range(0, samples, batch_size):
+            stop = min(start + batch_size, samples)
             # a copy: a network that begins with an operation in place must not change the data
             yield Batch(self.inputs[start:stop].clone(), self.targets[start:stop])
 
@@ -78,6 +91,13 @@ class Batches:
                 "take a larger share."
             )
         return low, high
+
+
+def pictures(split: Split | Tokens) -> Split:
+    """The split, where something can use images only. Raises StudyError where it is a text."""
+    if isinstance(split, Tokens):
+        raise StudyError("this estimator is for images, but the task is a text; use the estimator `train`.")
+    return split
 
 
 def resized(inputs: torch.Tensor, resolution: float) -> torch.Tensor:

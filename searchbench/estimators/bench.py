@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from searchbench.estimators.batches import Batches, Share
 from searchbench.estimators.estimator import Estimator
+from searchbench.estimators.passages import Passages
 from searchbench.estimators.training import Loss, accumulate, update
 from searchbench.spaces.networks import Active, Networks, Shape, Supernet, initialise
 from searchbench.spaces.space import Architecture
@@ -28,8 +29,8 @@ class Bench:
     """The training side of one run."""
 
     networks: Networks
-    train: Batches
-    valid: Batches
+    train: Batches | Passages
+    valid: Batches | Passages
     shape: Shape
     classes: int
     augment: tuple[str, ...]
@@ -38,7 +39,7 @@ class Bench:
     precision: str = "fp32"
     """Of supernets' passes on a GPU: "fp32", or "bf16" for autocast; a CPU computes in single precision."""
 
-    def split(self, name: str) -> Batches:
+    def split(self, name: str) -> Batches | Passages:
         """ "train" or "valid"."""
         return self.train if name == "train" else self.valid
 
@@ -63,6 +64,10 @@ class Bench:
         """One pass over a share of a split, shuffled and (for training data) augmented by `seed`."""
         return self.split(split).epoch(batch_size, seed, share, self.augment if split == "train" else ())
 
+    def sizes(self, split: str, batch_size: int, seed: int, share: Share) -> list[int]:
+        """Samples of each minibatch of `batches`."""
+        return self.split(split).sizes(batch_size, seed, share)
+
     def gradients(self, supernet: Supernet, batch: Batch, active: Active, loss: Loss | None) -> float:
         """Forward and backward through what is active; returns the loss."""
 
@@ -77,9 +82,9 @@ class Bench:
         on = self.precision == "bf16" and self.device.type == "cuda"
         return torch.autocast(self.device.type, torch.bfloat16) if on else nullcontext()
 
-    def update(self, optimizer: torch.optim.Optimizer, clip: float | None) -> None:
+    def update(self, optimizer: torch.optim.Optimizer, clip: float | None, rate: float = 1.0) -> None:
         """Clip and step."""
-        update(optimizer, clip)
+        update(optimizer, clip, rate)
 
     def infer(self, supernet: Supernet, batch: Batch, active: Active) -> Tensor:
         """Logits without gradient, in the mode the supernet is in."""

@@ -13,12 +13,13 @@ from torch import nn
 from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed
 from searchbench.estimators.batches import Batches
+from searchbench.estimators.passages import Passages, batches_of
 from searchbench.estimators.training import (
     Training,
     begin,
-    error_rate,
     failures_named,
     fit,
+    measure,
     peak_memory,
     training_cost,
     watch_memory,
@@ -53,24 +54,24 @@ class FinalTraining:
         try:
             with failures_named():
                 params, macs = self.networks.size(architecture, self.shape, self.data.classes, self.width)
-                train, test = Batches(self.data.train, self.device), Batches(self.data.test, self.device)
+                train, test = batches_of(self.data.train, self.device), batches_of(self.data.test, self.device)
                 recipe = self.recipe
                 cost = training_cost(macs, recipe.epochs, train.count(recipe.batch_size), 1.0, len(test))
                 training = self._train(architecture, train)
-                error = error_rate(training.network, test)
+                error = measure(training.network, test)
         except EvaluationFailed as failure:
             return Outcome(
                 cast(Status, failure.reason), math.nan, cost=self._spent(cost, started), error=failure.message
             )
         metrics = {
-            "test_accuracy": 1.0 - error,
+            **{f"test_{name}": value for name, value in test.metric.also(error).items()},
             "train_loss": training.losses[-1],
             "params": float(params),
             "macs": float(macs),
         }
         return Outcome("ok", error, metrics, self._spent(cost, started))
 
-    def _train(self, architecture: Architecture, batches: Batches) -> Training:
+    def _train(self, architecture: Architecture, batches: Batches | Passages) -> Training:
         seed = self.seeds.seed("retrain", architecture.key)
         deadline = None if self.time_limit_s is None else time.monotonic() + self.time_limit_s
         training = begin(initialise(self._network(architecture), weights_seed(seed), self.device), self.recipe, seed)

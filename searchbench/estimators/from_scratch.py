@@ -13,13 +13,14 @@ from searchbench.cost import Cost
 from searchbench.errors import StudyError
 from searchbench.estimators.batches import Batches, side
 from searchbench.estimators.bench import Bench
+from searchbench.estimators.passages import Passages, batches_of
 from searchbench.estimators.recipes import check_subset
 from searchbench.estimators.training import (
     Training,
     begin,
-    error_rate,
     failures_named,
     fit,
+    measure,
     peak_memory,
     training_cost,
     watch_memory,
@@ -47,6 +48,9 @@ class _Setting:
     resolution: float
 
 
+Minibatches = Batches | Passages
+
+
 class FromScratch:
     """The live estimator of one run: holds train and validation data, and no way to any other.
 
@@ -67,7 +71,7 @@ class FromScratch:
     ) -> None:
         self._spec, self._networks, self._recipe, self._shape = spec, networks, recipe, shape
         self._data, self._device = data, device
-        self._splits: dict[float, tuple[Batches, Batches]] = {}
+        self._splits: dict[float, tuple[Minibatches, Minibatches]] = {}
         self._kept: OrderedDict[tuple[Any, ...], Training] = OrderedDict()
 
     def complete(self, fidelity: Fidelity) -> Fidelity:
@@ -131,7 +135,7 @@ class FromScratch:
         train, valid = self._batches(at.resolution)
         curve = valid if self._spec.curve else None
         fit(training, train, at.epochs, share=(0.0, at.subset), measure_on=curve, deadline=deadline)
-        error = training.errors[-1] if self._spec.curve else error_rate(training.network, valid)
+        error = training.errors[-1] if self._spec.curve else measure(training.network, valid)
         if at.epochs < self._recipe.epochs:
             self._keep(key, training)
         return training, error
@@ -148,14 +152,15 @@ class FromScratch:
 
     def _metrics(self, architecture: Architecture, at: _Setting, training: Training, error: float) -> dict[str, float]:
         params, macs = self._size(architecture, at)
+        metric = self._batches(at.resolution)[1].metric
         metrics = {
-            "valid_accuracy": 1.0 - error,
+            **{f"valid_{name}": value for name, value in metric.also(error).items()},
             "train_loss": training.losses[-1],
             "train_loss_sum": sum(training.losses),
             "params": float(params),
             "macs": float(macs),
         }
-        return metrics | {f"valid_error_{epoch}": e for epoch, e in enumerate(training.errors, start=1)}
+        return metrics | {f"valid_{metric.name}_{epoch}": e for epoch, e in enumerate(training.errors, start=1)}
 
     def _setting(self, fidelity: Fidelity) -> _Setting:
         spec, full = self._spec, self._recipe.epochs
@@ -179,15 +184,17 @@ class FromScratch:
         same = replace(before, epochs=at.epochs) == at
         return before.epochs if same and before.epochs <= at.epochs else 0
 
-    def _batches(self, resolution: float) -> tuple[Batches, Batches]:
+    def _batches(self, resolution: float) -> tuple[Minibatches, Minibatches]:
         if resolution not in self._splits:
             self._splits[resolution] = (
-                Batches(self._data.train, self._device, resolution),
-                Batches(self._data.valid, self._device, resolution),
+                batches_of(self._data.train, self._device, resolution),
+                batches_of(self._data.valid, self._device, resolution),
             )
         return self._splits[resolution]
 
     def _shape_at(self, at: _Setting) -> Shape:
+        if not self._shape:
+            return self._shape
         channels, height, width = self._shape
         return channels, side(height, at.resolution), side(width, at.resolution)
 

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from searchbench.cost import Cost
 from searchbench.errors import InputError
-from searchbench.estimators.batches import Batches
+from searchbench.estimators.batches import Batches, pictures
 from searchbench.estimators.training import failures_named, weights_seed
 from searchbench.estimators.zero_cost import PASSES
 from searchbench.spaces.networks import Networks, Shape, initialise
@@ -45,7 +45,7 @@ class Proxies:
     ) -> None:
         self._spec, self._networks, self._shape, self._classes = spec, networks, shape, data.classes
         self._device = device
-        self._batch = next(Batches(data.train, device).epoch(spec.batch_size, order_seed))
+        self._batch = next(Batches(pictures(data.train), device).epoch(spec.batch_size, order_seed))
 
     def complete(self, fidelity: Fidelity) -> Fidelity:
         """The whole of everything; there are no epochs. Raises InputError for any lower fidelity."""

@@ -6,10 +6,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -17,6 +15,7 @@ from torch import nn
 from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed, StudyError
 from searchbench.estimators.batches import Batches
+from searchbench.estimators.passages import Passages
 from searchbench.estimators.training import INFERENCE_BATCH, failures_named
 from searchbench.seeds import derive
 from searchbench.spaces.networks import Path, Supernet
@@ -56,8 +55,8 @@ class SharedWeights:
     def __init__(
         self,
         supernet: Supernet,
-        train: Batches,
-        valid: Batches,
+        train: Batches | Passages,
+        valid: Batches | Passages,
         batch_size: int,
         recalibrate: int | None,
         seed: int,
@@ -71,7 +70,7 @@ class SharedWeights:
         self._supernet, self._train, self._valid = supernet, train, valid
         self._batch_size, self._recalibrate, self._seed = batch_size, recalibrate, seed
         self._size = size
-        self._norms = [m for m in cast(nn.Module, supernet).modules() if isinstance(m, nn.BatchNorm2d)]
+        self._norms = [m for m in cast(nn.Module, supernet).modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
 
     def complete(self, fidelity: Fidelity) -> Fidelity:
         """`subset` at 1 where it is open.
@@ -109,7 +108,7 @@ class SharedWeights:
             if self._recalibrate:
                 self.recalibrate(path)
             self._supernet.train(self._recalibrate is None)
-            error, loss = self._classify(path, self._scored(fidelity))
+            error, loss = self._classify(path, fidelity.subset or 1.0)
         cost = self.price(architecture, fidelity) + Cost(device_s=time.perf_counter() - started)
         metrics = {"valid_loss": loss}
         if self._size is not None:
@@ -137,27 +136,27 @@ class SharedWeights:
             passes += 1
 
     def _recalibration_samples(self) -> int:
-        each = self._train.count(self._batch_size)
-        passes, batches = divmod(self._recalibrate or 0, math.ceil(each / self._batch_size))
-        return passes * each + batches * self._batch_size
+        left, passes, samples = self._recalibrate, 0, 0
+        while left:
+            sizes = self._train.sizes(self._batch_size, derive(self._seed, f"pass {passes}"))[:left]
+            left, passes, samples = left - len(sizes), passes + 1, samples + sum(sizes)
+        return samples
 
     def _scored(self, fidelity: Fidelity) -> int:
-        """Validation samples classified, at least one."""
-        return max(1, round((fidelity.subset or 1.0) * len(self._valid)))
+        """Validation samples that are scored."""
+        return self._valid.measured(fidelity.subset or 1.0)
 
-    def _classify(self, path: Path, samples: int) -> tuple[float, float]:
-        """(error in [0, 1], mean cross-entropy) of the first `samples` of the validation split."""
-        wrong, loss = 0, 0.0
-        bounds = np.linspace(0, samples, math.ceil(samples / INFERENCE_BATCH) + 1, dtype=int).tolist()
-        for start, end in pairwise(bounds):  # of equal sizes: no batch is too small for statistics of its own
-            part = slice(start, end)
-            targets = self._valid.targets[part]
-            logits = self._supernet(self._valid.inputs[part].clone(), path)
-            wrong += int((logits.argmax(1) != targets).sum())
-            loss += float(F.cross_entropy(logits, targets, reduction="sum"))
+    def _classify(self, path: Path, share: float) -> tuple[float, float]:
+        """(value, mean cross-entropy) of the first share of the validation split."""
+        metric, total, loss = self._valid.metric, 0.0, 0.0
+        for batch in self._valid.in_order(INFERENCE_BATCH, share):
+            logits = self._supernet(batch.inputs, path)
+            total += float(metric.total(logits, batch.targets))
+            loss += float(F.cross_entropy(logits, batch.targets, reduction="sum"))
         if not math.isfinite(loss):
             raise EvaluationFailed("nan", f"the inherited network's validation loss is {loss}.")
-        return wrong / samples, loss / samples
+        samples = self._valid.measured(share)
+        return metric.value(total, samples), loss / samples
 
     @contextmanager
     def _untouched(self) -> Iterator[None]:

@@ -24,12 +24,13 @@ from torch import Tensor, nn
 from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed, SearchbenchError, StudyError
 from searchbench.estimators.batches import WHOLE, Batches, Share
+from searchbench.estimators.passages import Passages
 from searchbench.estimators.recipes import DEVICES
 from searchbench.seeds import derive
 from searchbench.spaces.networks import Regularised
 from searchbench.tasks.task import Batch, Recipe
 
-Model = Callable[[Tensor], Tensor]
+Model = Callable[[Any], Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 INFERENCE_BATCH = 256
@@ -39,12 +40,12 @@ INFERENCE_BATCH = 256
 # -- one step ------------------------------------------------------------------------------------------------------
 
 
-def accumulate(model: Model, inputs: Tensor, targets: Tensor, loss: Loss = F.cross_entropy) -> float:
+def accumulate(model: Model, inputs: Any, targets: Tensor, loss: Loss = F.cross_entropy) -> float:
     """Forward and backward: add to the gradients of all that requires them.
 
     Args:
         model: inputs -> logits [B, classes].
-        inputs: [B, C, H, W].
+        inputs: of a minibatch.
         targets: [B].
         loss: (logits, targets) -> scalar.
 
@@ -62,17 +63,38 @@ def accumulate(model: Model, inputs: Tensor, targets: Tensor, loss: Loss = F.cro
 def _accumulate(
     model: Callable[[Tensor], Any], inputs: Tensor, targets: Tensor, loss: Callable[[Any, Tensor], Tensor]
 ) -> Tensor:
-    """The loss may be a vector, of networks that share no weight: the gradient of its sum is that of each."""
+    """The loss may be a vector, of networks that share no weight: the gradient of its sum is that of each.
+
+    What a network adds to its loss while it reads a passage of text is descended too, but not reported.
+    """
     value = loss(model(inputs), targets)
-    value.sum().backward()  # type: ignore[no-untyped-call]
+    penalty = getattr(inputs, "penalty", None)
+    total = value if penalty is None else value + penalty
+    total.sum().backward()
     return value.detach()
 
 
-def update(optimizer: torch.optim.Optimizer, clip: float | None = None) -> None:
-    """One step of the optimiser, after clipping the norm of the gradient over all its parameters to `clip`."""
+def update(optimizer: torch.optim.Optimizer, clip: float | None = None, rate: float = 1.0) -> None:
+    """One step of the optimiser, after clipping the norm of the gradient over all its parameters to `clip`.
+
+    `rate` multiplies the learning rate of this step.
+    """
     if clip is not None:
         nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)
-    optimizer.step()
+    with scaled_rate(optimizer, rate):
+        optimizer.step()
+
+
+@contextmanager
+def scaled_rate(optimizer: torch.optim.Optimizer, factor: float) -> Iterator[None]:
+    """The learning rate times `factor`, for a while."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    if factor != 1.0:
+        for group in optimizer.param_groups:
+            group["lr"] *= factor
+    yield
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
 
 
 # -- a whole training ----------------------------------------------------------------------------------------------
@@ -116,11 +138,11 @@ def begin(network: nn.Module, recipe: Recipe, seed: int) -> Training:
 
 def fit(
     training: Training,
-    batches: Batches,
+    batches: Batches | Passages,
     epochs: int,
     *,
     share: Share = WHOLE,
-    measure_on: Batches | None = None,
+    measure_on: Batches | Passages | None = None,
     deadline: float | None = None,
 ) -> None:
     """Train until `epochs` are finished.
@@ -146,10 +168,12 @@ def fit(
                 group["lr"] = learning_rate(recipe, epoch)
             training.losses.append(_train_epoch(training, batches, epoch, share, deadline))
             if measure_on is not None:
-                training.errors.append(error_rate(training.network, measure_on))
+                training.errors.append(measure(training.network, measure_on))
 
 
-def _train_epoch(training: Training, batches: Batches, epoch: int, share: Share, deadline: float | None) -> float:
+def _train_epoch(
+    training: Training, batches: Batches | Passages, epoch: int, share: Share, deadline: float | None
+) -> float:
     recipe, network = training.recipe, training.network
     model, loss = _objective(network, recipe)
     step = partial(update, training.optimizer, recipe.clip)
@@ -218,7 +242,8 @@ def train_pass(
             raise EvaluationFailed("timeout", f"the time limit passed in {name}.")
         optimizer.zero_grad(set_to_none=True)
         value, count = _accumulate(model, batch.inputs, batch.targets, loss), batch.targets.shape[-1]
-        step()
+        with scaled_rate(optimizer, batch.rate):
+            step()
         total, seen = total.to(value.device) + value * count, seen + count
     return total / seen
 
@@ -244,19 +269,28 @@ def error_rate(model: nn.Module, batches: Batches, batch_size: int = INFERENCE_B
     Raises:
         EvaluationFailed: "nan", a logit is not finite.
     """
-    was_training = model.training
+    return measure(model, batches, batch_size)
+
+
+def measure(model: nn.Module, batches: Batches | Passages, batch_size: int = INFERENCE_BATCH) -> float:
+    """The value of a model in evaluation mode: the data's metric, to be minimised.
+
+    Raises:
+        EvaluationFailed: "nan", a logit is not finite.
+    """
+    was_training, metric = model.training, batches.metric
     model.eval()
-    wrong = torch.zeros((), dtype=torch.int64, device=batches.targets.device)
+    total = torch.zeros((), dtype=torch.float64, device=batches.targets.device)
     finite = torch.ones((), dtype=torch.bool, device=batches.targets.device)
     with torch.inference_mode():
         for batch in batches.in_order(batch_size):
             logits = model(batch.inputs)
-            wrong += (logits.argmax(1) != batch.targets).sum()
+            total += metric.total(logits, batch.targets)
             finite &= logits.isfinite().all()
     model.train(was_training)
     if not bool(finite):
         raise EvaluationFailed("nan", "the network's output is not finite.")
-    return int(wrong) / len(batches)
+    return metric.value(float(total), batches.measured())
 
 
 # -- around it -----------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ class Constraint:
 class Measures:
     """Parameters, multiply-accumulates and latency of a problem's architectures."""
 
-    def __init__(self, space: Space, shape: tuple[int, int, int], classes: int, latency: Latency | None) -> None:
+    def __init__(self, space: Space, shape: tuple[int, ...], classes: int, latency: Latency | None) -> None:
         self.space, self.shape, self.classes, self.latency = space, shape, classes, latency
         self._networks: Any = None
 

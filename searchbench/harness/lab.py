@@ -305,6 +305,10 @@ class MeteredLab:
         seed = self.scenario.seeds.torch_seed("supernet", key)
         return self.bench.supernet(seed) if form is None else self.bench.supernet(seed, form)
 
+    def sizes(self, split: SplitName, batch_size: int, share: tuple[float, float] = (0.0, 1.0)) -> list[int]:
+        seed = self.scenario.seeds.torch_seed("order", f"{split}|{self._epoch[split]}")
+        return self.bench.sizes(split, batch_size, seed, share)
+
     def batches(self, split: SplitName, batch_size: int, share: tuple[float, float] = (0.0, 1.0)) -> Iterator[Batch]:
         epoch = self._epoch[split]
         self._epoch[split] = epoch + 1
@@ -327,7 +331,7 @@ class MeteredLab:
     ) -> float:
         optimizer.zero_grad(set_to_none=True)
         value = self.gradients(supernet, batch, active, loss)
-        self.bench.update(optimizer, clip)
+        self.bench.update(optimizer, clip, batch.rate)
         return value
 
     def infer(self, supernet: Supernet, batch: Batch, active: Active) -> torch.Tensor:

@@ -93,6 +93,9 @@ def _resolve(problem: Problem) -> ResolvedProblem:
         raise StudyError(f"space `{space.name}` has no networks to train; use an estimator that looks values up.")
     if isinstance(judge, Checking):
         judge.check(space, task)
+    reads = "images" if not estimator.trains or task.shape else "text"
+    if estimator.trains and reads != space.reads:
+        raise StudyError(f"the networks of `{space.name}` read {space.reads}, but the task `{task.name}` is {reads}.")
     latency = None if problem.latency is None else make(problem.latency, LATENCIES)
     if latency is not None and not isinstance(latency, LatencySpec):
         raise StudyError(f"a problem's `latency` must be a LatencySpec, but got {latency!r}.")

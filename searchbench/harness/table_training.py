@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import torch
 
-from searchbench.estimators.batches import Batches
+from searchbench.estimators.batches import Batches, pictures
 from searchbench.estimators.together import Together
 from searchbench.estimators.training import begin, choose_device, weights_seed
 from searchbench.harness.table_plan import TableJob, TablePlan
@@ -40,7 +40,11 @@ class TrainedRow:
 def _splits(plan: TablePlan, device: torch.device) -> tuple[Batches, Batches, Batches]:
     task, seeds = plan.make_task(), plan.seeds()
     search, judge = task.search_data(seeds), task.judge_data(seeds)
-    return Batches(search.train, device), Batches(search.valid, device), Batches(judge.test, device)
+    return (
+        Batches(pictures(search.train), device),
+        Batches(pictures(search.valid), device),
+        Batches(pictures(judge.test), device),
+    )
 
 
 def train_stack(job: TableJob) -> list[TrainedRow]:

@@ -85,6 +85,10 @@ SPACES = Registry(
             "searchbench.spaces.enas:enas_macro",
             "12 layers of six operations with skips, shared weights: 1.6e29 networks (Pham et al. 2018, ENAS)",
         ),
+        "darts-rnn": Entry(
+            "searchbench.spaces.darts_rnn:darts_rnn",
+            "recurrent cells of eight nodes, one input each: 2.6e9 (Liu et al. 2019)",
+        ),
         "enas-rnn": Entry(
             "searchbench.spaces.enas:enas_rnn",
             "recurrent cells of 12 nodes: 8.0e15 (Pham et al. 2018, ENAS)",

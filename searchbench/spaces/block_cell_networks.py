@@ -167,7 +167,8 @@ class PathMacs:
         self._parts: list[dict[str, int]] = []
         stem, known = count(body.stem, shape)[1], {}  # type: ignore[var-annotated]
         self._fixed = stem + body.classifier.weight.numel()
-        before = last = (places[0].last, shape[1], shape[2])
+        before: Shape = (places[0].last, shape[1], shape[2])
+        last = before
         for place, made, module in zip(places, sides, body.cells, strict=True):
             assert isinstance(module, BlockCell)
             self._fixed += count(module.fit_before, before)[1] + count(module.fit_last, last)[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import MappingProxyType
 
-from searchbench.errors import SpaceError
+from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces import block_cells
 from searchbench.spaces.chains import check_counts
 from searchbench.spaces.choices import Choice
@@ -71,24 +71,56 @@ def enas_micro(blocks: int = 5, channels: int = 20, cells: int = 2, stages: int 
     )
 
 
-def enas_rnn(nodes: int = 12) -> Space:
+def enas_rnn(
+    nodes: int = 12,
+    units: int = 300,
+    network_units: int = 1000,
+    dropout: float = 0.75,
+    dropout_hidden: float = 0.25,
+    dropout_inputs: float = 0.75,
+    dropout_embedded: float = 0.2,
+    dropout_words: float = 0.1,
+    slowness: float = 1e-3,
+    activity: float = 0.0,
+) -> Space:
     """Recurrent cells: every node reads an earlier one through an activation; those that none reads are averaged.
 
-    Node 0 is made of the cell's inputs. With 12 nodes there are 4^12 * 12! = 8.0e15 cells.
+    Node 0 is made of the cell's inputs. With 12 nodes there are 4^12 * 12! = 8.0e15 cells. All other settings are
+    those of `darts_rnn`, whose language models these are as well.
 
     Raises:
-        StudyError: `nodes` is not a positive integer.
+        StudyError: a setting is out of range.
     """
-    check_counts("enas-rnn", {"nodes": nodes})
+    counts = {"nodes": nodes, "units": units, "network_units": network_units}
+    check_counts("enas-rnn", counts)
+    shares = {
+        "dropout": dropout,
+        "dropout_hidden": dropout_hidden,
+        "dropout_inputs": dropout_inputs,
+        "dropout_embedded": dropout_embedded,
+        "dropout_words": dropout_words,
+    }
+    factors = {"slowness": slowness, "activity": activity}
+    check_regularisation("enas-rnn", shares, **factors)
     found = []
     for node in range(1, nodes + 1):
         found += [Choice(f"node {node} input", tuple(range(node))), Choice(f"node {node} activation", ACTIVATIONS)]
     return Space(
         name="enas-rnn",
         decisions=tuple(found),
-        settings=MappingProxyType({"nodes": nodes}),
+        settings=MappingProxyType({**counts, **shares, **factors}),
         canonical=canonical_rnn,
+        networks="searchbench.spaces.enas_rnn_networks:EnasRnnNetworks",
+        reads="text",
     )
+
+
+def check_regularisation(space: str, shares: dict[str, float], **factors: float) -> None:
+    """Raise StudyError unless every share lies in [0, 1) and no factor is negative."""
+    for name, value in {**shares, **factors}.items():
+        top = 1.0 if name in shares else float("inf")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < top:
+            raise StudyError(f"{space}: `{name}` must lie in [0, {top:g}), but got {value!r}.")
 
 
 def macro_layers(architecture: Architecture) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from searchbench.spaces.space import Architecture
 from searchbench.spaces.topology import PLAIN, Form
 
-Shape = tuple[int, int, int]
-"""Channels, height, width of one input."""
+Shape = tuple[int, ...]
+"""Channels, height, width of one image; empty for a token of text."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

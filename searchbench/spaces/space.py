@@ -105,6 +105,7 @@ class Space:
             see `searchbench.spaces.networks.Networks`; None where nothing can be trained (hyper-parameter tables).
         topology: where the decisions of its supernet lie, if those are the edges of cells.
         shares_weights: whether its networks have a supernet.
+        reads: what its networks read, "images" or "text".
 
     Raises:
         SpaceError: two decisions share a name, or a condition refers to no earlier decision.
@@ -120,6 +121,7 @@ class Space:
     networks: str | None = None
     topology: Topology | None = None
     shares_weights: bool = True
+    reads: str = "images"
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -135,7 +137,15 @@ class Space:
 
     def __reduce_ex__(self, protocol: Any) -> Any:  # cached properties stay behind: they are cheap to make again
         fields = (self.name, self.decisions, dict(self.settings), self.canonical, self.writer)
-        return _rebuild, (*fields, self.reader, self.paths, self.networks, self.topology, self.shares_weights)
+        return _rebuild, (
+            *fields,
+            self.reader,
+            self.paths,
+            self.networks,
+            self.topology,
+            self.shares_weights,
+            self.reads,
+        )
 
     @cached_property
     def position(self) -> dict[str, int]:

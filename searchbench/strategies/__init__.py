@@ -106,6 +106,10 @@ STRATEGIES = Registry(
         "pc-darts": Entry(f"{_PAPERS}:pc_darts", "partial channels and weighted edges (Xu 2020)"),
         "proxyless": Entry(f"{_SAMPLED}:proxyless", "binary gates, two paths compared (Cai 2019)"),
         "proxyless-reinforce": Entry(f"{_SAMPLED}:proxyless_reinforce", "binary gates, policy gradient (Cai 2019)"),
+        "recurrent": Entry(
+            "searchbench.strategies.differentiable.papers_recurrent:recurrent",
+            "any supernet search, with the settings of language models (Liu 2019)",
+        ),
         "spos": Entry(
             "searchbench.strategies.oneshot.papers:spos",
             "uniform single-path supernet, then evolution on inherited weights (Guo 2020)",

@@ -141,6 +141,9 @@ class Lab(Protocol):
             key: another key, other initial weights.
         """
 
+    def sizes(self, split: SplitName, batch_size: int, share: tuple[float, float] = (0.0, 1.0)) -> list[int]:
+        """Samples of each minibatch of the next pass, as `batches` will yield them."""
+
     def batches(self, split: SplitName, batch_size: int, share: tuple[float, float] = (0.0, 1.0)) -> Iterator[Batch]:
         """One pass over (a share of) a split in this replicate's order; each call begins the next epoch's order."""
 

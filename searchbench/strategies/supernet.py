@@ -112,12 +112,6 @@ def epochs_within(lab: Lab, epoch: Cost, share: float = 1.0, afterwards: Cost | 
     return max(1, min(fits, default=1))
 
 
-def batch_sizes(samples: int, batch_size: int) -> list[int]:
-    """Sizes of the minibatches of one pass; a remainder of one sample is left out, as by `Batches`."""
-    full, rest = divmod(samples, batch_size)
-    return [batch_size] * full + ([rest] if rest > 1 or (rest == 1 and batch_size == 1) else [])
-
-
 def mean_price(prices: Iterable[Cost]) -> Cost:
     """The mean over equally likely charges that differ in multiply-accumulates only."""
     listed = list(prices)

@@ -15,6 +15,13 @@ TASKS = Registry(
         "image-folder": Entry(
             "searchbench.tasks.image_folder:ImageFolder", "your photographs, train/<class>/*.jpg and val/<class>/*.jpg"
         ),
+        "wikitext2": Entry("searchbench.tasks.text:wikitext2", "2.1 million tokens of Wikipedia, read from a folder"),
+        "penn-treebank": Entry(
+            "searchbench.tasks.text:penn_treebank", "0.9 million tokens of news, read from a folder"
+        ),
+        "descriptions": Entry(
+            "searchbench.tasks.text:descriptions", "9,000 tokens of English that scikit-learn ships; no download"
+        ),
     },
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -90,11 +90,31 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """A minibatch on the run's device: `inputs` [B, C, H, W], `targets` [B]."""
+class Tokens:
+    """A text: numbers of its tokens [N] int64, and how it is cut."""
 
-    inputs: torch.Tensor
+    tokens: npt.NDArray[np.int64]
+    bptt: int
+    """Usual length of a passage through which gradients flow."""
+    deviation: float
+    """Standard deviation of that length; 0: all are equally long."""
+    columns: int
+    """Streams in which it is measured."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """A minibatch on the run's device; its length is its number of samples."""
+
+    inputs: Any
+    """Images [B, C, H, W], or a passage of text, see `searchbench.spaces.recurrent_networks.Passage`."""
     targets: torch.Tensor
+    """[B] classes; the token behind each."""
+    rate: float = 1.0
+    """Factor of the learning rate: the length of a passage over the usual one."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -104,8 +124,8 @@ class Batch:
 class SearchData:
     """All the data a search may touch. It has no test split and no way to one."""
 
-    train: Split
-    valid: Split
+    train: Split | Tokens
+    valid: Split | Tokens
     classes: int
 
 
@@ -113,8 +133,8 @@ class SearchData:
 class JudgeData:
     """What the judge trains on (train and valid together) and measures on."""
 
-    train: Split
-    test: Split
+    train: Split | Tokens
+    test: Split | Tokens
     classes: int
 
 
@@ -129,8 +149,8 @@ class Task(Protocol):
         """The task's own recipe; an estimator or judge may override parts of it."""
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height, width of one input."""
+    def shape(self) -> tuple[int, ...]:
+        """Channels, height, width of one image; empty for a token of text."""
 
     @property
     def classes(self) -> int: ...

@@ -20,11 +20,11 @@ from searchbench.spaces.topology import PLAIN, Topology
 from searchbench.strategies.differentiable.composition import Differentiable
 from searchbench.strategies.differentiable.discretise import Chosen, Weights, path_of, skips_of
 from searchbench.strategies.differentiable.game import Game
-from searchbench.strategies.differentiable.split import Part, samples
+from searchbench.strategies.differentiable.split import Part
 from searchbench.strategies.differentiable.stop import Report, Verdict
 from searchbench.strategies.differentiable.turn import Moment
 from searchbench.strategies.strategy import Lab, Scenario
-from searchbench.strategies.supernet import batch_sizes, epochs_within
+from searchbench.strategies.supernet import epochs_within
 from searchbench.tasks.task import Batch
 
 
@@ -165,7 +165,7 @@ class DifferentiableSearch:
         return price
 
     def _sizes(self, lab: Lab, part: Part) -> list[int]:
-        return batch_sizes(samples(part, lab.samples(part[0])), self._settings.weights.batch_size)
+        return lab.sizes(part[0], self._settings.weights.batch_size, part[1])
 
     # -- an epoch ------------------------------------------------------------------------------------------------
 
@@ -188,7 +188,7 @@ class DifferentiableSearch:
                     losses["alpha"].append(self._alpha_step(game, train, next(valid)))
                 else:
                     losses["w"].append(self._alpha_step(game, train, None))
-                    update(game.weight_optimizer, settings.weights.clip)
+                    update(game.weight_optimizer, settings.weights.clip, train.rate)
         return {f"{name}_loss": float(np.mean(losses[key])) for name, key in _NAMES if losses[key]}
 
     def _set_rate(self, game: Game, epoch: int, epochs: int) -> None:
@@ -202,7 +202,7 @@ class DifferentiableSearch:
         loss = game.lab.gradients(game.supernet, train, mixture)
         if schedule.watches:
             game.schedule_memory = schedule.observe(game.schedule_memory, squared_norm(game.weights))
-        update(game.weight_optimizer, self._settings.weights.clip)
+        update(game.weight_optimizer, self._settings.weights.clip, train.rate)
         return loss
 
     def _alpha_step(self, game: Game, train: Batch, valid: Batch | None) -> float:

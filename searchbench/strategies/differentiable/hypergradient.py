@@ -74,6 +74,9 @@ class Unrolled:
     """
 
     xi: float | None = None
+    clip: float | None = None
+    """Largest norm of the training gradient in the virtual step and of v; the second term of g is scaled down as the
+    training gradient is (the released code for recurrent cells scales it up as well)."""
     unrolls = True
     joint = scores = False
 
@@ -86,18 +89,20 @@ class Unrolled:
 
         assert valid is not None
         xi = float(game.weight_optimizer.param_groups[0]["lr"]) if self.xi is None else self.xi
+        xi *= train.rate if self.xi is None else 1.0
         if xi == 0:
             return FirstOrder().fill(game, train, valid)
         kept = [w.detach().clone() for w in game.weights]
         try:
-            _step_virtually(game, train, xi)
+            xi_train = xi * _step_virtually(game, train, xi, self.clip)
             loss, mixture, direction = _validate(game, valid)
+            _clip(direction, self.clip)
             norm = torch.stack([v.square().sum() for v in direction]).sum().sqrt()
             eps = 0.01 / norm if norm > 0 else norm
             with game.frozen_weights():
                 for sign in (1.0, -1.0):
                     _place(game, kept, direction, sign * eps)
-                    _add(game, train, -sign * xi / (2 * eps) if norm > 0 else 0.0 * eps)
+                    _add(game, train, -sign * xi_train / (2 * eps) if norm > 0 else 0.0 * eps)
         finally:
             _place(game, kept, kept, 0.0)
             game.weight_optimizer.zero_grad(set_to_none=True)
@@ -107,12 +112,27 @@ class Unrolled:
         return game.price("alpha", train=3 * train) + game.price("alpha", train=valid)
 
 
-def _step_virtually(game: Game, train: Batch, xi: float) -> None:
+def _clip(gradient: list[Tensor], clip: float | None) -> float:
+    """Scale in place to a norm of at most `clip`; returns the factor."""
+    import torch
+
+    if clip is None:
+        return 1.0
+    norm = float(torch.stack([part.square().sum() for part in gradient]).sum().sqrt())
+    factor = min(1.0, clip / (norm + 1e-6))
+    for part in gradient:
+        part.mul_(factor)
+    return factor
+
+
+def _step_virtually(game: Game, train: Batch, xi: float, clip: float | None) -> float:
+    """Returns the factor by which the gradient was clipped."""
     import torch
 
     game.weight_optimizer.zero_grad(set_to_none=True)
     game.lab.gradients(game.supernet, train, game.mixture("w"))
     group = game.weight_optimizer.param_groups[0]
+    factor = _clip([w.grad for w in game.weights if w.grad is not None], clip)
     with torch.no_grad():
         for w in game.weights:
             buffer = game.weight_optimizer.state[w].get("momentum_buffer")
@@ -122,6 +142,7 @@ def _step_virtually(game: Game, train: Batch, xi: float) -> None:
             if buffer is not None:
                 move = move + group["momentum"] * buffer
             w.sub_(xi * move)
+    return factor
 
 
 def _validate(game: Game, valid: Batch) -> tuple[float, Mixed, list[Tensor]]:

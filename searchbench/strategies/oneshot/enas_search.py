@@ -16,7 +16,7 @@ from searchbench.spaces.space import Architecture
 from searchbench.strategies.oneshot.enas import PUBLISHED_RATIO, Enas
 from searchbench.strategies.oneshot.enas_controllers import Drawn, Policy, controller_of
 from searchbench.strategies.strategy import Lab, Scenario
-from searchbench.strategies.supernet import batch_sizes, epochs_within, mean_price
+from searchbench.strategies.supernet import epochs_within, mean_price
 from searchbench.tasks.task import Batch
 
 DRAWS = 64
@@ -117,7 +117,7 @@ class EnasSearch:
     def _affordable(self, lab: Lab, supernet: Supernet) -> int:
         """Epochs of both phases that leave enough for the choice."""
         settings, rng = self._settings, self._scenario.seeds.rng("search", "prices")
-        train = sum(batch_sizes(lab.samples("train"), settings.weights.batch_size))
+        train = sum(lab.sizes("train", settings.weights.batch_size))
         infer = self._steps(lab) * settings.aggregate * self._reward_batch(lab)
         paths = [tuple(rng.integers(supernet.options).tolist()) for _ in range(DRAWS)]
         epoch = mean_price(lab.price(supernet, path, train=train, infer=infer) for path in paths)

@@ -27,7 +27,7 @@ from searchbench.strategies.oneshot.composition import Closing, OneShot
 from searchbench.strategies.oneshot.limits import Within
 from searchbench.strategies.oneshot.samplers import Draw
 from searchbench.strategies.strategy import AskTellSearch, Lab, Recommending, Scenario
-from searchbench.strategies.supernet import batch_sizes, epochs_within, mean_price
+from searchbench.strategies.supernet import epochs_within, mean_price
 from searchbench.tasks.task import Batch
 from searchbench.trial import FULL, Proposal, Trial, better
 
@@ -212,7 +212,7 @@ class OneShotSearch:
         rng = self._scenario.seeds.rng("search", "prices")
         draw = self._settings.sampler.over(supernet)
         rounds = [draw(rng, at / DRAWS) for at in range(DRAWS)]
-        sizes = batch_sizes(lab.samples("train"), self._settings.weights.batch_size)
+        sizes = lab.sizes("train", self._settings.weights.batch_size)
         per_round = len(rounds[0])
         used = sum(sizes[: len(sizes) // per_round * per_round]) or sizes[0]
         epoch = mean_price(lab.price(supernet, path, train=used) for paths in rounds for path in paths)
@@ -225,7 +225,7 @@ class OneShotSearch:
         settings = self._settings.weights
         assert self._epochs is not None
         settings.set_rate(weights.optimizer, self._epoch, self._epochs)
-        sizes = batch_sizes(lab.samples("train"), settings.batch_size)
+        sizes = lab.sizes("train", settings.batch_size)
         batches, losses = lab.batches("train", settings.batch_size), list[float]()
         while round_losses := self._round(lab, weights, batches, done=len(losses) / len(sizes)):
             losses += round_losses
@@ -252,7 +252,7 @@ class OneShotSearch:
             weights.optimizer.zero_grad(set_to_none=True)  # what is not touched gets neither momentum nor decay
             for path in group:
                 losses.append(lab.gradients(weights.supernet, taken[len(losses)], path))
-            update(weights.optimizer, self._settings.weights.clip)
+            update(weights.optimizer, self._settings.weights.clip, taken[len(losses) - 1].rate)
         return losses
 
     # -- searching -----------------------------------------------------------------------------------------------

@@ -1,0 +1,58 @@
+"""Any search that trains a supernet, with the settings of language models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from searchbench.errors import StudyError
+from searchbench.strategies.differentiable.composition import Differentiable
+from searchbench.strategies.differentiable.hypergradient import Unrolled
+from searchbench.strategies.supernet import SupernetTraining
+
+
+def recurrent(
+    strategy: Any,
+    epochs: int | None = None,
+    batch_size: int = 256,
+    lr: float = 20.0,
+    clip: float = 0.25,
+    weight_decay: float = 5e-7,
+    alpha_lr: float = 3e-3,
+) -> Any:
+    """A strategy whose weights descend as those of language models do: SGD without momentum at a constant rate, the
+    gradient clipped; where logits are learnt, Adam's betas are (0.9, 0.999).
+
+    Args:
+        strategy: one that trains a supernet, as ``{ use = "darts" }``.
+        epochs: passes over the training part; None takes as many as the budget affords.
+        batch_size: streams.
+        lr, clip, weight_decay: of the weights; on a passage the rate is scaled by its length.
+        alpha_lr: of the logits.
+
+    Raises:
+        StudyError: a value is out of range, or the strategy trains no supernet.
+
+    Source: Liu et al. 2019, the released search for recurrent cells.
+    Differs: passages have the task's lengths, jittered as for evaluation if the task says so.
+    """
+    if isinstance(strategy, str) or not isinstance(getattr(strategy, "weights", None), SupernetTraining):
+        raise StudyError(
+            f'`strategy` must be one that trains a supernet, written {{ use = "darts" }}, but got {strategy!r}.'
+        )
+    weights = SupernetTraining(
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        lr_final=lr,
+        momentum=0.0,
+        nesterov=False,
+        weight_decay=weight_decay,
+        clip=clip,
+    )
+    found = replace(strategy, weights=weights)
+    if not isinstance(found, Differentiable):
+        return found
+    if isinstance(found.hypergradient, Unrolled):
+        found = replace(found, hypergradient=replace(found.hypergradient, clip=clip))
+    return replace(found, alphas=replace(found.alphas, lr=alpha_lr, betas=(0.9, 0.999)))
