@@ -1,0 +1,93 @@
+"""Pruning, extras and weighted edges as mathematics: every number was worked out independently of this code."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_cells import SMALL
+
+from searchbench.spaces.nasbench201_forms import shuffled
+from searchbench.strategies.differentiable import (
+    Milestones,
+    Monotone,
+    PartialChannels,
+    SkipDropout,
+    Stages,
+)
+from searchbench.strategies.differentiable.extras import AuxiliarySkip
+
+
+def test_an_operation_once_pruned_stays_at_zero_for_ever():
+    alpha = torch.tensor([[0.3, -0.1, 0.2]] * 5)
+    mask = Monotone().after_step(alpha, torch.ones_like(alpha, dtype=torch.bool), SMALL)
+    assert mask.tolist() == [[True, False, True]] * 5
+    alpha += 1.0  # a step that would lift it
+    again = Monotone().after_step(alpha, mask, SMALL)
+    assert torch.equal(again, mask)
+    assert (alpha[:, 1] == 0).all()
+
+
+def test_a_node_keeps_its_last_operation():
+    alpha = -torch.ones(5, 3)
+    alpha[3, 2] = -0.5
+    mask = Monotone().after_step(alpha, torch.ones_like(alpha, dtype=torch.bool), SMALL)
+    assert [int(mask[rows].sum()) for rows in SMALL.nodes()] == [1, 1]
+    assert mask[3, 2]
+    assert (alpha == 0).all()
+
+
+@pytest.mark.parametrize("strategy", ["fix-best", "drop-worst"])
+def test_milestones_end_with_one_operation_per_edge_and_never_bring_one_back(strategy):
+    generator = torch.Generator().manual_seed(1)
+    mask, sizes = torch.ones(6, 5, dtype=torch.bool), []
+    for epoch in range(20):
+        weights = torch.rand((6, 5), generator=generator)
+        smaller = Milestones(strategy, 0.2).after_epoch(weights, mask, epoch, 20)
+        assert not (smaller & ~mask).any()
+        mask = smaller
+        sizes.append(int(mask.sum()))
+    assert sizes[:3] == [30, 30, 30]
+    assert sizes[-1] == 6
+    assert (mask.sum(1) == 1).all()
+
+
+def test_stages_shrink_every_edge_from_eight_to_five_three_and_one():
+    part, mask = Stages((5, 3, 1)), torch.ones(28, 8, dtype=torch.bool)
+    generator = torch.Generator().manual_seed(1)
+    counts = []
+    for epoch in range(75):
+        weights = torch.rand((28, 8), generator=generator)
+        after = part.after_epoch(weights, mask, epoch, 75)
+        if epoch == 24:
+            expected = weights.argsort(dim=1, descending=True)[:, :5]
+            assert all(after[row, expected[row]].all() for row in range(28))
+        assert not (after & ~mask).any()
+        mask = after
+        counts.append(mask.sum(1).unique().tolist())
+    assert [counts[epoch] for epoch in (23, 24, 48, 49, 73, 74)] == [[8], [5], [5], [3], [3], [1]]
+    assert [(part.stage(e, 75).number, part.stage(e, 75).first) for e in (0, 24, 25, 74)] == [
+        (0, 0),
+        (0, 0),
+        (1, 25),
+        (2, 50),
+    ]
+
+
+def test_the_auxiliary_skip_fades_and_skip_dropout_falls_as_published():
+    assert [AuxiliarySkip().beta(e, 50) for e in (0, 1, 49)] == pytest.approx([1, 0.98, 0.02])
+    p = SkipDropout(0.4, 10 / 25)
+    found = [p.probability(e, 25) for e in (0, 9, 10, 15, 24)]
+    assert found == pytest.approx([0.384, 0.24, 0.4, 0.14715, 0.02432], abs=1e-5)
+
+
+def test_channels_are_shuffled_in_groups():
+    value = torch.arange(16.0).view(1, 16, 1, 1)
+    expected = [0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15]
+    assert shuffled(value, 4).flatten().tolist() == expected
+
+
+def test_edge_weights_are_a_softmax_over_the_inputs_of_each_node():
+    beta = torch.tensor([0.0, 1.0, 2.0, 0.0, -1.0])
+    weights = PartialChannels(4).weights(beta, SMALL)
+    assert torch.allclose(weights[:2], beta[:2].softmax(0))
+    assert torch.allclose(weights[2:], beta[2:].softmax(0))

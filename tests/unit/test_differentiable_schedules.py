@@ -1,0 +1,68 @@
+"""Schedules of differentiable search as mathematics: every number was worked out independently of this code."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+
+from searchbench.strategies.differentiable import (
+    Constant,
+    FisherInformed,
+    Ratio,
+    WarmUp,
+)
+from searchbench.strategies.differentiable.schedule import Alternate
+from searchbench.strategies.differentiable.split import samples
+from searchbench.strategies.differentiable.turn import Moment
+
+
+def alpha_minibatches(schedule, minibatches, fisher):
+    memory, found = schedule.fresh(), []
+    for b in range(minibatches):
+        phases, memory = schedule.steps(Moment(0, 1, b, minibatches), memory)
+        assert phases[-1] == "w"
+        if phases[0] == "alpha":
+            found.append(b)
+        memory = schedule.observe(memory, fisher(b))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fisher", "begins", "total"),
+    [
+        (0.5, [1, 2, 8, 19, 30, 41], 1002),
+        (1.0, [1, 12, 23, 34], 1000),
+        (5.0, [33, 44, 55], 997),
+        (50.0, [81, 92, 103], 993),
+    ],
+)
+def test_fimt_under_a_constant_trace_moves_the_architecture_every_eleventh_minibatch(fisher, begins, total):
+    found = alpha_minibatches(FisherInformed(), 11_000, lambda b: fisher)
+    assert found[: len(begins)] == begins
+    assert len(found) == total
+    assert {b - a for a, b in itertools.pairwise(found[10:])} == {11}
+
+
+def test_fimt_moves_the_architecture_more_often_when_the_trace_falls_and_less_when_it_rises():
+    falling = alpha_minibatches(FisherInformed(), 3000, lambda b: 5 * math.exp(-b / 300))
+    rising = alpha_minibatches(FisherInformed(), 3000, lambda b: 5 * math.exp(b / 300))
+    assert (len(falling), len(rising)) == (289, 252)
+
+
+def test_constant_schedule_moves_the_architecture_before_every_tenth_weight_step():
+    found = alpha_minibatches(Constant(10), 711, lambda b: 0.0)
+    assert found == list(range(9, 711, 10))
+    assert len(found) == Constant(10).alpha_steps(711) == 71
+
+
+def test_during_warm_up_only_the_weights_move():
+    schedule = WarmUp(Alternate(), 15 / 50)
+    moves = [schedule.steps(Moment(epoch, 50), None)[0] for epoch in range(50)]
+    assert [m == ("w",) for m in moves] == [True] * 15 + [False] * 35
+
+
+def test_ratio_ten_of_fifty_thousand_samples_gives_45454_and_4546():
+    assert [samples(part, 50_000) for part in (Ratio(10).w, Ratio(10).alpha)] == [45_454, 4_546]
+    assert [samples(part, 50_000) for part in (Ratio(1).w, Ratio(1).alpha)] == [25_000, 25_000]

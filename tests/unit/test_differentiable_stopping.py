@@ -1,0 +1,94 @@
+"""Rules of early stopping as mathematics: every number was worked out independently of this code."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_cells import DARTS_LIKE
+from tiny_lab import SPACE
+
+from searchbench.strategies.differentiable import (
+    Eigenvalue,
+    EigenvalueRestart,
+    Lanczos,
+    RankStability,
+    SkipCount,
+    TopEdges,
+)
+from searchbench.strategies.differentiable.stop import Report
+
+
+def decision(values):
+    """(epoch of the decision, epoch of the answer) for eigenvalues by epoch; None if there is none."""
+    for epoch in range(0, 50, 2):
+        answer = Eigenvalue().answer(tuple(values(e) for e in range(0, epoch + 1, 2)))
+        if answer is not None:
+            return epoch, answer
+    return None
+
+
+def test_the_eigenvalue_rule_decides_as_published():
+    assert decision(lambda e: 1.0) is None
+    assert decision(lambda e: 1.2 ** max(0, (e - 20) / 2)) == (28, 16)
+    assert decision(lambda e: 1.0 if e < 26 else 2.0) == (28, 16)
+    assert decision(lambda e: 0.1 + 0.05 * e) == (22, 10)
+
+
+def test_lanczos_finds_the_largest_eigenvalue_of_a_quadratic():
+    generator = np.random.default_rng(0)
+    matrix = generator.normal(size=(12, 12))
+    matrix = matrix + matrix.T
+    largest = np.linalg.eigvalsh(matrix)[-1]
+    found = Lanczos(12).largest(lambda a: matrix @ a, np.zeros(12), np.random.default_rng(1))
+    assert found == pytest.approx(largest, rel=1e-8)
+    fewer = Lanczos(8).largest(lambda a: matrix @ a, np.zeros(12), np.random.default_rng(1))
+    assert 0.9 * largest < fewer <= largest + 1e-9
+
+
+def report(weights, chosen=None, epoch=0, curvature=None):
+    chosen = TopEdges(2).choose(weights, DARTS_LIKE) if chosen is None else chosen
+    return Report(epoch, 50, weights, chosen, DARTS_LIKE, curvature)
+
+
+@pytest.mark.parametrize(("normal", "stops"), [("three", True), ("one", False), ("reduce only", False)])
+def test_the_skip_rule_counts_the_derived_normal_cell_only(normal, stops):
+    chosen = np.zeros((28, 8), dtype=bool)
+    rows = {"three": [0, 2, 5], "one": [0], "reduce only": [14, 16, 20]}[normal]
+    chosen[rows, 3] = True
+    assert SkipCount(2).after_epoch(report(np.zeros((28, 8)), chosen), None)[0].stop is stops
+
+
+def test_the_rank_rule_stops_after_ten_epochs_of_the_same_ranking():
+    generator = np.random.default_rng(0)
+    moving, still = generator.random((28, 8)), generator.random((28, 8))
+    rule = RankStability(10)
+    memory, stopped = rule.fresh(), []
+    for epoch in range(20):
+        weights = moving if epoch < 3 else still + 0.0 * epoch
+        weights = weights.copy()
+        weights[:, :4] = generator.random((28, 4))  # operations without weights do not count
+        verdict, memory = rule.after_epoch(report(weights, epoch=epoch), memory)
+        stopped.append(verdict.stop)
+    assert stopped.index(True) == 13  # epoch 3 began the ranking, 4 to 13 kept it
+
+
+def test_ada_returns_with_ten_times_the_decay_at_most_twice():
+    rule = EigenvalueRestart()
+    memory, epoch, returns = rule.fresh(), 0, []
+    for _ in range(200):
+        value = 1.0 if epoch < 20 else 10.0
+        verdict, memory = rule.after_epoch(report(np.zeros((28, 8)), epoch=epoch, curvature=lambda v=value: v), memory)
+        assert not verdict.stop
+        if verdict.epoch is not None:
+            returns.append((epoch, verdict.epoch, verdict.decay))
+            epoch = verdict.epoch
+        epoch += 1
+        if epoch == 50:
+            break
+    assert returns == [(22, 10, 10.0)] * 2
+    assert epoch == 50
+
+
+def test_the_topology_of_nasbench201_keeps_every_edge():
+    assert [len(rows) for rows in SPACE.topology.nodes()] == [1, 2, 3]
+    assert SPACE.topology.keeps is None
