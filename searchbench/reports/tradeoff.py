@@ -2,7 +2,8 @@
 
 The hypervolume is the share of the box between the origin and a reference point that a search's points dominate. The
 reference is the worst of all that the strategies of a problem handed over, in both objectives and a tenth beyond, so
-it is one for all strategies; it moves when strategies are added, hence numbers of different studies do not compare.
+it is one for all strategies, and likewise of all that they measured; it moves when strategies are added, hence numbers
+of different studies do not compare.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ class Tradeoff:
     metric: str
     reference: tuple[float, float]
     """(cost, error)."""
+    measured_reference: tuple[float, float]
+    """(cost, validation value), for all that was measured; NaN where nothing was."""
     rows: tuple[Traded, ...]
     front: tuple[Found, ...]
     """Of all that was handed over, by cost."""
@@ -116,15 +119,24 @@ def _one(study: str, problem: str, metric: str, runs: Sequence[RunRecord]) -> Tr
     ]
     if not found or min(own.error for own in found) < 0:
         return None
-    reference = (BEYOND * max(f.cost for f in found), BEYOND * max(1e-9, *(f.error for f in found)))
+    reference = _beyond([(f.cost, f.error) for f in found])
+    measured = {run.run_id: points for run in runs if (points := _measured(run, metric))}
+    worst = _beyond([point for points in measured.values() for point in points])
     front = tuple(found[at] for at in pareto([(f.cost, f.error) for f in found]))
     names = dict.fromkeys(run.strategy for run in runs)
     rows = tuple(
-        _row(name, [r for r in runs if r.strategy == name], [f for f in found if f.strategy == name], front, metric,
-             reference)
+        _row(
+            name,
+            [run for run in runs if run.strategy == name],
+            [own for own in found if own.strategy == name],
+            front,
+            measured,
+            reference,
+            worst,
+        )
         for name in names
-    )  # fmt: skip
-    return Tradeoff(study, problem, metric, reference, rows, front, shown_scale([f.error for f in found]))
+    )
+    return Tradeoff(study, problem, metric, reference, worst, rows, front, shown_scale([f.error for f in found]))
 
 
 def _row(
@@ -132,13 +144,14 @@ def _row(
     runs: Sequence[RunRecord],
     found: Sequence[Found],
     front: Sequence[Found],
-    metric: str,
+    measured: Mapping[str, Sequence[tuple[float, float]]],
     reference: tuple[float, float],
+    worst: tuple[float, float],
 ) -> Traded:
     judged = {run.replicate: math.nan for run in runs} | {
         own.replicate: share([(own.cost, own.error)], reference) for own in found
     }
-    searched = {run.replicate: share(points, reference) for run in runs if (points := _measured(run, metric))}
+    searched = {run.replicate: share(measured[run.run_id], worst) for run in runs if run.run_id in measured}
     return Traded(
         name,
         tuple(found),
@@ -146,6 +159,13 @@ def _row(
         _described(judged, name),
         _described(searched, name) if searched else None,
     )
+
+
+def _beyond(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """A tenth beyond the worst in both objectives."""
+    if not points:
+        return math.nan, math.nan
+    return BEYOND * max(cost for cost, _ in points), BEYOND * max(1e-9, *(error for _, error in points))
 
 
 def share(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:

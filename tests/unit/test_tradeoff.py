@@ -63,8 +63,9 @@ def test_hypervolume_is_a_mean_across_searches_of_a_share_of_one_box() -> None:
 def test_everything_measured_dominates_as_a_union() -> None:
     (found,) = build(STUDY, {"p": RUNS})
     a, b = found.rows
-    first = ((11 - 2) * (0.55 - 0.5) + (11 - 8) * (0.5 - 0.2)) / (11 * 0.55)
-    second = (11 - 4) * (0.55 - 0.3) / (11 * 0.55)
+    assert found.measured_reference == pytest.approx((8.8, 0.55))
+    first = ((8.8 - 2) * (0.55 - 0.5) + (8.8 - 8) * (0.5 - 0.2)) / (8.8 * 0.55)
+    second = (8.8 - 4) * (0.55 - 0.3) / (8.8 * 0.55)
     assert a.measured is not None
     assert a.measured.estimate == pytest.approx((first + second) / 2)
     assert b.measured is None

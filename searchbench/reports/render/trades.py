@@ -41,7 +41,8 @@ def table(found: Tradeoff) -> dict[str, Any]:
             f"Reference point, the same for all: {found.name} {cost:,.4g}, error {found.scale * error:.4g} "
             "(a tenth beyond the worst that was handed over).",
             "Handed over: the one network of a search, judged. Measured: all that a search measured, by validation "
-            "values as it knew them (inherited weights, where a supernet was searched): only alike searches compare.",
+            "values as it knew them (inherited weights, where a supernet was searched): only alike searches compare; "
+            "reference: a tenth beyond the worst that anybody measured.",
         ],
     }
 
