@@ -18,7 +18,11 @@ COLUMN: dict[str, Any] = {"multiple": True, "metavar": "COLUMN"}
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The Parquet file to write."
 )
 @click.option(
-    "--format", "kind", type=click.Choice(["columns", "macro", "fcnet"]), default="columns", show_default=True
+    "--format",
+    "kind",
+    type=click.Choice(["columns", "macro", "fcnet", "nats", "nasbench101"]),
+    default="columns",
+    show_default=True,
 )
 @click.option("--space", default="nasbench201", show_default=True, help="Of the architectures [columns].")
 @click.option("--architecture", default="architecture", show_default=True, metavar="COLUMN")
@@ -36,12 +40,15 @@ COLUMN: dict[str, Any] = {"multiple": True, "metavar": "COLUMN"}
 @click.option(
     "--beside", nargs=3, multiple=True, metavar="FILE COLUMN NAMES", help="A file with metrics, joined: NAMES is a,b,c."
 )
-@click.option("--data", help="The data set [fcnet].")
+@click.option("--data", help="The data set [fcnet, nats].")
+@click.option("--recipe", type=int, help="Epochs of the recipe that counts as full; the longest by default [nats].")
 def import_table(path: str, out: Path, kind: str, **given: Any) -> None:
     """Bring the table in PATH into the package's own form, checked; prints the lines a study file needs.
 
     columns: any CSV or Parquet file, its columns mapped by the options below.
     macro: NAS-Bench-Macro's JSON. fcnet: HPO-Bench's networks as .npz, with --data.
+    nats: NAS-Bench-201's .pth or NATS-Bench's folder, tar or file, with --data.
+    nasbench101: its TFRecord. Pickles are read without running what they may hold.
     """
     from searchbench.estimators.table_import import as_toml, write
     from searchbench.tasks import TASKS
@@ -65,6 +72,14 @@ def _content(path: str, kind: str, given: dict[str, Any]) -> Any:
         if not given["data"]:
             raise InputError("`--format fcnet` needs `--data NAME`: which data set's losses to import.")
         return from_fcnet(path, given["data"])
+    if kind == "nats":
+        from searchbench.estimators.nats_import import from_nats
+
+        return from_nats(path, given["data"] or "cifar10", given["recipe"], given["partial"])
+    if kind == "nasbench101":
+        from searchbench.estimators.nasbench101_import import from_nasbench101
+
+        return from_nasbench101(path, given["partial"])
     if not given["validation"]:
         raise InputError("at least one `--validation COLUMN` is needed: what a search may see.")
     same = ("architecture", "validation", "test", "params", "macs", "seconds", "epochs", "percent", "partial")

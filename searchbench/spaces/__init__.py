@@ -53,6 +53,10 @@ SPACES = Registry(
             "searchbench.spaces.macro:macro",
             "8 layers of three kinds: 6,561 networks, 3,969 distinct (Su et al. 2021, NAS-Bench-Macro)",
         ),
+        "nats-sss": Entry(
+            "searchbench.spaces.nats_sizes:nats_sizes",
+            "five widths out of eight: 32,768, for its table (Dong et al. 2021, NATS-Bench)",
+        ),
         "chain": Entry(
             "searchbench.spaces.chain:chain",
             "convolutions layer by layer with skip connections (Zoph & Le 2017)",

@@ -1,0 +1,221 @@
+"""Reading NAS-Bench-201's and NATS-Bench's own files: pickles, opened without running what they may hold.
+
+A folder ``NATS-…-simple`` has one compressed pickle per architecture, read one at a time; a NAS-Bench-201 ``.pth`` is
+one pickle of all, which is held as a whole. Both hold plain containers, numbers and NumPy scalars; anything else that a
+pickle names is refused before it is looked up.
+"""
+
+from __future__ import annotations
+
+import bz2
+import io
+import pickle
+import tarfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from searchbench.errors import DataMissing, TableError
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One recorded training of one architecture."""
+
+    data: str
+    seed: int
+    epochs: int
+    accuracies: Mapping[str, float]
+    """Percent, by ``set@epoch``, epochs from 0."""
+    train_s: float
+    """Recorded seconds of all its training epochs."""
+    valid_s: float
+    """Recorded seconds of one evaluation, 0 where none is recorded."""
+    params_m: float
+    macs_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Everything recorded of one architecture: its trainings by recipe ("12", "200", …)."""
+
+    index: int
+    notation: str
+    trainings: Mapping[str, tuple[Training, ...]]
+
+
+# -- pickles ----------------------------------------------------------------------------------------------------
+
+SCALARS = {(f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("scalar", "_reconstruct")}
+ALLOWED = SCALARS | {
+    ("collections", "OrderedDict"),
+    ("collections", "defaultdict"),
+    ("builtins", "set"),
+    ("__builtin__", "set"),
+    ("builtins", "dict"),
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+}
+
+
+class Restricted(pickle.Unpickler):
+    """An unpickler that looks up plain containers and NumPy's numbers only."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("_codecs", "encode"):
+            return _latin1
+        if (module, name) not in ALLOWED:
+            raise Foreign(f"{module}.{name}")
+        return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Stands for a tensor of a torch file: its numbers are never looked at."""
+        return None
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """How protocol 2, torch's, writes bytes."""
+    if encoding != "latin1":
+        raise Foreign(f"_codecs.encode to {encoding}")
+    return text.encode("latin1")
+
+
+class Foreign(pickle.UnpicklingError):
+    """A pickle names something that is not on the list."""
+
+
+def unpickle(stream: Any, name: str) -> Any:
+    """What a pickle holds.
+
+    Raises:
+        TableError: it names anything but plain containers and numbers (nothing of it has been run), or is damaged.
+    """
+    try:
+        return Restricted(stream).load()
+    except Foreign as error:
+        raise TableError(
+            f"table {name} is a pickle that would call `{error}`; only plain containers and numbers are read, so it "
+            "is refused unread: is this the benchmark's own file?"
+        ) from error
+    except (pickle.UnpicklingError, EOFError, OSError, ValueError, TypeError, IndexError, KeyError) as error:
+        raise TableError(f"table {name} is damaged or no pickle of the benchmark: {error}") from error
+
+
+# -- files ------------------------------------------------------------------------------------------------------
+
+
+def entries(path: str) -> Iterator[Entry]:
+    """The architectures of a ``-simple`` folder or its tar (one at a time), or of a whole ``.pickle.pbz2`` or ``.pth``.
+
+    Raises:
+        DataMissing: there is no such file or folder.
+        TableError: it is damaged, refused, or lacks what it must have.
+    """
+    place = Path(path).expanduser()
+    if place.is_dir():
+        yield from _folder(place)
+    elif not place.is_file():
+        raise DataMissing(f"`{path}` is neither a file nor a folder; give NATS-Bench's `…-simple` folder or its file.")
+    elif place.suffix == ".tar":
+        yield from _tar(place)
+    else:
+        yield from _whole(place)
+
+
+def _folder(place: Path) -> Iterator[Entry]:
+    files = sorted(file for file in place.glob("*.pickle.pbz2") if file.name[0].isdigit())
+    if not files:
+        raise TableError(f"table {place} holds no files `000000.pickle.pbz2`, …; is it a NATS-Bench `-simple` folder?")
+    for file in files:
+        with bz2.open(file) as stream:
+            yield _single(stream, str(file), file.name)
+
+
+def _tar(place: Path) -> Iterator[Entry]:
+    with tarfile.open(place) as archive:
+        for member in archive:  # in the order of the file: nothing is sought, nothing extracted
+            name = Path(member.name).name
+            stream = archive.extractfile(member) if name[:1].isdigit() and name.endswith(".pickle.pbz2") else None
+            if stream is not None:
+                with bz2.open(stream) as opened:
+                    yield _single(opened, f"{place}:{member.name}", name)
+
+
+def _single(stream: Any, where: str, name: str) -> Entry:
+    return _entry(where, int(name.partition(".")[0]), unpickle(stream, where))
+
+
+def _whole(place: Path) -> Iterator[Entry]:
+    with _stream(place) as stream:
+        held = unpickle(stream, str(place))
+        while not isinstance(held, dict) or "protocol_version" in held:
+            held = unpickle(stream, str(place))  # torch before 1.6: a number, a version and sizes come first
+    infos = _needed(held, "arch2infos", str(place))
+    for index in sorted(infos):
+        yield _entry(f"{place}, arch2infos[{index}]", int(index), infos[index])
+
+
+def _stream(place: Path) -> Any:
+    """The pickle within: of a compressed file, a torch archive, or an old torch file."""
+    if place.name.endswith(".pbz2"):
+        return bz2.open(place)
+    if zipfile.is_zipfile(place):
+        with zipfile.ZipFile(place) as archive:
+            inner = next((name for name in archive.namelist() if name.endswith("data.pkl")), None)
+            if inner is None:
+                raise TableError(f"table {place} is a zip file without `data.pkl`; is it one that torch wrote?")
+            return io.BytesIO(archive.read(inner))
+    return place.open("rb")
+
+
+# -- records ----------------------------------------------------------------------------------------------------
+
+
+def _entry(where: str, index: int, held: Any) -> Entry:
+    if not isinstance(held, dict) or not held:
+        raise TableError(f"table {where}: recipes and their results are needed, but it holds {held!r}."[:300])
+    recipes = {_RENAMED.get(str(key), str(key)): state for key, state in held.items()}
+    notations = {_needed(state, "arch_str", f"{where}[{key}]") for key, state in recipes.items()}
+    if len(notations) != 1:
+        raise TableError(f"table {where}: its recipes are of different architectures: {sorted(notations)}.")
+    return Entry(index, notations.pop(), {key: _trainings(f"{where}[{key}]", s) for key, s in recipes.items()})
+
+
+_RENAMED = {"less": "12", "full": "200", "01": "1"}
+"""NAS-Bench-201 calls its recipes "less" and "full"."""
+
+
+def _trainings(where: str, state: Mapping[str, Any]) -> tuple[Training, ...]:
+    found = []
+    for key, record in _needed(state, "all_results", where).items():
+        data, seed = key
+        at = f"{where}, {data} seed {seed}"
+        epochs = int(_needed(record, "epochs", at))
+        params, macs = _needed(record, "params", at), _needed(record, "flop", at)
+        scores, times = _scores(record, at), record.get("train_times") or {}
+        seconds = times.values() if isinstance(times, dict) else times
+        evaluations = list((record.get("eval_times") or {}).values())
+        spent = float(sum(map(float, seconds)))
+        last = float(evaluations[0]) if evaluations else 0.0
+        found.append(Training(str(data), int(seed), epochs, scores, spent, last, float(params), float(macs)))
+    return tuple(found)
+
+
+def _scores(record: Mapping[str, Any], where: str) -> Mapping[str, float]:
+    scores: dict[str, float] = {}
+    for name, value in _needed(record, "eval_acc1es", where).items():
+        accuracy = float(value)
+        if not 0 <= accuracy <= 100:
+            raise TableError(
+                f"table {where}, column `{name}`: an accuracy must lie in [0, 100], but it is {accuracy:g}."
+            )
+        scores[str(name)] = accuracy
+    return scores
+
+
+def _needed(held: Any, key: str, where: str) -> Any:
+    if not isinstance(held, Mapping) or key not in held:
+        raise TableError(f"table {where}, column `{key}`: is missing; is this a file of NAS-Bench-201 or NATS-Bench?")
+    return held[key]
