@@ -165,8 +165,8 @@ class Pictures:
         """Split the used training images, stratified."""
         used = self._used(subset)
         validates, trains = stratified(self.train.targets[used], valid, rng)
-        train, valid = (self._split(self.train, used[chosen]) for chosen in (trains, validates))
-        return SearchData(train, valid, self.classes)
+        train, validation = self._split(self.train, used[trains]), self._split(self.train, used[validates])
+        return SearchData(train, validation, self.classes)
 
     def judge_data(self, subset: float) -> JudgeData:
         """The used training images, and all test images."""
