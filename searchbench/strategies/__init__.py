@@ -146,7 +146,7 @@ STRATEGIES = Registry(
     adapters={
         "optuna": Entry(
             "searchbench.strategies.adapters.optuna:adapt",
-            "Optuna's samplers: random, tpe, gp, cmaes, nsgaii, qmc, grid; with a `pruner`: median, halving, hyperband",
+            "Optuna's random, tpe, tpe-hyperopt, gp, cmaes, nsgaii, qmc, grid; `pruner`s: median, halving, hyperband",
         ),
         "tune": Entry(
             "searchbench.strategies.adapters.tune:adapt",
