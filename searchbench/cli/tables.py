@@ -9,7 +9,6 @@ import click
 
 from searchbench.cli.options import address_option, terminal, workers_option
 from searchbench.cli.table_import import import_table
-from searchbench.estimators.recipes import DEVICES
 
 
 @click.group()
@@ -31,7 +30,7 @@ table.add_command(import_table)
 @click.option("--limit", type=click.IntRange(min=1), default=None, help="Train only so many architectures.")
 @click.option(
     "--device",
-    type=click.Choice(DEVICES),
+    type=click.Choice(("auto", "cpu", "cuda")),
     default="cpu",
     show_default=True,
     help="Where to train. One worker (--workers 1) fills a GPU, whose last bits are not a CPU's.",
@@ -76,14 +75,15 @@ def build(
 
 
 @table.command()
-@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def info(path: Path) -> None:
-    """What the table in the file PATH holds, and how it was trained."""
+@click.argument("table")
+def info(table: str) -> None:
+    """What TABLE holds, a file or the name of one that ships with the package, and how it was trained."""
     from rich.table import Table
 
-    from searchbench.harness.table_build import about
+    from searchbench.estimators.built import about
+    from searchbench.estimators.table_file import locate
 
-    told = about(path)
+    told = about(locate(table))
     grid = Table.grid(padding=(0, 2))
     for key, value in _lines(told):
         grid.add_row(f"[bold]{key}[/]", value)

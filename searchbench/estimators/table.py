@@ -10,13 +10,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed, InputError, SpaceError, StudyError, TableError
+from searchbench.estimators.built import SHIPPED, shipped
+from searchbench.estimators.built import columns as columns_of_built
 from searchbench.estimators.table_file import Columns, Numbers, Stamp, digest, read_columns, stamp
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Architecture, Space
@@ -45,7 +47,9 @@ class Table:
     recorded failure. The repeat is drawn among those present by the evaluation-noise seed.
 
     Args:
-        path: Parquet, CSV or gzipped CSV; looked for as it stands, then below the folder SEARCHBENCH_DATA.
+        path: Parquet, CSV or gzipped CSV; looked for as it stands, then below the folder SEARCHBENCH_DATA. The name of
+            a table that ships with the package stands for its file and for what its columns mean: every argument
+            below is then known, unless given.
         architecture: the column of architectures, in the space's notation.
         validation: columns of the validation score at full fidelity, one per repeat.
         test: columns of the test score, one per repeat; in the file of `join`, where that is given.
@@ -69,7 +73,7 @@ class Table:
         StudyError: the description contradicts itself.
     """
 
-    path: str = field(metadata={"described": False})  # where it lies is no part of the problem: `checksum` is
+    path: str = field(default="nasbench201-digits", metadata={"described": False})  # `checksum` tells files apart
     architecture: str = "architecture"
     validation: Names = ("validation",)
     test: Names = ()
@@ -87,6 +91,8 @@ class Table:
     metrics: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.path in SHIPPED:
+            self._take_columns(columns_of_built(shipped(self.path)))
         for name in ("validation", "test"):
             object.__setattr__(self, name, _names(getattr(self, name)))
         object.__setattr__(self, "fidelity", _fidelities(self.fidelity))
@@ -97,6 +103,11 @@ class Table:
         if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
             raise StudyError(f"a table's `workers` must be a positive integer, but got {self.workers!r}.")
         _check_epochs(self.epochs, [epochs for epochs, _ in self.fidelity])
+
+    def _take_columns(self, known: Mapping[str, Any]) -> None:
+        for one in fields(self):
+            if one.name in known and getattr(self, one.name) == one.default:
+                object.__setattr__(self, one.name, known[one.name])
 
     @property
     def trains(self) -> bool:
@@ -117,8 +128,15 @@ class Table:
 
         Raises:
             DataMissing: the file is not there.
-            TableError: it cannot be used; names row and column.
+            TableError: it cannot be used; names row and column. Or it ships with the package, for another task.
         """
+        if self.path in SHIPPED and task is not None:
+            recorded = shipped(self.path)["plan"]["task"]
+            if task.name != recorded:
+                raise TableError(
+                    f"table `{self.path}` records trainings on task `{recorded}`, but the problem's task is "
+                    f"`{task.name}`; name that task, or the path of a table of your own."
+                )
         return TableEstimator(_records(stamp(self.path), self, _Known(space)))
 
     def judge(self) -> TableJudge:
@@ -149,8 +167,8 @@ class TableJudge:
 
 
 def table_judge(
-    path: str,
-    test: Names,
+    path: str = "nasbench201-digits",
+    test: Names = (),
     architecture: str = "architecture",
     params: str | None = None,
     macs: str | None = None,

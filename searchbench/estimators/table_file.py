@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from searchbench.errors import DataMissing, TableError, did_you_mean
+from searchbench.estimators.built import SHIPPED
 
 Numbers = npt.NDArray[np.float64]
 
@@ -38,7 +39,7 @@ class Columns:
 
 
 def locate(path: str) -> Path:
-    """The file `path` names: as it stands, or below the folder SEARCHBENCH_DATA.
+    """The file `path` names: as it stands, or below the folder SEARCHBENCH_DATA; or one that ships with the package.
 
     Raises:
         DataMissing: it is in neither place.
@@ -55,6 +56,9 @@ def locate(path: str) -> Path:
 
 
 def _places(path: str) -> Iterator[Path]:
+    if path in SHIPPED:
+        yield SHIPPED[path]
+        return
     yield Path(path).expanduser().absolute()
     folder = os.environ.get("SEARCHBENCH_DATA")
     if folder and not Path(path).is_absolute():

@@ -13,16 +13,13 @@ from typing import Any
 import numpy as np
 
 from searchbench.errors import TableError
-from searchbench.estimators.table import Table
+from searchbench.estimators.built import METADATA, column
 from searchbench.harness.executors.executor import Executor, Lost
 from searchbench.harness.provenance import provenance
 from searchbench.harness.table_journal import Journal
 from searchbench.harness.table_plan import TableJob, TablePlan
 
 ATTEMPTS = 3
-METADATA = b"searchbench"
-"""Key of the JSON about a table in its Parquet metadata."""
-
 Told = Callable[[int, int], None]
 """Called with (trainings finished, trainings in all)."""
 
@@ -113,38 +110,6 @@ def _trained(missing: list[TableJob], executor: Executor) -> Any:
 # -- the file ------------------------------------------------------------------------------------------------------
 
 
-def column(measure: str, repeat: int, epoch: int) -> str:
-    """Name of a column: `valid_0_12` is the validation accuracy of repeat 0 after 12 epochs."""
-    return f"{measure}_{repeat}_{epoch}"
-
-
-def as_table(plan: TablePlan, path: Path) -> Table:
-    """The estimator that looks a built table up: its columns by their meaning.
-
-    Raises:
-        TableError: the file is no table built here, or one of another plan.
-    """
-    told = about(path)
-    if told["fingerprint"] != plan.fingerprint:
-        raise TableError(f"{path} was built by another plan than `{plan.name}` of this version; build it again.")
-
-    def columns(measure: str, epoch: int) -> tuple[str, ...]:
-        return tuple(column(measure, repeat, epoch) for repeat in range(plan.repeats))
-
-    *lower, full = plan.recorded
-    return Table(
-        str(path),
-        validation=columns("valid", full),
-        test=columns("test", full),
-        fidelity=tuple((float(epoch), columns("valid", epoch)) for epoch in lower),
-        epochs=float(full),
-        seconds="seconds",
-        params="params",
-        macs="macs",
-        partial=not told["complete"],
-    )
-
-
 def write(plan: TablePlan, journal: Journal, out: Path) -> Built:
     """Write the architectures of which every repeat is recorded, in the order of the space.
 
@@ -202,25 +167,3 @@ def _accuracies(plan: TablePlan, trainings: list[list[list[Any]]]) -> dict[str, 
                 cells = values.round(4).astype(np.float32) if measure == "loss" else values
                 found[column(measure, repeat, epoch)] = pa.array(cells, from_pandas=True)
     return found
-
-
-def about(path: Path) -> dict[str, Any]:
-    """What a built table says about itself.
-
-    Raises:
-        TableError: the file is no table built here.
-    """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        file = parquet.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise TableError(f"{path} is no Parquet file: {error}") from error
-    with file:
-        text = (file.schema_arrow.metadata or {}).get(METADATA)
-        rows, columns = file.metadata.num_rows, file.metadata.num_columns
-    if text is None:
-        raise TableError(f"{path} says nothing about how it was built; it was not built by `searchbench table build`.")
-    told: dict[str, Any] = json.loads(text)
-    return told | {"rows": rows, "columns": columns, "bytes": path.stat().st_size}

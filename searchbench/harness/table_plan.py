@@ -86,9 +86,12 @@ class TablePlan:
                 yield TableJob(self, chosen, repeat, device)
 
     def describe(self) -> dict[str, Any]:
-        """Everything that decides the numbers, as plain values."""
+        """Everything that decides the numbers, as plain values. Of the recipe what differs from a recipe's defaults, so
+        that a recipe which learns a new word leaves recorded trainings as they are."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return plain | {"recipe": dataclasses.asdict(self.recipe), "settings": dict(self.settings)}
+        said = dataclasses.fields(self.recipe)
+        recipe = {f.name: v for f in said if (v := getattr(self.recipe, f.name)) != f.default}
+        return plain | {"recipe": recipe, "settings": dict(self.settings)}
 
     @property
     def fingerprint(self) -> str:

@@ -133,25 +133,40 @@ class ModelBased:
         return Modelling(self, scenario)
 
 
-def gaussian_process(initial: int = 10, acquisition: Acquisition | None = None, restarts: int = 2) -> ModelBased:
+def gaussian_process(
+    initial: int = 10, acquisition: Acquisition | None = None, restarts: int = 2, batch: int = 1
+) -> ModelBased:
     """Gaussian-process optimisation with a hedged acquisition.
+
+    Args:
+        initial, acquisition, batch: see `ModelBased`.
+        restarts: see `GaussianProcess`.
 
     Source: Snoek et al. 2012; kernels and defaults of scikit-optimize's `gp_minimize`.
     Differs: 1,000 random candidates and 100 mutations of the five best (scikit-optimize: 10,000 random ones, refined
         by gradient where there are real decisions); hyper-parameters are refitted when the data have grown by a tenth.
     """
-    return ModelBased(GaussianProcess(restarts), acquisition or Hedge(), initial=initial)
+    return ModelBased(GaussianProcess(restarts), acquisition or Hedge(), initial=initial, batch=batch)
 
 
 def forest(
-    initial: int = 10, acquisition: Acquisition | None = None, trees: int = 100, extremely_random: bool = False
+    initial: int = 10,
+    acquisition: Acquisition | None = None,
+    trees: int = 100,
+    extremely_random: bool = False,
+    batch: int = 1,
 ) -> ModelBased:
     """Forest optimisation with a hedged acquisition.
+
+    Args:
+        initial, acquisition, batch: see `ModelBased`.
+        trees, extremely_random: see `Forest`.
 
     Source: Hutter et al. 2011 (SMAC); defaults of scikit-optimize's `forest_minimize`.
     Differs: candidates as in `gaussian_process`.
     """
-    return ModelBased(Forest(trees, extremely_random=extremely_random), acquisition or Hedge(), initial=initial)
+    surrogate = Forest(trees, extremely_random=extremely_random)
+    return ModelBased(surrogate, acquisition or Hedge(), initial=initial, batch=batch)
 
 
 def bananas(

@@ -15,11 +15,12 @@ from pyarrow import parquet
 from searchbench.cli.tables import table as table_command
 from searchbench.errors import EvaluationFailed, TableError, UnknownName
 from searchbench.estimators.batches import Batches
+from searchbench.estimators.built import about, columns
 from searchbench.estimators.table import Table
 from searchbench.estimators.training import begin, error_rate, fit, weights_seed
 from searchbench.harness.executors.executor import Finished, Lost, Role
 from searchbench.harness.executors.local import LocalExecutor
-from searchbench.harness.table_build import Built, about, as_table, build, journal_of
+from searchbench.harness.table_build import Built, build, journal_of
 from searchbench.harness.table_plan import GPU_STACK, STACK, TablePlan, table_plan
 from searchbench.seeds import Seeds
 from searchbench.spaces.networks import initialise
@@ -108,7 +109,7 @@ def test_a_table_holds_what_training_one_by_one_gives(built: Built) -> None:
 
 
 def test_the_table_estimator_reads_it_and_keeps_test_columns_to_the_judge(built: Built) -> None:
-    spec, space = as_table(PLAN, built.path), PLAN.make_space()
+    spec, space = Table(str(built.path), **columns(about(built.path))), PLAN.make_space()
     row = accuracies(built.path)[0]
     cell = space.parse(row["architecture"])
     estimator = spec.open(space, PLAN.make_task(), Seeds("study", 0))
@@ -186,11 +187,6 @@ def test_a_table_says_how_it_was_built(built: Built) -> None:
     shown = CliRunner().invoke(table_command, ["info", str(built.path)])
     assert shown.exit_code == 0
     assert "16, not complete" in shown.output
-
-
-def test_a_file_of_another_plan_is_not_taken_for_the_table(built: Built) -> None:
-    with pytest.raises(TableError, match="was built by another plan"):
-        as_table(replace(PLAN, version=2), built.path)
 
 
 def test_an_unknown_table_gets_the_nearest_name() -> None:
