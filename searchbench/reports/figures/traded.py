@@ -28,8 +28,8 @@ def picture(found: Tradeoff, colours: Mapping[str, int]) -> Figure:
     return Figure(
         slug(f"pareto-{found.metric}-{found.problem}"),
         f"Pareto front: test error against {found.name}",
-        "Each dot is what one search handed over, judged once. Dashed: what nothing handed over beats in both; points "
-        "on it were found by different searches, no search found all of it.",
+        "Each dot is what one search handed over, judged once. Dashed: what nothing handed over beats in both, "
+        "whoever found it.",
         Axis(found.name),
         Axis("test error" + (" (%)" if scale != 1 else "")),
         (staircase, *dots),
