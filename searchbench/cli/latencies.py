@@ -82,7 +82,10 @@ def check(study: str, problem: str | None, networks: int, repeats: int, batch_si
     latency = resolved.measures.latency
     if latency is None:
         raise StudyError(f"problem `{chosen.name}` has no latency to check; declare one.")
-    stopwatch = Measured(batch_size, repeats=repeats).open(resolved.space, resolved.task.shape, resolved.task.classes)
+    channels, height, width = resolved.task.shape
+    stopwatch = Measured(batch_size, repeats=repeats).open(
+        resolved.space, (channels, height, width), resolved.task.classes
+    )
     rng = np.random.default_rng(0)
     drawn = [resolved.space.sample(rng) for _ in range(networks)]
     predicted = np.array([latency(architecture) for architecture in drawn])

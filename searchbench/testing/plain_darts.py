@@ -9,7 +9,7 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from searchbench.spaces.darts import EDGES, TARGETS
 from searchbench.spaces.darts_supernet import DartsSupernet, MixedCell, MixedEdge
@@ -51,7 +51,7 @@ def _edge(
     for op in cast(tuple[tuple[int, ...], ...], chosen)[decision]:
         name = net.operations[op] if op >= 0 else "none"
         if name != "none":
-            term = cast(nn.Module, edge.operations[name])(value[:, :inner])
+            term = edge.operations[name](value[:, :inner])
             total = total + (term if mixed is None else mixed.weights[decision][op] * term)
     if edge.partial > 1:
         past = value[:, inner:] if stride == 1 else F.max_pool2d(value[:, inner:], 2, 2)

@@ -16,7 +16,6 @@ from searchbench.harness.plan import plan
 from searchbench.harness.run import run_search
 from searchbench.harness.study_file import read_study
 from searchbench.spaces import SPACES
-from searchbench.strategies.supernet import batch_sizes
 
 EXAMPLES = Path(searchbench.__file__).parents[1] / "examples"
 DATA = os.environ.get("SEARCHBENCH_DATA", "")
@@ -74,4 +73,4 @@ def test_a_slice_of_the_full_ablation_runs_when_steps_are_fewer():
     found = run_search(spec)
     assert found.error is None
     assert found.architecture.startswith("Genotype(normal=[")
-    assert found.cost.train_samples >= sum(batch_sizes(16, 16))
+    assert found.cost.train_samples >= 16
