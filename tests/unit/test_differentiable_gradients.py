@@ -58,6 +58,15 @@ A = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
 C = torch.tensor([0.0, 2.0], dtype=torch.float64)
 
 
+class Named(str):
+    """A minibatch of which only its split matters."""
+
+    rate = 1.0
+
+
+TRAIN, VALID = Named("train"), Named("valid")
+
+
 class Identity:
     """A relaxation whose weights are the logits."""
 
@@ -113,7 +122,7 @@ def closed_form(power=2, momentum=0.0, dtype=torch.float64):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-3)])
 def test_second_order_of_a_quadratic_is_exact(dtype, tolerance):
     game = closed_form(dtype=dtype)
-    Unrolled().fill(game, "train", "valid")
+    Unrolled().fill(game, TRAIN, VALID)
     assert game.alpha.grad[0].tolist() == pytest.approx([-0.765, -0.96], abs=tolerance)
     assert game.lab.passes == ["train", "valid", "train", "train"]
     virtual, plus = game.lab.seen[1], game.lab.seen[2]
@@ -124,7 +133,7 @@ def test_second_order_of_a_quadratic_is_exact(dtype, tolerance):
 
 def test_second_order_of_a_quartic_is_nearly_exact():
     game = closed_form(power=4)
-    Unrolled().fill(game, "train", "valid")
+    Unrolled().fill(game, TRAIN, VALID)
     assert game.alpha.grad[0].tolist() == pytest.approx([-5.1215625, -6.64875], rel=2e-5)
 
 
@@ -133,7 +142,7 @@ def test_the_virtual_step_includes_momentum_and_decay():
     w = game.weights[0]
     game.weight_optimizer.state[w]["momentum_buffer"] = torch.tensor([2.0, -4.0], dtype=torch.float64)
     game.weight_optimizer.param_groups[0]["weight_decay"] = 0.5
-    Unrolled().fill(game, "train", "valid")
+    Unrolled().fill(game, TRAIN, VALID)
     # w - 0.1 (0.9 m + (w - A alpha) + 0.5 w), A alpha = (0, 0.5)
     expected = [1 - 0.1 * (1.8 + 1.0 + 0.5), -1 - 0.1 * (-3.6 - 1.5 - 0.5)]
     assert game.lab.seen[1].tolist() == pytest.approx(expected)
@@ -142,7 +151,7 @@ def test_the_virtual_step_includes_momentum_and_decay():
 def test_the_weights_end_to_the_bit_as_they_began():
     game = closed_form()
     before = game.weights[0].detach().clone()
-    Unrolled().fill(game, "train", "valid")
+    Unrolled().fill(game, TRAIN, VALID)
     assert torch.equal(game.weights[0], before)
     assert game.weights[0].grad is None
 

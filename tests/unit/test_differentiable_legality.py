@@ -21,7 +21,11 @@ from searchbench.spaces import SPACES
 from searchbench.strategies import STRATEGIES
 from searchbench.tasks.digits import Digits
 
-METHODS = [name for name in STRATEGIES.builtin if ".differentiable." in STRATEGIES.factory(name).__module__]
+METHODS = [
+    name
+    for name in STRATEGIES.builtin
+    if ".differentiable." in STRATEGIES.factory(name).__module__ and name != "recurrent"  # it wraps another
+]
 VARIANTS = {  # a method's row, and the parameters beside its defaults
     **{name: {} for name in METHODS},
     "p-darts, two stages": {"keep": (2, 1)},
