@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from searchbench.spaces.darts import CELLS, EDGES, TARGETS, architecture, genotype
-from searchbench.spaces.darts_networks import preprocessing, reductions, stem_of
-from searchbench.spaces.darts_operations import (
-    DepthwisePointwise,
-    FactorizedReduce,
-    Pool,
-    Separable,
-    multiply_accumulates,
-    operation,
-    pooled,
-    scaled_norm,
+from searchbench.spaces.darts_fused import (
+    Run,
+    State,
+    Statistics,
+    channels_last,
+    convolved,
+    is_convolution,
+    linear,
+    normalised_pools,
 )
+from searchbench.spaces.darts_networks import preprocessing, reductions, stem_of
+from searchbench.spaces.darts_operations import FactorizedReduce, Pool, multiply_accumulates, operation
 from searchbench.spaces.genotypes import Cell, Genotype, Node
 from searchbench.spaces.nasbench201_forms import dropped, shuffled
 from searchbench.spaces.networks import Active, Mixed, Path, Shape
@@ -28,6 +30,9 @@ from searchbench.spaces.topology import PLAIN, Form
 
 Chosen = Sequence[Sequence[int]]
 """Operations executed, per decision."""
+
+LEAVING = tuple(tuple(at for at, (_, source) in enumerate(EDGES) if source == node) for node in range(TARGETS[-1]))
+"""Edges that leave each state of a cell but the last."""
 
 
 class DartsSupernet(nn.Module):
@@ -61,11 +66,25 @@ class DartsSupernet(nn.Module):
 
     def forward(self, inputs: Tensor, active: Active) -> Tensor:
         """[B, C, H, W] -> logits [B, classes]."""
-        chosen, mixed = self._chosen(active), active if isinstance(active, Mixed) else None
-        before, last = self.stem(inputs)
-        for cell in self.cells:
-            before, last = last, cell(before, last, chosen, mixed)
+        turns = self._turns(active)
+        before, last = self.stem(channels_last(inputs))
+        for cell in cast(list[MixedCell], list(self.cells)):
+            before, last = last, cell(before, last, turns[cell.reduction])
+        for turn in turns:
+            turn.seen.write()
         return self.classifier(last.mean((2, 3)))  # type: ignore[no-any-return]
+
+    def _turns(self, active: Active) -> list[Turn]:
+        """What the cells of each type are to do."""
+        chosen, n = self._chosen(active), len(EDGES)
+        if not isinstance(active, Mixed):
+            return [Turn(chosen[at * n : at * n + n]) for at in range(len(CELLS))]
+        given: object = active.weights
+        weights = given if isinstance(given, Tensor) else torch.stack(list(active.weights))
+        return [
+            Turn(chosen[at * n : at * n + n], active, at * n, _columns(weights[at * n : at * n + n]))
+            for at in range(len(CELLS))
+        ]
 
     def _chosen(self, active: Active) -> Chosen:
         if not isinstance(active, Mixed):
@@ -135,8 +154,52 @@ class DartsSupernet(nn.Module):
         return architecture(self.space, Genotype(*cells))
 
 
+@dataclass(slots=True, eq=False)
+class Turn:
+    """What the cells of one type do in one pass."""
+
+    chosen: Chosen
+    """Operations executed, per edge."""
+    mixed: Mixed | None = None
+    first: int = 0
+    """Decision of the first edge."""
+    columns: Sequence[Sequence[Tensor]] = ()
+    """Per state and operation, the weights of the edges that leave the state; empty on a path."""
+    seen: Statistics = field(default_factory=Statistics)
+
+    def runs(self, source: int, op: int) -> tuple[int, ...]:
+        """Positions, among the edges that leave a state, of those on which an operation is executed."""
+        return tuple(at for at, edge in enumerate(LEAVING[source]) if op in self.chosen[edge])
+
+    def scale(self, source: int, op: int, at: tuple[int, ...]) -> Tensor | None:
+        """The operation's weights on these edges."""
+        if not self.columns:
+            return None
+        column = self.columns[source][op]
+        return column if len(at) == len(column) else column[list(at)]
+
+
+def _columns(weights: Tensor) -> list[tuple[Tensor, ...]]:
+    """[edges, operations] by the states that edges leave."""
+    order = [edge for edges in LEAVING for edge in edges]
+    return [part.unbind(1) for part in weights[order].split([len(edges) for edges in LEAVING])]  # type: ignore[no-untyped-call]
+
+
+class Gathered:
+    """The sum of what enters a state: what went through operations, past them, and beside them."""
+
+    def __init__(self) -> None:
+        self.inner: Tensor | None = None
+        self.past: Tensor | None = None
+        self.beside: Tensor | None = None
+
+    def add(self, part: str, term: Tensor) -> None:
+        so_far = getattr(self, part)
+        setattr(self, part, term if so_far is None else so_far + term)
+
+
 class MixedCell(nn.Module):
-    """A cell with all operations on all of its 14 edges."""
+    """A cell with all operations on all of its 14 edges, run by the states that edges leave, see `darts_fused`."""
 
     def __init__(
         self,
@@ -148,7 +211,8 @@ class MixedCell(nn.Module):
         form: Form,
     ) -> None:
         super().__init__()
-        self.width, self.reduction = width, reduction
+        self.names, self.width, self.reduction = tuple(operations), width, reduction
+        self.partial, self.inner = form.partial, width // form.partial
         self.first, self.second = preprocessing(inputs, width, reduced, affine=False)
         # the older input is reduced on the way if the cell before was a reduction: counted at the newer one's size
         self.preprocessing_macs = width * (inputs[0] + inputs[1])
@@ -159,95 +223,102 @@ class MixedCell(nn.Module):
         """2 on the edges of a reduction cell that leave its inputs."""
         return 2 if self.reduction and EDGES[edge][1] < 2 else 1
 
-    def forward(self, before: Tensor, last: Tensor, chosen: Chosen, mixed: Mixed | None) -> Tensor:
-        states = [State(self.first(before)), State(self.second(last))]
-        first = len(EDGES) * self.reduction
-        for target in TARGETS:
-            value: Tensor | None = None
-            for at, (_, source) in ((e, edge) for e, edge in enumerate(EDGES) if edge[0] == target):
-                term = self.edges[at](states[source], first + at, chosen[first + at], mixed)
-                if term is not None:
-                    value = term if value is None else value + term
-            if value is None:
-                step = 2 if self.reduction else 1
-                value = torch.zeros_like(states[1].value[:, :, ::step, ::step])
-            states.append(State(self.norms[target - 2](value) if self.norms else value))
-        return torch.cat([state.value for state in states[2:]], 1)
+    def forward(self, before: Tensor, last: Tensor, turn: Turn) -> Tensor:
+        first, second = (channels_last(value) for value in (self.first(before), self.second(last)))
+        values, nodes = [first, second], {target: Gathered() for target in TARGETS}
+        for source, edges in enumerate(LEAVING):
+            if source in nodes:
+                values.append(self._read(nodes[source], source, second))
+            self._leave(State(values[source], self.inner), source, edges, turn, nodes)
+        values.append(self._read(nodes[TARGETS[-1]], TARGETS[-1], second))
+        return torch.cat(values[2:], 1)
 
+    def _read(self, node: Gathered, target: int, like: Tensor) -> Tensor:
+        """The value of a state after its sums."""
+        value = node.inner
+        if value is None and (self.partial > 1 or node.beside is None):
+            step = 2 if self.reduction else 1
+            value = torch.zeros_like(like[:, : self.inner, ::step, ::step])
+        if node.past is not None:
+            value = channels_last(shuffled(torch.cat((cast(Tensor, value), node.past), 1), self.partial))
+        if node.beside is not None:
+            value = node.beside if value is None else value + node.beside
+        if not self.norms:
+            return cast(Tensor, value)
+        # planar inside: the gradient of a norm over channels-last sums came out wrong with PyTorch 2.13 on a CPU
+        return channels_last(self.norms[target - 2](cast(Tensor, value).contiguous()))
 
-class State:
-    """A state of a cell with what several edges make of it alike: its first channels, their ReLU and their pools."""
+    def _leave(self, state: State, source: int, edges: Sequence[int], turn: Turn, nodes: dict[int, Gathered]) -> None:
+        """Add to the nodes what reaches them from one state."""
+        into = [nodes[EDGES[edge][0]] for edge in edges]
+        stacks: dict[tuple[int, ...], Tensor] = {}
+        plain: list[tuple[int, tuple[int, ...], Sequence[Tensor]]] = []
+        for op, name in enumerate(self.names):
+            at = turn.runs(source, op)
+            if name == "none" or not at:
+                continue
+            modules = [self._edge(edges[position]).operations[name] for position in at]
+            if is_convolution(modules[0]):
+                stacked = convolved(Run(modules, turn.scale(source, op, at)), state, turn.seen)
+                stacks[at] = stacks[at] + stacked if at in stacks else stacked
+            else:
+                plain.append((op, at, self._plain(modules, state, turn)))
+        for at, stacked in stacks.items():
+            parts = stacked.split(self.inner, 1) if len(at) > 1 else (stacked,)  # type: ignore[no-untyped-call]
+            for position, part in zip(at, parts, strict=True):
+                into[position].add("inner", part)
+        self._mix(plain, source, turn, into)
+        if self.partial > 1:
+            self._pass(state.value[:, self.inner :], edges, turn, into)
+        if turn.mixed is not None and turn.mixed.auxiliary:
+            for edge, node in zip(edges, into, strict=True):
+                skip = self._edge(edge).auxiliary
+                node.add("beside", turn.mixed.auxiliary * (state.value if skip is None else skip(state.value)))
 
-    def __init__(self, value: Tensor) -> None:
-        self.value = value
-        self._made: dict[str, Tensor] = {}
+    def _edge(self, edge: int) -> MixedEdge:
+        return cast(MixedEdge, self.edges[edge])
 
-    def first(self, channels: int) -> Tensor:
-        """The channels that pass through operations, the same number for all edges."""
-        return self._once("first", lambda: self.value[:, :channels])
+    def _plain(self, modules: Sequence[nn.Module], state: State, turn: Turn) -> Sequence[Tensor]:
+        """Outputs of operations without convolutions, per edge; one tensor for all where they are alike."""
+        if isinstance(modules[0], Pool):
+            return normalised_pools(cast(Sequence[Pool], modules), state, turn.seen)
+        if isinstance(modules[0], nn.Identity):
+            if turn.mixed is None or not turn.mixed.dropout:
+                return [state.inner] * len(modules)
+            return [dropped(state.inner, turn.mixed) for _ in modules]
+        return [module(state.inner) for module in modules]
 
-    def activated(self, channels: int) -> Tensor:
-        return self._once("relu", lambda: nn.functional.relu(self.first(channels)))
+    def _mix(
+        self, plain: list[tuple[int, tuple[int, ...], Sequence[Tensor]]], source: int, turn: Turn, into: list[Gathered]
+    ) -> None:
+        """Add the weighted sums of what has no convolutions: in one product where all edges add up the same."""
+        alike = all(len(at) == len(into) and all(value is values[0] for value in values) for _, at, values in plain)
+        if alike and len(plain) > 1 and turn.columns:
+            weights = torch.stack([turn.columns[source][op] for op, _, _ in plain], 1)
+            for node, term in zip(into, linear([values[0] for _, _, values in plain], weights), strict=True):
+                node.add("inner", term)
+            return
+        for op, at, values in plain:
+            for position, value in zip(at, values, strict=True):
+                into[position].add("inner", turn.columns[source][op][position] * value if turn.columns else value)
 
-    def pooled(self, kind: str, channels: int, stride: int) -> Tensor:
-        return self._once(kind, lambda: pooled(kind, self.first(channels), stride))
-
-    def _once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
-        if name not in self._made:
-            self._made[name] = make()
-        return self._made[name]
+    def _pass(self, past: Tensor, edges: Sequence[int], turn: Turn, into: list[Gathered]) -> None:
+        """Add the channels that bypass the operations."""
+        if self.stride(edges[0]) == 2:
+            past = nn.functional.max_pool2d(past, 2, 2)
+        weights = None if turn.mixed is None else turn.mixed.edges
+        for edge, node in zip(edges, into, strict=True):
+            node.add("past", past if weights is None else weights[turn.first + edge] * past)
 
 
 class MixedEdge(nn.Module):
-    """All operations of one edge, on the first C/K channels."""
+    """The operations of one edge, on the first C/K channels."""
 
     def __init__(self, operations: Sequence[str], width: int, stride: int, form: Form) -> None:
         super().__init__()
-        self.partial, self.stride, self.inner = form.partial, stride, width // form.partial
-        self.names = tuple(operations)
+        inner = width // form.partial
         self.operations = nn.ModuleDict(
-            {name: operation(name, self.inner, stride, affine=False) for name in operations if name != "none"}
+            {name: operation(name, inner, stride, affine=False) for name in operations if name != "none"}
         )
         strided = form.auxiliary_skip and stride == 2
         self.auxiliary = FactorizedReduce(width, width, affine=False) if strided else None
-
-    def forward(self, state: State, decision: int, chosen: Sequence[int], mixed: Mixed | None) -> Tensor | None:
-        """The edge's weighted sum; None where nothing is executed."""
-        value, total = state.value, self._sum(state, decision, chosen, mixed)
-        if self.partial > 1:
-            total = self._with_bypass(value, total, decision, mixed)
-        if mixed is not None and mixed.auxiliary:
-            skip = value if self.auxiliary is None else self.auxiliary(value)
-            total = mixed.auxiliary * skip if total is None else total + mixed.auxiliary * skip
-        return total
-
-    def _sum(self, state: State, decision: int, chosen: Sequence[int], mixed: Mixed | None) -> Tensor | None:
-        total: Tensor | None = None
-        row = None if mixed is None else mixed.weights[decision].unbind(0)
-        for op in chosen:
-            name = self.names[op] if op >= 0 else "none"
-            if name == "none":
-                continue
-            term = self._term(self.operations[name], state, None if row is None else row[op], mixed)
-            total = term if total is None else total + term
-        return total
-
-    def _term(self, module: nn.Module, state: State, weight: Tensor | None, mixed: Mixed | None) -> Tensor:
-        if isinstance(module, DepthwisePointwise | Separable):
-            return module.activated(state.activated(self.inner), weight)
-        if isinstance(module, Pool):
-            return scaled_norm(module.norm, state.pooled(module.kind, self.inner, self.stride), weight)
-        term: Tensor = module(state.first(self.inner))
-        if mixed is not None and isinstance(module, nn.Identity):
-            term = dropped(term, mixed)
-        return term if weight is None else weight * term
-
-    def _with_bypass(self, value: Tensor, total: Tensor | None, decision: int, mixed: Mixed | None) -> Tensor:
-        past = value[:, self.inner :]
-        if self.stride == 2:
-            past = nn.functional.max_pool2d(past, 2, 2)
-        if mixed is not None and mixed.edges is not None:
-            past = mixed.edges[decision] * past
-        if total is None:
-            total = past.new_zeros((len(past), self.inner, *past.shape[2:]))
-        return shuffled(torch.cat((total, past), 1), self.partial)

@@ -45,18 +45,17 @@ def _edge(
     net: DartsSupernet,
     mixed: Mixed | None,
 ) -> Tensor:
-    edge, stride = cast(MixedEdge, cell.edges[at]), cell.stride(at)
-    inner = edge.inner
+    edge, stride, inner = cast(MixedEdge, cell.edges[at]), cell.stride(at), cell.inner
     total = torch.zeros_like(value[:, :inner, ::stride, ::stride])
     for op in cast(tuple[tuple[int, ...], ...], chosen)[decision]:
         name = net.operations[op] if op >= 0 else "none"
         if name != "none":
             term = edge.operations[name](value[:, :inner])
             total = total + (term if mixed is None else mixed.weights[decision][op] * term)
-    if edge.partial > 1:
+    if cell.partial > 1:
         past = value[:, inner:] if stride == 1 else F.max_pool2d(value[:, inner:], 2, 2)
         past = past if mixed is None or mixed.edges is None else mixed.edges[decision] * past
-        total = shuffled(torch.cat((total, past), 1), edge.partial)
+        total = shuffled(torch.cat((total, past), 1), cell.partial)
     if mixed is not None and mixed.auxiliary:
         total = total + mixed.auxiliary * (value if edge.auxiliary is None else edge.auxiliary(value))
     return total
