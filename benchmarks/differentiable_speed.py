@@ -168,7 +168,9 @@ def memory(name: str, size: str, kind: str, options: argparse.Namespace) -> int:
     """Peak resident memory of a fresh process that does two steps, in MB."""
     command = [sys.executable, __file__, "--alone", name, "--sizes", size, "--steps", kind]
     command += ["--original", str(options.original)] if options.original else []
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    # through a shell, which is small: a child begins with its parent's peak
+    whole = ["sh", "-c", '"$@"; exit $?', "sh", *command]
+    return int(subprocess.run(whole, check=True, capture_output=True, text=True).stdout)
 
 
 # -- GPU -----------------------------------------------------------------------------------------------------------

@@ -243,10 +243,7 @@ class MixedCell(nn.Module):
             value = channels_last(shuffled(torch.cat((cast(Tensor, value), node.past), 1), self.partial))
         if node.beside is not None:
             value = node.beside if value is None else value + node.beside
-        if not self.norms:
-            return cast(Tensor, value)
-        # planar inside: the gradient of a norm over channels-last sums came out wrong with PyTorch 2.13 on a CPU
-        return channels_last(self.norms[target - 2](cast(Tensor, value).contiguous()))
+        return self.norms[target - 2](value) if self.norms else cast(Tensor, value)
 
     def _leave(self, state: State, source: int, edges: Sequence[int], turn: Turn, nodes: dict[int, Gathered]) -> None:
         """Add to the nodes what reaches them from one state."""
