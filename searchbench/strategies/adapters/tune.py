@@ -126,14 +126,11 @@ class TuneSearch:
         given = dict(settings.parameters)
         with self._numbers.use():
             self._scheduler = _scheduler(settings.scheduler, given, scenario.stops) if settings.scheduler else None
-            designs = [self._space.sample(self._designs) for _ in range(settings.startup)]
-            self._searcher = (
-                None
-                if settings.searcher == "random"
-                else _searcher(settings.searcher, self._space, designs, seed, {} if settings.scheduler else given)
-            )
-        if self._searcher is None:
-            self._designs = scenario.seeds.rng("init")
+            self._searcher = None
+            if settings.searcher != "random":
+                designs = [self._space.sample(self._designs) for _ in range(settings.startup)]
+                own = {} if settings.scheduler else given
+                self._searcher = _searcher(settings.searcher, self._space, designs, seed, own)
 
     def ask(self) -> Proposal:
         if self._going_on:
