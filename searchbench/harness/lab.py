@@ -18,7 +18,7 @@ from searchbench.harness.incumbent import Incumbent
 from searchbench.harness.ledger import Ledger
 from searchbench.results.columns import TraceColumns, TrialColumns
 from searchbench.spaces.space import Architecture
-from searchbench.strategies.strategy import AskTellSearch, Loss, Scenario, SplitName
+from searchbench.strategies.strategy import AskTellSearch, Logged, Loss, Scenario, SplitName
 from searchbench.tasks.task import Batch
 from searchbench.trial import FULL, Fidelity, Proposal, Recommendation, Status, Trial
 
@@ -278,7 +278,7 @@ class MeteredLab:
         self.final = Recommendation(self.trials, architecture, value, self.ledger.total())
         self.columns.recommend(str(architecture), architecture.key, value, self.final.spent)
 
-    def log(self, **values: float) -> None:
+    def log(self, **values: Logged) -> None:
         self.traces.append(values, self.ledger.total())
 
     # -- training supernets ------------------------------------------------------------------------------------

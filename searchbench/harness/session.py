@@ -44,6 +44,11 @@ class Results:
         with open_store(self.store) as store:
             return store.trials(run_id)
 
+    def trace(self, run_id: str) -> pd.DataFrame:
+        """What one run's search logged about itself, a row a line: an epoch, usually; see `ResultStore.trace`."""
+        with open_store(self.store) as store:
+            return store.trace(run_id)
+
 
 def run(
     study: Study,

@@ -106,6 +106,10 @@ def _difference(record: RunRecord, result: SearchResult | Lost, outcome: Outcome
     if differs is not None:
         values = f"{differs.left!r} recorded, {differs.right!r} now"
         return f"first difference in trial {differs.trial}, {differs.column}: {values}"
+    differs = first_difference(record.traces or b"", result.traces or b"")
+    if differs is not None:
+        values = f"{differs.left!r} recorded, {differs.right!r} now"
+        return f"all trials agree, but line {differs.trial} of the log differs, {differs.column}: {values}"
     pairs: list[tuple[str, Any, Any]] = [
         ("status", record.status, result.status),
         ("architecture handed over", record.architecture, result.architecture),

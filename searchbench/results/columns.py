@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from searchbench.cost import COST_AXES, DETERMINISTIC_AXES, Cost
+from searchbench.errors import StoreError
 from searchbench.trial import FULL, Fidelity
 
 if TYPE_CHECKING:
@@ -88,32 +90,49 @@ class TrialColumns:
         return _pack(arrays | _spent_arrays(column["spent"]) | _named_arrays("metric_", column["metrics"]))
 
 
+Kind = Literal["number", "word", "list", "lists"]
+
+
 @dataclass(slots=True)
 class TraceColumns:
     """Collects the lines a search logs about itself (entropy, skip counts …), with what it had spent by then."""
 
-    _lines: list[Mapping[str, float]] = field(default_factory=list)
+    _lines: list[Mapping[str, Any]] = field(default_factory=list)
     _spent: list[Cost] = field(default_factory=list)
+    _kinds: dict[str, Kind] = field(default_factory=dict)
+    """Of each name, in order of first appearance."""
 
     def __len__(self) -> int:
         return len(self._lines)
 
-    def append(self, values: Mapping[str, float], spent: Cost) -> None:
-        """The next line; lines may carry different names."""
+    def append(self, values: Mapping[str, Any], spent: Cost) -> None:
+        """The next line: numbers, words, lists of numbers, or such lists by name. Lines may carry different names.
+
+        Raises:
+            StoreError: a value is nothing of these, or a name had another kind of value before.
+        """
+        for name, value in values.items():
+            kind = _kind_of(name, value)
+            if self._kinds.setdefault(name, kind) != kind:
+                raise StoreError(
+                    f"what is logged as `{name}` is a {self._kinds[name]} in an earlier line, now a {kind}."
+                )
         self._lines.append(dict(values))
         self._spent.append(spent)
 
     def to_bytes(self) -> bytes:
-        """One Arrow IPC stream, zstd-compressed: `line`, `spent_<axis>` and one column per logged name."""
+        """One Arrow IPC stream, zstd-compressed: `line`, `spent_<axis>` and one column per logged name, null where a
+        line lacks it. Lists are kept in single precision."""
         line = {"line": _numbers(range(len(self._lines)), "int32")}
-        return _pack(line | _spent_arrays(self._spent) | _named_arrays("", self._lines))
+        logged = {name: _logged([line.get(name) for line in self._lines], kind) for name, kind in self._kinds.items()}
+        return _pack(line | _spent_arrays(self._spent) | logged)
 
 
 class Difference(NamedTuple):
     """Where two recordings of a run part."""
 
     trial: int
-    """Number of the first trial that differs."""
+    """Number of the first trial (or line of a trace) that differs."""
     column: str
     """The first column in which it does; "trials" where one recording has more of them."""
     left: object
@@ -172,7 +191,7 @@ def _first_unequal(a: pa.Table, b: pa.Table, name: str, rows: int) -> int | None
     if left == right:
         return None
     for row, (x, y) in enumerate(zip(left, right, strict=True)):
-        if x != y and not (_is_nan(x) and _is_nan(y)):
+        if not _same(x, y):
             return row
     return None
 
@@ -190,7 +209,15 @@ def _cell(table: pa.Table, name: str, row: int) -> object:
 
 
 def _number(table: pa.Table, row: int) -> int:
-    return int(table.column("number")[row].as_py())
+    return int(table.column("number" if "number" in table.column_names else "line")[row].as_py())
+
+
+def _same(x: object, y: object) -> bool:
+    if isinstance(x, list) and isinstance(y, list):
+        return len(x) == len(y) and all(map(_same, x, y))
+    if isinstance(x, dict) and isinstance(y, dict):
+        return x.keys() == y.keys() and all(_same(x[name], y[name]) for name in x)
+    return x == y or (_is_nan(x) and _is_nan(y))
 
 
 def _is_nan(value: object) -> bool:
@@ -201,6 +228,38 @@ def _only(table: pa.Table, event: str) -> pa.Table:
     import pyarrow.compute as pc
 
     return table.filter(pc.equal(table.column("event").cast("string"), event))
+
+
+def _kind_of(name: str, value: object) -> Kind:
+    if isinstance(value, str):
+        return "word"
+    if isinstance(value, Mapping) and value and all(_listed(each) for each in value.values()):
+        return "lists"
+    if _listed(value):
+        return "list"
+    if isinstance(value, Real):
+        return "number"
+    raise StoreError(
+        "what a search logs must be a number, a word, a list of numbers, or such lists by name, "
+        f"but `{name}` is {value!r}."
+    )
+
+
+def _listed(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, Real) for v in value)
+
+
+def _logged(values: Sequence[Any], kind: Kind) -> pa.Array:
+    import pyarrow as pa
+
+    if kind == "number":
+        return _numbers(values, "float64")
+    if kind == "word":
+        return _words(values)
+    if kind == "list":
+        return pa.array(values, pa.list_(pa.float32()))
+    names = dict.fromkeys(name for value in values for name in value or ())
+    return pa.array(values, pa.struct([(name, pa.list_(pa.float32())) for name in names]))
 
 
 def _words(values: Sequence[str | None]) -> pa.Array:

@@ -134,6 +134,20 @@ class ResultStore:
 
         return read_trials(self.run(run_id).trials).to_pandas()
 
+    def trace(self, run_id: str) -> pd.DataFrame:
+        """What a run's search logged about itself, a row for each line in the order it was logged; no rows where it
+        logged nothing.
+
+        Columns: `line`, `spent_<axis>`, and one per logged name (`epoch`, `train_loss`, `valid_accuracy` …), NaN or
+        None where a line lacks it. A list of numbers is an array in its cell, lists by name are a dict of arrays.
+        """
+        import pandas as pd
+
+        from searchbench.results.columns import read_traces
+
+        table = read_traces(self.run(run_id).traces)
+        return pd.DataFrame({"line": []}) if table is None else table.to_pandas()
+
     def frame(self, study: str | None = None) -> pd.DataFrame:
         """A study's runs, a row each; see `frames.run_frame`."""
         from searchbench.results.frames import run_frame

@@ -13,7 +13,7 @@ from scipy.stats import kendalltau
 from searchbench.errors import StudyError
 from searchbench.spaces.block_cells import BLOCKS, NORMAL, Cell, cells_of, growing, legal_blocks
 from searchbench.spaces.space import Architecture, Array, Space
-from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.strategy import Logged, Scenario
 from searchbench.trial import Proposal, Trial
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class Widening:
         if not self._awaited and not self._queue:
             self._learn()
 
-    def trace(self) -> list[Mapping[str, float]]:
+    def trace(self) -> list[Mapping[str, Logged]]:
         """A line per number of blocks: how well the predictor ranked."""
         return [{"blocks": at.blocks, "tau_seen": at.seen, "tau_next": at.following} for at in self.levels]
 

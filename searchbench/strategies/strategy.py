@@ -11,7 +11,7 @@ Nothing needs to be inherited. The harness owns the loop, the clock, the budget 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -85,8 +85,8 @@ class Recommending(Protocol):
 class Tracing(Protocol):
     """An ask/tell search with a trace of its own (how well its surrogate ranked …), kept in the record."""
 
-    def trace(self) -> list[Mapping[str, float]]:
-        """Its lines, asked for once, when the run has ended."""
+    def trace(self) -> list[Mapping[str, Logged]]:
+        """Its lines as for `Lab.log`, asked for once, when the run has ended."""
 
 
 @runtime_checkable
@@ -108,6 +108,8 @@ class TrainingSearch(Protocol):
 
 Search = AskTellSearch | TrainingSearch
 
+Logged = float | str | Sequence[float] | Mapping[str, Sequence[float]]
+"""What a search may log under a name."""
 SplitName = Literal["train", "valid"]
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 
@@ -181,5 +183,11 @@ class Lab(Protocol):
     def recommend(self, architecture: Architecture, value: float = float("nan")) -> None:
         """What to hand over if the run ended now; free, at any time. The last one counts."""
 
-    def log(self, **values: float) -> None:
-        """A line of the search's own trace (entropy, skip count …), kept in the record."""
+    def log(self, **values: Logged) -> None:
+        """A line of the search's own trace, kept in the record and drawn in the report; free, at any time.
+
+        Args:
+            values: numbers (entropy, skip count …), words, lists of numbers, or such lists by name. `epoch` counts from
+                1 and places the line; a name keeps its kind from line to line. Nothing that a rerun does not repeat,
+                such as a clock: `searchbench verify` compares the trace.
+        """

@@ -58,6 +58,7 @@ def test_a_killed_search_continues_to_the_same_result(spec: RunSpec, tmp_path: P
             run_search(spec, killer)
         assert path.exists()
     continued = run_search(spec, Checkpoint(path))
+    assert first_difference(whole.traces or b"", continued.traces or b"") is None
     assert told(continued) == told(whole)
     assert first_difference(continued.trials, whole.trials) is None
     assert not path.exists()  # the result is what counts now

@@ -15,6 +15,7 @@ from searchbench.estimators.batches import Batches
 from searchbench.estimators.bench import Bench
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
+from searchbench.results.columns import first_difference
 from searchbench.spaces.darts import darts as darts_space
 from searchbench.strategies import STRATEGIES
 from searchbench.tasks.task import Split
@@ -67,6 +68,7 @@ def assert_same(one, other):
     (search_a, lab_a), (search_b, lab_b) = one, other
     assert str(lab_a.final.architecture) == str(lab_b.final.architecture)
     assert lab_a.spent.samples == lab_b.spent.samples
+    assert first_difference(lab_a.traces.to_bytes(), lab_b.traces.to_bytes()) is None
     a, b = search_a._game, search_b._game
     assert torch.equal(a.alpha, b.alpha)
     assert torch.equal(a.mask, b.mask)

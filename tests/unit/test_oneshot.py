@@ -16,6 +16,7 @@ from searchbench.cost import Budget, Cost
 from searchbench.errors import StudyError
 from searchbench.harness.loop import drive
 from searchbench.spaces.nasbench201 import OPERATIONS
+from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot import OneShot, RandomScreening, Recalibration, SposEvolution, Uniform
 from searchbench.strategies.oneshot.papers import random_sharing, spos
 from searchbench.strategies.random import Random
@@ -88,8 +89,9 @@ def test_gradients_of_all_paths_of_an_update_add_up_before_one_step():
     rng = metered.scenario.seeds.rng("search", "paths")
     for batch, path in zip(batches[:2], Pairs().over(reference)(rng, 0.0), strict=True):
         torch.nn.functional.cross_entropy(reference(batch.inputs, path), batch.targets).backward()
-    losses = search._round(metered, weights, metered.batches("train", 16))
-    assert len(losses) == 2
+    noted = Noted()
+    assert search._round(metered, weights, metered.batches("train", 16), noted)
+    assert len(noted.losses) == 2
     for (name, ours), theirs in zip(weights.supernet.named_parameters(), reference.parameters(), strict=True):
         if theirs.grad is not None:
             expected = theirs - 0.1 * (theirs.grad + 5e-4 * theirs)
@@ -219,9 +221,9 @@ def test_training_charges_the_sampled_paths_and_scores_their_forward_passes():
     search = SHORT.start(metered.scenario)
     charged = []
     original = metered.gradients
-    metered.gradients = lambda net, batch, path: (
+    metered.gradients = lambda net, batch, path, loss: (
         charged.append(3 * len(batch) * net.macs(path)),
-        original(net, batch, path),
+        original(net, batch, path, loss),
     )[1]
     search.advance(metered), search.advance(metered)
     assert metered.spent.macs == sum(charged)

@@ -18,6 +18,7 @@ from searchbench.errors import StudyError
 from searchbench.harness.loop import drive
 from searchbench.spaces.nasbench201 import OPERATIONS
 from searchbench.spaces.networks import Mixed
+from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot import (
     MacsStratified,
     OneShot,
@@ -103,8 +104,9 @@ def test_the_optimiser_steps_once_per_group_of_backward_passes(grouping, updates
     original, step = metered.gradients, weights.optimizer.step
     metered.gradients = lambda *a: (passes.append(1), original(*a))[1]
     weights.optimizer.step = lambda: (steps.append(1), step())[1]
-    assert len(search._round(metered, weights, metered.batches("train", 8))) == 5
-    assert (len(passes), len(steps)) == (5, updates)
+    noted = Noted()
+    assert search._round(metered, weights, metered.batches("train", 8), noted)
+    assert (len(noted.losses), len(passes), len(steps)) == (5, 5, updates)
 
 
 def test_a_strictly_fair_gradient_is_the_sum_of_its_paths_gradients():
@@ -121,7 +123,7 @@ def test_a_strictly_fair_gradient_is_the_sum_of_its_paths_gradients():
         for name, weight in alone.named_parameters():
             if weight.grad is not None:
                 total[name] = total.get(name, 0) + weight.grad
-    search._round(metered, weights, metered.batches("train", 8))
+    search._round(metered, weights, metered.batches("train", 8), Noted())
     for (name, ours), theirs in zip(weights.supernet.named_parameters(), reference.parameters(), strict=True):
         assert torch.allclose(ours, theirs - 0.1 * total.get(name, torch.zeros(())), atol=1e-6), name
 
@@ -133,7 +135,7 @@ def test_untouched_weights_get_neither_momentum_nor_decay():
     before = {name: w.detach().clone() for name, w in weights.supernet.named_parameters()}
     momenta = {n: weights.optimizer.state[w]["momentum_buffer"].clone() for n, w in weights.supernet.named_parameters()}
     weights.draw = lambda rng, done: ((SKIP,) * 6,)
-    search._round(metered, weights, metered.batches("train", 8))
+    search._round(metered, weights, metered.batches("train", 8), Noted())
     after = dict(weights.supernet.named_parameters())
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     still = set(before) - moved

@@ -108,6 +108,38 @@ def test_traces_keep_lines_of_different_names() -> None:
     assert read_traces(None) is None
 
 
+def test_traces_keep_words_and_lists_and_tell_where_they_part() -> None:
+    def logged(weight: float) -> bytes:
+        traces = TraceColumns()
+        traces.append({"epoch": 1, "decision": "go on", "weights": {"skip": [0.25, math.nan]}}, Cost())
+        traces.append({"epoch": 2, "decision": "stop", "weights": {"skip": [weight, 0.5], "conv": [1.0]}}, Cost())
+        traces.append({"best": 0.125, "ranks": [1, 2, 3]}, Cost())
+        return traces.to_bytes()
+
+    table = read_traces(logged(0.75))
+    assert table is not None
+    assert table.column("decision").to_pylist() == ["go on", "stop", None]
+    assert table.column("weights").to_pylist()[1] == {"skip": [0.75, 0.5], "conv": [1.0]}
+    assert table.column("ranks").to_pylist() == [None, None, [1.0, 2.0, 3.0]]
+    assert first_difference(logged(0.75), logged(0.75)) is None
+    found = first_difference(logged(0.75), logged(0.5))
+    assert found is not None
+    assert (found.trial, found.column) == (1, "weights")
+
+
+@pytest.mark.parametrize("value", [None, {}, {"a": 1.0}, ["x"], object()])
+def test_what_cannot_be_logged_is_refused_by_name(value: object) -> None:
+    with pytest.raises(StoreError, match=r"must be a number, a word, a list of numbers.*but `odd` is"):
+        TraceColumns().append({"odd": value}, Cost())
+
+
+def test_a_name_keeps_its_kind_from_line_to_line() -> None:
+    traces = TraceColumns()
+    traces.append({"skips": 2}, Cost())
+    with pytest.raises(StoreError, match="`skips` is a number in an earlier line, now a word"):
+        traces.append({"skips": "two"}, Cost())
+
+
 def test_equal_recordings_differ_nowhere_though_nan_and_clocks_stand_in_them() -> None:
     left = a_recording([0.3, math.nan, 0.1])
     right = a_recording([0.3, math.nan, 0.1], spent=Cost(evaluations=3, device_s=9.0, host_s=1.0, peak_memory_bytes=5))

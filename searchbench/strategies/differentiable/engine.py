@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, cast
 
 import numpy as np
@@ -23,7 +24,8 @@ from searchbench.strategies.differentiable.game import Game
 from searchbench.strategies.differentiable.split import Part
 from searchbench.strategies.differentiable.stop import Report, Verdict
 from searchbench.strategies.differentiable.turn import Moment
-from searchbench.strategies.strategy import Lab, Scenario
+from searchbench.strategies.noted import Noted
+from searchbench.strategies.strategy import Lab, Logged, Scenario
 from searchbench.strategies.supernet import epochs_within
 from searchbench.tasks.task import Batch
 
@@ -67,14 +69,14 @@ class DifferentiableSearch:
         """One epoch. When the budget ends in it, what has been learnt so far is recommended."""
         game = self._begin(lab)
         try:
-            losses = self._train(game)
-            verdict = self._ask_whether_to_stop(game, losses)
+            self._train(game)
+            epoch, verdict = self._ask_whether_to_stop(game)
         except BudgetExhausted:
             lab.recommend(game.supernet.architecture(path_of(self._chosen(game), self._topology)))
             raise
         self._follow(game, verdict)
         lab.recommend(self._architecture(game))
-        lab.log(epoch=self._progress.epoch, **losses)
+        lab.log(**epoch)
 
     def state_dict(self) -> dict[str, Any]:
         state = self._restored if self._game is None else self._game.state_dict()
@@ -169,9 +171,10 @@ class DifferentiableSearch:
 
     # -- an epoch ------------------------------------------------------------------------------------------------
 
-    def _train(self, game: Game) -> dict[str, float]:
-        """One pass over the weights' data; returns the mean losses."""
-        settings, losses = self._settings, {"w": [], "alpha": []}  # type: tuple[Differentiable, dict[str, list[float]]]
+    def _train(self, game: Game) -> None:
+        """One pass over the weights' data; the game notes what it sees."""
+        settings, noted = self._settings, {"w": Noted(), "alpha": Noted()}
+        game.noted = noted | ({"alpha": noted["w"]} if settings.hypergradient.joint else {})
         stage = settings.prune.stage(self._progress.epoch, self._epochs)
         within = self._progress.epoch - stage.first
         self._set_rate(game, within, stage.length)
@@ -183,13 +186,12 @@ class DifferentiableSearch:
             phases, game.schedule_memory = settings.schedule.steps(game.moment, game.schedule_memory)
             for phase in phases:
                 if phase == "w":
-                    losses["w"].append(self._weight_step(game, train))
+                    noted["w"].losses.append(self._weight_step(game, train))
                 elif phase == "alpha":
-                    losses["alpha"].append(self._alpha_step(game, train, next(valid)))
+                    noted["alpha"].losses.append(self._alpha_step(game, train, next(valid)))
                 else:
-                    losses["w"].append(self._alpha_step(game, train, None))
+                    noted["w"].losses.append(self._alpha_step(game, train, None))
                     update(game.weight_optimizer, settings.weights.clip, train.rate)
-        return {f"{name}_loss": float(np.mean(losses[key])) for name, key in _NAMES if losses[key]}
 
     def _set_rate(self, game: Game, epoch: int, epochs: int) -> None:
         self._settings.weights.set_rate(game.weight_optimizer, epoch, epochs)
@@ -199,7 +201,7 @@ class DifferentiableSearch:
     def _weight_step(self, game: Game, train: Batch) -> float:
         schedule, mixture = self._settings.schedule, game.mixture("w")
         game.weight_optimizer.zero_grad(set_to_none=True)
-        loss = game.lab.gradients(game.supernet, train, mixture)
+        loss = game.lab.gradients(game.supernet, train, mixture, game.noted["w"].watching())
         if schedule.watches:
             game.schedule_memory = schedule.observe(game.schedule_memory, squared_norm(game.weights))
         update(game.weight_optimizer, self._settings.weights.clip, train.rate)
@@ -224,25 +226,29 @@ class DifferentiableSearch:
 
     # -- after it ------------------------------------------------------------------------------------------------
 
-    def _ask_whether_to_stop(self, game: Game, record: dict[str, float]) -> Verdict:
-        """The epoch is over: prune, derive, and hear the rule. Adds to the epoch's record."""
+    def _ask_whether_to_stop(self, game: Game) -> tuple[dict[str, Logged], Verdict]:
+        """The epoch is over: prune, derive, and hear the rule. What is to be logged of it, and the verdict."""
         at, prune = self._progress, self._settings.prune
+        losses = game.noted["w"].means("train")
+        if not self._settings.hypergradient.joint:
+            losses |= game.noted["alpha"].means("valid")
         weights = self._weights(game)
         if prune.prunes:
             game.mask = prune.after_epoch(torch.from_numpy(weights).to(game.alpha), game.mask, at.epoch, self._epochs)
             weights = self._weights(game)
         chosen = self._chosen(game)
-        record |= _diagnostics(weights, chosen, game, self._topology)
-
-        def curvature() -> float:
-            record["curvature"] = self._curvature(game)
-            return record["curvature"]
-
+        curvature = cache(partial(self._curvature, game))  # asked for by some rules, charged once
         report = Report(at.epoch, self._epochs, weights, chosen, self._topology, curvature)
         verdict, at.stop_memory = self._settings.stop.after_epoch(report, at.stop_memory)
         at.paths = (*at.paths[: at.epoch], path_of(chosen, self._topology))
         at.epoch += 1
-        return verdict
+        epoch: dict[str, Logged] = {"epoch": at.epoch, **losses, **_diagnostics(weights, chosen, game, self._topology)}
+        if curvature.cache_info().currsize:
+            epoch["curvature"] = curvature()
+        if verdict.reading is not None:
+            epoch["stop_reading"] = verdict.reading
+        by_operation = dict(zip(self._topology.operations, weights.T.round(4).tolist(), strict=True))
+        return epoch | {"decision": verdict.decision, "operation_weights": by_operation}, verdict
 
     def _follow(self, game: Game, verdict: Verdict) -> None:
         """Stop, return, or go on; keep what may be returned to."""
@@ -295,9 +301,6 @@ class DifferentiableSearch:
         finally:
             with torch.no_grad():
                 game.alpha.copy_(kept)
-
-
-_NAMES = (("train", "w"), ("valid", "alpha"))
 
 
 def squared_norm(weights: list[nn.Parameter]) -> float:

@@ -18,6 +18,7 @@ from searchbench.strategies.differentiable.extras import Extra
 from searchbench.strategies.differentiable.regularise import Regulariser
 from searchbench.strategies.differentiable.relaxation import Relaxation
 from searchbench.strategies.differentiable.turn import Moment, Phase, Turn
+from searchbench.strategies.noted import Noted
 from searchbench.strategies.strategy import Lab, Loss
 from searchbench.strategies.supernet import mean_price
 
@@ -55,6 +56,8 @@ class Game:
     """What each regulariser remembers."""
     schedule_memory: Any = None
     moment: Moment = field(default_factory=Moment)
+    noted: dict[str, Noted] = field(default_factory=lambda: {"w": Noted(), "alpha": Noted()})
+    """What the current epoch has seen so far on the weights' turn and on the architecture's."""
     baseline: float | None = None
     """Mean reward so far, of a score-function gradient."""
     _costs: Tensor | None = None
@@ -89,7 +92,7 @@ class Game:
                 value = part.outer(value, self, memory)
             return value + anchor
 
-        return loss
+        return self.noted["alpha"].watching(loss)
 
     def after_alpha_step(self, before: Tensor, mixture: Mixed | None) -> None:
         """Put the logits right and let the regularisers look at them."""

@@ -231,6 +231,7 @@ class ScoreFunction:
             assert active is not None
             path = tuple(op for (op,) in active)
             logits = game.lab.infer(game.supernet, valid, path)
+            game.noted["alpha"].count(logits, valid.targets)
             accuracy = float((logits.argmax(1) == valid.targets).double().mean())
             cost = game.supernet.macs(path) if self.of == "macs" else game.latency(path)
             rewards.append(self.reward(accuracy, cost))

@@ -6,7 +6,7 @@ What a rule remembers is a value that the search carries along; the rule itself 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,6 +38,15 @@ class Verdict:
     epoch: int | None = None
     decay: float | None = None
     """Factor of the weights' decay after a return."""
+    reading: float | None = None
+    """What the rule went by: skip connections, epochs of the same ranking, the growth of the eigenvalue."""
+
+    @property
+    def decision(self) -> str:
+        """In words, for the log; epochs are counted from 1 there."""
+        if self.epoch is None:
+            return "stop" if self.stop else "go on"
+        return f"{'stop, take' if self.stop else 'return to'} epoch {self.epoch + 1}"
 
 
 GO_ON = Verdict()
@@ -97,8 +106,8 @@ class SkipCount:
         return None
 
     def after_epoch(self, report: Report, memory: None) -> tuple[Verdict, None]:
-        stop = len(skips_of(report.chosen, report.topology)) >= self.most
-        return Verdict(stop=stop), None
+        skips = len(skips_of(report.chosen, report.topology))
+        return Verdict(stop=skips >= self.most, reading=float(skips)), None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,7 @@ class RankStability:
         ranking = tuple(np.argsort(-report.weights[:, learnable], axis=1, kind="stable").ravel().tolist())
         before, count = memory
         count = count + 1 if ranking == before else 0
-        return Verdict(stop=count >= self.epochs), (ranking, count)
+        return Verdict(stop=count >= self.epochs, reading=float(count)), (ranking, count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +174,24 @@ class Eigenvalue:
             return GO_ON, memory
         memory = (*memory, report.curvature())
         answer = self.answer(memory)
-        return (GO_ON if answer is None else Verdict(stop=True, epoch=answer)), memory
+        return Verdict(stop=answer is not None, epoch=answer, reading=self.growth(memory)), memory
 
     def answer(self, values: tuple[float, ...]) -> int | None:
         """The epoch to return to, given the eigenvalues of epochs 0, every, 2 every, …; None: go on."""
+        epoch, means = (len(values) - 3 - self.lag) * self.every, self._means(values)
+        return epoch if epoch >= self.begin and means is not None and means[1] > self.factor * means[0] else None
+
+    def growth(self, values: tuple[float, ...]) -> float | None:
+        """The local mean now as a multiple of the earlier one; None where there are too few values yet."""
+        means = self._means(values)
+        return None if means is None else means[1] / means[0] if means[0] else float("nan")
+
+    def _means(self, values: tuple[float, ...]) -> tuple[float, float] | None:
+        """The local means of `lag` checks ago and of now."""
         now, then = len(values), len(values) - self.lag
-        epoch = (now - 3 - self.lag) * self.every
-        if then < 3 or epoch < self.begin:
+        if then < 3:
             return None
-        means = [float(np.mean(values[max(0, at - 5) : at])) for at in (then, now)]
-        return epoch if means[1] > self.factor * means[0] else None
+        return float(np.mean(values[max(0, then - 5) : then])), float(np.mean(values[max(0, now - 5) : now]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +229,6 @@ class EigenvalueRestart:
             return GO_ON, memory
         verdict, values = self.watch.after_epoch(report, values)
         if not verdict.stop or verdict.epoch is None:
-            return GO_ON, (values, done)
+            return verdict, (values, done)
         kept = values[: verdict.epoch // self.watch.every + 1]
-        return Verdict(epoch=verdict.epoch, decay=self.decay), (kept, done + 1)
+        return replace(verdict, stop=False, decay=self.decay), (kept, done + 1)

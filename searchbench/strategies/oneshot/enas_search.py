@@ -13,6 +13,7 @@ from torch import nn
 
 from searchbench.spaces.networks import Path, Supernet
 from searchbench.spaces.space import Architecture
+from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot.enas import PUBLISHED_RATIO, Enas
 from searchbench.strategies.oneshot.enas_controllers import Drawn, Policy, controller_of
 from searchbench.strategies.strategy import Lab, Scenario
@@ -75,10 +76,10 @@ class EnasSearch:
         players = self._begin(lab)
         assert self._epochs is not None
         if self._epoch < self._epochs:
-            loss = self._train(lab, players)
+            noted = self._train(lab, players)
             reward, entropy = self._learn(lab, players)
             self._epoch += 1
-            lab.log(epoch=self._epoch, train_loss=loss, reward=reward, entropy=entropy)
+            lab.log(epoch=self._epoch, **noted.means("train"), reward=reward, entropy=entropy)
         else:
             self._choose(lab, players)
             self._chosen = True
@@ -136,17 +137,18 @@ class EnasSearch:
     def _reward_batch(self, lab: Lab) -> int:
         return min(self._settings.weights.batch_size, lab.samples("valid"))
 
-    def _train(self, lab: Lab, players: Players) -> float:
+    def _train(self, lab: Lab, players: Players) -> Noted:
         """The phase of the weights: a fresh draw per minibatch; the controller is held."""
         settings = self._settings.weights
         assert self._epochs is not None
         settings.set_rate(players.weights, self._epoch, self._epochs)
-        losses = []
+        noted = Noted()
         for batch in lab.batches("train", settings.batch_size):
             with torch.no_grad():
                 path = players.draw().path
-            losses.append(lab.step(players.supernet, batch, path, players.weights, clip=settings.clip))
-        return float(np.mean(losses))
+            loss = lab.step(players.supernet, batch, path, players.weights, noted.watching(), settings.clip)
+            noted.losses.append(loss)
+        return noted
 
     def _learn(self, lab: Lab, players: Players) -> tuple[float, float]:
         """The phase of the controller: weights are held, and the statistics of batch norms. Mean reward and entropy."""

@@ -22,6 +22,7 @@ from searchbench.estimators.estimator import Estimator
 from searchbench.estimators.training import update
 from searchbench.spaces.networks import Supernet
 from searchbench.spaces.space import Architecture, Space
+from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot.bounded import Listed
 from searchbench.strategies.oneshot.composition import Closing, OneShot
 from searchbench.strategies.oneshot.limits import Within
@@ -156,9 +157,9 @@ class OneShotSearch:
         weights = self._begin(lab)
         assert self._epochs is not None
         if self._epoch < self._epochs:
-            loss = self._train(lab, weights)
+            noted = self._train(lab, weights)
             self._epoch += 1
-            lab.log(epoch=self._epoch, train_loss=loss)
+            lab.log(epoch=self._epoch, **noted.means("train"))
             return
         if self._finding is None:
             self._finding = Watched(self._settings.finder.start(self._searched(weights.supernet)))
@@ -220,24 +221,24 @@ class OneShotSearch:
         score = self._estimator(lab, supernet).price(supernet.architecture(path), FULL)
         return epochs_within(lab, epoch, self._settings.train_share, afterwards=score)
 
-    def _train(self, lab: Lab, weights: Weights) -> float:
-        """One pass over the training split; returns the mean loss."""
+    def _train(self, lab: Lab, weights: Weights) -> Noted:
+        """One pass over the training split, each minibatch through a path that was drawn for it."""
         settings = self._settings.weights
         assert self._epochs is not None
         settings.set_rate(weights.optimizer, self._epoch, self._epochs)
         sizes = lab.sizes("train", settings.batch_size)
-        batches, losses = lab.batches("train", settings.batch_size), list[float]()
-        while round_losses := self._round(lab, weights, batches, done=len(losses) / len(sizes)):
-            losses += round_losses
-        if not losses:
+        batches, noted = lab.batches("train", settings.batch_size), Noted()
+        while self._round(lab, weights, batches, noted, done=len(noted.losses) / len(sizes)):
+            pass
+        if not noted.losses:
             raise StudyError(
                 f"a round of this sampler needs more minibatches than one pass has: {len(sizes)} of "
                 f"{settings.batch_size} samples; lower `batch_size`."
             )
-        return float(np.mean(losses))
+        return noted
 
-    def _round(self, lab: Lab, weights: Weights, batches: Iterator[Batch], done: float = 0.0) -> list[float]:
-        """Train what is drawn, each path on a minibatch of its own; nothing where the pass has no more.
+    def _round(self, lab: Lab, weights: Weights, batches: Iterator[Batch], noted: Noted, done: float = 0.0) -> bool:
+        """Train what is drawn, each path on a minibatch of its own. Whether the pass had enough of them.
 
         Args:
             done: share of the pass that is over.
@@ -246,14 +247,15 @@ class OneShotSearch:
         paths = weights.draw(weights.rng, (self._epoch + done) / self._epochs)
         taken = list(islice(batches, len(paths)))
         if len(taken) < len(paths):
-            return []
-        losses = list[float]()
+            return False
+        at = 0
         for group in self._settings.grouping.groups(paths):
             weights.optimizer.zero_grad(set_to_none=True)  # what is not touched gets neither momentum nor decay
             for path in group:
-                losses.append(lab.gradients(weights.supernet, taken[len(losses)], path))
-            update(weights.optimizer, self._settings.weights.clip, taken[len(losses) - 1].rate)
-        return losses
+                noted.losses.append(lab.gradients(weights.supernet, taken[at], path, noted.watching()))
+                at += 1
+            update(weights.optimizer, self._settings.weights.clip, taken[at - 1].rate)
+        return True
 
     # -- searching -----------------------------------------------------------------------------------------------
 

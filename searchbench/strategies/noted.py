@@ -1,0 +1,42 @@
+"""What a search that trains a supernet notes in an epoch: its losses, and how often the supernet was right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from searchbench.strategies.strategy import Loss
+
+
+@dataclass(slots=True, eq=False)
+class Noted:
+    """The minibatches of one player in one epoch. What is counted stays on the device until it is read, once."""
+
+    losses: list[float] = field(default_factory=list)
+    _right: Tensor | None = None
+    _seen: int = 0
+
+    def count(self, logits: Tensor, targets: Tensor) -> None:
+        """Of `logits` [B, classes], how many are highest where `targets` [B] says."""
+        right = (logits.detach().argmax(1) == targets).sum()
+        self._right = right if self._right is None else self._right + right
+        self._seen += len(targets)
+
+    def watching(self, loss: Loss = F.cross_entropy) -> Loss:
+        """The same loss, counting on the way what is right: free, for the logits are there."""
+
+        def watched(logits: Tensor, targets: Tensor) -> Tensor:
+            self.count(logits, targets)
+            return loss(logits, targets)
+
+        return watched
+
+    def means(self, prefix: str) -> dict[str, float]:
+        """`<prefix>_loss` and `<prefix>_accuracy` over the epoch, as far as anything was noted."""
+        found = {f"{prefix}_loss": float(np.mean(self.losses))} if self.losses else {}
+        if self._right is not None:
+            found[f"{prefix}_accuracy"] = float(self._right) / self._seen
+        return found
