@@ -10,8 +10,8 @@ from typing import Any
 
 from searchbench.reports import drawings
 from searchbench.reports.dossier import Dossier
-from searchbench.reports.figures import ablated, anytime, contest, ranked, traded
-from searchbench.reports.figures.figure import Figure, slug
+from searchbench.reports.figures import ablated, anytime, contest, logged, ranked, traded
+from searchbench.reports.figures.figure import Figure, Picture, slug
 from searchbench.reports.figures.plotly import to_plotly
 from searchbench.reports.leaderboard import Block, Leaderboard
 from searchbench.reports.ranking import ProxyRanking
@@ -37,13 +37,14 @@ MAX_TRACEBACKS = 40
 MAX_CELLS = 12
 
 
-def figures_of(dossier: Dossier) -> dict[str, dict[str, list[Figure]]]:
+def figures_of(dossier: Dossier) -> dict[str, dict[str, Sequence[Picture]]]:
     """All figures, by problem and section, in the page's order."""
-    found: dict[str, dict[str, list[Figure]]] = {}
+    found: dict[str, dict[str, Sequence[Picture]]] = {}
     for block in _own_blocks(dossier.board):
         runs = dossier.current.get(block.problem, ())
         colours = {row.strategy: i for i, row in enumerate(block.rows)}
         scale = block.verdicts.scale
+        logs = logged.logs_of(runs)
         curves = dossier.curves.get(block.problem, {})
         main = [contest.errors(block, runs, colours) if any(row.n for row in block.rows) else None]
         main += [contest.rank_intervals(block, colours), contest.differences(block, colours)]
@@ -63,7 +64,8 @@ def figures_of(dossier: Dossier) -> dict[str, dict[str, list[Figure]]]:
                     ("host_s", "CPU seconds of the strategy itself"),
                 )
             ),
-            "traces": anytime.traces(block.problem, runs, colours),
+            "epochs": logged.epochs(block.problem, logs, colours),
+            "traces": logged.traces(block.problem, logs, colours),
         }
     for ranking in dossier.rankings:
         block = next(b for b in _own_blocks(dossier.board) if b.problem == ranking.problem)
@@ -72,14 +74,15 @@ def figures_of(dossier: Dossier) -> dict[str, dict[str, list[Figure]]]:
     for trade in dossier.tradeoffs:
         block = next(b for b in _own_blocks(dossier.board) if b.problem == trade.problem)
         colours = {row.strategy: i for i, row in enumerate(block.rows)}
-        found.setdefault(trade.problem, {}).setdefault("tradeoffs", []).append(traded.picture(trade, colours))
+        own = found.setdefault(trade.problem, {})
+        own["tradeoffs"] = [*own.get("tradeoffs", ()), traded.picture(trade, colours)]
     for one in dossier.ablations:
         parts = [*ablated.effects(one), *ablated.interactions(one), ablated.waterfall(one)]
         found.setdefault(one.problem, {})["ablation"] = _some(parts)
     return found
 
 
-def to_html(dossier: Dossier, figures: Mapping[str, Mapping[str, Sequence[Figure]]], csv: Mapping[str, str]) -> str:
+def to_html(dossier: Dossier, figures: Mapping[str, Mapping[str, Sequence[Picture]]], csv: Mapping[str, str]) -> str:
     """The page, with the figures' library, styles, data and CSVs inside."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
@@ -117,7 +120,7 @@ def _own_blocks(board: Leaderboard) -> list[Block]:
     return [block for block in board.blocks if block.ranked or block.withheld]
 
 
-def _problem(dossier: Dossier, block: Block, figures: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:
+def _problem(dossier: Dossier, block: Block, figures: Mapping[str, Sequence[Picture]]) -> dict[str, Any]:
     checks = dossier.checklists.get(block.problem)
     return {
         "label": block.problem,

@@ -17,7 +17,7 @@ from searchbench.cli.entry import cli
 from searchbench.cost import Cost
 from searchbench.reports import drawings
 from searchbench.reports.dossier import Dossier, read
-from searchbench.reports.figures import anytime, contest
+from searchbench.reports.figures import anytime, contest, logged
 from searchbench.reports.figures.figure import Axis, Dots, Figure, Line, Spans, slug
 from searchbench.reports.figures.plotly import to_plotly
 from searchbench.reports.figures.svg import ticks, to_svg
@@ -77,7 +77,7 @@ def test_what_is_logged_once_and_without_an_epoch_is_still_drawn(dossier: Dossie
         lines.append({"epoch": epoch, "entropy": 1.0 - 0.1 * epoch}, Cost())
     lines.append({"best": 0.25}, Cost())
     run = replace(dossier.current["cells"][0], traces=lines.to_bytes())
-    entropy, best = anytime.traces("cells", [run, run], colours(dossier))
+    entropy, best = logged.traces("cells", logged.logs_of([run, run]), colours(dossier))
     (line,), (dot,) = entropy.marks, best.marks
     assert isinstance(line, Line)
     assert (list(line.x), list(line.y)) == ([0, 1, 2], pytest.approx([1.0, 0.9, 0.8]))

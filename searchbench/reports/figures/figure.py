@@ -107,6 +107,32 @@ class Figure:
         return len(self.y.categories)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Multiples:
+    """Small multiples: panels side by side and one below the other, on the same scales."""
+
+    name: str
+    title: str
+    caption: str
+    panels: tuple[tuple[Figure, ...], ...]
+    """Rows of as many panels each, of which only axes, marks and (in the first row) titles are shown. All share the x
+    axis, those of a row the y axis."""
+
+    @property
+    def columns(self) -> int:
+        """Panels side by side."""
+        return len(self.panels[0])
+
+    @property
+    def legend(self) -> dict[str, int]:
+        """Names of the marks that are explained, with their colours."""
+        marks = (mark for row in self.panels for panel in row for mark in panel.marks)
+        return {mark.name: mark.colour for mark in marks if isinstance(mark, Line | Dots) and mark.legend}
+
+
+Picture = Figure | Multiples
+
+
 def finite(values: Iterable[float]) -> list[float]:
     """Those that are numbers."""
     return [float(v) for v in values if math.isfinite(v)]

@@ -6,13 +6,31 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from searchbench.reports.figures.figure import GREY, PALETTE, Axis, Band, Dots, Figure, Line, Mark, Spans
+from searchbench.reports.figures.figure import (
+    GREY,
+    PALETTE,
+    Axis,
+    Band,
+    Dots,
+    Figure,
+    Line,
+    Mark,
+    Multiples,
+    Picture,
+    Spans,
+)
 
 _GREY = "#888888"
+GAP = 0.02
+"""Between panels side by side, of the whole width; and a third of what is between rows."""
 
 
-def to_plotly(figure: Figure) -> dict[str, Any]:
+def to_plotly(figure: Picture) -> dict[str, Any]:
     """`data` and `layout` for `Plotly.newPlot`; colours of paper, text and grid are the page's."""
+    return _multiples(figure) if isinstance(figure, Multiples) else _single(figure)
+
+
+def _single(figure: Figure) -> dict[str, Any]:
     columns = len(figure.x.categories)
     return {
         "name": figure.name,
@@ -25,6 +43,42 @@ def to_plotly(figure: Figure) -> dict[str, Any]:
             "showlegend": any(t.get("showlegend", True) for m in figure.marks for t in _traces(m)),
         },
     }
+
+
+def _multiples(figure: Multiples) -> dict[str, Any]:
+    """A pair of axes for each panel; only those at the edges carry labels, and those of a row move together."""
+    rows, columns = len(figure.panels), figure.columns
+    data: list[dict[str, Any]] = []
+    layout: dict[str, Any] = {"height": 90 + 210 * rows, "showlegend": bool(figure.legend), "annotations": []}
+    layout["margin"] = {"t": 30}
+    explained: set[str] = set()
+    for r, row in enumerate(figure.panels):
+        high = 1 - r / rows - (3 * GAP if r else 0)
+        low = 1 - (r + 1) / rows
+        for c, panel in enumerate(row):
+            at = r * columns + c
+            number = str(at + 1) if at else ""
+            left, right = c / columns + (GAP if c else 0), (c + 1) / columns
+            layout[f"xaxis{number}"] = _axis(panel.x) | {
+                "domain": [left, right], "anchor": f"y{number}", "matches": "x" if at else None,
+                "showticklabels": r == rows - 1, "title": {"text": panel.x.title if r == rows - 1 else ""},
+            }  # fmt: skip
+            leader = str(r * columns + 1) if r else ""
+            layout[f"yaxis{number}"] = _axis(panel.y) | {
+                "domain": [low, high], "anchor": f"x{number}", "matches": f"y{leader}" if c else None,
+                "showticklabels": c == 0, "title": {"text": "" if c else panel.y.title},
+            }  # fmt: skip
+            if r == 0:
+                layout["annotations"].append(
+                    {"text": _short(panel.title), "x": (left + right) / 2, "y": 1, "xref": "paper", "yref": "paper",
+                     "yanchor": "bottom", "showarrow": False}
+                )  # fmt: skip
+            for trace in (trace for mark in panel.marks for trace in _traces(mark)):
+                first = trace["name"] not in explained and trace.get("showlegend", True)
+                explained |= {trace["name"]} if first else set()
+                data.append(trace | {"xaxis": f"x{number}", "yaxis": f"y{number}", "showlegend": first})
+    layout["legend"] = {"y": -0.3 / rows, "yanchor": "top"}
+    return {"name": figure.name, "data": data, "layout": layout}
 
 
 def colour(index: int, alpha: float = 1.0) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -17,6 +18,8 @@ from searchbench.reports.figures.figure import (
     Figure,
     Line,
     Mark,
+    Multiples,
+    Picture,
     Spans,
 )
 
@@ -24,41 +27,87 @@ WIDTH, HEIGHT = 640, 400
 TOP, BOTTOM, RIGHT = 16, 52, 16
 ROW = 24
 """Height of a row in figures with categories down their side."""
+PANEL = 170, 120
+"""Width and height of one of several panels; a gap of `GAP` between them."""
+GAP = 14
+LEFT = 72
 Place = Callable[[float], float]
+Extent = tuple[float, float]
 
 
-def to_svg(figure: Figure) -> str:
-    """One SVG document, 640 units wide, black on nothing."""
-    legend = _legend_entries(figure)
-    left = 72 if not figure.rows else 24 + 6.2 * min(30, max(len(c) for c in figure.y.categories))
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a panel is drawn, and on which scales."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+    x: Extent
+    y: Extent
+    below: bool = True
+    """Whether the x axis is labelled."""
+    beside: bool = True
+    """Whether the y axis is."""
+
+
+def to_svg(figure: Picture) -> str:
+    """One SVG document, black on nothing; a single figure is 640 units wide."""
+    return _multiples(figure) if isinstance(figure, Multiples) else _single(figure)
+
+
+def _single(figure: Figure) -> str:
+    legend = _legend_entries(figure.marks)
+    left = LEFT if not figure.rows else 24 + 6.2 * min(30, max(len(c) for c in figure.y.categories))
     below = 18 * math.ceil(len(legend) / 3)
     inner = ROW * figure.rows if figure.rows else HEIGHT - TOP - BOTTOM
     height = TOP + inner + BOTTOM + below + (8 if legend else 0)
-    x = _scale(_extent(figure, "x"), figure.x.log, left, WIDTH - RIGHT)
-    if figure.rows:
-        y = _scale((-0.5, figure.rows - 0.5), False, TOP, TOP + inner)
-    else:
-        y = _scale(_extent(figure, "y"), figure.y.log, TOP + inner, TOP)
-    body = [
-        *_grid(figure, x, y, left, inner),
-        *(shape for mark in figure.marks for shape in _mark(mark, x, y)),
-        *_legend(legend, left, TOP + inner + BOTTOM + 8),
-    ]
-    title = escape(figure.title)
+    frame = Frame(left, WIDTH - RIGHT, TOP, TOP + inner, _extent([figure], "x"), _extent([figure], "y"))
+    body = [*_panel(figure, frame), *_legend(legend, left, WIDTH - RIGHT, TOP + inner + BOTTOM + 8)]
+    return _document(figure, WIDTH, height, body)
+
+
+def _multiples(figure: Multiples) -> str:
+    legend, (across, down), rows = list(figure.legend.items()), PANEL, len(figure.panels)
+    width = LEFT + figure.columns * (across + GAP) - GAP + RIGHT
+    bottom = 2 * TOP + rows * (down + GAP) - GAP
+    x, body = _extent([panel for row in figure.panels for panel in row], "x"), list[str]()
+    for r, row in enumerate(figure.panels):
+        y, top = _extent(row, "y"), 2 * TOP + r * (down + GAP)
+        for c, panel in enumerate(row):
+            left = LEFT + c * (across + GAP)
+            body += _panel(panel, Frame(left, left + across, top, top + down, x, y, r == rows - 1, c == 0))
+            if r == 0:
+                body.append(_text(left + across / 2, top - 6, _cut(panel.title, 28), "middle"))
+    body += _legend(legend, LEFT, width - RIGHT, bottom + BOTTOM + 8)
+    below = 18 * math.ceil(len(legend) / 3) + (8 if legend else 0)
+    return _document(figure, width, bottom + BOTTOM + below, body)
+
+
+def _panel(figure: Figure, frame: Frame) -> list[str]:
+    """Grid, axes and marks in a frame."""
+    x = _scale(frame.x, figure.x.log, frame.left, frame.right)
+    up = (frame.top, frame.bottom) if figure.rows else (frame.bottom, frame.top)
+    y = _scale(frame.y, figure.y.log, *up)
+    return [*_grid(figure, frame, x, y), *(shape for mark in figure.marks for shape in _mark(mark, x, y))]
+
+
+def _document(figure: Picture, width: float, height: float, body: Iterable[str]) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" '
-        f'viewBox="0 0 {WIDTH} {height:.0f}" font-family="Helvetica, Arial, sans-serif" font-size="11">'
-        f"<title>{title}</title><desc>{escape(figure.caption)}</desc>{''.join(body)}</svg>\n"
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="Helvetica, Arial, sans-serif" font-size="11">'
+        f"<title>{escape(figure.title)}</title><desc>{escape(figure.caption)}</desc>{''.join(body)}</svg>\n"
     )
 
 
-def _extent(figure: Figure, side: str) -> tuple[float, float]:
-    axis: Axis = getattr(figure, side)
+def _extent(figures: Sequence[Figure], side: str) -> Extent:
+    """Of one figure, or of panels that share an axis."""
+    axis: Axis = getattr(figures[0], side)
     if axis.categories:
         return -0.5, len(axis.categories) - 0.5
-    values = [v for mark in figure.marks for v in _coordinates(mark, side)]
+    values = [v for figure in figures for mark in figure.marks for v in _coordinates(mark, side)]
     if side == "x":
-        values += [*figure.vertical, *(figure.shaded or ())]
+        values += [v for figure in figures for v in (*figure.vertical, *(figure.shaded or ()))]
     found = [v for v in values if math.isfinite(v) and (v > 0 or not axis.log)]
     if not found:
         return (1.0, 10.0) if axis.log else (0.0, 1.0)
@@ -77,7 +126,7 @@ def _coordinates(mark: Mark, side: str) -> Iterable[float]:
     return mark.x if side == "x" else mark.y
 
 
-def _scale(extent: tuple[float, float], log: bool, start: float, end: float) -> Place:
+def _scale(extent: Extent, log: bool, start: float, end: float) -> Place:
     low, high = (math.log10(v) if log else v for v in extent)
 
     def place(value: float) -> float:
@@ -99,34 +148,35 @@ def ticks(low: float, high: float, log: bool = False) -> list[float]:
     return [float(v) for v in np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step]
 
 
-def _grid(figure: Figure, x: Place, y: Place, left: float, inner: float) -> list[str]:
-    bottom = TOP + inner
+def _grid(figure: Figure, frame: Frame, x: Place, y: Place) -> list[str]:
+    left, right, top, bottom = frame.left, frame.right, frame.top, frame.bottom
     out = []
     if figure.shaded is not None:
         a, b = x(figure.shaded[0]), x(figure.shaded[1])
         out.append(
-            f'<rect x="{a:.1f}" y="{TOP}" width="{b - a:.1f}" height="{inner:.1f}" fill="#888" fill-opacity=".2"/>'
+            f'<rect x="{a:.1f}" y="{top}" width="{b - a:.1f}" height="{bottom - top:.1f}" fill="#888" '
+            'fill-opacity=".2"/>'
         )
-    for value, text in _labels(figure.x, _extent(figure, "x")):
+    for value, text in _labels(figure.x, frame.x):
         at = x(value)
         out.append(_segment(at, bottom, at, bottom + 4, "#333"))
-        out.append(_text(at, bottom + 16, text, "middle"))
-    for value, text in _labels(figure.y, _extent(figure, "y")):
+        out += [_text(at, bottom + 16, text, "middle")] if frame.below else []
+    for value, text in _labels(figure.y, frame.y):
         at = y(value)
         if not figure.rows:
-            out.append(_segment(left, at, WIDTH - RIGHT, at, "#ddd"))
-        out.append(_text(left - 7, at + 4, text if len(text) <= 30 else text[:29] + "…", "end"))
-    out += [_segment(x(v), TOP, x(v), bottom, "#888", dash="2 3") for v in figure.vertical]
-    out.append(_segment(left, bottom, WIDTH - RIGHT, bottom, "#333"))
-    out.append(_segment(left, TOP, left, bottom, "#333"))
-    out.append(_text((left + WIDTH - RIGHT) / 2, bottom + 36, figure.x.title, "middle"))
-    if figure.y.title and not figure.rows:
-        turn = f' transform="rotate(-90 14 {TOP + inner / 2:.1f})"'
-        out.append(_text(14, TOP + inner / 2, figure.y.title, "middle", turn))
+            out.append(_segment(left, at, right, at, "#ddd"))
+        out += [_text(left - 7, at + 4, _cut(text, 30), "end")] if frame.beside else []
+    out += [_segment(x(v), top, x(v), bottom, "#888", dash="2 3") for v in figure.vertical]
+    out.append(_segment(left, bottom, right, bottom, "#333"))
+    out.append(_segment(left, top, left, bottom, "#333"))
+    out += [_text((left + right) / 2, bottom + 36, figure.x.title, "middle")] if frame.below else []
+    if figure.y.title and not figure.rows and frame.beside:
+        turn = f' transform="rotate(-90 14 {(top + bottom) / 2:.1f})"'
+        out.append(_text(14, (top + bottom) / 2, figure.y.title, "middle", turn))
     return out
 
 
-def _labels(axis: Axis, extent: tuple[float, float]) -> list[tuple[float, str]]:
+def _labels(axis: Axis, extent: Extent) -> list[tuple[float, str]]:
     if axis.categories:
         return [(float(i), name) for i, name in enumerate(axis.categories)]
     return [(v, _tick(v)) for v in ticks(*extent, log=axis.log) if not axis.whole or v == round(v)]
@@ -196,19 +246,23 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
     return "".join(parts)
 
 
-def _legend_entries(figure: Figure) -> list[tuple[str, int]]:
-    shown = [m for m in figure.marks if isinstance(m, Line | Dots) and m.legend and not getattr(m, "thin", False)]
+def _legend_entries(marks: Sequence[Mark]) -> list[tuple[str, int]]:
+    shown = [m for m in marks if isinstance(m, Line | Dots) and m.legend and not getattr(m, "thin", False)]
     return list(dict.fromkeys((m.name, m.colour) for m in shown))
 
 
-def _legend(entries: Sequence[tuple[str, int]], left: float, top: float) -> list[str]:
+def _legend(entries: Sequence[tuple[str, int]], left: float, right: float, top: float) -> list[str]:
     out = []
-    width = (WIDTH - RIGHT - left) / 3
+    width = (right - left) / 3
     for i, (name, index) in enumerate(entries):
         at, row = left + width * (i % 3), top + 18 * (i // 3)
         out.append(f'<rect x="{at:.1f}" y="{row - 9:.1f}" width="14" height="4" fill="{_colour(index)}"/>')
-        out.append(_text(at + 19, row - 3, name if len(name) <= 26 else name[:25] + "…", "start"))
+        out.append(_text(at + 19, row - 3, _cut(name, 26), "start"))
     return out
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _segment(x1: float, y1: float, x2: float, y2: float, colour: str, *, width: float = 1, dash: str = "") -> str:

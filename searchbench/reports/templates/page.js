@@ -11,17 +11,18 @@
   const dark = () => root.dataset.theme === "dark" || (root.dataset.theme === "auto" && systemDark.matches);
   const toggle = document.getElementById("theme");
 
-  function themed() {
+  function themed(node) {
     const style = getComputedStyle(root);
     const of = (name) => style.getPropertyValue(name).trim();
-    return { "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font.color": of("--ink"),
-      "xaxis.gridcolor": of("--line"), "yaxis.gridcolor": of("--line"), "xaxis.linecolor": of("--soft"),
-      "yaxis.linecolor": of("--soft"), "modebar.color": of("--soft"), "modebar.activecolor": of("--ink"), "hoverlabel.bgcolor": of("--raised"), "hoverlabel.font.color": of("--ink") };
+    const axes = Object.keys(figures[node.dataset.figure].layout).filter((key) => /^[xy]axis/.test(key));
+    const lines = axes.flatMap((axis) => [[`${axis}.gridcolor`, of("--line")], [`${axis}.linecolor`, of("--soft")]]);
+    return { ...Object.fromEntries(lines), "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+      "font.color": of("--ink"), "modebar.color": of("--soft"), "modebar.activecolor": of("--ink"), "hoverlabel.bgcolor": of("--raised"), "hoverlabel.font.color": of("--ink") };
   }
   function showTheme() {
     toggle.textContent = dark() ? "Light" : "Dark";
     toggle.setAttribute("aria-pressed", String(dark()));
-    document.querySelectorAll(".plot[data-drawn]").forEach((node) => Plotly.relayout(node, themed()));
+    document.querySelectorAll(".plot[data-drawn]").forEach((node) => Plotly.relayout(node, themed(node)));
   }
   if (["light", "dark"].includes(stored())) root.dataset.theme = stored();
   toggle.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; keep(root.dataset.theme); showTheme(); });
@@ -50,7 +51,7 @@
     const figure = figures[node.dataset.figure];
     const base = { margin: { l: 60, r: 14, t: 12, b: 46 }, font: { size: 12 }, hovermode: "closest",
       legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, autosize: true, modebar: { bgcolor: "rgba(0,0,0,0)" } };
-    const layout = merged(merged(base, figure.layout), nested(themed()));
+    const layout = merged(merged(base, figure.layout), nested(themed(node)));
     Plotly.newPlot(node, figure.data, layout, { responsive: true, displaylogo: false,
       displayModeBar: "hover", modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]], toImageButtonOptions: { format: "svg", filename: figure.name } });
   }
