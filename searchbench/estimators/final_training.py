@@ -31,6 +31,8 @@ from searchbench.spaces.space import Architecture
 from searchbench.tasks.task import JudgeData, Recipe
 from searchbench.trial import Outcome, Status
 
+Minibatches = Batches | Passages
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FinalTraining:
@@ -55,10 +57,11 @@ class FinalTraining:
             with failures_named():
                 params, macs = self.networks.size(architecture, self.shape, self.data.classes, self.width)
                 train, test = batches_of(self.data.train, self.device), batches_of(self.data.test, self.device)
-                recipe = self.recipe
-                cost = training_cost(macs, recipe.epochs, train.count(recipe.batch_size), 1.0, len(test))
-                training = self._train(architecture, train)
-                error = measure(training.network, test)
+                recipe, valid = self.recipe, self._valid()
+                measured = len(test) + (0 if valid is None else recipe.epochs * len(valid))
+                cost = training_cost(macs, recipe.epochs, train.count(recipe.batch_size), 1.0, measured)
+                training = self._train(architecture, train, valid)
+                error = measure(training.watch.result(), test)
         except EvaluationFailed as failure:
             return Outcome(
                 cast(Status, failure.reason), math.nan, cost=self._spent(cost, started), error=failure.message
@@ -68,14 +71,22 @@ class FinalTraining:
             "train_loss": training.losses[-1],
             "params": float(params),
             "macs": float(macs),
+            **training.watch.metrics(),
         }
         return Outcome("ok", error, metrics, self._spent(cost, started))
 
-    def _train(self, architecture: Architecture, batches: Batches | Passages) -> Training:
+    def _valid(self) -> Minibatches | None:
+        """What the recipe decides by."""
+        if not self.recipe.validates:
+            return None
+        assert self.data.valid is not None, "TrainJudge.open refuses tasks without"
+        return batches_of(self.data.valid, self.device)
+
+    def _train(self, architecture: Architecture, batches: Minibatches, valid: Minibatches | None) -> Training:
         seed = self.seeds.seed("retrain", architecture.key)
         deadline = None if self.time_limit_s is None else time.monotonic() + self.time_limit_s
         training = begin(initialise(self._network(architecture), weights_seed(seed), self.device), self.recipe, seed)
-        fit(training, batches, self.recipe.epochs, deadline=deadline)
+        fit(training, batches, self.recipe.epochs, measure_on=valid, deadline=deadline)
         return training
 
     def _network(self, architecture: Architecture) -> nn.Module:

@@ -13,7 +13,7 @@ from searchbench.cost import Cost
 from searchbench.errors import StudyError
 from searchbench.estimators.batches import Batches, side
 from searchbench.estimators.bench import Bench
-from searchbench.estimators.passages import Passages, batches_of
+from searchbench.estimators.passages import Passages, batches_of, for_supernets
 from searchbench.estimators.recipes import check_subset
 from searchbench.estimators.training import (
     Training,
@@ -89,7 +89,7 @@ class FromScratch:
         _, macs = self._size(architecture, at)
         train, valid = self._batches(at.resolution)
         epochs = at.epochs - self._done(at, resume)
-        measurements = max(1, epochs) if self._spec.curve else 1
+        measurements = max(1, epochs) if self._measures_epochs else 1
         samples = train.count(self._recipe.batch_size, (0.0, at.subset))
         return training_cost(macs, epochs, samples, at.subset, measurements * len(valid))
 
@@ -116,8 +116,8 @@ class FromScratch:
         train, valid = self._batches(full.resolution)
         return Bench(
             networks=self._networks,
-            train=train,
-            valid=valid,
+            train=for_supernets(train),
+            valid=for_supernets(valid),
             shape=self._shape_at(full),
             classes=self._data.classes,
             augment=self._recipe.augment,
@@ -133,12 +133,16 @@ class FromScratch:
         kept = self._kept.pop(key, None) if resume else None
         training = kept if kept is not None and kept.epochs <= at.epochs else self._begin(architecture, at, seed)
         train, valid = self._batches(at.resolution)
-        curve = valid if self._spec.curve else None
+        curve = valid if self._measures_epochs else None
         fit(training, train, at.epochs, share=(0.0, at.subset), measure_on=curve, deadline=deadline)
-        error = training.errors[-1] if self._spec.curve else measure(training.network, valid)
+        error = training.error if self._measures_epochs else measure(training.network, valid)
         if at.epochs < self._recipe.epochs:
             self._keep(key, training)
         return training, error
+
+    @property
+    def _measures_epochs(self) -> bool:
+        return self._spec.curve or self._recipe.validates
 
     def _begin(self, architecture: Architecture, at: _Setting, seed: int) -> Training:
         network = self._networks.network(architecture, self._shape_at(at), self._data.classes, at.width)
@@ -159,6 +163,7 @@ class FromScratch:
             "train_loss_sum": sum(training.losses),
             "params": float(params),
             "macs": float(macs),
+            **training.watch.metrics(),
         }
         return metrics | {f"valid_{metric.name}_{epoch}": e for epoch, e in enumerate(training.errors, start=1)}
 
@@ -203,5 +208,5 @@ class FromScratch:
 
 
 def _bytes(training: Training) -> int:
-    """Weights and momentum."""
-    return 2 * sum(p.numel() * p.element_size() for p in training.network.parameters())
+    """Weights and momentum, and what is kept of epochs."""
+    return (2 + training.watch.copies) * sum(p.numel() * p.element_size() for p in training.network.parameters())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from searchbench.errors import StudyError
 from searchbench.estimators.recipes import check_networks, check_training, recipe_of
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Space
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainJudge:
-    """Train from scratch on train and validation together, then measure the test error once.
+    """Train from scratch on train and validation together, then measure the test error once. Where the task's recipe
+    decides by validation, as that of texts does, train on the training split alone.
 
     A field left at None is the task's own.
 
@@ -57,17 +59,28 @@ class TrainJudge:
         check_networks(recipe_of(self, task.recipe), space, task)
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> FinalTraining:
-        """Read the task's data, test split included. Raises SpaceError, StudyError, DataMissing."""
+        """Read the task's data, test split included.
+
+        Raises:
+            SpaceError, DataMissing: the space has no networks, the data is not there.
+            StudyError: the recipe decides by validation, and the task keeps nothing from training for that.
+        """
         from searchbench.estimators.final_training import FinalTraining
         from searchbench.estimators.training import choose_device
 
+        recipe, data = recipe_of(self, task.recipe), task.judge_data(seeds)
+        if recipe.validates and data.valid is None:
+            raise StudyError(
+                f"the recipe of `{task.name}` validates (average_after={recipe.average_after}, "
+                f"keep_best={recipe.keep_best}), but the judge trains on train and validation together; leave both out."
+            )
         return FinalTraining(
             networks=space.builder(),
-            recipe=recipe_of(self, task.recipe),
+            recipe=recipe,
             width=float(self.width),
             time_limit_s=self.time_limit_s,
             shape=task.shape,
-            data=task.judge_data(seeds),
+            data=data,
             device=choose_device(self.device),
             seeds=seeds,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,8 +16,6 @@ from searchbench.seeds import derive
 from searchbench.spaces.recurrent_networks import Passage
 from searchbench.tasks.task import Batch, Split, Tokens
 
-HALVED = 0.05
-"""Probability of a passage of half the length."""
 LONGER, SHORTEST = 20, 5
 """A passage is at most so much longer than usual, and not shorter than this."""
 
@@ -39,6 +38,10 @@ class Passages:
 
     def __len__(self) -> int:
         return self.measured()
+
+    def unjittered(self) -> Passages:
+        """The same text in passages of the usual length, or half of it."""
+        return Passages(replace(self._split, deviation=0.0), self.targets.device)
 
     def count(self, batch_size: int, share: Share = WHOLE) -> int:
         """Samples that `epoch` yields. Raises StudyError as it does."""
@@ -83,11 +86,9 @@ class Passages:
         rng = np.random.Generator(np.random.PCG64(derive(seed, "lengths")))
         found, left = list[int](), rows
         while left > 0:
-            length = usual
-            if deviation:
-                base = usual if rng.random() >= HALVED else usual / 2
-                length = min(max(min(SHORTEST, usual), int(rng.normal(base, deviation))), usual + LONGER)
-            found.append(min(length, left))
+            base = usual if rng.random() >= self._split.halved else usual / 2
+            length = int(rng.normal(base, deviation)) if deviation else int(base)
+            found.append(min(max(min(SHORTEST, usual), length), usual + LONGER, left))
             left -= found[-1]
         return found
 
@@ -103,6 +104,11 @@ class Passages:
                 "lower `batch_size` (or the task's `columns`), or take more text."
             )
         return self.targets[low : low + rows * columns].view(columns, rows).t().contiguous()
+
+
+def for_supernets(batches: Batches | Passages) -> Batches | Passages:
+    """The same data as supernets read it: their passages of a text are not jittered."""
+    return batches.unjittered() if isinstance(batches, Passages) else batches
 
 
 def batches_of(

@@ -26,6 +26,7 @@ from searchbench.errors import EvaluationFailed, SearchbenchError, StudyError
 from searchbench.estimators.batches import WHOLE, Batches, Share
 from searchbench.estimators.passages import Passages
 from searchbench.estimators.recipes import DEVICES
+from searchbench.estimators.watch import Watch
 from searchbench.seeds import derive
 from searchbench.spaces.networks import Regularised
 from searchbench.tasks.task import Batch, Recipe
@@ -113,11 +114,22 @@ class Training:
     """Mean training loss of each finished epoch."""
     errors: list[float] = field(default_factory=list)
     """Error after each finished epoch, where `fit` was given something to measure on."""
+    watch: Watch = field(init=False)
+    """What the recipe makes of these errors."""
+
+    def __post_init__(self) -> None:
+        recipe = self.recipe
+        self.watch = Watch(self.network, self.optimizer, recipe.average_after, recipe.keep_best)
 
     @property
     def epochs(self) -> int:
         """Epochs finished."""
         return len(self.losses)
+
+    @property
+    def error(self) -> float:
+        """The last error, or the least where the recipe keeps the best epoch."""
+        return min(self.errors) if self.recipe.keep_best else self.errors[-1]
 
 
 def begin(network: nn.Module, recipe: Recipe, seed: int) -> Training:
@@ -155,20 +167,30 @@ def fit(
         batches: what to train on.
         epochs: to be finished in total.
         share: of `batches`, see `Batches`.
-        measure_on: measure the error on this after every epoch.
+        measure_on: measure the error on this after every epoch; needed where the recipe validates.
         deadline: on the clock of `time.monotonic`.
 
     Raises:
         EvaluationFailed: "nan" (noticed at the end of its epoch), "timeout".
     """
-    recipe = training.recipe
+    recipe, watch = training.recipe, training.watch
+    assert measure_on is not None or not recipe.validates, "a recipe that validates needs something to measure on"
     with reproducible(batches.targets.device):
         for epoch in range(training.epochs, epochs):
             for group in training.optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, epoch)
-            training.losses.append(_train_epoch(training, batches, epoch, share, deadline))
-            if measure_on is not None:
-                training.errors.append(measure(training.network, measure_on))
+            try:
+                loss = _train_epoch(training, batches, epoch, share, deadline)
+                error = None if measure_on is None else measure(watch.measured, measure_on)
+            except EvaluationFailed as failure:
+                best = watch.roll_back() if failure.reason == "nan" else None
+                if best is None:
+                    raise
+                loss, error = best.loss, best.value
+            training.losses.append(loss)
+            if error is not None:
+                training.errors.append(error)
+                watch.look(training.errors, loss)
 
 
 def _train_epoch(
@@ -176,7 +198,7 @@ def _train_epoch(
 ) -> float:
     recipe, network = training.recipe, training.network
     model, loss = _objective(network, recipe)
-    step = partial(update, training.optimizer, recipe.clip)
+    step = training.watch.averaging(partial(update, training.optimizer, recipe.clip))
     network.train()
     if recipe.drop_path:
         _drop_paths(training, epoch)
@@ -276,7 +298,7 @@ def measure(model: nn.Module, batches: Batches | Passages, batch_size: int = INF
     """The value of a model in evaluation mode: the data's metric, to be minimised.
 
     Raises:
-        EvaluationFailed: "nan", a logit is not finite.
+        EvaluationFailed: "nan", a logit or the value is not finite.
     """
     was_training, metric = model.training, batches.metric
     model.eval()
@@ -290,7 +312,9 @@ def measure(model: nn.Module, batches: Batches | Passages, batch_size: int = INF
     model.train(was_training)
     if not bool(finite):
         raise EvaluationFailed("nan", "the network's output is not finite.")
-    return metric.value(float(total), batches.measured())
+    value = metric.value(float(total), batches.measured())
+    _require_finite(value, f"the {metric.name}")
+    return value
 
 
 # -- around it -----------------------------------------------------------------------------------------------------

@@ -46,12 +46,20 @@ class Recipe:
     """Weight of the loss of an auxiliary classifier, which is not there when the network is measured; 0: none."""
     drop_path: float = 0.0
     """The probability with which an operation's output is dropped, per sample, grows from 0 towards this."""
+    average_after: int | None = None
+    """From the epoch whose validation value is above the least of those more than so many epochs older, the weights
+    that are measured are the mean of all that follow (NT-ASGD); None: never."""
+    keep_best: bool = False
+    """Hand over the network of the epoch with the least validation value, and go on from there when a loss is no longer
+    finite; otherwise that of the last epoch."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
+        window = {} if self.average_after is None else {"average_after": 0}
+        for name, least in ({"epochs": 1, "batch_size": 1} | window).items():
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise StudyError(f"a recipe's `{name}` must be a positive integer, but got {value!r}.")
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                kind = "a positive integer" if least else "0 or a positive integer"
+                raise StudyError(f"a recipe's `{name}` must be {kind}, but got {value!r}.")
         for name in ("lr",) if self.clip is None else ("lr", "clip"):
             if not (_real(getattr(self, name)) and getattr(self, name) > 0):
                 raise StudyError(f"a recipe's `{name}` must be a positive number, but got {getattr(self, name)!r}.")
@@ -68,6 +76,11 @@ class Recipe:
         for name in self.augment:
             if name not in AUGMENTATIONS:
                 raise StudyError(f"unknown augmentation `{name}`; {did_you_mean(str(name), AUGMENTATIONS)}")
+
+    @property
+    def validates(self) -> bool:
+        """Whether training decides anything by the validation value of its epochs."""
+        return self.keep_best or self.average_after is not None
 
 
 def _real(value: object) -> bool:
@@ -97,9 +110,11 @@ class Tokens:
     bptt: int
     """Usual length of a passage through which gradients flow."""
     deviation: float
-    """Standard deviation of that length; 0: all are equally long."""
+    """Standard deviation of that length."""
     columns: int
     """Streams in which it is measured."""
+    halved: float
+    """Probability of a passage of half the length."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -131,11 +146,13 @@ class SearchData:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgeData:
-    """What the judge trains on (train and valid together) and measures on."""
+    """What the judge trains on (train and valid together, or train alone) and measures on."""
 
     train: Split | Tokens
     test: Split | Tokens
     classes: int
+    valid: Split | Tokens | None = None
+    """What a recipe decides by that validates; None where it is part of `train`."""
 
 
 @runtime_checkable

@@ -40,15 +40,19 @@ class Text:
         measured: only so many of the first tokens validate, and test; None: all.
         vocabulary: the most frequent tokens of the training part are kept, all others are `<unk>`; None keeps all.
         bptt: usual length of a passage.
-        deviation: standard deviation of a passage's length, of which 5 % are half as long; 0: all are equally long.
-        columns: streams in which the text is measured.
+        deviation: standard deviation of a passage's length in stand-alone trainings.
+        halved: probability of a passage of half the length.
+        columns: streams in which the validating part is measured.
+        test_columns: streams in which the testing part is measured.
         epochs, batch_size, lr, weight_decay, clip: the recipe's, SGD without momentum at a constant rate.
+        average_after: epochs without a new least validation perplexity, after which weights are averaged (NT-ASGD).
+        keep_best: hand over the epoch with the least validation perplexity, and go on from it where a loss is NaN.
 
     Raises:
         StudyError: a value is out of range.
 
-    Source: Merity et al. 2018 and the released code of Liu et al. 2019 (lengths, rate scaled by length).
-    Differs: perplexity divides by the tokens that are predicted, not by all; validation and test use as many streams.
+    Source: Merity et al. 2018 and the released code of Liu et al. 2019 (lengths, rate scaled by length, averaging).
+    Differs: perplexity divides by the tokens that are predicted, not by all; see also `searchbench.estimators.watch`.
     """
 
     source: str
@@ -58,21 +62,27 @@ class Text:
     vocabulary: int | None = None
     bptt: int = 35
     deviation: float = 5.0
+    halved: float = 0.05
     columns: int = 10
+    test_columns: int = 1
     epochs: int = 8000
     batch_size: int = 64
     lr: float = 20.0
     weight_decay: float = 8e-7
     clip: float = 0.25
+    average_after: int | None = 5
+    keep_best: bool = True
 
     def __post_init__(self) -> None:
-        least = {"tokens": 2, "measured": 2, "vocabulary": 2, "bptt": 1, "columns": 1}
+        least = {"tokens": 2, "measured": 2, "vocabulary": 2, "bptt": 1, "columns": 1, "test_columns": 1}
         for name, low in least.items():
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < low):
                 raise StudyError(f"{self.source}: `{name}` must be an integer of at least {low}, but got {value!r}.")
         if not self.deviation >= 0:
             raise StudyError(f"{self.source}: `deviation` must not be negative, but got {self.deviation!r}.")
+        if not 0 <= self.halved <= 1:
+            raise StudyError(f"{self.source}: `halved` must lie in [0, 1], but got {self.halved!r}.")
         _ = self.recipe
 
     @property
@@ -91,6 +101,8 @@ class Text:
             nesterov=False,
             weight_decay=self.weight_decay,
             clip=self.clip,
+            average_after=self.average_after,
+            keep_best=self.keep_best,
         )
 
     @property
@@ -110,15 +122,16 @@ class Text:
 
     def search_data(self, seeds: Seeds) -> SearchData:
         """The training and the validating part. Raises DataMissing."""
-        return SearchData(self._part(0), self._part(1), self.classes)
+        return SearchData(self._part(0, self.columns), self._part(1, self.columns), self.classes)
 
     def judge_data(self, seeds: Seeds) -> JudgeData:
-        """The training and the testing part. Raises DataMissing."""
-        return JudgeData(self._part(0), self._part(2), self.classes)
+        """The training and the testing part, and the validating one, which is not trained on. Raises DataMissing."""
+        train, valid, test = (self._part(*of) for of in ((0, self.columns), (1, self.columns), (2, self.test_columns)))
+        return JudgeData(train, test, self.classes, valid)
 
-    def _part(self, number: int) -> Tokens:
+    def _part(self, number: int, columns: int) -> Tokens:
         parts, _ = _encoded(self.source, self.folder, self.tokens, self.measured, self.vocabulary)
-        return Tokens(parts[number], self.bptt, self.deviation, self.columns)
+        return Tokens(parts[number], self.bptt, self.deviation, columns, self.halved)
 
 
 def wikitext2(folder: str | None = None, **settings: object) -> Text:
@@ -137,11 +150,12 @@ def descriptions(
     vocabulary: int | None = 500,
     epochs: int = 8,
     lr: float = 5.0,
+    test_columns: int = 10,
     **settings: object,
 ) -> Text:
     """The descriptions of data sets that scikit-learn ships: about 9,000 tokens of English, no download."""
     given = {"batch_size": batch_size, "bptt": bptt, "vocabulary": vocabulary, "epochs": epochs, "lr": lr}
-    return Text("descriptions", **given, **settings)  # type: ignore[arg-type]
+    return Text("descriptions", **given, test_columns=test_columns, **settings)  # type: ignore[arg-type]
 
 
 @cache

@@ -34,7 +34,7 @@ def recurrent(
         StudyError: a value is out of range, or the strategy trains no supernet.
 
     Source: Liu et al. 2019, the released search for recurrent cells.
-    Differs: passages have the task's lengths, jittered as for evaluation if the task says so.
+    Differs: the architecture's passages have lengths of their own, not those of the weights'.
     """
     if isinstance(strategy, str) or not isinstance(getattr(strategy, "weights", None), SupernetTraining):
         raise StudyError(
