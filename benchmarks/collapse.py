@@ -31,17 +31,19 @@ POINTS = 7
 """Epochs shown of every search."""
 
 
-def study(epochs: int, seeds: int, alpha_lr: float) -> Study:
-    """The four methods under the same rates, order and length."""
-    shared = {"epochs": epochs, "batch_size": 32, "lr": 0.1, "alpha_lr": alpha_lr, "order": ["alpha", "w"]}
+def study(options: argparse.Namespace) -> Study:
+    """The methods under the same rates, order and length."""
+    shared = {"epochs": options.epochs, "batch_size": options.batch_size, "lr": options.lr}
+    shared |= {"alpha_lr": options.alpha_lr, "order": ["alpha", "w"]}
+    task = sb.Use(options.task, **({} if options.task == "digits" else {"subset": options.subset}))
+    space = sb.Use("nasbench201", channels=options.channels, cells=options.cells, stages=options.stages)
+    judge = sb.Use("train", epochs=options.judged_epochs, device=options.device)
     return sb.Study(
         name="collapse",
-        problems=sb.Problem(
-            sb.Use("nasbench201", channels=8, cells=1, stages=1), "digits", "train", sb.Use("train", epochs=12)
-        ),
-        strategies=[sb.Use(name, **shared) for name in NAMES],
-        seeds=seeds,
-        budget=sb.Budget(epochs=2 * epochs + 1),
+        problems=sb.Problem(space, task, sb.Use("train", device=options.device), judge),
+        strategies=[sb.Use(name, **shared) for name in options.methods],
+        seeds=list(range(options.first_seed, options.first_seed + options.seeds)),
+        budget=sb.Budget(epochs=2 * options.epochs + 1),
     )
 
 
@@ -80,14 +82,25 @@ def _counted(cell: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--methods", nargs="+", choices=tuple(NAMES), default=list(NAMES))
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--channels", type=int, default=4)
+    parser.add_argument("--cells", type=int, default=3, help="per stage")
+    parser.add_argument("--stages", type=int, default=3)
+    parser.add_argument("--task", default="digits")
+    parser.add_argument("--subset", type=float, default=0.1, help="of the training images, but of digits")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=0.1)
     parser.add_argument("--alpha-lr", type=float, default=0.01)
+    parser.add_argument("--judged-epochs", type=int, default=12)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=1, help="processes at a time; 0: this one alone")
     parser.add_argument("--store", type=Path, help="keep the results there, and go on from what it holds")
     options = parser.parse_args()
     store = options.store or Path(tempfile.mkdtemp(prefix="searchbench-")) / "collapse.db"
-    chosen = study(options.epochs, options.seeds, options.alpha_lr)
+    chosen = study(options)
     sb.run(chosen, store, workers=options.workers, resume=store.exists())
     console = Console(width=200)
     with open_store(store) as opened:

@@ -3,12 +3,14 @@
     python benchmarks/search_on_gpu.py [--device cuda] [--channels 16] [--cells 8] [--batch 64] [--steps 24]
 
 Whole epochs of the package's own engine through its metered lab, on random 32x32 images; an image counts once for each
-of the two players that trains on it. Single precision and bfloat16 autocast, in turns, medians over the rounds.
+of the two players that trains on it. Single precision as it is, single precision and bfloat16 autocast with passes
+recorded as CUDA graphs (what is drawn, as by GDAS, never is), in turns, medians over the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import statistics
 import time
 
@@ -20,6 +22,7 @@ from rich.table import Table
 from searchbench.cost import Budget
 from searchbench.estimators.batches import Batches
 from searchbench.estimators.bench import Bench
+from searchbench.estimators.graphs import Graphs
 from searchbench.harness.lab import MeteredLab
 from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
@@ -28,14 +31,16 @@ from searchbench.strategies.strategy import Scenario, TrainingSearch
 from searchbench.tasks.task import Split
 
 STRATEGIES_COMPARED = {"darts": {}, "gdas": {}, "pc-darts": {"warmup": 0}}
-PRECISIONS = ("fp32", "bf16")
+VARIANTS = {"fp32": ("fp32", False), "fp32, recorded": ("fp32", True), "bf16, recorded": ("bf16", True)}
+"""Precision, and whether passes are recorded as CUDA graphs."""
 
 
-def lab(options: argparse.Namespace, precision: str) -> MeteredLab:
+def lab(options: argparse.Namespace, variant: str) -> MeteredLab:
     """A lab over random images."""
     rng, samples = np.random.default_rng(0), options.steps * options.batch
     space = SPACES.factory("darts")(channels=options.channels, cells=options.cells)
     device = torch.device(options.device)
+    precision, recorded = VARIANTS[variant]
 
     def images() -> Batches:
         inputs = rng.normal(size=(samples, 3, options.side, options.side)).astype(np.float32)
@@ -51,30 +56,28 @@ def lab(options: argparse.Namespace, precision: str) -> MeteredLab:
         bn_momentum=0.1,
         device=device,
         precision=precision,
+        graphs=Graphs() if recorded else Graphs(after=None),
     )
     scenario = Scenario(space, Seeds("speed", 0, "me"), Budget(epochs=1e6), trains=True)
     return MeteredLab(scenario, estimator=None, duplicates="charge", bench=bench)  # type: ignore[arg-type]
 
 
-def begun(name: str, options: argparse.Namespace, precision: str) -> tuple[TrainingSearch, MeteredLab]:
+def begun(name: str, options: argparse.Namespace, variant: str) -> tuple[TrainingSearch, MeteredLab]:
     parameters = {"epochs": 1000, "batch_size": options.batch, **STRATEGIES_COMPARED[name]}
     strategy = STRATEGIES.factory(name)(**parameters)
-    opened = lab(options, precision)
+    opened = lab(options, variant)
     return strategy.start(opened.scenario), opened
 
 
-def epoch(search: TrainingSearch, opened: MeteredLab, device: str) -> tuple[float, float]:
-    """(images per second, peak memory in GB) of one epoch."""
+def epoch(search: TrainingSearch, opened: MeteredLab, device: str) -> float:
+    """Images per second of one epoch."""
     if device == "cuda":
         torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
     before, started = opened.spent.train_samples, time.perf_counter()
     search.advance(opened)
     if device == "cuda":
         torch.cuda.synchronize()
-    seconds = time.perf_counter() - started
-    memory = torch.cuda.max_memory_allocated() / 1e9 if device == "cuda" else float("nan")
-    return (opened.spent.train_samples - before) / seconds, memory
+    return (opened.spent.train_samples - before) / (time.perf_counter() - started)
 
 
 def main() -> None:
@@ -86,26 +89,45 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=32)
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--methods", nargs="+", choices=tuple(STRATEGIES_COMPARED), default=list(STRATEGIES_COMPARED))
     options = parser.parse_args()
     name = torch.cuda.get_device_name() if options.device == "cuda" else "CPU"
-    table = Table(
-        "method", "precision", "images/s", "times fp32", "peak GB", title=f"{name}, PyTorch {torch.__version__}"
-    )
+    table = Table("method", "passes", "images/s", "times fp32", "peak GB", title=f"{name}, PyTorch {torch.__version__}")
     for method in STRATEGIES_COMPARED:
-        sessions = {precision: begun(method, options, precision) for precision in PRECISIONS}
+        if method not in options.methods:
+            continue
+        sessions = {variant: begun(method, options, variant) for variant in VARIANTS}
         for session in sessions.values():
-            epoch(*session, options.device)  # warm-up
-        found: dict[str, list[tuple[float, float]]] = {precision: [] for precision in PRECISIONS}
+            for _ in range(-(-10 // options.steps)):  # beyond the passes after which they are recorded
+                epoch(*session, options.device)
+        found: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
         for _ in range(options.rounds):
-            for precision, session in sessions.items():
-                found[precision].append(epoch(*session, options.device))
-        base = statistics.median(speed for speed, _ in found["fp32"])
-        for precision, results in found.items():
-            speed = statistics.median(speed for speed, _ in results)
-            peak = max(memory for _, memory in results)
-            table.add_row(method, precision, f"{speed:,.0f}", f"{speed / base:.2f}", f"{peak:.2f}")
-        del sessions
+            for variant, session in sessions.items():
+                found[variant].append(epoch(*session, options.device))
+        base = statistics.median(found["fp32"])
+        for variant, results in found.items():
+            speed = statistics.median(results)
+            # what the other sessions hold is not this one's
+            table.add_row(
+                method, variant, f"{speed:,.0f}", f"{speed / base:.2f}", f"{memory(method, variant, options):.2f}"
+            )
+            print(method, variant, f"{speed:,.0f} images/s", flush=True)
+        del sessions, session
     Console(width=100).print(table)
+
+
+def memory(method: str, variant: str, options: argparse.Namespace) -> float:
+    """Memory that PyTorch reserves for a session at its peak, in GB."""
+    if options.device != "cuda":
+        return float("nan")
+    gc.collect()
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_reserved()
+    session = begun(method, options, variant)
+    torch.cuda.reset_peak_memory_stats()
+    for _ in range(-(-10 // options.steps)):
+        epoch(*session, options.device)
+    return (torch.cuda.max_memory_reserved() - before) / 1e9
 
 
 if __name__ == "__main__":

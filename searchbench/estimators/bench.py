@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import cast
 
@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from searchbench.estimators.batches import Batches, Share
 from searchbench.estimators.estimator import Estimator
+from searchbench.estimators.graphs import Graphs
 from searchbench.estimators.passages import Passages
-from searchbench.estimators.training import Loss, accumulate, update
+from searchbench.estimators.training import Loss, accumulate, reproducible, update
 from searchbench.spaces.networks import Active, Networks, Shape, Supernet, initialise
 from searchbench.spaces.space import Architecture
 from searchbench.spaces.topology import PLAIN, Form
@@ -38,6 +39,7 @@ class Bench:
     device: torch.device
     precision: str = "fp32"
     """Of supernets' passes on a GPU: "fp32", or "bf16" for autocast; a CPU computes in single precision."""
+    graphs: Graphs = field(default_factory=Graphs)
 
     def split(self, name: str) -> Batches | Passages:
         """ "train" or "valid"."""
@@ -76,11 +78,14 @@ class Bench:
                 logits: Tensor = supernet(inputs, active)
             return logits.float()
 
-        return accumulate(forward, batch.inputs, batch.targets, loss or F.cross_entropy)
+        with reproducible(self.device):
+            replayed = self.graphs.forward(supernet, batch.inputs, active, self._autocast)
+            return accumulate(replayed or forward, batch.inputs, batch.targets, loss or F.cross_entropy)
 
     def _autocast(self) -> AbstractContextManager[object]:
         on = self.precision == "bf16" and self.device.type == "cuda"
-        return torch.autocast(self.device.type, torch.bfloat16) if on else nullcontext()
+        # without its cache, which a recorded pass could not keep
+        return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False) if on else nullcontext()
 
     def update(self, optimizer: torch.optim.Optimizer, clip: float | None, rate: float = 1.0) -> None:
         """Clip and step."""

@@ -176,13 +176,13 @@ class Turn:
         if not self.columns:
             return None
         column = self.columns[source][op]
-        return column if len(at) == len(column) else column[list(at)]
+        return column if len(at) == len(column) else torch.stack([column[position] for position in at])
 
 
 def _columns(weights: Tensor) -> list[tuple[Tensor, ...]]:
     """[edges, operations] by the states that edges leave."""
-    order = [edge for edges in LEAVING for edge in edges]
-    return [part.unbind(1) for part in weights[order].split([len(edges) for edges in LEAVING])]  # type: ignore[no-untyped-call]
+    rows = weights.unbind(0)
+    return [torch.stack([rows[edge] for edge in edges], 1).unbind(0) for edges in LEAVING]
 
 
 class Gathered:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +13,9 @@ from searchbench.cost import Budget
 from searchbench.errors import StudyError
 from searchbench.estimators.batches import Batches
 from searchbench.estimators.bench import Bench
+from searchbench.estimators.graphs import Graphs
 from searchbench.estimators.train import Train
+from searchbench.estimators.training import reproducible
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.table_plan import TableJob, table_plan
 from searchbench.harness.table_training import train_stack
@@ -80,6 +85,54 @@ def test_a_search_runs_on_a_gpu(name: str, precision: str) -> None:
         if not search.done:
             search.advance(lab)
     assert lab.final is not None
+
+
+def gradients_of_passes(space: str, graphs: Graphs) -> list[torch.Tensor]:
+    """Of both players in turns, six steps of the weights; then the running statistics."""
+    lent = replace(bench(space, "cuda"), graphs=graphs)
+    supernet = lent.supernet(3)
+    weights = list(cast(torch.nn.Module, supernet).parameters())
+    optimizer = torch.optim.SGD(weights, 0.05)
+    alpha = torch.zeros((len(supernet.options), supernet.options[0]), device="cuda", requires_grad=True)
+    found = []
+    for at, batch in enumerate(list(lent.batches("train", 32, 5, (0.0, 1.0))) * 2):
+        alpha.grad = None
+        for weight in weights:
+            weight.requires_grad_(False)
+        lent.gradients(supernet, batch, Mixed((at * alpha + 1).softmax(-1).unbind(0)), None)
+        assert alpha.grad is not None
+        found.append(alpha.grad.clone())
+        for weight in weights:
+            weight.requires_grad_(True)
+        optimizer.zero_grad(set_to_none=True)
+        lent.gradients(supernet, batch, Mixed(alpha.detach().softmax(-1).unbind(0)), None)
+        found += [weight.grad.clone() for weight in weights if weight.grad is not None]
+        optimizer.step()
+    return found + [b.double() for b in cast(torch.nn.Module, supernet).buffers()]
+
+
+@gpu
+@pytest.mark.parametrize("space", ["darts", "nasbench201"])
+def test_recorded_passes_have_the_gradients_and_statistics_of_passes_as_they_are(space: str) -> None:
+    with reproducible(torch.device("cuda")):
+        plain, recorded = (gradients_of_passes(space, Graphs(after)) for after in (None, 1))
+    for a, b in zip(plain, recorded, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
+@gpu
+def test_gradients_that_were_not_cleared_are_added_to_even_where_passes_are_recorded() -> None:
+    lent = replace(bench("nasbench201", "cuda"), graphs=Graphs(0))
+    supernet = lent.supernet(3)
+    weights = list(cast(torch.nn.Module, supernet).parameters())
+    mixture = Mixed(torch.full((6, 5), 0.2, device="cuda").unbind(0))
+    batch = next(lent.batches("train", 32, 5, (0.0, 1.0)))
+    lent.gradients(supernet, batch, mixture, None)
+    once = [weight.grad.clone() for weight in weights if weight.grad is not None]
+    lent.gradients(supernet, batch, mixture, None)
+    twice = [weight.grad for weight in weights if weight.grad is not None]
+    for a, b in zip(once, twice, strict=True):
+        torch.testing.assert_close(2 * a, b, rtol=1e-4, atol=1e-5)
 
 
 @gpu
