@@ -52,6 +52,16 @@ def cutout(inputs: Tensor, generator: Generator) -> Tensor:
     return inputs * keep
 
 
+def sometimes(change: Augmentation, probability: float) -> Augmentation:
+    """The augmentation on a share of the samples, drawn one by one; the others stay as they are."""
+
+    def changed(inputs: Tensor, generator: Generator) -> Tensor:
+        chosen = (torch.rand(len(inputs), generator=generator) < probability).to(inputs.device)
+        return torch.where(chosen[:, None, None, None], change(inputs, generator), inputs)
+
+    return changed
+
+
 def _outside(side: int, count: int, generator: Generator, device: torch.device) -> Tensor:
     """[count, side]: which positions of one axis lie outside an interval of half its length."""
     start = _draw(side, count, generator, device)[:, None] - side // 4

@@ -33,7 +33,7 @@ TARGETS = (2, 3, 4, 5)
 EDGES = tuple((target, source) for target in TARGETS for source in range(target))
 """(target, source) of the edges of one cell, in the literature's order: 14."""
 LEARNABLE = tuple(name for name in OPERATIONS if "conv" in name)
-FORMS = ("partial", "node_norm", "auxiliary_skip", "skip_dropout", "cells")
+FORMS = ("partial", "node_norm", "auxiliary_skip", "skip_dropout", "drop_path", "cells")
 
 
 def darts(

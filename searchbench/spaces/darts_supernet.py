@@ -23,7 +23,7 @@ from searchbench.spaces.darts_fused import (
 from searchbench.spaces.darts_networks import preprocessing, reductions, stem_of
 from searchbench.spaces.darts_operations import FactorizedReduce, Pool, multiply_accumulates, operation
 from searchbench.spaces.genotypes import Cell, Genotype, Node
-from searchbench.spaces.nasbench201_forms import dropped, shuffled
+from searchbench.spaces.nasbench201_forms import dropped, kept, shuffled
 from searchbench.spaces.networks import Active, Mixed, Path, Shape
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form
@@ -185,6 +185,18 @@ def _columns(weights: Tensor) -> list[tuple[Tensor, ...]]:
     return [torch.stack([rows[edge] for edge in edges], 1).unbind(0) for edges in LEAVING]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Arriving:
+    """Where an edge ends."""
+
+    node: Gathered
+    keep: Tensor | None
+    """Factor of all that comes over the edge; None: 1."""
+
+    def add(self, part: str, term: Tensor) -> None:
+        self.node.add(part, term if self.keep is None else self.keep * term)
+
+
 class Gathered:
     """The sum of what enters a state: what went through operations, past them, and beside them."""
 
@@ -226,10 +238,12 @@ class MixedCell(nn.Module):
     def forward(self, before: Tensor, last: Tensor, turn: Turn) -> Tensor:
         first, second = (channels_last(value) for value in (self.first(before), self.second(last)))
         values, nodes = [first, second], {target: Gathered() for target in TARGETS}
+        keep = kept(turn.mixed, len(EDGES), first)
+        ends = [Arriving(nodes[target], None if keep is None else keep[at]) for at, (target, _) in enumerate(EDGES)]
         for source, edges in enumerate(LEAVING):
             if source in nodes:
                 values.append(self._read(nodes[source], source, second))
-            self._leave(State(values[source], self.inner), source, edges, turn, nodes)
+            self._leave(State(values[source], self.inner), source, edges, turn, [ends[edge] for edge in edges])
         values.append(self._read(nodes[TARGETS[-1]], TARGETS[-1], second))
         return torch.cat(values[2:], 1)
 
@@ -245,9 +259,8 @@ class MixedCell(nn.Module):
             value = node.beside if value is None else value + node.beside
         return self.norms[target - 2](value) if self.norms else cast(Tensor, value)
 
-    def _leave(self, state: State, source: int, edges: Sequence[int], turn: Turn, nodes: dict[int, Gathered]) -> None:
+    def _leave(self, state: State, source: int, edges: Sequence[int], turn: Turn, into: list[Arriving]) -> None:
         """Add to the nodes what reaches them from one state."""
-        into = [nodes[EDGES[edge][0]] for edge in edges]
         stacks: dict[tuple[int, ...], Tensor] = {}
         plain: list[tuple[int, tuple[int, ...], Sequence[Tensor]]] = []
         for op, name in enumerate(self.names):
@@ -286,7 +299,7 @@ class MixedCell(nn.Module):
         return [module(state.inner) for module in modules]
 
     def _mix(
-        self, plain: list[tuple[int, tuple[int, ...], Sequence[Tensor]]], source: int, turn: Turn, into: list[Gathered]
+        self, plain: list[tuple[int, tuple[int, ...], Sequence[Tensor]]], source: int, turn: Turn, into: list[Arriving]
     ) -> None:
         """Add the weighted sums of what has no convolutions: in one product where all edges add up the same."""
         alike = all(len(at) == len(into) and all(value is values[0] for value in values) for _, at, values in plain)
@@ -299,7 +312,7 @@ class MixedCell(nn.Module):
             for position, value in zip(at, values, strict=True):
                 into[position].add("inner", turn.columns[source][op][position] * value if turn.columns else value)
 
-    def _pass(self, past: Tensor, edges: Sequence[int], turn: Turn, into: list[Gathered]) -> None:
+    def _pass(self, past: Tensor, edges: Sequence[int], turn: Turn, into: list[Arriving]) -> None:
         """Add the channels that bypass the operations."""
         if self.stride(edges[0]) == 2:
             past = nn.functional.max_pool2d(past, 2, 2)

@@ -132,10 +132,15 @@ class MixedCell(nn.Module):
 
 
 class Nodes:
-    """Values of a cell's nodes while they are being summed up."""
+    """Values of a cell's nodes while they are being summed up.
 
-    def __init__(self, inputs: Tensor) -> None:
-        self._inputs = inputs
+    Args:
+        inputs: of the cell.
+        keep: factor of what comes over each edge; None: 1.
+    """
+
+    def __init__(self, inputs: Tensor, keep: Tensor | None = None) -> None:
+        self._inputs, self._keep = inputs, keep
         self._values: list[Tensor | None] = [inputs, None, None, None]
 
     def __getitem__(self, node: int) -> Tensor:
@@ -146,6 +151,8 @@ class Nodes:
     def add(self, source: int, edge: int, term: Tensor) -> None:
         """Add a term to the target of the `edge`-th edge that leaves `source`."""
         target = source + 1 + edge
+        if self._keep is not None:
+            term = self._keep[LEAVING[source][edge]] * term
         known = self._values[target]
         self._values[target] = term if known is None else known + term
 

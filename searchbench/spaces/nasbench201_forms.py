@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchbench.errors import SpaceError
+from searchbench.spaces.nasbench201 import EDGES
 from searchbench.spaces.nasbench201_cells import CONV1, CONV3, LEAVING, POOL, SKIP, SOURCES, Nodes, Plan
 from searchbench.spaces.networks import Mixed
 from searchbench.spaces.operations import ConvBank, average_pool
@@ -32,7 +33,8 @@ class FormedCell(nn.Module):
 
     def forward(self, inputs: Tensor, parts: tuple[Plan, ...], mixed: Mixed | None) -> Tensor:
         """[B, C, H, W] -> the same shape. `mixed` None: every executed operation weighs one."""
-        mixture, bypass = Nodes(inputs[:, : self.inner]), Nodes(inputs[:, self.inner :])
+        keep = kept(mixed, len(EDGES), inputs)
+        mixture, bypass = Nodes(inputs[:, : self.inner], keep), Nodes(inputs[:, self.inner :], keep)
         for plan in parts:
             value = inputs if plan.node == 0 else self._read(mixture[plan.node], bypass, plan.node)
             self._operate(mixture, value[:, : self.inner], plan, mixed)
@@ -86,3 +88,12 @@ def dropped(value: Tensor, mixed: Mixed) -> Tensor:
         return value
     keep = torch.rand(value.shape, generator=mixed.noise, device="cpu") >= mixed.dropout
     return value * keep.to(value) / (1.0 - mixed.dropout)
+
+
+def kept(mixed: Mixed | None, edges: int, like: Tensor) -> Tensor | None:
+    """What the outputs of a cell's edges are multiplied by, [edges, B, 1, 1, 1]: for each sample 0 with the mixture's
+    probability p of dropping the edge, else 1/(1 - p). None where nothing is dropped."""
+    if mixed is None or not mixed.drop_path:
+        return None
+    keep = torch.rand((edges, len(like), 1, 1, 1), generator=mixed.noise, device="cpu") >= mixed.drop_path
+    return keep.to(like) / (1.0 - mixed.drop_path)

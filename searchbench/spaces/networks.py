@@ -27,7 +27,8 @@ class Mixed:
             supernet of partial channels.
         auxiliary: weight of an additional skip connection on every edge.
         dropout: probability with which each element of a skip connection's output is dropped.
-        noise: where dropped elements are drawn from.
+        drop_path: probability with which, for each sample, the whole output of an edge is dropped.
+        noise: where what is dropped is drawn from.
     """
 
     weights: Sequence[Tensor]
@@ -35,6 +36,7 @@ class Mixed:
     edges: Tensor | None = None
     auxiliary: float = 0.0
     dropout: float = 0.0
+    drop_path: float = 0.0
     noise: torch.Generator | None = None
 
 

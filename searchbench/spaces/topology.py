@@ -96,6 +96,8 @@ class Form:
     """An additional skip connection on every edge (Chu et al. 2021, DARTS-)."""
     skip_dropout: bool = False
     """Dropout on skip connections (Chen et al. 2019, P-DARTS)."""
+    drop_path: bool = False
+    """Edges as wholes are dropped, sample by sample (Zela et al. 2020, R-DARTS)."""
     cells: int | None = None
     """Number of cells, where it is not the space's own."""
 

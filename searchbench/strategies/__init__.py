@@ -98,6 +98,7 @@ STRATEGIES = Registry(
         "p-darts": Entry(f"{_PAPERS}:p_darts", "stages of ever fewer operations (Chen 2019)"),
         "pd-darts": Entry(f"{_PAPERS}:pd_darts", "discretised at milestones while the weights go on (PD-DARTS)"),
         "r-darts-l2": Entry(f"{_PAPERS}:r_darts_l2", "second-order DARTS with more weight decay (Zela 2020)"),
+        "r-darts-dp": Entry(f"{_PAPERS}:r_darts_dp", "second-order DARTS with ever more dropped paths (Zela 2020)"),
         "darts-es": Entry(f"{_PAPERS}:darts_es", "second-order DARTS stopped before curvature rises (Zela 2020)"),
         "darts-ada": Entry(f"{_PAPERS}:darts_ada", "second-order DARTS with decay that follows curvature (Zela 2020)"),
         "nasp": Entry(f"{_SAMPLED}:nasp", "proximal iterations: one operation per edge at a time (Yao 2020)"),

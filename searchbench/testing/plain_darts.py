@@ -13,7 +13,7 @@ from torch import Tensor
 
 from searchbench.spaces.darts import EDGES, TARGETS
 from searchbench.spaces.darts_supernet import DartsSupernet, MixedCell, MixedEdge
-from searchbench.spaces.nasbench201_forms import shuffled
+from searchbench.spaces.nasbench201_forms import kept, shuffled
 from searchbench.spaces.networks import Active, Mixed
 
 
@@ -24,9 +24,11 @@ def plain_logits(net: DartsSupernet, inputs: Tensor, active: Active) -> Tensor:
     before, last = net.stem(inputs)
     for cell in cast(list[MixedCell], list(net.cells)):
         states = [cell.first(before), cell.second(last)]
+        keep = kept(mixed, len(EDGES), states[0])
         for target in TARGETS:
             terms = [
                 _edge(cell, at, states[source], len(EDGES) * cell.reduction + at, chosen, net, mixed)
+                * (1.0 if keep is None else keep[at])
                 for at, (node, source) in enumerate(EDGES)
                 if node == target
             ]

@@ -29,6 +29,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "pd-darts": {},
     "pd-darts, best fixed": {"fix_best": True},
     "r-darts-l2": {},
+    "r-darts-dp": {"drop": 0.4},
     "darts-es": {"factor": 0.1, "begin": 0},
     "darts-ada": {"factor": 0.1, "begin": 0},
     "nasp": {"eta": 0.1},

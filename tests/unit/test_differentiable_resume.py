@@ -34,6 +34,7 @@ RESUMED = {
     "proxyless-reinforce": {},
     "darts-plus-rank": {},
     "darts-second-order": {},
+    "r-darts-dp": {"drop": 0.4},
 }
 
 

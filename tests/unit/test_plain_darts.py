@@ -11,7 +11,12 @@ from searchbench.spaces.networks import Mixed, initialise
 from searchbench.spaces.topology import PLAIN, Form
 from searchbench.testing.plain_darts import plain_logits
 
-FORMS = {"plain": PLAIN, "partial": Form(partial=2), "auxiliary": Form(auxiliary_skip=True)}
+FORMS = {
+    "plain": PLAIN,
+    "partial": Form(partial=2),
+    "auxiliary": Form(auxiliary_skip=True),
+    "drop": Form(drop_path=True),
+}
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
@@ -23,8 +28,13 @@ def test_the_supernet_computes_the_weighted_sum_written_out(form):
     for run in (lambda net, inputs, active: net(inputs, active), plain_logits):
         net.zero_grad(set_to_none=True)
         alpha.grad = None
-        auxiliary = 0.7 if form.auxiliary_skip else 0.0
-        loss = F.cross_entropy(run(net, inputs, Mixed(alpha.softmax(-1), auxiliary=auxiliary)), torch.arange(8) % 3)
+        mixed = Mixed(
+            alpha.softmax(-1),
+            auxiliary=0.7 * form.auxiliary_skip,
+            drop_path=0.4 * form.drop_path,
+            noise=torch.Generator().manual_seed(2),
+        )
+        loss = F.cross_entropy(run(net, inputs, mixed), torch.arange(8) % 3)
         loss.backward()
         found.append([loss.detach(), alpha.grad, *(p.grad for p in net.parameters())])
     for one, other in zip(*found, strict=True):

@@ -12,7 +12,7 @@ from searchbench.strategies.differentiable.discretise import (
     TopEdges,
 )
 from searchbench.strategies.differentiable.edges import FullEdges, PartialChannels
-from searchbench.strategies.differentiable.extras import AuxiliarySkip, NodeNorm, SkipDropout
+from searchbench.strategies.differentiable.extras import AuxiliarySkip, Cutout, DropPath, NodeNorm, SkipDropout
 from searchbench.strategies.differentiable.hypergradient import FirstOrder, JointGradient, ScoreFunction, Unrolled
 from searchbench.strategies.differentiable.prune import Milestones, Monotone, Stages, Unpruned
 from searchbench.strategies.differentiable.regularise import (
@@ -48,7 +48,9 @@ __all__ = [
     "Complexity",
     "Concrete",
     "Constant",
+    "Cutout",
     "Differentiable",
+    "DropPath",
     "Eigenvalue",
     "EigenvalueRestart",
     "ExpectedCost",

@@ -12,7 +12,7 @@ from searchbench.spaces.topology import PLAIN, Form
 from searchbench.strategies.differentiable.curvature import Lanczos
 from searchbench.strategies.differentiable.discretise import Discretise, SpaceRule
 from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges
-from searchbench.strategies.differentiable.extras import AuxiliarySkip, Extra
+from searchbench.strategies.differentiable.extras import AuxiliarySkip, Extra, Viewing
 from searchbench.strategies.differentiable.hypergradient import FirstOrder, Hypergradient
 from searchbench.strategies.differentiable.prune import Prune, Unpruned
 from searchbench.strategies.differentiable.regularise import Regulariser
@@ -148,6 +148,8 @@ class Differentiable:
         space, topology = scenario.space, scenario.space.wiring
         if topology is None:
             return f"it needs the same options on every decision, taken every time, and those of `{space.name}` differ."
+        if space.reads != "images" and any(isinstance(extra, Viewing) for extra in self.extras):
+            return f"it cuts squares out of images, and the networks of `{space.name}` read {space.reads}."
         lacks = [name for name in self.form().changed if name not in topology.forms]
         if lacks:
             return f"the supernet of `{space.name}` has no form with {', '.join(lacks)}."

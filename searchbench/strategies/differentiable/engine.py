@@ -181,14 +181,15 @@ class DifferentiableSearch:
         batches = len(self._sizes(game.lab, settings.split.w))
         valid = self._endless(game.lab, settings.split.alpha)
         source, share = settings.split.w
-        for at, train in enumerate(game.lab.batches(source, settings.weights.batch_size, share)):
+        for at, drawn in enumerate(game.lab.batches(source, settings.weights.batch_size, share)):
             game.moment = Moment(within, stage.length, at, batches)
+            train = game.viewed(drawn)
             phases, game.schedule_memory = settings.schedule.steps(game.moment, game.schedule_memory)
             for phase in phases:
                 if phase == "w":
                     noted["w"].losses.append(self._weight_step(game, train))
                 elif phase == "alpha":
-                    noted["alpha"].losses.append(self._alpha_step(game, train, next(valid)))
+                    noted["alpha"].losses.append(self._alpha_step(game, train, game.viewed(next(valid))))
                 else:
                     noted["w"].losses.append(self._alpha_step(game, train, None))
                     update(game.weight_optimizer, settings.weights.clip, train.rate)
@@ -282,13 +283,14 @@ class DifferentiableSearch:
 
     def _curvature(self, game: Game) -> float:
         """Of L_val in alpha, on the last validation minibatch."""
-        valid, kept = self._last_valid, game.alpha.detach().clone()
+        valid, kept, drawn = self._last_valid, game.alpha.detach().clone(), game.rng.get_state()
         assert valid is not None, "an epoch without a step of the architecture has no curvature to watch"
 
         def gradient(at: Weights) -> Weights:
             with torch.no_grad():
                 game.alpha.copy_(torch.from_numpy(at).view_as(kept))
             game.alpha_optimizer.zero_grad(set_to_none=True)
+            game.rng.set_state(drawn)  # whatever is dropped, the same at every point
             with game.frozen_weights():
                 mixture: Mixed = game.mixture("alpha")
                 game.lab.gradients(game.supernet, valid, mixture, game.outer_loss(mixture))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from searchbench.errors import StudyError
 from searchbench.spaces.topology import Form
 from searchbench.strategies.differentiable.turn import Turn
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from searchbench.spaces.networks import Mixed
 
 
@@ -22,6 +24,14 @@ class Extra(Protocol):
 
     def dress(self, mixture: Mixed, turn: Turn) -> Mixed:
         """The mixture with this part in it."""
+
+
+@runtime_checkable
+class Viewing(Protocol):
+    """An extra that also changes what the supernet sees, which must be images then."""
+
+    def view(self, images: Tensor, turn: Turn) -> Tensor:
+        """[B, C, H, W] as it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,70 @@ class SkipDropout:
         if turn.phase == "alpha":
             return mixture
         return replace(mixture, dropout=self.probability(turn.moment.epoch, turn.moment.epochs), noise=turn.rng)
+
+
+@dataclass(frozen=True, slots=True)
+class DropPath:
+    """For each sample the whole output of an edge is dropped with probability p(e) = last e/(E - 1), else scaled up by
+    1/(1 - p): on both players' turns, each cell drawing for itself.
+
+    Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search", and its code.
+
+    Raises:
+        StudyError: `last` is not in [0, 1).
+    """
+
+    last: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.last < 1:
+            raise StudyError(f"the probability of dropping a path must lie in [0, 1), but got {self.last}.")
+
+    def probability(self, epoch: int, epochs: int) -> float:
+        """In an epoch, counted from 0."""
+        return _rising(self.last, epoch, epochs)
+
+    def form(self, form: Form) -> Form:
+        return replace(form, drop_path=True)
+
+    def dress(self, mixture: Mixed, turn: Turn) -> Mixed:
+        p = self.probability(turn.moment.epoch, turn.moment.epochs)
+        return replace(mixture, drop_path=p, noise=turn.rng) if p else mixture
+
+
+@dataclass(frozen=True, slots=True)
+class Cutout:
+    """A square of half the side is cut out of an image with probability last e/(E - 1), for both players.
+
+    Source: Zela et al. 2020, whose code raises it together with drop-path.
+
+    Raises:
+        StudyError: `last` is not in [0, 1].
+    """
+
+    last: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.last <= 1:
+            raise StudyError(f"the probability of cutout must lie in [0, 1], but got {self.last}.")
+
+    def form(self, form: Form) -> Form:
+        return form
+
+    def dress(self, mixture: Mixed, turn: Turn) -> Mixed:
+        return mixture
+
+    def view(self, images: Tensor, turn: Turn) -> Tensor:
+        from searchbench.estimators.augment import cutout, sometimes
+
+        probability = _rising(self.last, turn.moment.epoch, turn.moment.epochs)
+        assert turn.rng is not None, "a search has a generator"
+        return sometimes(cutout, probability)(images, turn.rng) if probability else images
+
+
+def _rising(last: float, epoch: int, epochs: int) -> float:
+    """From 0 in the first epoch to `last` in the last one."""
+    return last * epoch / max(1, epochs - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from searchbench.cost import Cost
 from searchbench.spaces.topology import Topology
 from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges
-from searchbench.strategies.differentiable.extras import Extra
+from searchbench.strategies.differentiable.extras import Extra, Viewing
 from searchbench.strategies.differentiable.regularise import Regulariser
 from searchbench.strategies.differentiable.relaxation import Relaxation
 from searchbench.strategies.differentiable.turn import Moment, Phase, Turn
@@ -24,6 +24,7 @@ from searchbench.strategies.supernet import mean_price
 
 if TYPE_CHECKING:
     from searchbench.spaces.networks import Mixed, Supernet
+    from searchbench.tasks.task import Batch
 
 DRAWS = 64
 """Mixtures drawn to estimate the mean price of a step whose executed operations are drawn."""
@@ -76,6 +77,13 @@ class Game:
         for extra in self.extras:
             mixture = extra.dress(mixture, turn)
         return mixture
+
+    def viewed(self, batch: Batch) -> Batch:
+        """A minibatch as the supernet is shown it, by both players."""
+        for extra in self.extras:
+            if isinstance(extra, Viewing):
+                batch = replace(batch, inputs=extra.view(batch.inputs, self.turn("both")))
+        return batch
 
     def activated(self) -> Tensor:
         """a(alpha), [decisions, options], without noise, differentiable."""

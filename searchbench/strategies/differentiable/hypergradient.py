@@ -67,7 +67,8 @@ class Unrolled:
     eps = 0.01/||v||; xi is the weights' current rate unless given. Four passes instead of one.
 
     Source: Liu et al. 2019, equations 7 and 8, and the released code (momentum m and decay in the virtual step).
-    Differs: w is restored from a copy, to the bit. Running statistics of batch norms see the virtual weights too.
+    Differs: w is restored from a copy, to the bit. Running statistics of batch norms see the virtual weights too. Where
+        paths are dropped, both sides of the difference drop the same.
 
     Raises:
         StudyError: `xi` is negative.
@@ -100,7 +101,9 @@ class Unrolled:
             norm = torch.stack([v.square().sum() for v in direction]).sum().sqrt()
             eps = 0.01 / norm if norm > 0 else norm
             with game.frozen_weights():
+                drawn = game.rng.get_state()
                 for sign in (1.0, -1.0):
+                    game.rng.set_state(drawn)  # other drops on either side would be noise, divided by eps
                     _place(game, kept, direction, sign * eps)
                     _add(game, train, -sign * xi_train / (2 * eps) if norm > 0 else 0.0 * eps)
         finally:
