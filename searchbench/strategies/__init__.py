@@ -135,6 +135,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.oneshot.enas:enas",
             "a controller learns on shared weights while they are trained (Pham 2018)",
         ),
+        "enas-recurrent": Entry(
+            "searchbench.strategies.oneshot.enas:enas_recurrent",
+            "ENAS for recurrent cells, rewarded with 80 / validation perplexity (Pham 2018)",
+        ),
         "one-shot": Entry(
             "searchbench.strategies.oneshot.papers:one_shot",
             "supernet with dropped paths, best of random scores retrained (Bender 2018)",

@@ -94,6 +94,23 @@ class SupernetTraining:
         return None
 
 
+def language_training(
+    epochs: int | None, batch_size: int, lr: float, clip: float, weight_decay: float
+) -> SupernetTraining:
+    """As supernets of language models are trained: without momentum, at a constant rate, which every passage scales by
+    its length. Raises StudyError."""
+    return SupernetTraining(
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        lr_final=lr,
+        momentum=0.0,
+        nesterov=False,
+        weight_decay=weight_decay,
+        clip=clip,
+    )
+
+
 def epochs_within(lab: Lab, epoch: Cost, share: float = 1.0, afterwards: Cost | None = None) -> int:
     """How many epochs fit into a share of what is left, at least one.
 

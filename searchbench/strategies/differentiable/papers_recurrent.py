@@ -8,7 +8,7 @@ from typing import Any
 from searchbench.errors import StudyError
 from searchbench.strategies.differentiable.composition import Differentiable
 from searchbench.strategies.differentiable.hypergradient import Unrolled
-from searchbench.strategies.supernet import SupernetTraining
+from searchbench.strategies.supernet import SupernetTraining, language_training
 
 
 def recurrent(
@@ -40,17 +40,7 @@ def recurrent(
         raise StudyError(
             f'`strategy` must be one that trains a supernet, written {{ use = "darts" }}, but got {strategy!r}.'
         )
-    weights = SupernetTraining(
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        lr_final=lr,
-        momentum=0.0,
-        nesterov=False,
-        weight_decay=weight_decay,
-        clip=clip,
-    )
-    found = replace(strategy, weights=weights)
+    found = replace(strategy, weights=language_training(epochs, batch_size, lr, clip, weight_decay))
     if not isinstance(found, Differentiable):
         return found
     if isinstance(found.hypergradient, Unrolled):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from searchbench.errors import StudyError
+from searchbench.strategies.oneshot.rewards import Accuracy, InversePerplexity, Reward
 from searchbench.strategies.reinforce import too_many_values
 from searchbench.strategies.strategy import Scenario, TrainingSearch
-from searchbench.strategies.supernet import SupernetTraining
+from searchbench.strategies.supernet import SupernetTraining, language_training
 
 PUBLISHED_RATIO = 128_000 / 45_000
 """Images that the published controller phase reads, per training image."""
@@ -16,10 +17,10 @@ PUBLISHED_RATIO = 128_000 / 45_000
 @dataclass(frozen=True, slots=True)
 class Enas:
     """Epoch by epoch: train the weights on paths that the controller draws; then hold them and let the controller
-    follow the policy gradient of accuracy on validation minibatches. At the end, the best of `candidates` draws on
+    follow the policy gradient of a reward on validation minibatches. At the end, the best of `candidates` draws on
     one validation minibatch is handed over.
 
-    R = accuracy + entropy H;  b <- decay b + (1 - decay) R;  theta descends
+    R = reward + entropy H;  b <- decay b + (1 - decay) R;  theta descends
     mean over `aggregate` draws of -(R - b) log P(a) + skip_weight KL(P(skip) || .4)
 
     Args:
@@ -32,6 +33,7 @@ class Enas:
         decay: of the baseline.
         skip_weight: of the penalty on the rate of skips, where there are any.
         candidates: draws at the end.
+        reward: of a draw on a minibatch.
 
     Raises:
         StudyError: a value is out of range.
@@ -40,7 +42,7 @@ class Enas:
         `candidates` of NAS-Bench-201 (Dong & Yang 2020).
     Differs: one controller learning rate for all spaces; optimiser settings of the weights are NAS-Bench-201's; no
         auxiliary head, no drop-path; batch norms use the statistics of the minibatch in the controller's phase, and
-        keep their own as they are.
+        keep their own as they are; language models drop nothing there.
     """
 
     weights: SupernetTraining = field(default_factory=SupernetTraining)
@@ -51,6 +53,7 @@ class Enas:
     decay: float = 0.99
     skip_weight: float = 0.8
     candidates: int = 100
+    reward: Reward = field(default_factory=Accuracy)
 
     def __post_init__(self) -> None:
         for name in ("aggregate", "candidates", *(["steps"] if self.steps is not None else [])):
@@ -66,7 +69,9 @@ class Enas:
                 raise StudyError(f"`{name}` must not be negative, but got {getattr(self, name)!r}.")
 
     def unsupported(self, scenario: Scenario) -> str | None:
-        return self.weights.unsupported(scenario) or too_many_values(scenario)
+        return (
+            self.reward.unsupported(scenario.space) or self.weights.unsupported(scenario) or too_many_values(scenario)
+        )
 
     def start(self, scenario: Scenario) -> TrainingSearch:
         from searchbench.strategies.oneshot.enas_search import EnasSearch
@@ -100,3 +105,35 @@ def enas(
     """
     weights = SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=min(lr, 0.001))
     return Enas(weights, steps, aggregate, controller_lr, candidates=candidates)
+
+
+def enas_recurrent(
+    epochs: int | None = None,
+    batch_size: int = 64,
+    lr: float = 20.0,
+    clip: float = 0.25,
+    weight_decay: float = 5e-7,
+    controller_lr: float = 5e-5,
+    steps: int | None = 25,
+    aggregate: int = 10,
+    candidates: int = 100,
+    scale: float = 80.0,
+) -> Enas:
+    """ENAS for recurrent cells: the reward is scale / perplexity of a validation passage, weights descend as those of
+    language models do. The controller is that of recurrent cells on `enas-rnn`.
+
+    Args:
+        epochs: of both phases; None takes all that the budget affords.
+        batch_size: streams of training, reward and the final choice.
+        lr, clip, weight_decay: of the weights, SGD without momentum at a constant rate.
+        controller_lr, steps, aggregate, candidates: see `Enas`; 25 x 10 draws an epoch are published.
+        scale: c of the reward.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Pham et al. 2018, section 3.1, and the corrected code.
+    Differs: as `Enas`; the weights' settings are those of DARTS's search for recurrent cells.
+    """
+    weights = language_training(epochs, batch_size, lr, clip, weight_decay)
+    return Enas(weights, steps, aggregate, controller_lr, candidates=candidates, reward=InversePerplexity(scale))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +13,8 @@ import torch
 from torch import nn
 
 from searchbench.spaces.networks import Path, Supernet
-from searchbench.spaces.space import Architecture
+from searchbench.spaces.recurrent_networks import LanguageModel
+from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot.enas import PUBLISHED_RATIO, Enas
 from searchbench.strategies.oneshot.enas_controllers import Drawn, Policy, controller_of
@@ -28,6 +30,7 @@ DRAWS = 64
 class Players:
     """The supernet and the controller, and what trains each."""
 
+    space: Space
     supernet: Supernet
     weights: torch.optim.Optimizer
     controller: nn.Module
@@ -37,6 +40,12 @@ class Players:
 
     def draw(self) -> Drawn:
         return cast(Policy, self.controller).draw(self.generator)
+
+    def path(self, drawn: Drawn) -> Path:
+        """What the supernet executes for a draw, which is in the order of the space's decisions."""
+        options = (tuple(decision.values()) for decision in self.space.decisions)
+        values = tuple(values[token] for values, token in zip(options, drawn.tokens, strict=True))
+        return self.supernet.path(self.space.architecture(values))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -105,7 +114,7 @@ class EnasSearch:
             controller = controller_of(self._scenario.space, seeds.torch_seed("policy"))
             policy = torch.optim.Adam(controller.parameters(), self._settings.lr, betas=(0.0, 0.999), eps=1e-3)
             generator = torch.Generator().manual_seed(seeds.torch_seed("search", "controller"))
-            self._players = Players(supernet, weights, controller, policy, generator)
+            self._players = Players(self._scenario.space, supernet, weights, controller, policy, generator)
             if self._restored is not None:
                 self._players.load_state_dict(self._restored)
                 self._restored = None
@@ -119,10 +128,10 @@ class EnasSearch:
         """Epochs of both phases that leave enough for the choice."""
         settings, rng = self._settings, self._scenario.seeds.rng("search", "prices")
         train = sum(lab.sizes("train", settings.weights.batch_size))
-        infer = self._steps(lab) * settings.aggregate * self._reward_batch(lab)
+        infer = round(self._steps(lab) * settings.aggregate * self._reward_samples(lab))
         paths = [tuple(rng.integers(supernet.options).tolist()) for _ in range(DRAWS)]
         epoch = mean_price(lab.price(supernet, path, train=train, infer=infer) for path in paths)
-        choice = settings.candidates * self._reward_batch(lab)
+        choice = settings.candidates * max(self._full(lab))
         final = mean_price(lab.price(supernet, path, infer=choice) for path in paths)
         left = lab.left()
         share = min((1 - getattr(final, axis) / much for axis, much in left.items() if much > 0), default=1.0)
@@ -131,11 +140,17 @@ class EnasSearch:
     def _steps(self, lab: Lab) -> int:
         if self._settings.steps is not None:
             return self._settings.steps
-        images = PUBLISHED_RATIO * lab.samples("train")
-        return max(1, round(images / (self._settings.aggregate * self._reward_batch(lab))))
+        samples = PUBLISHED_RATIO * lab.samples("train")
+        return max(1, round(samples / (self._settings.aggregate * self._reward_samples(lab))))
 
-    def _reward_batch(self, lab: Lab) -> int:
-        return min(self._settings.weights.batch_size, lab.samples("valid"))
+    def _reward_samples(self, lab: Lab) -> float:
+        """Of a minibatch on which a draw is rewarded, in the mean."""
+        return float(np.mean(self._full(lab)))
+
+    def _full(self, lab: Lab) -> list[int]:
+        """Samples of the minibatches of the next pass over the validation split; a smaller last one is left out."""
+        sizes = lab.sizes("valid", min(self._settings.weights.batch_size, lab.samples("valid")))
+        return sizes[:-1] if len(sizes) > 1 and sizes[-1] < max(sizes) else sizes
 
     def _train(self, lab: Lab, players: Players) -> Noted:
         """The phase of the weights: a fresh draw per minibatch; the controller is held."""
@@ -145,7 +160,7 @@ class EnasSearch:
         noted = Noted()
         for batch in lab.batches("train", settings.batch_size):
             with torch.no_grad():
-                path = players.draw().path
+                path = players.path(players.draw())
             loss = lab.step(players.supernet, batch, path, players.weights, noted.watching(), settings.clip)
             noted.losses.append(loss)
         return noted
@@ -159,8 +174,8 @@ class EnasSearch:
                 loss = torch.zeros(())
                 for _ in range(settings.aggregate):
                     drawn = players.draw()
-                    accuracy = _accuracy(lab, players.supernet, next(batches), drawn.path)
-                    reward = accuracy + settings.entropy * float(drawn.entropy.detach())
+                    reward = self._reward(lab, players, next(batches), players.path(drawn))
+                    reward += settings.entropy * float(drawn.entropy.detach())
                     advantage = reward - self._moved_baseline(reward)
                     loss = loss - advantage * drawn.log_probability + settings.skip_weight * drawn.penalty
                     rewards.append(reward)
@@ -174,10 +189,14 @@ class EnasSearch:
         return self._baseline
 
     def _validation(self, lab: Lab) -> Iterator[Batch]:
-        """Minibatches of the validation split without end, each full."""
-        size = self._reward_batch(lab)
+        """Minibatches of the validation split without end."""
+        size = min(self._settings.weights.batch_size, lab.samples("valid"))
         while True:
-            yield from (batch for batch in lab.batches("valid", size) if len(batch) == size)
+            full = len(self._full(lab))
+            yield from islice(lab.batches("valid", size), full)
+
+    def _reward(self, lab: Lab, players: Players, batch: Batch, path: Path) -> float:
+        return self._settings.reward.of(lab.infer(players.supernet, batch, path), batch.targets)
 
     def _choose(self, lab: Lab, players: Players) -> None:
         """The best of fresh draws, on the same validation minibatch."""
@@ -185,15 +204,11 @@ class EnasSearch:
         best: tuple[float, Architecture] | None = None
         with _held(players.supernet), torch.no_grad():
             for _ in range(self._settings.candidates):
-                path = players.draw().path
-                error = 1 - _accuracy(lab, players.supernet, batch, path)
-                if best is None or error < best[0]:
-                    best = error, players.supernet.architecture(path)
-                    lab.recommend(best[1], error)
-
-
-def _accuracy(lab: Lab, supernet: Supernet, batch: Batch, path: Path) -> float:
-    return float((lab.infer(supernet, batch, path).argmax(1) == batch.targets).double().mean())
+                path = players.path(players.draw())
+                value = self._settings.reward.minimised(self._reward(lab, players, batch, path))
+                if best is None or value < best[0]:
+                    best = value, players.supernet.architecture(path)
+                    lab.recommend(best[1], value)
 
 
 def _descend(players: Players, loss: torch.Tensor) -> None:
@@ -206,12 +221,18 @@ def _descend(players: Players, loss: torch.Tensor) -> None:
 
 @contextmanager
 def _held(supernet: Supernet) -> Iterator[None]:
-    """Batch norms use the statistics of each minibatch; afterwards their own are as they were."""
+    """Batch norms use the statistics of each minibatch; afterwards their own are as they were. Nothing is dropped."""
+    modules = list(cast(nn.Module, supernet).modules())
+    dropping = [module for module in modules if isinstance(module, LanguageModel) and module.training]
     buffers = list(cast(nn.Module, supernet).buffers())
     kept = [buffer.clone() for buffer in buffers]
+    for module in dropping:
+        module.training = False  # its own alone: the norms below it stay as they are
     try:
         yield
     finally:
+        for module in dropping:
+            module.training = True
         with torch.no_grad():
             for buffer, value in zip(buffers, kept, strict=True):
                 buffer.copy_(value)
