@@ -8,8 +8,9 @@ it recommends all the same is not taken, and the last legal recommendation stand
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,10 @@ class Measures:
     def metrics(self, architecture: Architecture) -> dict[str, float]:
         """What a problem with a latency reports beside what its estimator does."""
         return {} if self.latency is None else {METRIC: self.latency(architecture)}
+
+    def counts(self) -> Callable[[Architecture], float] | None:
+        """What counts multiply-accumulates, where the space has networks of images."""
+        return partial(self.of, "macs") if self.space.networks is not None and self.space.reads == "images" else None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_networks": None}

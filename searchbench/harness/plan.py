@@ -83,5 +83,6 @@ def _unsupported(study: Study, problem: Problem, contestant: Contestant) -> str 
         trains=resolved.estimator.trains,
         stops=resolved.stops,
         latency=resolved.measures.latency,
+        macs=resolved.measures.counts(),
     )
     return strategy.unsupported(scenario)

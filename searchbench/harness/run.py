@@ -127,6 +127,7 @@ def _open_lab(spec: RunSpec, seeds: Seeds) -> MeteredLab:
         trains=resolved.estimator.trains,
         stops=resolved.stops,
         latency=resolved.measures.latency,
+        macs=resolved.measures.counts(),
     )
     bench = estimator.bench() if isinstance(estimator, Trainable) else None
     metrics = None if resolved.measures.latency is None else resolved.measures.metrics

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -213,18 +214,24 @@ class CellNetworks:
 
     def size(self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0) -> tuple[int, int]:
         """(parameters, multiply-accumulates of one sample), disconnected operations included, in closed form."""
-        skeleton = self._skeleton(shape, classes, width)
-        params, macs = skeleton.base_params(), skeleton.base_macs()
-        op_params, op_macs = skeleton.op_params(), skeleton.op_macs()
-        for (op,) in _one_each(architecture):
-            params += op_params.get(op, 0)
-            macs += op_macs.get(op, 0)
+        params, macs, op_params, op_macs = _sizes(self._skeleton(shape, classes, width))
+        for value in architecture.values:
+            params += op_params.get(value, 0)
+            macs += op_macs.get(value, 0)
         return params, macs
 
     def _skeleton(self, shape: Shape, classes: int, width: float = 1.0) -> Skeleton:
         settings = self.space.settings
         channels = max(1, round(settings["channels"] * width))
         return Skeleton(channels, settings["cells"], settings["stages"], shape, classes)
+
+
+@lru_cache(maxsize=64)
+def _sizes(skeleton: Skeleton) -> tuple[int, int, dict[object, int], dict[object, int]]:
+    """(parameters, multiply-accumulates) outside the cells, and of one edge by the operation's name."""
+    params: dict[object, int] = {OPERATIONS[op]: number for op, number in skeleton.op_params().items()}
+    macs: dict[object, int] = {OPERATIONS[op]: number for op, number in skeleton.op_macs().items()}
+    return skeleton.base_params(), skeleton.base_macs(), params, macs
 
 
 def _one_each(architecture: Architecture) -> Chosen:

@@ -143,6 +143,14 @@ STRATEGIES = Registry(
             "searchbench.strategies.oneshot.papers:one_shot",
             "supernet with dropped paths, best of random scores retrained (Bender 2018)",
         ),
+        "shared-weights": Entry(
+            "searchbench.strategies.oneshot.halves:shared_weights",
+            "any one-shot training x any ask/tell strategy over its inherited weights",
+        ),
+        "stratified-sample": Entry(
+            "searchbench.strategies.sample:StratifiedSample",
+            "the same architectures in every run, from strata of multiply-accumulates: what rankings are measured on",
+        ),
         "random-sharing": Entry(
             "searchbench.strategies.oneshot.papers:random_sharing",
             "single-path supernet, then random search on inherited weights (Li & Talwalkar 2019)",

@@ -47,6 +47,8 @@ class Scenario:
     a training cannot be chosen."""
     latency: Callable[[Architecture], float] | None = None
     """Milliseconds of an architecture, where the problem declares a latency."""
+    macs: Callable[[Architecture], float] | None = None
+    """Multiply-accumulates of an architecture's network for one image, where the space has networks of images."""
 
 
 class Strategy(Protocol):

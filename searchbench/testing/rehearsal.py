@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from searchbench.cost import Budget, Cost
+from searchbench.harness.constraint import Measures
 from searchbench.harness.process import one_thread
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, When
@@ -82,7 +83,8 @@ def scenario(stage: Stage, strategy: Strategy, replicate: int = 0) -> Scenario:
     """What the strategy is told on a stage."""
     seeds = Seeds("conformance", replicate, repr(strategy))
     stops = tuple(float(epoch) for epoch in range(1, 28))
-    return Scenario(stage.space, seeds, stage.budget, FULL_EPOCHS, trains=stage.samples is not None, stops=stops)
+    trains, macs = stage.samples is not None, Measures(stage.space, (1, 8, 8), 10, None).counts()
+    return Scenario(stage.space, seeds, stage.budget, FULL_EPOCHS, trains=trains, stops=stops, macs=macs)
 
 
 def unsupported(strategy: Strategy, stage: Stage) -> str | None:

@@ -31,6 +31,7 @@ from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.pnas import pnas
 from searchbench.strategies.random import Random
 from searchbench.strategies.reinforce import Ascent, Reinforce
+from searchbench.strategies.sample import StratifiedSample
 from searchbench.strategies.scalarised import mnasnet
 from searchbench.strategies.surrogates import Forest, GaussianProcess
 from searchbench.testing import ConformanceError, Stage, check_strategy
@@ -87,6 +88,11 @@ def test_generator_conforms_where_two_seeds_do_not_draw_the_same_by_chance() -> 
     check_strategy(Generator(), on=(Stage(nasbench201(), 7),))
 
 
+def test_stratified_sample_conforms_and_is_the_same_for_every_seed() -> None:
+    report = check_strategy(StratifiedSample(20, strata=4), random=False)
+    assert [reason.partition(":")[0] for reason in report.skipped] == ["mixed", "tiny"]
+
+
 def test_pnas_conforms_on_cells_that_grow() -> None:
     space = pnas_space(blocks=3, operations=("identity", "max3", "sep3"))
     report = check_strategy(pnas(beam=6, members=2, epochs=3), on=(Stage(space, 50),))
@@ -137,6 +143,7 @@ TRAINERS = (
     "one-shot",
     "enas",
     "random-sharing",
+    "shared-weights",
 )
 
 

@@ -1,14 +1,13 @@
-"""Second halves that end: any finder for a number of scores, and a list."""
+"""A second half that ends: any finder for a number of scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.oneshot.composition import Finder
-from searchbench.strategies.strategy import AskTellSearch, Recommending, Scenario
+from searchbench.strategies.strategy import AskTellSearch, Recommending, Restricted, Scenario
 from searchbench.trial import Proposal, Trial, better
 
 
@@ -26,6 +25,9 @@ class Bounded:
     def __post_init__(self) -> None:
         if self.scores < 1:
             raise StudyError(f"`scores` must be at least 1, but got {self.scores}.")
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        return self.finder.unsupported(scenario) if isinstance(self.finder, Restricted) else None
 
     def start(self, scenario: Scenario) -> AskTellSearch:
         return BoundedSearch(self.finder.start(scenario), self.scores)
@@ -55,16 +57,3 @@ class BoundedSearch:
             return self._search.recommend()
         assert self._best is not None, "a choice is asked for after the first score"
         return self._best[1]
-
-
-class Listed:
-    """An ask/tell search that asks for what it was given, once each."""
-
-    def __init__(self, architectures: Sequence[Architecture]) -> None:
-        self._left = list(architectures)
-
-    def ask(self) -> Proposal | None:
-        return Proposal(self._left.pop(0)) if self._left else None
-
-    def tell(self, trial: Trial) -> None:
-        pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from searchbench.errors import StudyError
@@ -10,7 +10,7 @@ from searchbench.strategies.oneshot.evolution import SposEvolution
 from searchbench.strategies.oneshot.samplers import Grouping, Sampler, Together, Uniform
 from searchbench.strategies.strategy import AskTellSearch, Restricted, Scenario, TrainingSearch
 from searchbench.strategies.supernet import SupernetTraining, check_share
-from searchbench.trial import Proposal
+from searchbench.trial import Fidelity, Proposal
 
 
 class Finder(Protocol):
@@ -90,10 +90,17 @@ class OneShot:
     def unsupported(self, scenario: Scenario) -> str | None:
         reason = self.weights.unsupported(scenario)
         if reason is None and isinstance(self.sampler, Restricted):
-            return self.sampler.unsupported(scenario)
+            reason = self.sampler.unsupported(scenario)
+        if reason is None and isinstance(self.finder, Restricted):
+            reason = self.finder.unsupported(scored(scenario))
         return reason
 
     def start(self, scenario: Scenario) -> TrainingSearch:
         from searchbench.strategies.oneshot.engine import OneShotSearch
 
         return OneShotSearch(self, scenario)
+
+
+def scored(scenario: Scenario) -> Scenario:
+    """The scenario as the second half is told it: scores by inherited weights know no length of training."""
+    return replace(scenario, full=Fidelity(subset=1.0), stops=())

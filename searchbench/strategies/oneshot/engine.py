@@ -23,10 +23,10 @@ from searchbench.estimators.training import update
 from searchbench.spaces.networks import Supernet
 from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.noted import Noted
-from searchbench.strategies.oneshot.bounded import Listed
-from searchbench.strategies.oneshot.composition import Closing, OneShot
+from searchbench.strategies.oneshot.composition import Closing, OneShot, scored
 from searchbench.strategies.oneshot.limits import Within
 from searchbench.strategies.oneshot.samplers import Draw
+from searchbench.strategies.sample import Listed
 from searchbench.strategies.strategy import AskTellSearch, Lab, Recommending, Scenario
 from searchbench.strategies.supernet import epochs_within, mean_price
 from searchbench.tasks.task import Batch
@@ -162,7 +162,10 @@ class OneShotSearch:
             lab.log(epoch=self._epoch, **noted.means("train"))
             return
         if self._finding is None:
-            self._finding = Watched(self._settings.finder.start(self._searched(weights.supernet)))
+            search = self._settings.finder.start(self._searched(weights.supernet))
+            if not isinstance(search, AskTellSearch):
+                raise StudyError(f"only an ask/tell strategy can search a supernet, but got {self._settings.finder!r}.")
+            self._finding = Watched(search)
         if not self._finding.exhausted:
             try:
                 self._find(lab, weights.supernet, self._finding)
@@ -261,12 +264,12 @@ class OneShotSearch:
 
     def _searched(self, supernet: Supernet) -> Scenario:
         """The scenario as the second half sees it: its space has only what keeps to the limit."""
-        at_most = self._settings.macs_at_most
+        told, at_most = scored(self._scenario), self._settings.macs_at_most
         if at_most is None:
-            return self._scenario
-        rng = self._scenario.seeds.rng("search", "limit")
-        view = Within.of(self._scenario.space, at_most, InheritedMacs(supernet), rng)
-        return replace(self._scenario, space=cast(Space, view))
+            return told
+        rng = told.seeds.rng("search", "limit")
+        view = Within.of(told.space, at_most, InheritedMacs(supernet), rng)
+        return replace(told, space=cast(Space, view))
 
     def _find(self, lab: Lab, supernet: Supernet, finding: Watched) -> None:
         estimator = self._estimator(lab, supernet)
