@@ -1,131 +1,97 @@
 """How well inherited weights rank architectures, by how the supernet was trained, at equal sample passes.
 
-    python benchmarks/sharing_ranking.py [--architectures 40] [--seeds 5] [--passes 50]
+    python benchmarks/sharing_ranking.py [--passes 150] [--seeds 5] [--architectures 200] [--rates] [--store FILE]
 
-NAS-Bench-201 x digits with the shipped table's skeleton and recipe. Truth: mean validation error of stand-alone
-trainings with two seeds, of random distinct cells, equally many from every fifth of multiply-accumulates. Ceiling: tau
-between the two seeds. Floor: tau of parameters and of multiply-accumulates. Every supernet is trained for as many
-passes over the training split, at rate 0.025 per update or as named.
+NAS-Bench-201 x digits with the shipped table's skeleton and minibatch. Every supernet is trained for as many passes
+over the training split (a minibatch through one path each), and scores the same architectures, a sample stratified by
+multiply-accumulates. Truth: the shipped table's validation errors, then its test errors as the judge looks them up.
+Runs that the store holds are not run again: stop it at any moment and repeat the command. `searchbench ranking --store
+FILE` prints the second table again.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
-from functools import partial
+import time
 
-import numpy as np
-import torch
 from rich.console import Console
-from rich.table import Table
-from scipy.stats import kendalltau
 
-from searchbench.cost import Budget
-from searchbench.estimators.batches import Batches
-from searchbench.estimators.bench import Bench
-from searchbench.estimators.training import begin, error_rate, fit, weights_seed
-from searchbench.harness.lab import MeteredLab
+from searchbench import Budget, Problem, Study, Use
+from searchbench.errors import InputError
+from searchbench.harness.progress import Silent
+from searchbench.harness.session import run
 from searchbench.harness.table_plan import table_plan
-from searchbench.seeds import Seeds
-from searchbench.spaces.networks import initialise
-from searchbench.spaces.space import Architecture, Space
-from searchbench.strategies.oneshot import OneShot, StrictFair, Successive, Uniform
-from searchbench.strategies.oneshot.engine import OneShotSearch
-from searchbench.strategies.strategy import Scenario
-from searchbench.strategies.supernet import SupernetTraining
-from searchbench.tasks.task import Recipe
-from searchbench.trial import FULL
+from searchbench.harness.truth import by_judge, by_table
+from searchbench.reports.render.shared import to_rich
+from searchbench.reports.sharing import build, gather, sample
+from searchbench.results.store import open_store
 
-RATE, M = 0.025, 5
-WAYS = {
-    "uniform (SPOS, RSPS)": (Uniform(), None, RATE),
-    "uniform, lr/m": (Uniform(), None, RATE / M),
-    "strictly fair (FairNAS)": (StrictFair(), None, RATE),
-    "strictly fair, lr/m (a mean)": (StrictFair(), None, RATE / M),
-    "expectation-fair, m successive updates": (StrictFair(), Successive(), RATE),
-    "expectation-fair, successive, lr/m": (StrictFair(), Successive(), RATE / M),
-    "m uniform paths, one update": (Uniform(M), None, RATE),
+TABLE = "nasbench201-digits"
+RATE, PATHS = 0.025, 5
+METHODS = {
+    "RSPS": ("random-sharing", RATE, "batch"),
+    "SPOS": ("spos", RATE, None),
+    "FairNAS": ("fairnas", RATE, None),
+    "expectation-fair": ("expectation-fair", RATE, None),
 }
+"""One-shot training, its first learning rate, how scores are taken. RSPS and SPOS train alike, one uniform path per
+minibatch, and score differently: by the statistics of the minibatch, and after recalibration on 4 training batches."""
+RATES = {
+    "SPOS, rate x 4": ("spos", 4 * RATE, None),
+    "FairNAS, rate x 4": ("fairnas", 4 * RATE, None),
+    "FairNAS, rate / m": ("fairnas", RATE / PATHS, None),
+    "expectation-fair, rate x 4": ("expectation-fair", 4 * RATE, None),
+}
+"""The same at other learning rates; the mean of m gradients is their sum at rate / m."""
 
 
-def chosen(space: Space, net: object, number: int) -> list[Architecture]:
-    """Random distinct cells, equally many from every fifth of multiply-accumulates."""
-    cells = list({cell.key: cell for cell in space.enumerate()}.values())
-    cells.sort(key=lambda a: net.macs(net.path(a)))  # type: ignore[attr-defined]
-    rng = np.random.default_rng(0)
-    fifths = np.array_split(np.arange(len(cells)), 5)
-    return [cells[at] for fifth in fifths for at in rng.choice(fifth, number // 5, replace=False)]
+def study(passes: int, seeds: int, architectures: int, rates: bool) -> Study:
+    """Every method on the table's problem, its second half the common sample."""
+    plan = table_plan(TABLE)
+    space = Use(plan.space, **dict(plan.settings))
+    finder = Use("stratified-sample", architectures=architectures)
+    strategies = {
+        label: Use(
+            "shared-weights",
+            training=Use(training, lr=rate, batch_size=plan.recipe.batch_size),
+            finder=finder,
+            **({} if recalibrate is None else {"recalibrate": recalibrate}),
+        )
+        for label, (training, rate, recalibrate) in (RATES if rates else METHODS).items()
+    }
+    problem = Problem(space, plan.task, "train", Use("table", path=TABLE), TABLE)
+    return Study(f"sharing-{passes}{'-rates' if rates else ''}", problem, strategies, seeds, Budget(epochs=passes))
 
 
-def stand_alone(cell: Architecture, seed: int, recipe: Recipe, bench: Bench) -> float:
-    """Validation error of a training from scratch."""
-    network = bench.networks.network(cell, bench.shape, bench.classes)
-    training = begin(initialise(network, weights_seed(seed)), recipe, seed)
-    fit(training, bench.train, recipe.epochs)
-    return error_rate(training.network.eval(), bench.valid)
+class Lines(Silent):
+    """A line per finished supernet."""
 
-
-def scores(way: str, seed: int, space: Space, bench: Bench, cells: list[Architecture], passes: int) -> list[float]:
-    """Validation errors by inherited weights."""
-    sampler, grouping, lr = WAYS[way]
-    per_epoch = -(-bench.samples("train") // 32)
-    share = (per_epoch // M * M) / per_epoch if sampler != Uniform() else 1.0  # what does not fill a round is left
-    weights = SupernetTraining(epochs=round(passes / share), batch_size=32, lr=lr, lr_final=lr / 25)
-    strategy = OneShot(sampler=sampler, weights=weights)
-    strategy = strategy if grouping is None else replace(strategy, grouping=grouping)
-    told = Scenario(space, Seeds("sharing-ranking", seed), Budget(epochs=10**6), trains=True)
-    lab = MeteredLab(told, estimator=None, duplicates="charge", bench=bench)  # type: ignore[arg-type]
-    search = OneShotSearch(strategy, told)
-    for _ in range(weights.epochs or 0):
-        search.advance(lab)
-    assert search._weights is not None
-    inherited = lab.inherited(search._weights.supernet, 64, 4)
-    return [inherited.evaluate(cell, inherited.complete(FULL), 0)[0].value for cell in cells]
+    def finished(self, spec: object, record: object) -> None:
+        print(f"{spec}: {time.process_time():.0f} CPU-s so far", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--architectures", type=int, default=40)
+    parser.add_argument("--passes", type=int, default=150)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--passes", type=int, default=50)
+    parser.add_argument("--architectures", type=int, default=200)
+    parser.add_argument("--rates", action="store_true", help="The methods at other learning rates instead.")
+    parser.add_argument("--store", default="sharing_ranking.db")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    plan = table_plan("nasbench201-digits")
-    space, task = plan.make_space(), plan.make_task()
-    data = task.search_data(plan.seeds())
-    bench = Bench(
-        space.builder(), Batches(data.train), Batches(data.valid), task.shape, task.classes, (),
-        plan.recipe.bn_momentum, torch.device("cpu"),
-    )  # fmt: skip
-    net = bench.supernet(0)
-    cells = chosen(space, net, options.architectures)
-    one, other = (np.array([stand_alone(cell, seed, plan.recipe, bench) for cell in cells]) for seed in (1, 2))
-    truth = (one + other) / 2
-    sizes = np.array([bench.networks.size(cell, bench.shape, bench.classes) for cell in cells])
-    table = Table("supernet trained by", "tau-b, mean ± std", "90 % interval", "regret@1, points", "regret@5")
-    for way in WAYS:
-        taus, firsts, fives, spread = [], [], [], []
-        for seed in range(options.seeds):
-            found = np.array(scores(way, seed, space, bench, cells, options.passes))
-            taus.append(kendalltau(found, truth).statistic)
-            best = truth[np.argsort(found, kind="stable")]
-            firsts.append(100 * (best[0] - truth.min()))
-            fives.append(100 * (best[:5].min() - truth.min()))
-            draw = partial(np.random.default_rng(seed).choice, len(cells), len(cells))
-            spread += [kendalltau(found[at], truth[at]).statistic for at in (draw() for _ in range(200))]
-        low, high = np.nanquantile(spread, [0.05, 0.95])
-        deviation = np.std(taus, ddof=1) if len(taus) > 1 else float("nan")
-        table.add_row(
-            way, f"{np.mean(taus):.3f} ± {deviation:.3f}", f"{low:.2f} to {high:.2f}",
-            f"{np.mean(firsts):.2f}", f"{np.mean(fives):.2f}",
-        )  # fmt: skip
-    console = Console(width=120)
-    console.print(table)
-    console.print(
-        f"{len(cells)} cells, {options.passes} passes, {options.seeds} seeds. Ceiling (two stand-alone seeds): "
-        f"{kendalltau(one, other).statistic:.3f}. Floor: parameters {kendalltau(-sizes[:, 0], truth).statistic:.3f}, "
-        f"MACs {kendalltau(-sizes[:, 1], truth).statistic:.3f}."
-    )
+    declared = study(options.passes, options.seeds, options.architectures, options.rates)
+    run(declared, options.store, workers=0, resume=True, observer=Lines())
+    with open_store(options.store) as store:
+        record = store.study(declared.name)
+        shared = gather(store, record)
+    if TABLE not in shared:
+        raise InputError("no supernet was trained.")
+    console = Console(width=130)
+    notations = sample(shared[TABLE])
+    for truth in (
+        by_table(record, TABLE, notations, TABLE),
+        by_judge(options.store, record, TABLE, notations),
+    ):
+        console.print(to_rich(build(record.name, TABLE, shared[TABLE], truth)))
 
 
 if __name__ == "__main__":

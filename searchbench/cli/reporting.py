@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from searchbench.cli.options import store_option, terminal
+from searchbench.cli.options import store_option, terminal, workers_option
+
+if TYPE_CHECKING:
+    from searchbench.reports.sharing import Found
+    from searchbench.results.records import StudyRecord
 
 
 @click.command()
@@ -25,16 +31,57 @@ def ablation(study: str | None, store: str) -> None:
 @click.command()
 @click.argument("study", required=False)
 @store_option
-def ranking(study: str | None, store: str) -> None:
-    """Whether what the searches knew ranks architectures as the judge does, with noise ceiling and floor."""
+@workers_option
+@click.option("--table", metavar="NAME|PATH", default=None, help="Truth for supernets: validation in this table.")
+@click.option(
+    "--judge",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Where the judge trains: have it train N architectures that every supernet scored, twice each.",
+)
+def ranking(study: str | None, store: str, workers: int | None, table: str | None, judge: int | None) -> None:
+    """Whether what the searches knew ranks architectures as the judge does, with noise ceiling and floor.
+
+    First what was handed over; then, where supernets scored a sample in common, how their inherited weights rank it.
+    """
     from searchbench.reports.ranking import ranking as analyse
     from searchbench.reports.render.ranks import to_rich
+    from searchbench.reports.sharing import gather
     from searchbench.results.store import open_store
 
     with open_store(store) as opened:
-        found = analyse(opened, study)
+        declared, found = opened.study(study), analyse(opened, study)
+        shared = gather(opened, declared)
     for one in found:
         terminal().print(to_rich(one))
+    if shared:
+        _by_inherited_weights(store, declared, shared, table, judge, workers)
+
+
+def _by_inherited_weights(
+    store: str, study: StudyRecord, shared: Found, table: str | None, judge: int | None, workers: int | None
+) -> None:
+    from searchbench.harness.truth import by_judge, by_table
+    from searchbench.reports.render.shared import to_rich
+    from searchbench.reports.sharing import build, sample
+    from searchbench.results.inherited import Truth
+
+    for problem, methods in shared.items():
+        notations = sample(methods)
+        if not notations:
+            truth = Truth("none asked for", {}, {})
+        elif table is not None:
+            truth = by_table(study, problem, notations, table)
+        else:
+            truth = by_judge(store, study, problem, notations, at_most=judge, workers=workers)
+        terminal().print(to_rich(build(study.name, problem, methods, truth)))
+        if notations and not truth.errors:
+            terminal().print(
+                f"The judge of `{problem}` trains, so none of the {len(notations)} architectures was judged; "
+                "`--judge N` has N of them trained, `--table` looks them up.",
+                markup=False,
+            )
 
 
 @click.command()

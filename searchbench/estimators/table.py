@@ -281,6 +281,11 @@ class TableEstimator:
         measured = Measurement(value) if metrics is None else Measurement(value, metrics[row])
         return measured, self.price(architecture, fidelity, resume)
 
+    def repeats(self, architecture: Architecture) -> Repeats:
+        """Every recorded validation value of the full training, in the order of the columns."""
+        row = self._records.rows.find(architecture)
+        return () if row is None else self._full_values[row]
+
     def _row(self, architecture: Architecture) -> int:
         row = self._records.rows.find(architecture)
         if row is None:
@@ -316,6 +321,11 @@ class TestLookup:
         if row is None or not repeats:
             return Outcome("error", math.nan, error=f"the table records no test result of {architecture}.")
         return Outcome("ok", sum(repeats) / len(repeats), {} if self.metrics is None else self.metrics[row])
+
+    def repeats(self, architecture: Architecture) -> Repeats:
+        """Every recorded test value by itself, in the order of the columns."""
+        row = self.rows.find(architecture)
+        return () if row is None else self.errors[row]
 
 
 # -- reading -----------------------------------------------------------------------------------------------------

@@ -269,7 +269,7 @@ class _Campaign:
             value=result.value,
             host=result.host,
             attempts=min(self.attempts.get(spec.run_id, 1), ATTEMPTS),
-            **_outcome_fields(outcome),
+            **outcome_fields(outcome),
         )
         self.store.add_run(record)
         self.recorded += 1
@@ -283,7 +283,7 @@ class _Campaign:
             self.checkpoints.rmdir()
 
 
-def _outcome_fields(outcome: Outcome | None) -> dict[str, Any]:
+def outcome_fields(outcome: Outcome | None) -> dict[str, Any]:
     if outcome is None:
         return {}
     return {

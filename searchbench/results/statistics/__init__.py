@@ -48,6 +48,7 @@ from searchbench.results.statistics.random_baseline import improvement_of_means,
 from searchbench.results.statistics.ranking import Place, Ranking, rank
 from searchbench.results.statistics.record import Answer, Effect, Interval, Status
 from searchbench.results.statistics.reliability import completion, failure_rates, wilson
+from searchbench.results.statistics.supernets import correlation_difference, supernet_correlation
 from searchbench.results.statistics.target import Hits, expected_running_time, hits, kaplan_meier, log_rank
 from searchbench.results.statistics.tuning import best_of_k, expected_best
 from searchbench.results.statistics.two_sample import Summary, brunner_munzel, mann_whitney, welch
@@ -58,11 +59,12 @@ __all__ = [
     "Aggregate", "Answer", "Arm", "Band", "Block", "Curve", "Effect", "Factorial", "Family", "Hits", "Interval",
     "Key", "Place", "Protocol", "Ranking", "Row", "RunStatus", "Rung", "Scores", "Status", "Summary", "achieved",
     "against_control", "aggregate", "all_pairs", "area", "arm", "band", "benjamini_hochberg", "best_of_k",
-    "block_ranks", "blocks", "brunner_munzel", "comparable", "completion", "critical_difference", "describe",
-    "end_to_end_cost", "expected_best", "expected_running_time", "factorial", "failure_rates", "friedman", "hits",
-    "holm", "hypervolume", "improvement_of_means", "incumbent", "iqm", "kaplan_meier", "ladder", "letters",
-    "log_rank", "looks", "mann_whitney", "mean_regret", "min_pairs", "min_per_arm", "more_seeds", "nemenyi",
-    "pair_seeds", "paired", "pareto", "performance_profile", "probability_of_improvement", "rank",
-    "rank_correlation", "regrets", "relative_improvement", "required_n", "rope", "signed_rank_normal", "step_at",
-    "superiority_matrix", "top_k", "tost", "unpaired", "variance_components", "versus_baseline", "welch", "wilson",
+    "block_ranks", "blocks", "brunner_munzel", "comparable", "completion", "correlation_difference",
+    "critical_difference", "describe", "end_to_end_cost", "expected_best", "expected_running_time", "factorial",
+    "failure_rates", "friedman", "hits", "holm", "hypervolume", "improvement_of_means", "incumbent", "iqm",
+    "kaplan_meier", "ladder", "letters", "log_rank", "looks", "mann_whitney", "mean_regret", "min_pairs",
+    "min_per_arm", "more_seeds", "nemenyi", "pair_seeds", "paired", "pareto", "performance_profile",
+    "probability_of_improvement", "rank", "rank_correlation", "regrets", "relative_improvement", "required_n",
+    "rope", "signed_rank_normal", "step_at", "superiority_matrix", "supernet_correlation", "top_k", "tost",
+    "unpaired", "variance_components", "versus_baseline", "welch", "wilson",
 ]  # fmt: skip
