@@ -122,21 +122,29 @@ def scaled_norm(norm: nn.Module, value: Tensor, scale: Tensor | None) -> Tensor:
 class Noise(nn.Module):
     """N(0, 1) of the output's shape, whatever comes in: the useless operation of space S4 (Zela et al. 2020).
 
-    Differs: the generator is not saved with a search; one that is resumed draws other noise.
+    Its generator begins with the initial weights, goes on from pass to pass and is part of the module's state.
     """
 
     def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        self.generator: torch.Generator | None = None
+        self.generator = torch.Generator()
+
+    def start(self, generator: torch.Generator) -> None:
+        """Begin a stream of its own."""
+        self.generator.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+
+    def get_extra_state(self) -> Tensor:
+        return self.generator.get_state()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.generator.set_state(state)
 
     def forward(self, inputs: Tensor) -> Tensor:
         batch, channels, height, width = inputs.shape
         shape = batch, channels, -(-height // self.stride), -(-width // self.stride)
         if inputs.is_meta:
             return inputs.new_empty(shape)
-        if self.generator is None:
-            self.generator = torch.Generator().manual_seed(0)
         return torch.randn(shape, generator=self.generator).to(inputs)
 
 

@@ -48,18 +48,25 @@ class DartsSupernet(nn.Module):
         self.operations: tuple[str, ...] = settings["operations"]
         self.none = self.operations.index("none") if "none" in self.operations else None
         self.options = (len(self.operations),) * (len(CELLS) * len(EDGES))
+        allowed = None if space.wiring is None else space.wiring.allowed
+        self._everything: Chosen = allowed or (tuple(range(len(self.operations))),) * len(self.options)
         self.stem = stem_of(settings["stem"], shape[0], settings["channels"])
         self._build(form.cells or settings["cells"], settings["channels"])
         self.classifier = nn.Linear(self.outputs, classes)
         self._fixed_macs, self._op_macs = self._count(shape, classes)
-        self._everything: Chosen = (tuple(range(len(self.operations))),) * len(self.options)
+
+    @property
+    def _candidates(self) -> list[tuple[str, ...]]:
+        """Names of the operations that may stand on each edge."""
+        return [tuple(self.operations[op] for op in ops) for ops in self._everything]
 
     def _build(self, cells: int, width: int) -> None:
         inputs, reduced, built = self.stem.outputs, self.stem.reduces, []
         for at in range(cells):
             reduction = at in reductions(cells)
             width *= 2 if reduction else 1
-            built.append(MixedCell(self.operations, inputs, width, reduction, reduced, self.form))
+            edges = self._candidates[len(EDGES) * reduction :][: len(EDGES)]
+            built.append(MixedCell(self.operations, edges, inputs, width, reduction, reduced, self.form))
             inputs, reduced = (inputs[1], len(TARGETS) * width), reduction
         self.cells = nn.ModuleList(built)
         self.outputs = inputs[1]
@@ -211,11 +218,13 @@ class Gathered:
 
 
 class MixedCell(nn.Module):
-    """A cell with all operations on all of its 14 edges, run by the states that edges leave, see `darts_fused`."""
+    """A cell with all operations that may stand on each of its 14 edges, run by the states that edges leave, see
+    `darts_fused`."""
 
     def __init__(
         self,
         operations: Sequence[str],
+        edges: Sequence[Sequence[str]],
         inputs: tuple[int, int],
         width: int,
         reduction: bool,
@@ -228,7 +237,7 @@ class MixedCell(nn.Module):
         self.first, self.second = preprocessing(inputs, width, reduced, affine=False)
         # the older input is reduced on the way if the cell before was a reduction: counted at the newer one's size
         self.preprocessing_macs = width * (inputs[0] + inputs[1])
-        self.edges = nn.ModuleList(MixedEdge(operations, width, self.stride(edge), form) for edge in range(len(EDGES)))
+        self.edges = nn.ModuleList(MixedEdge(own, width, self.stride(at), form) for at, own in enumerate(edges))
         self.norms = nn.ModuleList(nn.BatchNorm2d(width, affine=False) for _ in (TARGETS if form.node_norm else ()))
 
     def stride(self, edge: int) -> int:

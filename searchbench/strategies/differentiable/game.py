@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -140,20 +141,34 @@ class Game:
     @property
     def latencies(self) -> tuple[Tensor, float]:
         """[decisions, options] milliseconds of each operation above the quickest of its decision, and those of the
-        path of the quickest: exact where latencies add up over decisions."""
+        path of the quickest: exact where latencies add up over decisions. Where a node keeps some of its edges only,
+        an edge is timed beside those from the lowest sources. What no architecture has costs nothing more."""
         if self._latencies is None:
-            rows = [
-                [self.latency((*self._base[:at], op, *self._base[at + 1 :])) for op in range(options)]
-                for at, options in enumerate(self.supernet.options)
-            ]
-            table = _filled(rows)
-            quickest = tuple(int(op) for op in table.argmin(1))
-            self._latencies = (table - table.amin(1, keepdim=True)).to(self.alpha), self.latency(quickest)
+            allowed = [[op for op in range(n) if self._occurs(at, op)] for at, n in enumerate(self.supernet.options)]
+            base = [ops[0] for ops in allowed]
+            table = torch.full(self.alpha.shape, math.inf, dtype=torch.float64)
+            for at, ops in enumerate(allowed):
+                for op in ops:
+                    table[at, op] = self.latency(self._path([*base[:at], op, *base[at + 1 :]], at))
+            quickest = self._path([int(op) for op in table.argmin(1)])
+            above = table - table.amin(1, keepdim=True)
+            self._latencies = above.where(above.isfinite(), 0.0).to(self.alpha), self.latency(quickest)
         return self._latencies
 
-    @property
-    def _base(self) -> tuple[int, ...]:
-        return (0,) * len(self.supernet.options)
+    def _occurs(self, at: int, op: int) -> bool:
+        """Whether an architecture can have an operation on an edge."""
+        absent = op == self.topology.none and self.topology.keeps is not None and not self.topology.sparse
+        return self.topology.may_stand(at, op) and not absent
+
+    def _path(self, operations: Sequence[int], including: int | None = None) -> tuple[int, ...]:
+        """The path with these operations on every edge that is kept: of each node those from the lowest sources,
+        `including` one."""
+        keeps, kept = self.topology.keeps, set[int]()
+        for rows in self.topology.nodes():
+            first = [at for at in rows if at == including]
+            kept |= {*first, *[at for at in rows if at != including][: None if keeps is None else keeps - len(first)]}
+        nothing = -1 if self.topology.none is None else self.topology.none
+        return tuple(op if at in kept else nothing for at, op in enumerate(operations))
 
     def latency(self, path: tuple[int, ...]) -> float:
         """Milliseconds of a path, by the problem's latency."""
