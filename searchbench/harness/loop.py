@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Literal
@@ -74,7 +75,9 @@ def _advance(search: TrainingSearch, lab: MeteredLab, after_slice: Callable[[], 
 
 def _final_choice(search: Search, lab: MeteredLab) -> None:
     """The search's own choice if it has one, else the best validated, if there is any."""
+    best = lab.incumbent
     if isinstance(search, Recommending):
-        lab.recommend(search.recommend())
-    elif lab.final is None and lab.incumbent.architecture is not None:
-        lab.recommend(lab.incumbent.architecture, lab.incumbent.value)
+        chosen = search.recommend()
+        lab.recommend(chosen, best.value if chosen == best.architecture else math.nan)
+    elif lab.final is None and best.architecture is not None:
+        lab.recommend(best.architecture, best.value)

@@ -14,6 +14,7 @@ from searchbench.reports.gathering import comparison_declared, gather
 from searchbench.reports.leaderboard import Leaderboard, build, current_runs, looks_taken
 from searchbench.reports.ranking import ProxyRanking
 from searchbench.reports.ranking import build as build_rankings
+from searchbench.reports.sampling import build as build_sampled
 from searchbench.reports.tradeoff import Tradeoff
 from searchbench.reports.tradeoff import build as build_tradeoffs
 from searchbench.results.records import RunRecord, StudyRecord
@@ -87,7 +88,7 @@ def read(
     runs = tuple(store.runs(declared.name))
     current, _ = current_runs(declared, runs)
     looks = looks_taken(revisions)
-    board = build(declared, runs, looks=looks)
+    board = build(declared, runs, looks=looks).with_samples({p: build_sampled(own) for p, own in current.items()})
     if published is not None:
         board = board.with_published(published)
     curves = {label: _curves(own, _axes(declared.declared, axes)) for label, own in current.items()}

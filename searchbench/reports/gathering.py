@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from searchbench.reports.ablation import parts_of
-from searchbench.reports.evidence import ArmEvidence, ArmKind, Evidence, StatisticsEvidence, TableEvidence
+from searchbench.reports.evidence import ArmEvidence, Evidence, StatisticsEvidence, TableEvidence
 from searchbench.reports.leaderboard import Block
+from searchbench.reports.sampling import kind_of
 from searchbench.results.records import RunRecord, StudyRecord
 
 if TYPE_CHECKING:
     from searchbench.results.curves import Curves
 
 CURVE = "incumbent chosen and drawn on validation (the test is read once, at the end)"
-RANDOM_SEARCH = "searchbench.strategies.random:Random"
 MIN_FOR_BEST_OF = 4
 """Searches from which the report draws what the best of n would show."""
 WALL_CLOCK = ("seconds", "device_s", "host_s")
@@ -53,7 +53,7 @@ def gather(
     for i, run in enumerate(runs):
         own.setdefault(run.strategy, []).append(i)
     arms = tuple(
-        _arm(spec, study.provenance, problem, name, [runs[i] for i in at], planned, _incumbents(curves, at))
+        _arm(spec, study.provenance, problem, block, name, [runs[i] for i in at], planned, _incumbents(curves, at))
         for name, at in own.items()
     )
     return Evidence(
@@ -88,6 +88,7 @@ def _arm(
     spec: Mapping[str, Any],
     kept: Mapping[str, Any],
     problem: Mapping[str, Any],
+    block: Block,
     name: str,
     runs: Sequence[RunRecord],
     planned: Iterable[Mapping[str, Any]],
@@ -102,7 +103,7 @@ def _arm(
     parts, design = _parts(spec, name)
     return ArmEvidence(
         name=name,
-        kind=_kind(runs[0].description),
+        kind=kind_of(runs[0].description),
         space=_hash(problem.get("space")),
         split=_hash([problem.get("task"), problem["fingerprint"]]),
         pipeline=_hash(problem.get("judge")),
@@ -131,15 +132,12 @@ def _arm(
         config_stored=True,
         components=max(1, len(parts)),
         ablation=design if len(parts) > 1 else None,
+        relative_improvement=any(name in sampled.improvements for sampled in block.sampled),
     )
 
 
 def _ending(run: RunRecord) -> str:
     return run.status if run.judged or not run.ok else f"judging: {run.test_status}"
-
-
-def _kind(description: str) -> ArmKind:
-    return "random_search" if f'"class":"{RANDOM_SEARCH}"' in description else "search"
 
 
 def _allotted(run: RunRecord, axis: str, budget: Mapping[str, float]) -> float:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError, did_you_mean
 from searchbench.reports.rows import COLUMNS, SHORT_NAMES, SUMMED_AXES, Row
+from searchbench.reports.sampling import Sampled
 from searchbench.reports.standing import MAX_FAILED_SHARE, Declared, Standing, Verdicts, judge_standings
 from searchbench.reports.summary import summarise
 from searchbench.results.records import DEFAULT_PROTOCOL, RunRecord, StudyRecord
@@ -53,6 +54,8 @@ class Block:
     """Why comparable runs are not ranked all the same; empty where they are."""
     checklist: str = ""
     """`Checklist 24/28, 3 warn, 1 fail: C07`; empty where nothing was checked."""
+    sampled: tuple[Sampled, ...] = field(default=(), compare=False)
+    """What was drawn at random and never selected."""
 
     @property
     def missing(self) -> int:
@@ -90,6 +93,13 @@ class Leaderboard:
             blocks=tuple(
                 replace(b, checklist=summaries.get(b.problem, "")) if b.ranked or b.withheld else b for b in self.blocks
             ),
+        )
+
+    def with_samples(self, sampled: Mapping[str, tuple[Sampled, ...]]) -> Leaderboard:
+        """The same with what was drawn at random on each problem beside its comparable runs."""
+        return replace(
+            self,
+            blocks=tuple(replace(b, sampled=sampled.get(b.problem, ())) if b.ranked else b for b in self.blocks),
         )
 
     def with_published(self, task: str) -> Leaderboard:

@@ -9,7 +9,7 @@ from operator import add
 from rich.table import Table
 
 from searchbench.cost import Cost
-from searchbench.reports.render.cells import count, seconds
+from searchbench.reports.render.numbers import count, seconds
 from searchbench.results.store import ResultStore
 
 

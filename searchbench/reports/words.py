@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from searchbench.reports.leaderboard import Block, Leaderboard
-from searchbench.reports.render.cells import budget, clipped, number
+from searchbench.reports.render.numbers import budget, clipped, number
 from searchbench.reports.rows import Row
 from searchbench.reports.standing import MAX_FAILED_SHARE
 

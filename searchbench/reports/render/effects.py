@@ -9,7 +9,7 @@ from rich.text import Text
 
 from searchbench.reports.ablation import Ablation
 from searchbench.reports.render import sketch
-from searchbench.reports.render.cells import NONE
+from searchbench.reports.render.numbers import NONE
 from searchbench.results.statistics import Answer
 from searchbench.results.statistics.factorial import label
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from searchbench.reports.comparison import Pair, PairedComparison
 from searchbench.reports.render import sketch
-from searchbench.reports.render.cells import NONE, number, spread, times
+from searchbench.reports.render.numbers import NONE, number, spread, times
 
 WIDTH = 32
 """Characters of the drawing of a pair."""

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from searchbench.reports.ranking import KS, WHAT, Agreement, ProxyRanking
-from searchbench.reports.render.cells import NONE
+from searchbench.reports.render.numbers import NONE
 from searchbench.results.statistics import Answer
 
 HEADINGS = ("values of", "kind", "n", "tau-b", "95 % CI", "Spearman", "params", "MACs")

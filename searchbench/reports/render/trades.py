@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from searchbench.reports.render.cells import NONE
+from searchbench.reports.render.numbers import NONE
 from searchbench.reports.tradeoff import Traded, Tradeoff
 from searchbench.results.statistics import Answer
 
