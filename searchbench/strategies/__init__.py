@@ -16,6 +16,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.generators:Generator",
             "one draw, never selected: a distribution, not a search (Xie 2019)",
         ),
+        "generator-grid": Entry(
+            "searchbench.strategies.generators:GeneratorGrid",
+            "generators compared by the means of their draws, a fresh draw of the best (Xie 2019)",
+        ),
         "grid": Entry("searchbench.strategies.grid:Grid", "the full product of all decisions' values"),
         "local-search": Entry(
             "searchbench.strategies.local:LocalSearch", "first improvement among the neighbours, with restarts"
