@@ -40,7 +40,7 @@ def study(options: argparse.Namespace) -> Study:
     judge = sb.Use("train", epochs=options.judged_epochs, device=options.device)
     return sb.Study(
         name="collapse",
-        problems=sb.Problem(space, task, sb.Use("train", device=options.device), judge),
+        problems=sb.Problem(space, task, sb.Use("train", device=options.device, resolution=options.resolution), judge),
         strategies=[sb.Use(name, **shared) for name in options.methods],
         seeds=list(range(options.first_seed, options.first_seed + options.seeds)),
         budget=sb.Budget(epochs=2 * options.epochs + 1),
@@ -51,7 +51,8 @@ def history(run: RunRecord) -> dict[str, list[float]]:
     """What the search logged, a value per epoch."""
     table = read_traces(run.traces)
     assert table is not None, "a differentiable search logs every epoch"
-    return {name: table.column(name).to_pylist() for name in ("epoch", "skips", "valid_loss", "entropy")}
+    names = ("epoch", "skips", "valid_accuracy", "valid_loss", "entropy")
+    return {name: table.column(name).to_pylist() for name in names}
 
 
 def show(console: Console, runs: Sequence[RunRecord], epochs: int) -> None:
@@ -91,6 +92,7 @@ def main() -> None:
     parser.add_argument("--stages", type=int, default=3)
     parser.add_argument("--task", default="digits")
     parser.add_argument("--subset", type=float, default=0.1, help="of the training images, but of digits")
+    parser.add_argument("--resolution", type=float, default=1.0, help="of the images, times their own")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--lr", type=float, default=0.1)
     parser.add_argument("--alpha-lr", type=float, default=0.01)
