@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from searchbench.cost import Budget
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.harness.ablation import AblationPlan
 from searchbench.harness.components import Use, as_use, canonical_json, describe, fingerprint, make, written
+from searchbench.harness.constraint import LIMITS
 from searchbench.harness.problem import Problem
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.strategy import Strategy
@@ -36,12 +38,17 @@ class Contestant:
         return strategy  # type: ignore[no-any-return]
 
 
+OBJECTIVES = ("test_error", *LIMITS)
+"""What a reference point may have: the error, and what networks cost."""
+
+
 @dataclass(frozen=True, slots=True)
 class ComparisonPlan:
     """What is to be compared, declared before the first run.
 
     Raises:
-        StudyError: alpha is not in (0, 1), rope is negative, looks is not positive, or the family is unknown.
+        StudyError: alpha is not in (0, 1), rope is negative, looks is not positive, the family is unknown, or the
+            reference names something else than objectives, or no positive numbers.
     """
 
     baseline: str | None = None
@@ -53,6 +60,9 @@ class ComparisonPlan:
     """Differences of test error up to this are practically none (a share, 0.001 = 0.1 percentage points)."""
     looks: int = 1
     """How often the results will be looked at while seeds are added."""
+    reference: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """Corner of the boxes of hypervolumes: `test_error` (a share) and costs (`latency_ms`, `macs`, `params`). Numbers
+    of studies compare where it is the same; what is not given is taken from the results."""
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:
@@ -63,6 +73,13 @@ class ComparisonPlan:
             raise StudyError(f"`comparison.rope` must not be negative, but got {self.rope!r}.")
         if not isinstance(self.looks, int) or self.looks < 1:
             raise StudyError(f"`comparison.looks` must be a positive integer, but got {self.looks!r}.")
+        if not isinstance(self.reference, Mapping):
+            raise StudyError(f"`comparison.reference` must be a table of objectives, but got {self.reference!r}.")
+        for name, value in self.reference.items():
+            if name not in OBJECTIVES:
+                raise StudyError(f"`comparison.reference` has no objective `{name}`; {did_you_mean(name, OBJECTIVES)}")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise StudyError(f"`comparison.reference.{name}` must be positive and finite, but got {value!r}.")
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -1,9 +1,9 @@
 """Error against what a network costs: Pareto fronts, and the hypervolume of every strategy across its searches.
 
-The hypervolume is the share of the box between the origin and a reference point that a search's points dominate. The
-reference is the worst of all that the strategies of a problem handed over, in both objectives and a tenth beyond, so
-it is one for all strategies, and likewise of all that they measured; it moves when strategies are added, hence numbers
-of different studies do not compare.
+The hypervolume is the share of the box between the origin and a reference point that a search's points dominate. Where
+the study declares the reference (`comparison.reference`), numbers of studies that declare the same compare. What it
+does not declare is the worst of all that the strategies of a problem handed over, and a tenth beyond, one for all
+strategies, and likewise of all that they measured; it moves when strategies are added.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ class Tradeoff:
     metric: str
     reference: tuple[float, float]
     """(cost, error)."""
+    declared: bool
+    """Whether the study declared the reference, for all that was measured too."""
     measured_reference: tuple[float, float]
     """(cost, validation value), for all that was measured; NaN where nothing was."""
     rows: tuple[Traded, ...]
@@ -90,7 +92,8 @@ def tradeoffs(store: ResultStore, study: str | None = None) -> list[Tradeoff]:
 def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[Tradeoff]:
     """The same from the comparable runs of each problem."""
     labels = [problem["label"] for problem in study.declared.get("problems", [])]
-    made = (_one(study.name, label, metric, runs.get(label, ())) for label in labels for metric in METRICS)
+    given = (study.declared.get("comparison") or {}).get("reference") or {}
+    made = (_one(study.name, label, metric, runs.get(label, ()), given) for label in labels for metric in METRICS)
     return [one for one in made if one is not None]
 
 
@@ -111,7 +114,9 @@ def records(found: Iterable[Tradeoff]) -> Iterable[dict[str, Any]]:
                 }  # fmt: skip
 
 
-def _one(study: str, problem: str, metric: str, runs: Sequence[RunRecord]) -> Tradeoff | None:
+def _one(
+    study: str, problem: str, metric: str, runs: Sequence[RunRecord], given: Mapping[str, float]
+) -> Tradeoff | None:
     found = [
         Found(run.strategy, run.replicate, run.architecture or "", float(run.test_metrics[metric]), run.test_error)
         for run in runs
@@ -119,9 +124,9 @@ def _one(study: str, problem: str, metric: str, runs: Sequence[RunRecord]) -> Tr
     ]
     if not found or min(own.error for own in found) < 0:
         return None
-    reference = _beyond([(f.cost, f.error) for f in found])
+    reference = _corner([(f.cost, f.error) for f in found], metric, given)
     measured = {run.run_id: points for run in runs if (points := _measured(run, metric))}
-    worst = _beyond([point for points in measured.values() for point in points])
+    worst = _corner([point for points in measured.values() for point in points], metric, given)
     front = tuple(found[at] for at in pareto([(f.cost, f.error) for f in found]))
     names = dict.fromkeys(run.strategy for run in runs)
     rows = tuple(
@@ -136,7 +141,10 @@ def _one(study: str, problem: str, metric: str, runs: Sequence[RunRecord]) -> Tr
         )
         for name in names
     )
-    return Tradeoff(study, problem, metric, reference, worst, rows, front, shown_scale([f.error for f in found]))
+    declared = metric in given and "test_error" in given
+    return Tradeoff(
+        study, problem, metric, reference, declared, worst, rows, front, shown_scale([f.error for f in found])
+    )
 
 
 def _row(
@@ -161,11 +169,12 @@ def _row(
     )
 
 
-def _beyond(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """A tenth beyond the worst in both objectives."""
+def _corner(points: Sequence[tuple[float, float]], metric: str, given: Mapping[str, float]) -> tuple[float, float]:
+    """As declared; what is not, a tenth beyond the worst."""
     if not points:
         return math.nan, math.nan
-    return BEYOND * max(cost for cost, _ in points), BEYOND * max(1e-9, *(error for _, error in points))
+    cost = given.get(metric, BEYOND * max(cost for cost, _ in points))
+    return cost, given.get("test_error", BEYOND * max(1e-9, *(error for _, error in points)))
 
 
 def share(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from searchbench.cost import Cost
+from searchbench.errors import StudyError
+from searchbench.harness.study import ComparisonPlan
 from searchbench.reports.figures.svg import to_svg
 from searchbench.reports.figures.traded import agreement, picture
 from searchbench.reports.render.trades import table
@@ -48,6 +51,37 @@ def test_front_is_of_all_that_was_handed_over() -> None:
     assert [(own.cost, own.error) for own in found.front] == [(2.0, 0.5), (4.0, 0.2), (8.0, 0.1)]
     assert [row.on_front for row in found.rows] == [2, 1]
     assert found.reference == pytest.approx((11.0, 0.55))
+
+
+def test_a_declared_reference_is_the_corner_of_every_box_and_stays_when_strategies_are_added() -> None:
+    comparison = {"reference": {"test_error": 0.4, "latency_ms": 9.0}}
+    study = replace(STUDY, spec=json.dumps({**STUDY.declared, "comparison": comparison}))
+    (all_of_them,), (alone,) = (build(study, {"p": runs}) for runs in (RUNS, RUNS[:2]))
+    for found in (all_of_them, alone):
+        assert found.reference == found.measured_reference == (9.0, 0.4)
+        assert found.rows[0].judged.estimate == pytest.approx(((9 - 8) * 0.3 + (9 - 4) * 0.2) / 2 / (9 * 0.4))
+        assert any("error 40 (declared)" in note for note in table(found)["notes"])
+    assert all_of_them.rows[1].judged.estimate == 0.0  # beyond the corner
+
+
+def test_half_a_declared_reference_is_completed_from_the_results() -> None:
+    study = replace(STUDY, spec=json.dumps({**STUDY.declared, "comparison": {"reference": {"latency_ms": 20.0}}}))
+    (found,) = build(study, {"p": RUNS})
+    assert found.reference == pytest.approx((20.0, 0.55))
+    assert not found.declared
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ({"latency": 3.0}, "has no objective `latency`; did you mean `latency_ms`"),
+        ({"macs": 0}, "must be positive and finite, but got 0"),
+        ({"test_error": True}, "must be positive and finite, but got True"),
+    ],
+)
+def test_a_reference_that_is_no_point_is_refused(reference: dict[str, float], said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        ComparisonPlan(reference=reference)
 
 
 def test_hypervolume_is_a_mean_across_searches_of_a_share_of_one_box() -> None:

@@ -31,6 +31,8 @@ def to_rich(found: Tradeoff) -> Group:
 def table(found: Tradeoff) -> dict[str, Any]:
     """Title, headings, rows and notes as plain values."""
     cost, error = found.reference
+    origin = "declared" if found.declared else "a tenth beyond the worst that was handed over, where not declared"
+    measured = "the same reference" if found.declared else "reference: a tenth beyond the worst that anybody measured"
     return {
         "title": f"{found.study} · {found.problem} · test error against {found.name}",
         "headings": HEADINGS,
@@ -38,11 +40,10 @@ def table(found: Tradeoff) -> dict[str, Any]:
         "notes": [
             "Hypervolume: the share of the box between the origin and the reference point that is dominated, higher is "
             "better; mean ± std across independent searches.",
-            f"Reference point, the same for all: {found.name} {cost:,.4g}, error {found.scale * error:.4g} "
-            "(a tenth beyond the worst that was handed over).",
+            f"Reference point, the same for all: {found.name} {cost:,.4g}, error {found.scale * error:.4g} ({origin}).",
             "Handed over: the one network of a search, judged. Measured: all that a search measured, by validation "
-            "values as it knew them (inherited weights, where a supernet was searched): only alike searches compare; "
-            "reference: a tenth beyond the worst that anybody measured.",
+            f"values as it knew them (inherited weights, where a supernet was searched): only alike searches compare; "
+            f"{measured}.",
         ],
     }
 
