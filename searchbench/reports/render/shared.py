@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from searchbench.reports.render.cells import NONE
+from searchbench.reports.render.numbers import NONE
 from searchbench.reports.sharing import KS, Against, Method, SharingRanking
 from searchbench.results.statistics import Answer
 
