@@ -83,6 +83,13 @@ class Text:
             raise StudyError(f"{self.source}: `deviation` must not be negative, but got {self.deviation!r}.")
         if not 0 <= self.halved <= 1:
             raise StudyError(f"{self.source}: `halved` must lie in [0, 1], but got {self.halved!r}.")
+        for streams, part in (("batch_size", "tokens"), ("columns", "measured"), ("test_columns", "measured")):
+            given, needed = getattr(self, part), 2 * getattr(self, streams)
+            if given is not None and given < needed:
+                raise StudyError(
+                    f"{self.source}: {getattr(self, streams)} streams (`{streams}`) need at least {needed} tokens, but "
+                    f"`{part}` is {given}; lower the one or raise the other."
+                )
         _ = self.recipe
 
     @property

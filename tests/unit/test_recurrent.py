@@ -92,6 +92,22 @@ def test_an_impossible_text_is_refused(wrong) -> None:
         Text("descriptions", **wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (
+            {"tokens": 100, "batch_size": 64},
+            r"64 streams \(`batch_size`\) need at least 128 tokens, but `tokens` is 100",
+        ),
+        ({"measured": 30, "columns": 16}, "`measured` is 30"),
+        ({"measured": 30, "test_columns": 16}, "`test_columns`"),
+    ],
+)
+def test_a_text_too_short_for_its_streams_is_refused_before_anything_is_read(wrong, says) -> None:
+    with pytest.raises(StudyError, match=says):
+        Text("wikitext2", **wrong)
+
+
 def test_streams_are_read_in_order_and_every_target_is_the_next_token() -> None:
     batches = list(text().epoch(4, seed=0))
     assert sum(len(batch) for batch in batches) == text().count(4) == sum(text().sizes(4, 0)) == 96
