@@ -24,6 +24,9 @@ SPACES = Registry(
         "darts-s2": Entry(
             "searchbench.spaces.darts_robust:darts_s2", "skip or separable convolution on every edge (Zela et al. 2020)"
         ),
+        "darts-nasp": Entry(
+            "searchbench.spaces.darts_nasp:darts_nasp", "DARTS cells of NASP's larger operations (Yao et al. 2020)"
+        ),
         "darts-s3": Entry("searchbench.spaces.darts_robust:darts_s3", "S2 and nothing (Zela et al. 2020)"),
         "darts-s4": Entry(
             "searchbench.spaces.darts_robust:darts_s4",

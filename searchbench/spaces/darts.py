@@ -28,11 +28,21 @@ OPERATIONS = (
     "dil_conv_3x3",
     "dil_conv_5x5",
 )
+MORE_OPERATIONS = (
+    "noise",
+    "conv_1x1",
+    "conv_3x3",
+    "conv_3x1_1x3",
+    "sep_conv_7x7",
+    "max_pool_5x5",
+    "max_pool_7x7",
+)
+"""Candidates of other papers on the same cells."""
 CELLS = ("normal", "reduce")
 TARGETS = (2, 3, 4, 5)
 EDGES = tuple((target, source) for target in TARGETS for source in range(target))
 """(target, source) of the edges of one cell, in the literature's order: 14."""
-LEARNABLE = tuple(name for name in OPERATIONS if "conv" in name)
+LEARNABLE = tuple(name for name in (*OPERATIONS, *MORE_OPERATIONS) if "conv" in name)
 FORMS = ("partial", "node_norm", "auxiliary_skip", "skip_dropout", "drop_path", "cells")
 
 
@@ -50,12 +60,12 @@ def darts(
 
     Args:
         channels, cells: of the supernet.
-        operations: candidates of an edge, a part of `OPERATIONS` in their order, or "noise".
+        operations: candidates of an edge, of `OPERATIONS` and `MORE_OPERATIONS`.
         sparse: whether a node may have fewer than two inputs (an edge may carry `none`).
         stem: "cifar", or "imagenet" for three convolutions of stride 2.
         network_channels, network_cells: of the stand-alone networks; None: as the supernet's.
-        edges: candidates of each edge, part of `operations` and as many on each: those of `EDGES` in the normal cell,
-            then in the reduction cell. None: all of `operations` on every edge.
+        edges: candidates of each edge, part of `operations` and as many on each edge of a cell: those of `EDGES` in the
+            normal cell, then in the reduction cell. None: all of `operations` on every edge.
 
     Raises:
         StudyError: a setting is out of range.
@@ -64,16 +74,17 @@ def darts(
     sizes["network_channels"] = channels if network_channels is None else network_channels
     sizes["network_cells"] = cells if network_cells is None else network_cells
     _check(sizes, operations, stem)
-    offered = [name for name in operations if name != "none" or sparse]
+    offered = [[name for name in operations if name != "none" or sparse]] * len(CELLS)
     settings: dict[str, Any] = {**sizes, "operations": tuple(operations), "sparse": sparse, "stem": stem}
     allowed = None
     if edges is not None:
         settings["edges"] = _checked_edges(edges, operations)
-        offered = [str(at) for at in range(len(edges[0]))]  # which of its edge's candidates
+        firsts = (settings["edges"][0], settings["edges"][len(EDGES)])
+        offered = [[str(at) for at in range(len(first))] for first in firsts]  # which of its edge's candidates
         allowed = tuple(tuple(map(operations.index, names)) for names in settings["edges"])
     return Space(
         name="darts",
-        decisions=tuple(decision for cell in CELLS for decision in _decisions(cell, offered)),
+        decisions=tuple(d for cell, own in zip(CELLS, offered, strict=True) for d in _decisions(cell, own)),
         settings=MappingProxyType(settings),
         canonical=canonical,
         writer=write,
@@ -98,21 +109,22 @@ def _check(sizes: dict[str, int], operations: Sequence[str], stem: str) -> None:
             raise StudyError(f"darts: `{name}` must be an integer of at least {least}, but got {value!r}.")
         if name.endswith("channels") and value % 2:
             raise StudyError(f"darts: `{name}` must be even (reductions halve channels twice), but got {value}.")
-    unknown = [name for name in operations if name not in (*OPERATIONS, "noise")]
-    if unknown or len(set(operations) - {"none"}) < 1 or len(set(operations)) != len(operations):
-        raise StudyError(f"darts: `operations` must be distinct ones of {', '.join(OPERATIONS)}, but got {operations}.")
+    known = (*OPERATIONS, *MORE_OPERATIONS)
+    if set(operations) - set(known) or not set(operations) - {"none"} or len(set(operations)) != len(operations):
+        raise StudyError(f"darts: `operations` must be distinct ones of {', '.join(known)}, but got {operations}.")
     if stem not in ("cifar", "imagenet"):
         raise StudyError(f'darts: `stem` must be "cifar" or "imagenet", but got {stem!r}.')
 
 
 def _checked_edges(edges: Sequence[Sequence[str]], operations: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """As many distinct candidates on each of the 28 edges, all of them among the operations and none `none`."""
+    """As many distinct candidates on each of the 14 edges of a cell, all of them among the operations, none `none`."""
     found = tuple(tuple(names) for names in edges)
     known = set(operations) - {"none"}
-    whole = len(found) == len(CELLS) * len(EDGES) and len({len(names) for names in found}) == 1
+    cells = [found[: len(EDGES)], found[len(EDGES) :]]
+    whole = all(len(own) == len(EDGES) and len(set(map(len, own))) == 1 for own in cells)
     if not whole or not all(set(names) <= known and len(set(names)) == len(names) > 0 for names in found):
         raise StudyError(
-            f"darts: `edges` must give {len(CELLS) * len(EDGES)} edges as many distinct ones of "
+            f"darts: `edges` must give {len(EDGES)} edges of each cell as many distinct ones of "
             f"{', '.join(sorted(known))} each, but got {edges!r}."
         )
     return found

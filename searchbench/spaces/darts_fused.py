@@ -115,8 +115,8 @@ class State:
     def activated_times(self, times: int) -> Tensor:
         return self._once(f"relu {times}", lambda: repeated(self.activated, times))
 
-    def pooled(self, kind: str, stride: int) -> Tensor:
-        return self._once(kind, lambda: pooled(kind, self.inner, stride))
+    def pooled(self, kind: str, kernel: int, stride: int) -> Tensor:
+        return self._once(f"{kind} {kernel}", lambda: pooled(kind, self.inner, kernel, stride))
 
     def _once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
         if name not in self._made:
@@ -200,7 +200,7 @@ def _reduced(parts: Sequence[FactorizedReduce], activated: Tensor) -> Tensor:
 
 def normalised_pools(pools: Sequence[Pool], state: State, seen: Statistics) -> Sequence[Tensor]:
     """Per edge, the normalised pool without its weight: in training one tensor for all edges."""
-    value = state.pooled(pools[0].kind, pools[0].stride)
+    value = state.pooled(pools[0].kind, pools[0].kernel, pools[0].stride)
     if not pools[0].training:
         return [scaled_norm(pool.norm, value, None) for pool in pools]
     norms = [cast(nn.BatchNorm2d, pool.norm) for pool in pools]

@@ -1,4 +1,5 @@
-"""Published genotypes, as they are listed in their authors' code (SNAS and GDAS: in a third party's)."""
+"""Published genotypes, as they are listed in their authors' code (SNAS and GDAS: in a third party's). Where FairDARTS
+keeps fewer than two inputs, `none` stands for the others."""
 
 from __future__ import annotations
 
@@ -44,6 +45,38 @@ PUBLISHED = {
     "DARTS_minus": compact(
         "sep3:0 sep5:1 | sep3:1 dil3:2 | skip:1 sep3:0 | skip:1 sep3:0",
         "sep3:0 max:1 | skip:2 max:0 | skip:2 skip:3 | skip:2 skip:3",
+    ),
+    "NASP": compact(
+        "conv3x1_1x3:0 conv3:1 | dil3:2 conv3:1 | dil3:2 conv3:0 | skip:0 dil3:3",
+        "max:0 max:1 | skip:2 max5:1 | skip:2 skip:3 | skip:0 skip:1",
+    ),
+    "FairDARTS_a": compact(
+        "sep3:0 sep5:1 | none:0 none:1 | max:0 none:1 | sep3:0 none:1",
+        "max:0 avg:1 | avg:0 dil5:1 | avg:0 sep5:1 | skip:0 skip:1",
+    ),
+    "FairDARTS_b": compact(
+        "sep3:0 sep3:1 | sep3:1 none:0 | dil3:0 sep5:1 | dil5:1 none:0",
+        "skip:0 dil3:1 | skip:0 dil3:1 | max:0 sep3:1 | skip:2 max:0",
+    ),
+    "FairDARTS_c": compact(
+        "max:0 sep5:1 | none:0 none:1 | dil3:0 dil5:2 | skip:3 sep3:0",
+        "dil3:1 dil5:0 | dil3:0 sep3:1 | sep5:0 sep5:3 | sep5:0 skip:1",
+    ),
+    "FairDARTS_d": compact(
+        "sep3:0 sep5:1 | dil3:1 max:0 | dil3:0 dil3:1 | sep3:0 dil5:1",
+        "max:0 sep5:1 | avg:0 dil5:2 | dil3:3 avg:0 | avg:0 skip:3",
+    ),
+    "FairDARTS_e": compact(
+        "sep3:0 sep3:1 | none:0 none:1 | dil3:1 dil3:2 | dil3:0 dil5:1",
+        "max:1 max:0 | max:1 max:0 | sep5:1 max:0 | avg:0 dil5:1",
+    ),
+    "FairDARTS_f": compact(
+        "max:0 sep3:1 | dil3:1 none:0 | sep5:1 none:0 | sep3:0 sep3:1",
+        "max:0 max:1 | max:0 dil3:1 | dil3:2 max:0 | max:0 sep3:1",
+    ),
+    "FairDARTS_g": compact(
+        "sep3:0 sep3:1 | none:0 none:1 | skip:3 sep5:1 | dil3:0 sep3:1",
+        "avg:1 skip:0 | skip:2 max:1 | sep5:3 max:0 | dil3:1 dil3:4",
     ),
 }
 

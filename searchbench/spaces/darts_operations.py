@@ -10,13 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+ROW_COLUMN = ("conv_3x1_1x3", "conv_7x1_1x7")
+
 
 class ReluConvNorm(nn.Module):
-    """ReLU, 1x1 convolution, batch norm."""
+    """ReLU, convolution (1x1 if not said otherwise), batch norm."""
 
-    def __init__(self, inputs: int, outputs: int, affine: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, affine: bool, kernel: int = 1, stride: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
         self.norm = nn.BatchNorm2d(outputs, affine=affine)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -75,13 +77,14 @@ class Separable(nn.Module):
         return self.second.activated(F.relu(self.first.activated(inputs, None)), scale)
 
 
-class SevenByOne(nn.Module):
-    """ReLU, 1x7 convolution, 7x1 convolution, batch norm; the stride is split between them."""
+class RowColumn(nn.Module):
+    """ReLU, 1xk convolution, kx1 convolution, batch norm; the stride is split between them."""
 
-    def __init__(self, channels: int, stride: int, affine: bool) -> None:
+    def __init__(self, channels: int, kernel: int, stride: int, affine: bool) -> None:
         super().__init__()
-        self.across = nn.Conv2d(channels, channels, (1, 7), (1, stride), (0, 3), bias=False)
-        self.along = nn.Conv2d(channels, channels, (7, 1), (stride, 1), (3, 0), bias=False)
+        pad = kernel // 2
+        self.across = nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, pad), bias=False)
+        self.along = nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (pad, 0), bias=False)
         self.norm = nn.BatchNorm2d(channels, affine=affine)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -89,22 +92,22 @@ class SevenByOne(nn.Module):
 
 
 class Pool(nn.Module):
-    """Pool 3x3, "max" or "avg" (which leaves padding out of the average); in supernets followed by a norm."""
+    """Pool, "max" or "avg" (which leaves padding out of the average); in supernets followed by a norm."""
 
-    def __init__(self, kind: str, channels: int, stride: int, affine: bool) -> None:
+    def __init__(self, kind: str, channels: int, kernel: int, stride: int, affine: bool) -> None:
         super().__init__()
-        self.kind, self.stride = kind, stride
+        self.kind, self.kernel, self.stride = kind, kernel, stride
         self.norm = nn.Identity() if affine else nn.BatchNorm2d(channels, affine=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self.norm(pooled(self.kind, inputs, self.stride))  # type: ignore[no-any-return]
+        return self.norm(pooled(self.kind, inputs, self.kernel, self.stride))  # type: ignore[no-any-return]
 
 
-def pooled(kind: str, inputs: Tensor, stride: int) -> Tensor:
-    """Pool 3x3 without a norm."""
+def pooled(kind: str, inputs: Tensor, kernel: int, stride: int) -> Tensor:
+    """Pool without a norm."""
     if kind == "max":
-        return F.max_pool2d(inputs, 3, stride, 1)
-    return F.avg_pool2d(inputs, 3, stride, 1, count_include_pad=False)
+        return F.max_pool2d(inputs, kernel, stride, kernel // 2)
+    return F.avg_pool2d(inputs, kernel, stride, kernel // 2, count_include_pad=False)
 
 
 def scaled_norm(norm: nn.Module, value: Tensor, scale: Tensor | None) -> Tensor:
@@ -152,14 +155,15 @@ def operation(name: str, channels: int, stride: int, affine: bool) -> nn.Module:
     """The operation of a name, from `channels` to as many."""
     if name == "skip_connect":
         return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
-    if name == "conv_7x1_1x7":
-        return SevenByOne(channels, stride, affine)
     if name == "noise":
         return Noise(stride)
-    kind, _, rest = name.partition("_")
+    kind, kernel = name.partition("_")[0], int(name[-1])
     if kind in ("max", "avg"):
-        return Pool(kind, channels, stride, affine)
-    kernel = int(rest[-1])
+        return Pool(kind, channels, kernel, stride, affine)
+    if name in ROW_COLUMN:
+        return RowColumn(channels, kernel, stride, affine)
+    if kind == "conv":
+        return ReluConvNorm(channels, channels, affine, kernel, stride)
     if kind == "dil":
         return DepthwisePointwise(channels, kernel, stride, 2, affine)
     assert kind == "sep", f"no operation is named {name}"
@@ -167,15 +171,16 @@ def operation(name: str, channels: int, stride: int, affine: bool) -> nn.Module:
 
 
 def multiply_accumulates(name: str, channels: int, stride: int) -> int:
-    """Per pixel of the output, without norms and pools (conv_7x1_1x7: at stride 1 only)."""
+    """Per pixel of the output, without norms and pools."""
+    square, kind = channels * channels, name.partition("_")[0]
     if name == "skip_connect":
-        return channels * channels if stride == 2 else 0
-    if name == "conv_7x1_1x7":
-        return 14 * channels * channels
-    kind, _, rest = name.partition("_")
-    if kind not in ("sep", "dil"):
+        return square if stride == 2 else 0
+    if kind not in ("sep", "dil", "conv"):
         return 0
-    once = int(rest[-1]) ** 2 * channels + channels * channels
+    kernel = int(name[-1])
+    if kind == "conv":  # a row is convolved before the stride down the columns
+        return kernel * square * (stride + 1) if name in ROW_COLUMN else kernel**2 * square
+    once = kernel**2 * channels + square
     return 2 * once if kind == "sep" else once
 
 

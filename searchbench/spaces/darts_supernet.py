@@ -53,6 +53,8 @@ class DartsSupernet(nn.Module):
         self.stem = stem_of(settings["stem"], shape[0], settings["channels"])
         self._build(form.cells or settings["cells"], settings["channels"])
         self.classifier = nn.Linear(self.outputs, classes)
+        # last, so that all other weights begin as they do without auxiliary skips
+        self.skips = nn.ModuleList(_auxiliary_skips(cell) for cell in cast(list[MixedCell], list(self.cells)))
         self._fixed_macs, self._op_macs = self._count(shape, classes)
 
     @property
@@ -75,8 +77,8 @@ class DartsSupernet(nn.Module):
         """[B, C, H, W] -> logits [B, classes]."""
         turns = self._turns(active)
         before, last = self.stem(channels_last(inputs))
-        for cell in cast(list[MixedCell], list(self.cells)):
-            before, last = last, cell(before, last, turns[cell.reduction])
+        for cell, skips in zip(cast(list[MixedCell], list(self.cells)), self.skips, strict=True):
+            before, last = last, cell(before, last, turns[cell.reduction], skips)
         for turn in turns:
             turn.seen.write()
         return self.classifier(last.mean((2, 3)))  # type: ignore[no-any-return]
@@ -120,7 +122,7 @@ class DartsSupernet(nn.Module):
                 width, stride = cell.width // self.form.partial, cell.stride(edge)
                 for op, name in enumerate(self.operations):
                     row[op] += multiply_accumulates(name, width, stride) * pixels
-                if cast(MixedEdge, cell.edges[edge]).auxiliary is not None:
+                if self.form.auxiliary_skip and stride == 2:
                     fixed += cell.width**2 * pixels
         return fixed, table
 
@@ -233,7 +235,7 @@ class MixedCell(nn.Module):
     ) -> None:
         super().__init__()
         self.names, self.width, self.reduction = tuple(operations), width, reduction
-        self.partial, self.inner = form.partial, width // form.partial
+        self.form, self.partial, self.inner = form, form.partial, width // form.partial
         self.first, self.second = preprocessing(inputs, width, reduced, affine=False)
         # the older input is reduced on the way if the cell before was a reduction: counted at the newer one's size
         self.preprocessing_macs = width * (inputs[0] + inputs[1])
@@ -244,7 +246,12 @@ class MixedCell(nn.Module):
         """2 on the edges of a reduction cell that leave its inputs."""
         return 2 if self.reduction and EDGES[edge][1] < 2 else 1
 
-    def forward(self, before: Tensor, last: Tensor, turn: Turn) -> Tensor:
+    def forward(self, before: Tensor, last: Tensor, turn: Turn, skips: nn.ModuleDict) -> Tensor:
+        """The outputs of the two cells before, [B, C, H, W] each -> the concatenated nodes.
+
+        Args:
+            skips: the auxiliary skips of edges of stride 2, by number.
+        """
         first, second = (channels_last(value) for value in (self.first(before), self.second(last)))
         values, nodes = [first, second], {target: Gathered() for target in TARGETS}
         keep = kept(turn.mixed, len(EDGES), first)
@@ -252,7 +259,9 @@ class MixedCell(nn.Module):
         for source, edges in enumerate(LEAVING):
             if source in nodes:
                 values.append(self._read(nodes[source], source, second))
-            self._leave(State(values[source], self.inner), source, edges, turn, [ends[edge] for edge in edges])
+            state, into = State(values[source], self.inner), [ends[edge] for edge in edges]
+            self._leave(state, source, edges, turn, into)
+            self._skip(state.value, edges, turn, into, skips)
         values.append(self._read(nodes[TARGETS[-1]], TARGETS[-1], second))
         return torch.cat(values[2:], 1)
 
@@ -289,10 +298,6 @@ class MixedCell(nn.Module):
         self._mix(plain, source, turn, into)
         if self.partial > 1:
             self._pass(state.value[:, self.inner :], edges, turn, into)
-        if turn.mixed is not None and turn.mixed.auxiliary:
-            for edge, node in zip(edges, into, strict=True):
-                skip = self._edge(edge).auxiliary
-                node.add("beside", turn.mixed.auxiliary * (state.value if skip is None else skip(state.value)))
 
     def _edge(self, edge: int) -> MixedEdge:
         return cast(MixedEdge, self.edges[edge])
@@ -321,6 +326,16 @@ class MixedCell(nn.Module):
             for position, value in zip(at, values, strict=True):
                 into[position].add("inner", turn.columns[source][op][position] * value if turn.columns else value)
 
+    def _skip(
+        self, value: Tensor, edges: Sequence[int], turn: Turn, into: list[Arriving], skips: nn.ModuleDict
+    ) -> None:
+        """Add the auxiliary skips."""
+        if turn.mixed is None or not turn.mixed.auxiliary:
+            return
+        for edge, node in zip(edges, into, strict=True):
+            skipped = skips[str(edge)](value) if self.stride(edge) == 2 else value
+            node.add("beside", turn.mixed.auxiliary * skipped)
+
     def _pass(self, past: Tensor, edges: Sequence[int], turn: Turn, into: list[Arriving]) -> None:
         """Add the channels that bypass the operations."""
         if self.stride(edges[0]) == 2:
@@ -339,5 +354,9 @@ class MixedEdge(nn.Module):
         self.operations = nn.ModuleDict(
             {name: operation(name, inner, stride, affine=False) for name in operations if name != "none"}
         )
-        strided = form.auxiliary_skip and stride == 2
-        self.auxiliary = FactorizedReduce(width, width, affine=False) if strided else None
+
+
+def _auxiliary_skips(cell: MixedCell) -> nn.ModuleDict:
+    """Of the edges whose skip is not the identity; empty in a form without."""
+    strided = [edge for edge in range(len(EDGES)) if cell.form.auxiliary_skip and cell.stride(edge) == 2]
+    return nn.ModuleDict({str(edge): FactorizedReduce(cell.width, cell.width, affine=False) for edge in strided})

@@ -26,6 +26,11 @@ SHORT = {
     "dil3": "dil_conv_3x3",
     "dil5": "dil_conv_5x5",
     "conv7x1_1x7": "conv_7x1_1x7",
+    "conv3x1_1x3": "conv_3x1_1x3",
+    "conv1": "conv_1x1",
+    "conv3": "conv_3x3",
+    "max5": "max_pool_5x5",
+    "max7": "max_pool_7x7",
     "noise": "noise",
 }
 """Names of the compact notation, and the operations they stand for."""

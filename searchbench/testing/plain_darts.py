@@ -9,7 +9,7 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from searchbench.spaces.darts import EDGES, TARGETS
 from searchbench.spaces.darts_supernet import DartsSupernet, MixedCell, MixedEdge
@@ -22,12 +22,12 @@ def plain_logits(net: DartsSupernet, inputs: Tensor, active: Active) -> Tensor:
     mixed = active if isinstance(active, Mixed) else None
     chosen = net._chosen(active)
     before, last = net.stem(inputs)
-    for cell in cast(list[MixedCell], list(net.cells)):
+    for number, cell in enumerate(cast(list[MixedCell], list(net.cells))):
         states = [cell.first(before), cell.second(last)]
         keep = kept(mixed, len(EDGES), states[0])
         for target in TARGETS:
             terms = [
-                _edge(cell, at, states[source], len(EDGES) * cell.reduction + at, chosen, net, mixed)
+                _edge(number, at, states[source], len(EDGES) * cell.reduction + at, chosen, net, mixed)
                 * (1.0 if keep is None else keep[at])
                 for at, (node, source) in enumerate(EDGES)
                 if node == target
@@ -39,7 +39,7 @@ def plain_logits(net: DartsSupernet, inputs: Tensor, active: Active) -> Tensor:
 
 
 def _edge(
-    cell: MixedCell,
+    number: int,
     at: int,
     value: Tensor,
     decision: int,
@@ -47,6 +47,7 @@ def _edge(
     net: DartsSupernet,
     mixed: Mixed | None,
 ) -> Tensor:
+    cell = cast(MixedCell, net.cells[number])
     edge, stride, inner = cast(MixedEdge, cell.edges[at]), cell.stride(at), cell.inner
     total = torch.zeros_like(value[:, :inner, ::stride, ::stride])
     for op in cast(tuple[tuple[int, ...], ...], chosen)[decision]:
@@ -59,5 +60,6 @@ def _edge(
         past = past if mixed is None or mixed.edges is None else mixed.edges[decision] * past
         total = shuffled(torch.cat((total, past), 1), cell.partial)
     if mixed is not None and mixed.auxiliary:
-        total = total + mixed.auxiliary * (value if edge.auxiliary is None else edge.auxiliary(value))
+        skips = cast(nn.ModuleDict, net.skips[number])
+        total = total + mixed.auxiliary * (skips[str(at)](value) if str(at) in skips else value)
     return total

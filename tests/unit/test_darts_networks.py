@@ -8,7 +8,9 @@ import torch
 from searchbench.errors import SpaceError
 from searchbench.spaces.darts import OPERATIONS, darts, genotype
 from searchbench.spaces.darts_genotypes import PUBLISHED, uniform
+from searchbench.spaces.darts_nasp import darts_nasp
 from searchbench.spaces.darts_networks import DartsNetwork
+from searchbench.spaces.darts_operations import operation
 from searchbench.spaces.networks import Mixed, count, initialise
 from searchbench.spaces.topology import Form
 from searchbench.testing.plain_darts import plain_logits
@@ -53,6 +55,44 @@ def test_evaluation_networks_for_imagenet_have_the_published_sizes(name):
     assert count(built(name, 48, 14, IMAGENET, 1000, stem="imagenet"), IMAGENET) == ROWS[name][4:]
 
 
+@pytest.mark.parametrize(
+    ("name", "stride", "weights", "norms"),
+    [
+        ("sep_conv_3x3", 1, 800, 4),
+        ("sep_conv_5x5", 1, 1312, 4),
+        ("sep_conv_7x7", 2, 2080, 4),
+        ("dil_conv_3x3", 1, 400, 2),
+        ("dil_conv_5x5", 2, 656, 2),
+        ("skip_connect", 2, 256, 2),
+        ("skip_connect", 1, 0, 0),
+        ("max_pool_3x3", 2, 0, 0),
+        ("avg_pool_3x3", 1, 0, 0),
+        ("conv_7x1_1x7", 2, 14 * 256, 2),
+    ],
+)
+def test_an_operation_of_16_channels_has_the_published_weights_and_affine_norms_add_theirs(
+    name, stride, weights, norms
+):
+    assert parameters(operation(name, 16, stride, affine=False)) == weights
+    assert parameters(operation(name, 16, stride, affine=True)) == weights + norms * 16
+
+
+FAIR = {"a": 2_360_782, "b": 3_407_878, "c": 2_598_814, "d": 3_365_542, "e": 2_643_742, "f": 3_151_054, "g": 2_899_054}
+
+
+@pytest.mark.parametrize("letter", FAIR)
+def test_networks_with_nodes_of_fewer_inputs_have_the_published_sizes(letter):
+    assert parameters(built(f"FairDARTS_{letter}", 36, 20, CIFAR, 10)) == FAIR[letter]
+
+
+def test_the_larger_operations_of_nasp_have_the_published_sizes():
+    assert parameters(darts_nasp().builder().supernet(CIFAR, 10)) == 4_151_354
+    space = darts_nasp(network_channels=36, network_cells=20)
+    found = space.parse(str(PUBLISHED["NASP"]))
+    assert space.builder().size(found, CIFAR, 10) == (7_363_486, 1_102_995_072)
+    assert space.size == (8**8 * 3 * 6 * 10) * (5**8 * 3 * 6 * 10)
+
+
 SUPERNETS = [
     (16, 8, 1_930_618, 300_255_744),
     (16, 5, 1_275_834, 186_698_240),
@@ -90,6 +130,12 @@ def test_supernet_of_a_hundred_classes_and_those_of_other_papers():
     assert parameters(supernet(16, 8, form=Form(auxiliary_skip=True))) == 1_930_618 + 40_960
     assert parameters(supernet(16, 8, operations=OPERATIONS[1:])) == 1_930_618  # `none` has no weights
     assert parameters(supernet(16, 8, form=Form(cells=5))) == 1_275_834
+
+
+def test_the_closed_form_counts_what_runs_of_every_operation_of_nasp():
+    net = darts_nasp(4, 3).builder().supernet(CIFAR, 10)
+    mixed = Mixed(torch.full((28, 12), 0.1, device="meta").unbind(0), darts_nasp().wiring.allowed)
+    assert net.macs(mixed) == count(_Fixed(net, mixed), CIFAR)[1]
 
 
 @pytest.mark.parametrize("form", [None, Form(partial=2), Form(auxiliary_skip=True)], ids=["plain", "partial", "skip"])

@@ -8,6 +8,7 @@ import pytest
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces.darts import darts, genotype
 from searchbench.spaces.darts_genotypes import PUBLISHED, uniform
+from searchbench.spaces.darts_nasp import darts_nasp
 from searchbench.spaces.genotypes import Cell, compact, read
 
 SPACE = darts()
@@ -18,7 +19,7 @@ def test_there_are_1_037_664_180_cells_of_a_type():
     assert math.prod(d.arity for d in SPACE.decisions[:11]) == 1_037_664_180
 
 
-@pytest.mark.parametrize("name", [n for n in PUBLISHED if n not in ("NASNet", "AmoebaNet")])
+@pytest.mark.parametrize("name", [n for n in PUBLISHED if not n.startswith(("NASNet", "AmoebaNet", "NASP", "Fair"))])
 def test_published_genotypes_are_read_and_printed_in_the_literatures_notation(name):
     text = str(PUBLISHED[name])
     assert read(text) == PUBLISHED[name]
@@ -27,6 +28,15 @@ def test_published_genotypes_are_read_and_printed_in_the_literatures_notation(na
     assert {frozenset(node) for node in genotype(found).normal.nodes} == {
         frozenset(node) for node in PUBLISHED[name].normal.nodes
     }
+
+
+@pytest.mark.parametrize("name", ["NASP", *(f"FairDARTS_{letter}" for letter in "abcdefg")])
+def test_genotypes_of_larger_operations_and_of_fewer_inputs_are_read_and_printed(name):
+    space = darts_nasp() if name == "NASP" else darts(sparse=True)
+    found = space.parse(str(PUBLISHED[name]))
+    assert space.parse(str(found)) == found
+    for ours, listed in zip(genotype(found).normal.nodes, PUBLISHED[name].normal.nodes, strict=True):
+        assert {term for term in ours if term[0] != "none"} == {term for term in listed if term[0] != "none"}
 
 
 def test_the_original_repr_is_understood():

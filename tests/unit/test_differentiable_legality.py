@@ -40,12 +40,13 @@ SPACES_TRIED = {
     "darts": {},
     "darts, sparse": {"sparse": True},
     **{f"darts-s{number}": {} for number in (1, 2, 3, 4)},
+    "darts-nasp": {},
     "mobile-proxyless": {},
     "macro": {},
 }
 SMALL = {"stem": 4, "first": 4, "channels": (4, 6), "layers": (2, 1), "strides": (1, 2), "last": 8, "stem_stride": 1}
 
-DENSE = ("darts", "darts-s1", "darts-s2", "darts-s3", "darts-s4")
+DENSE = ("darts", "darts-s1", "darts-s2", "darts-s3", "darts-s4", "darts-nasp")
 CHAINS = ("mobile-proxyless", "macro")
 RULES = {  # (spaces, rows): the rule by which they are skipped; every other pairing runs
     (DENSE, ("fair-darts, with its threshold",)): "search its sparse variant",

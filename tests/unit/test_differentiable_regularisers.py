@@ -74,6 +74,11 @@ def test_zero_one_losses_of_three_weights():
     assert float(ZeroOneLinear(1.0).outer(zero, stub(sigma.detach()), None)) == pytest.approx(-0.26666667, abs=1e-8)
     ZeroOne(1.0).outer(zero, stub(sigma), None).backward()
     assert sigma.grad[0, 0] == 0  # at 1/2 nothing pushes
+    alone = [torch.tensor([[a]], dtype=torch.float64).sigmoid() for a in (0.0, 0.5, -1.0, 2.0, -4.0, 50.0)]
+    losses = [float(ZeroOne(1.0).outer(zero, stub(one), None)) for one in alone]
+    assert losses[0] == 0.0
+    assert losses == sorted(losses, reverse=True)  # the further from 0 a logit is, the lower
+    assert losses[-1] == pytest.approx(-0.25)
 
 
 def costly(alpha, **more):

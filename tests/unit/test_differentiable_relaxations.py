@@ -84,9 +84,14 @@ def test_concrete_samples_lie_on_the_simplex_and_sharpen_as_the_temperature_fall
 
 def test_a_full_binary_gate_has_the_gradient_of_the_expectation():
     alpha, c = torch.tensor([[0.0, 0.5, -0.5]], dtype=torch.float64), torch.tensor([[1.0, 2.0, 3.0]])
+    leaf = alpha.clone().requires_grad_()
+    assert leaf.softmax(-1)[0].tolist() == pytest.approx([0.30719589, 0.50648039, 0.18632372], abs=1e-8)
+    (expectation,) = torch.autograd.grad((leaf.softmax(-1) * c).sum(), leaf)
     for seed in range(5):  # whichever is drawn
         grad, mixture = gradient(BinaryGate("full"), alpha, Turn("alpha", rng(seed)), c)
         assert grad[0].tolist() == pytest.approx([-0.27006445, 0.06121938, 0.20884507], abs=1e-8)
+        assert float(grad.sum()) == pytest.approx(0.0, abs=1e-12)
+        assert torch.allclose(grad, expectation)
         assert sorted(mixture.weights[0].tolist()) == [0.0, 0.0, 1.0]
         assert mixture.active is None
     assert len(BinaryGate("full").mixture(alpha, Turn("w", rng())).active[0]) == 1
@@ -105,6 +110,7 @@ def test_a_binary_gate_over_two_paths_moves_their_logits_and_no_other_probabilit
     stepped[0, 0] = 0.3  # an optimiser's momentum moved it: it must go back
     gate.settle(stepped, alpha, mixture, Turn("alpha"))
     assert stepped[0].tolist() == pytest.approx([0.0, 0.51042434, -0.52889805], abs=1e-8)
+    assert 0.51966119 - float(stepped[0, 1]) == pytest.approx(0.00923686, abs=2e-8)
     assert float(stepped.softmax(-1)[0, 0]) == pytest.approx(0.3071958867, abs=1e-9)
     assert float(stepped.softmax(-1)[0, 0]) == pytest.approx(float(alpha.softmax(-1)[0, 0]), abs=1e-12)
 

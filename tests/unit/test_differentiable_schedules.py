@@ -45,6 +45,19 @@ def test_fimt_under_a_constant_trace_moves_the_architecture_every_eleventh_minib
     assert {b - a for a, b in itertools.pairwise(found[10:])} == {11}
 
 
+def test_the_threshold_falls_in_one_step_by_what_it_rises_in_ten():
+    def threshold_after(minibatches, fisher):
+        schedule = FisherInformed()
+        memory = schedule.fresh()
+        for b in range(minibatches):
+            _, memory = schedule.steps(Moment(0, 1, b, minibatches), memory)
+            memory = schedule.observe(memory, fisher)
+        return memory[0]
+
+    assert threshold_after(10, 1e9) == pytest.approx(1.05**10)
+    assert threshold_after(2, 0.5) == pytest.approx(1.05 * 0.613913, rel=1e-6)  # moves on the second minibatch
+
+
 def test_fimt_moves_the_architecture_more_often_when_the_trace_falls_and_less_when_it_rises():
     falling = alpha_minibatches(FisherInformed(), 3000, lambda b: 5 * math.exp(-b / 300))
     rising = alpha_minibatches(FisherInformed(), 3000, lambda b: 5 * math.exp(b / 300))

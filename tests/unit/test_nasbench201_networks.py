@@ -93,6 +93,31 @@ def test_sizes_equal_the_published_formulas_for_any_cell(shape, classes, params,
         assert FULL.builder().size(cell, shape, classes) == expected
 
 
+@pytest.mark.parametrize(
+    ("operations", "params", "macs"),
+    [
+        ("none none none none none none", 73_306, 7_783_040),
+        ("skip skip skip skip skip skip", 73_306, 7_783_040),
+        ("avg avg avg avg avg avg", 73_306, 7_783_040),
+        ("c1 c1 c1 c1 c1 c1", 241_306, 31_376_000),
+        ("c3 c3 c3 c3 c3 c3", 1_531_546, 220_119_680),
+        ("c3 none c3 skip none skip", 559_386, 78_561_920),
+        ("c3 c3 avg skip c3 skip", 802_426, 113_951_360),
+        ("c3 c3 c3 skip c3 c3", 1_288_506, 184_730_240),
+    ],
+)
+def test_cells_of_the_literature_have_their_sizes(operations, params, macs):
+    names = {"none": "none", "skip": "skip_connect", "c1": "nor_conv_1x1", "c3": "nor_conv_3x3", "avg": "avg_pool_3x3"}
+    cell = FULL.architecture(tuple(names[short] for short in operations.split()))
+    assert FULL.builder().size(cell, (3, 32, 32), 10) == (params, macs)
+
+
+def test_341_cells_lead_nowhere():
+    chosen = (tuple((OPERATIONS.index(str(op)),) for op in cell.values) for cell in FULL.enumerate())
+    nowhere = sum(not live_edges(operations) for operations in chosen)
+    assert (nowhere, FULL.size - nowhere) == (341, 15_284)
+
+
 def test_the_supernet_has_the_published_number_of_weights():
     assert sum(p.numel() for p in FULL.builder().supernet((3, 32, 32), 10).parameters()) == 1_692_826
 
