@@ -39,6 +39,7 @@ class Checkpoint:
     optimizer: dict[str, Any]
     average: dict[str, Any] | None
     """Averaged weights and their number; None before the trigger."""
+    averaged_from: int | None
 
 
 class Watch:
@@ -58,7 +59,7 @@ class Watch:
         self._average: AveragedModel | None = None
         self.best: Checkpoint | None = None
         self.averaged_from: int | None = None
-        """Epochs finished when averaging began."""
+        """Epochs finished when the averaging began that is going on."""
         self.rolled_back = 0
         """Epochs that were lost."""
 
@@ -99,7 +100,7 @@ class Watch:
             return None
         self._network.load_state_dict(best.weights)
         self._optimizer.load_state_dict(copy.deepcopy(best.optimizer))
-        self._average = None
+        self._average, self.averaged_from = None, best.averaged_from
         if best.average is not None:
             self._begin_averaging().load_state_dict(best.average)
         self.rolled_back += 1
@@ -129,4 +130,4 @@ class Watch:
     def _checkpoint(self, epoch: int, loss: float, value: float) -> Checkpoint:
         average = None if self._average is None else copy.deepcopy(self._average.state_dict())
         weights, optimizer = copy.deepcopy((self.measured.state_dict(), self._optimizer.state_dict()))
-        return Checkpoint(epoch, loss, value, weights, optimizer, average)
+        return Checkpoint(epoch, loss, value, weights, optimizer, average, self.averaged_from)

@@ -175,8 +175,10 @@ def test_rolling_back_takes_the_averaged_weights_and_their_number_along() -> Non
 
 def test_rolling_back_before_the_trigger_ends_the_averaging() -> None:
     settings = {"keep_best": True, "average_after": 0, **RESTLESS}
+    assert trained(Unigram(), epochs=2, **settings).watch.averaged_from == 2
     training = trained(Unigram(poisoned=(2 * STEPS + 5,)), epochs=3, **settings)
-    assert training.watch.averaged_from == 2
+    assert training.watch.rolled_back == 1
+    assert training.watch.averaged_from is None
     assert training.watch.best.average is None
     assert training.watch.measured is training.network
 
