@@ -214,6 +214,6 @@ def test_it_runs_end_to_end_and_its_perplexity_falls(space):
     first, second = (run_search(plan(study).runs[0]) for _ in range(2))
     assert first.status == "ok", first.error
     assert first.architecture == second.architecture
-    losses = [row["train_loss"] for row in read_traces(first.traces).to_pylist()]
-    assert len(losses) == 4
-    assert losses[-1] < losses[0] < math.log(41)
+    perplexities = [row["train_perplexity"] for row in read_traces(first.traces).to_pylist()]
+    assert len(perplexities) == 4
+    assert perplexities[-1] < perplexities[0] < 41

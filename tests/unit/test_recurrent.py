@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from searchbench.estimators.training import accumulate, measure
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
 from searchbench.harness.problem import Problem
+from searchbench.results.columns import read_traces
 from searchbench.seeds import Seeds
 from searchbench.spaces.darts_rnn import V1, V2, compact, darts_rnn
 from searchbench.spaces.enas import enas_rnn, rnn_loose_ends
@@ -396,6 +398,15 @@ def test_darts_searches_recurrent_cells_and_repeats_itself() -> None:
     first, second = searched("darts"), searched("darts")
     assert first.final.architecture == second.final.architecture
     assert first.spent.train_samples == second.spent.train_samples > 0
+
+
+def test_a_search_on_a_text_logs_perplexities_that_fall_and_no_accuracies() -> None:
+    lines = read_traces(searched("darts").traces.to_bytes()).to_pylist()
+    for name in ("train", "valid"):
+        values = [line[f"{name}_perplexity"] for line in lines]
+        assert values == pytest.approx([math.exp(line[f"{name}_loss"]) for line in lines])
+        assert values[-1] < values[0] < 2 * TASK.classes
+    assert not [name for name in lines[0] if "accuracy" in name]
 
 
 @pytest.mark.parametrize("name", ["pc-darts", "darts-minus", "p-darts"])

@@ -20,7 +20,11 @@ MAX_SEEDS = 20
 """Searches of a strategy drawn one by one; their mean is that of all."""
 COLUMNS = 5
 """Strategies side by side at most; more are spread over further figures."""
-WATCHED = {"skips": "skip connections", "valid_accuracy": "validation accuracy"}
+WATCHED = {
+    "skips": "skip connections",
+    "valid_accuracy": "validation accuracy",
+    "valid_perplexity": "validation perplexity",
+}
 """What tells whether a search collapses, and whether the supernet would have shown it."""
 WEIGHTS, DECISION, GO_ON = "operation_weights", "decision", "go on"
 

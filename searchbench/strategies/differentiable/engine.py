@@ -173,7 +173,8 @@ class DifferentiableSearch:
 
     def _train(self, game: Game) -> None:
         """One pass over the weights' data; the game notes what it sees."""
-        settings, noted = self._settings, {"w": Noted(), "alpha": Noted()}
+        settings, reads = self._settings, self._scenario.space.reads
+        noted = {"w": Noted(reads), "alpha": Noted(reads)}
         game.noted = noted | ({"alpha": noted["w"]} if settings.hypergradient.joint else {})
         stage = settings.prune.stage(self._progress.epoch, self._epochs)
         within = self._progress.epoch - stage.first

@@ -157,7 +157,7 @@ class EnasSearch:
         settings = self._settings.weights
         assert self._epochs is not None
         settings.set_rate(players.weights, self._epoch, self._epochs)
-        noted = Noted()
+        noted = Noted(self._scenario.space.reads)
         for batch in lab.batches("train", settings.batch_size):
             with torch.no_grad():
                 path = players.path(players.draw())

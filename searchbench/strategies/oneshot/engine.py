@@ -230,7 +230,7 @@ class OneShotSearch:
         assert self._epochs is not None
         settings.set_rate(weights.optimizer, self._epoch, self._epochs)
         sizes = lab.sizes("train", settings.batch_size)
-        batches, noted = lab.batches("train", settings.batch_size), Noted()
+        batches, noted = lab.batches("train", settings.batch_size), Noted(self._scenario.space.reads)
         while self._round(lab, weights, batches, noted, done=len(noted.losses) / len(sizes)):
             pass
         if not noted.losses:
