@@ -129,8 +129,9 @@ def _edge(start: tuple[int, int], end: tuple[int, int], operation: str, again: i
 
 def _short(operation: str) -> str:
     """ "sep 3×3" of "sep_conv_3x3"."""
-    words = [word for word in operation.split("_") if word not in ("conv", "pool", "connect")]
-    return " ".join(words).replace("x", "×") if any(c.isdigit() for c in operation) else " ".join(words)
+    first, *rest = operation.split("_")
+    words = [first, *(word for word in rest if word not in ("conv", "pool", "connect"))]
+    return " ".join(word.replace("x", "×") if word[0].isdigit() else word for word in words)
 
 
 def _state(x: int, y: int, name: str) -> str:

@@ -20,7 +20,7 @@ def texts(svg):
 def test_every_published_genotype_is_drawn_with_all_its_operations(name):
     svg = drawings.drawn(str(PUBLISHED[name]), "a & b")
     found = PUBLISHED[name]
-    terms = [term for cell in (found.normal, found.reduce) for node in cell.nodes for term in node]
+    terms = [term for cell in (found.normal, found.reduce) for node in cell.nodes for term in node if term[0] != "none"]
     labels = texts(svg)
     assert sum(label.startswith("sep 3×3") for label in labels) == sum(op == "sep_conv_3x3" for op, _ in terms)
     assert labels.count("skip") == sum(op == "skip_connect" for op, _ in terms)
@@ -37,6 +37,10 @@ def test_two_operations_between_the_same_states_lie_apart():
 
     normal = paths[: 10 + 5]
     assert len(set(normal)) == len(normal)
+
+
+def test_a_plain_convolution_is_called_one():
+    assert {"conv 3×3", "conv 3×1 1×3", "dil 3×3", "max 5×5"} < set(texts(drawings.drawn(str(PUBLISHED["NASP"]), "")))
 
 
 def test_an_operation_that_carries_nothing_is_not_drawn():
