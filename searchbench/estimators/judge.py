@@ -46,6 +46,8 @@ class TrainJudge:
     multiply-accumulates."""
     drop_path: float | None = None
     """Probability of dropping an operation's output in the epoch after the last, in spaces whose networks can."""
+    drop_edge: float | None = None
+    """Probability that a minibatch is trained without one edge, in spaces whose networks are wired by graphs."""
     time_limit_s: float | None = None
     """A training that takes longer fails with "timeout"."""
     device: str = field(default="auto", metadata={"described": False})  # where it runs is no part of the problem

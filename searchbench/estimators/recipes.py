@@ -55,14 +55,21 @@ def check_training(spec: Trains) -> None:
 
 
 def check_networks(recipe: Recipe, space: Space, task: Task) -> None:
-    """Raise StudyError, SpaceError where a recipe asks for an auxiliary classifier or drop-path in vain."""
-    if not (recipe.auxiliary or recipe.drop_path):
+    """Raise StudyError, SpaceError where a recipe asks for an auxiliary classifier, drop-path or drop-edge in vain."""
+    if not (recipe.auxiliary or recipe.drop_path or recipe.drop_edge):
         return
     import numpy as np
 
-    from searchbench.spaces.networks import RegularisedNetworks
+    from searchbench.spaces.networks import RegularisedNetworks, WiredNetworks
 
     builder = space.builder()
+    if recipe.drop_edge and not isinstance(builder, WiredNetworks):
+        raise StudyError(
+            f"the networks of `{space.name}` are not wired by graphs, but the recipe has "
+            f"drop_edge={recipe.drop_edge}; leave it out."
+        )
+    if not (recipe.auxiliary or recipe.drop_path):
+        return
     if not isinstance(builder, RegularisedNetworks):
         raise StudyError(
             f"the networks of `{space.name}` have no auxiliary classifier and no drop-path, but the recipe has "

@@ -28,7 +28,7 @@ from searchbench.estimators.passages import Passages
 from searchbench.estimators.recipes import DEVICES
 from searchbench.estimators.watch import Watch
 from searchbench.seeds import derive
-from searchbench.spaces.networks import Regularised
+from searchbench.spaces.networks import Regularised, Wired
 from searchbench.tasks.task import Batch, Recipe
 
 Model = Callable[[Any], Tensor]
@@ -202,6 +202,8 @@ def _train_epoch(
     network.train()
     if recipe.drop_path:
         _drop_paths(training, epoch)
+    if recipe.drop_edge:
+        _drop_edges(training, epoch)
     passed = batches.epoch(recipe.batch_size, order_seed(training.seed, epoch), share, recipe.augment)
     name = f"epoch {epoch + 1} of {recipe.epochs}"
     mean = float(train_pass(model, training.optimizer, passed, loss, step, deadline, name))
@@ -229,6 +231,14 @@ def _drop_paths(training: Training, epoch: int) -> None:
     assert isinstance(network, Regularised), "a recipe with drop-path needs a network whose paths can be dropped"
     network.drop_path.probability = training.recipe.drop_path * epoch / training.recipe.epochs
     network.drop_path.generator = torch.Generator().manual_seed(derive(training.seed, f"drop path {epoch}"))
+
+
+def _drop_edges(training: Training, epoch: int) -> None:
+    """The same probability in every epoch, and a generator of its own."""
+    network = training.network
+    assert isinstance(network, Wired), "a recipe with drop-edge needs a network that is wired by graphs"
+    network.drop_edge.probability = training.recipe.drop_edge
+    network.drop_edge.generator = torch.Generator().manual_seed(derive(training.seed, f"drop edge {epoch}"))
 
 
 def train_pass(

@@ -109,6 +109,35 @@ class RegularisedNetworks(Protocol):
         of no size that one is defined for."""
 
 
+@dataclass(slots=True, eq=False)
+class DropEdge:
+    """Of a network wired by graphs: the probability of leaving out one edge, per minibatch."""
+
+    probability: float = 0.0
+    generator: torch.Generator | None = None
+
+    def drawn(self, edges: int) -> int | None:
+        """Which of so many is left out now, if any."""
+        if not self.probability or float(torch.rand((), generator=self.generator)) >= self.probability:
+            return None
+        return int(torch.randint(edges, (), generator=self.generator)) if edges else None
+
+
+@runtime_checkable
+class Wired(Protocol):
+    """A network that can be trained with edges left out."""
+
+    drop_edge: DropEdge
+
+
+@runtime_checkable
+class WiredNetworks(Protocol):
+    """A builder whose stand-alone networks are `Wired`."""
+
+    def edge_macs(self, architecture: Architecture, shape: Shape, width: float = 1.0) -> int:
+        """Multiply-accumulates of the sums at the nodes."""
+
+
 @runtime_checkable
 class Starting(Protocol):
     """A module with parameters or buffers of its own kind, which says how they begin."""

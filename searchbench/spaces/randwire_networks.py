@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.blocks import conv_norm, scaled
-from searchbench.spaces.networks import Shape, Supernet
+from searchbench.spaces.networks import DropEdge, Shape, Supernet
 from searchbench.spaces.random_graphs import Dag
 from searchbench.spaces.randwire import graphs
 from searchbench.spaces.space import Architecture, Space
@@ -32,11 +33,14 @@ class EdgeWeights(nn.Module):
         """All 1/2; see `networks.Starting`."""
         nn.init.zeros_(self.logits)
 
-    def forward(self, inputs: list[Tensor]) -> Tensor:
-        """The weighted sum of tensors [B, C, H, W]."""
-        weights = torch.sigmoid(self.logits)
-        total = inputs[0] * weights[0]
-        for value, weight in zip(inputs[1:], weights[1:], strict=True):
+    def forward(self, inputs: list[Tensor], without: int | None = None) -> Tensor:
+        """The weighted sum of tensors [B, C, H, W], one of which may be left out."""
+        weighted = list(zip(inputs, torch.sigmoid(self.logits), strict=True))
+        if without is not None:
+            del weighted[without]
+        (first, weight), *others = weighted
+        total = first * weight
+        for value, weight in others:
             total = torch.addcmul(total, value, weight)
         return total
 
@@ -49,9 +53,9 @@ class Node(nn.Module):
         self.aggregate = EdgeWeights(edges) if edges > 1 else None
         self.transform = nn.Sequential(*_operation(operation, inputs, outputs, stride), nn.BatchNorm2d(outputs))
 
-    def forward(self, inputs: list[Tensor]) -> Tensor:
-        """The values of the nodes that edges come from -> [B, outputs, H', W']."""
-        value = inputs[0] if self.aggregate is None else self.aggregate(inputs)
+    def forward(self, inputs: list[Tensor], without: int | None = None) -> Tensor:
+        """The values of the nodes that edges come from, one of which may be left out -> [B, outputs, H', W']."""
+        value = inputs[0] if self.aggregate is None else self.aggregate(inputs, without)
         return self.transform(F.relu(value))  # type: ignore[no-any-return]
 
 
@@ -67,11 +71,18 @@ class WiredStage(nn.Module):
             for before in self.predecessors
         )
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """[B, inputs, H, W] -> [B, outputs, ceil(H/2), ceil(W/2)]."""
+    @property
+    def removable(self) -> list[tuple[int, int]]:
+        """(node, number among those that enter it) of every edge into a node that several enter."""
+        several = ((at, before) for at, before in enumerate(self.predecessors) if len(before) > 1)
+        return [(at, edge) for at, before in several for edge in range(len(before))]
+
+    def forward(self, inputs: Tensor, removed: tuple[int, int] | None = None) -> Tensor:
+        """[B, inputs, H, W] -> [B, outputs, ceil(H/2), ceil(W/2)], without an edge of `removable`, if one is given."""
         values: list[Tensor] = []
-        for node, before in zip(self.nodes, self.predecessors, strict=True):
-            values.append(node([values[u] for u in before] if before else [inputs]))
+        for at, (node, before) in enumerate(zip(self.nodes, self.predecessors, strict=True)):
+            without = removed[1] if removed is not None and removed[0] == at else None
+            values.append(node([values[u] for u in before] if before else [inputs], without))
         total = values[self.sinks[0]]
         for sink in self.sinks[1:]:
             total = total + values[sink]
@@ -86,6 +97,7 @@ class RandWireNetwork(nn.Module):
 
     def __init__(self, plan: Plan, dags: tuple[Dag, ...], classes: int) -> None:
         super().__init__()
+        self.drop_edge = DropEdge()
         self.stem = nn.Sequential()
         for at, (inputs, outputs) in enumerate(plan.plain):
             if at:
@@ -100,9 +112,18 @@ class RandWireNetwork(nn.Module):
         """[B, C, H, W] -> logits [B, classes]."""
         value = self.stem(inputs.contiguous(memory_format=torch.channels_last))
         value = value.contiguous(memory_format=torch.channels_last)
-        for stage in self.stages:
-            value = stage(value)
+        removed = self._removed()
+        for at, stage in enumerate(self.stages):
+            value = stage(value, removed.get(at))
         return self.classifier(F.relu(self.last(F.relu(value))).mean((2, 3)))  # type: ignore[no-any-return]
+
+    def _removed(self) -> dict[int, tuple[int, int]]:
+        """By stage, the edge that is left out of this pass, if one is."""
+        if not self.training or not self.drop_edge.probability:
+            return {}
+        edges = [(at, edge) for at, stage in enumerate(self.stages) for edge in cast(WiredStage, stage).removable]
+        drawn = self.drop_edge.drawn(len(edges))
+        return {} if drawn is None else dict([edges[drawn]])
 
 
 class Plan:

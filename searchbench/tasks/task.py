@@ -46,6 +46,9 @@ class Recipe:
     """Weight of the loss of an auxiliary classifier, which is not there when the network is measured; 0: none."""
     drop_path: float = 0.0
     """The probability with which an operation's output is dropped, per sample, grows from 0 towards this."""
+    drop_edge: float = 0.0
+    """Probability, for each minibatch, of leaving out one edge of a wired network, drawn among those into nodes that
+    several enter."""
     average_after: int | None = None
     """From the epoch whose validation value is above the least of those more than so many epochs older, the weights
     that are measured are the mean of all that follow (NT-ASGD); None: never."""
@@ -66,7 +69,7 @@ class Recipe:
         for name in ("lr_final", "weight_decay", "auxiliary"):
             if not (_real(getattr(self, name)) and getattr(self, name) >= 0):
                 raise StudyError(f"a recipe's `{name}` must not be negative, but got {getattr(self, name)!r}.")
-        for name in ("momentum", "bn_momentum", "label_smoothing", "drop_path"):
+        for name in ("momentum", "bn_momentum", "label_smoothing", "drop_path", "drop_edge"):
             if not (_real(getattr(self, name)) and 0 <= getattr(self, name) <= 1):
                 raise StudyError(f"a recipe's `{name}` must lie in [0, 1], but got {getattr(self, name)!r}.")
         if self.drop_path == 1:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from dataclasses import replace
 from functools import partial
 
 import networkx
@@ -14,15 +15,21 @@ from small_training import losses
 
 from searchbench.cost import Budget, Cost
 from searchbench.errors import SpaceError, StudyError
+from searchbench.estimators.batches import Batches
+from searchbench.estimators.judge import TrainJudge
+from searchbench.estimators.training import begin, fit
 from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
-from searchbench.spaces.networks import count, initialise
+from searchbench.spaces.networks import DropEdge, count, initialise
+from searchbench.spaces.random_graphs import Dag
 from searchbench.spaces.randwire import OPERATIONS, graphs, randwire, randwire_regular
 from searchbench.spaces.randwire_networks import EdgeWeights, Node, WiredStage
 from searchbench.strategies.generators import Generator, GeneratorGrid
 from searchbench.strategies.grid import Grid
 from searchbench.strategies.random import Random
 from searchbench.strategies.strategy import Scenario
+from searchbench.tasks.digits import Digits
+from searchbench.tasks.task import Recipe
 from searchbench.testing import Stage, check_strategy
 from searchbench.trial import FULL, Trial
 
@@ -208,6 +215,59 @@ def test_a_network_learns_digits(operation):
     space = small(operation=operation)
     found = losses(space.builder().network(space.parse("WS(4,0.75) #0"), *DIGITS), steps=40, lr=0.03)
     assert found[-1] < 0.7 * found[0]
+
+
+def test_an_edge_that_is_left_out_adds_nothing_and_the_others_keep_their_weights():
+    aggregate = initialise(EdgeWeights(3), 0)
+    inputs = [torch.full((1, 2, 3, 3), float(value)) for value in (1, 2, 4)]
+    assert torch.equal(aggregate(inputs, 1), torch.full((1, 2, 3, 3), 2.5))
+    assert torch.equal(aggregate(inputs, 0), torch.full((1, 2, 3, 3), 3.0))
+
+
+def test_only_edges_into_nodes_that_several_enter_can_be_left_out():
+    dag = graphs(small(generators=("BA(3)",)).parse("BA(3) #1"))[0]
+    stage = WiredStage(dag, 4, 4, "separable")
+    assert len(stage.removable) == sum(n for n in map(len, stage.predecessors) if n > 1) == 3 * 5
+    line = WiredStage(Dag(3, ((0, 1), (1, 2))), 4, 4, "separable")
+    assert line.removable == []
+    assert DropEdge(1.0, torch.Generator().manual_seed(0)).drawn(0) is None
+
+
+def test_a_minibatch_in_ten_is_trained_without_one_edge_and_evaluation_with_all():
+    space = small(nodes=8)
+    network = initialise(space.builder().network(space.parse("WS(4,0.75) #0"), *DIGITS), 0)
+    network.drop_edge.probability, network.drop_edge.generator = 0.1, torch.Generator().manual_seed(0)
+    drawn = [network._removed() for _ in range(2000)]
+    assert all(len(removed) <= 1 for removed in drawn)
+    assert stats.binomtest(sum(map(bool, drawn)), 2000, 0.1).pvalue > 1e-4
+    assert len({tuple(removed.items()) for removed in drawn}) > 20
+    network.eval()
+    assert not any(network._removed() for _ in range(100))
+
+
+def test_training_with_drop_edge_repeats_itself_from_any_epoch():
+    space = small(nodes=6, stages=1, channels=4)
+    batches = Batches(Digits().search_data(Seeds("t", 0)).valid)
+    recipe = Recipe(epochs=3, batch_size=32, lr=0.05, drop_edge=0.5)
+
+    def begun(recipe=recipe):
+        return begin(initialise(space.builder().network(space.parse("WS(4,0.75) #0"), *DIGITS), 0), recipe, 7)
+
+    whole, parts, without = begun(), begun(), begun(replace(recipe, drop_edge=0.0))
+    fit(whole, batches, 3)
+    for epochs in (1, 3):
+        fit(parts, batches, epochs)
+        parts.network.drop_edge.generator = None  # as after a restart
+    fit(without, batches, 3)
+    assert whole.losses == parts.losses != without.losses
+
+
+def test_drop_edge_is_refused_where_networks_are_not_wired():
+    TrainJudge(drop_edge=0.1).check(small(), Digits())
+    with pytest.raises(StudyError, match="not wired by graphs"):
+        TrainJudge(drop_edge=0.1).check(SPACES.factory("nasbench201")(), Digits())
+    with pytest.raises(StudyError, match="`drop_edge` must lie in"):
+        TrainJudge(drop_edge=1.5)
 
 
 def test_there_is_no_supernet():
