@@ -39,7 +39,7 @@ class EdgeWeights(nn.Module):
         if without is not None:
             del weighted[without]
         (first, weight), *others = weighted
-        total = first * weight
+        total: Tensor = first * weight
         for value, weight in others:
             total = torch.addcmul(total, value, weight)
         return total
