@@ -5,7 +5,7 @@ from __future__ import annotations
 from searchbench.registry import Entry, Registry
 
 _PAPERS = "searchbench.strategies.differentiable.papers"
-_SAMPLED = "searchbench.strategies.differentiable.papers_sampled"
+_PRIME, _ROBUST, _SAMPLED = (f"{_PAPERS}_{part}" for part in ("prime", "robust", "sampled"))
 
 STRATEGIES = Registry(
     kind="strategy",
@@ -78,21 +78,19 @@ STRATEGIES = Registry(
         "nsga2": Entry(
             "searchbench.strategies.nsga2:Nsga2", "evolution towards a front of several objectives (Deb 2002)"
         ),
-        "darts": Entry(
-            "searchbench.strategies.differentiable.papers:darts", "first-order differentiable search (Liu 2019)"
-        ),
+        "darts": Entry(f"{_PAPERS}:darts", "first-order differentiable search (Liu 2019)"),
         "darts-second-order": Entry(
-            f"{_PAPERS}:darts_second_order", "DARTS through one virtual step of the weights (Liu 2019)"
+            f"{_ROBUST}:darts_second_order", "DARTS through one virtual step of the weights (Liu 2019)"
         ),
-        "darts-cs": Entry(f"{_PAPERS}:darts_cs", "DARTS whose architecture moves every tenth minibatch (Maile 2021)"),
+        "darts-cs": Entry(f"{_PRIME}:darts_cs", "DARTS whose architecture moves every tenth minibatch (Maile 2021)"),
         "darts-fimt": Entry(
-            f"{_PAPERS}:darts_fimt", "DARTS whose architecture moves when the weights have settled (Maile 2021)"
+            f"{_PRIME}:darts_fimt", "DARTS whose architecture moves when the weights have settled (Maile 2021)"
         ),
-        "darts-pr": Entry(f"{_PAPERS}:darts_pr", "DARTS drawn towards what would be derived (Maile 2021)"),
-        "darts-admm": Entry(f"{_PAPERS}:darts_admm", "DARTS drawn towards a feasible copy, by ADMM (Maile 2021)"),
-        "darts-prime": Entry(f"{_PAPERS}:darts_prime", "FIMT and proximity together (Maile 2021)"),
+        "darts-pr": Entry(f"{_PRIME}:darts_pr", "DARTS drawn towards what would be derived (Maile 2021)"),
+        "darts-admm": Entry(f"{_PRIME}:darts_admm", "DARTS drawn towards a feasible copy, by ADMM (Maile 2021)"),
+        "darts-prime": Entry(f"{_PRIME}:darts_prime", "FIMT and proximity together (Maile 2021)"),
         "darts-grid": Entry(
-            "searchbench.strategies.differentiable.papers_grid:darts_grid",
+            f"{_PRIME}:darts_grid",
             "any cell of DARTS-PRIME's grid: schedule, proximity, ADMM, clipping (Maile 2021)",
         ),
         "darts-plus": Entry(f"{_PAPERS}:darts_plus", "DARTS stopped at two skip connections (Liang 2019)"),
@@ -101,10 +99,10 @@ STRATEGIES = Registry(
         "darts-minus": Entry(f"{_PAPERS}:darts_minus", "DARTS with a fading auxiliary skip (Chu 2021)"),
         "p-darts": Entry(f"{_PAPERS}:p_darts", "stages of ever fewer operations (Chen 2019)"),
         "pd-darts": Entry(f"{_PAPERS}:pd_darts", "discretised at milestones while the weights go on (PD-DARTS)"),
-        "r-darts-l2": Entry(f"{_PAPERS}:r_darts_l2", "second-order DARTS with more weight decay (Zela 2020)"),
-        "r-darts-dp": Entry(f"{_PAPERS}:r_darts_dp", "second-order DARTS with ever more dropped paths (Zela 2020)"),
-        "darts-es": Entry(f"{_PAPERS}:darts_es", "second-order DARTS stopped before curvature rises (Zela 2020)"),
-        "darts-ada": Entry(f"{_PAPERS}:darts_ada", "second-order DARTS with decay that follows curvature (Zela 2020)"),
+        "r-darts-l2": Entry(f"{_ROBUST}:r_darts_l2", "second-order DARTS with more weight decay (Zela 2020)"),
+        "r-darts-dp": Entry(f"{_ROBUST}:r_darts_dp", "second-order DARTS with ever more dropped paths (Zela 2020)"),
+        "darts-es": Entry(f"{_ROBUST}:darts_es", "second-order DARTS stopped before curvature rises (Zela 2020)"),
+        "darts-ada": Entry(f"{_ROBUST}:darts_ada", "second-order DARTS with decay that follows curvature (Zela 2020)"),
         "nasp": Entry(f"{_SAMPLED}:nasp", "proximal iterations: one operation per edge at a time (Yao 2020)"),
         "gdas": Entry(f"{_SAMPLED}:gdas", "one operation per edge, by Gumbel-argmax (Dong & Yang 2019)"),
         "snas": Entry(f"{_SAMPLED}:snas", "concrete relaxation, single level (Xie 2019)"),

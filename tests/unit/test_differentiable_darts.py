@@ -19,6 +19,7 @@ from searchbench.strategies.differentiable import (
     PartialChannels,
     Proximity,
     Softmax,
+    papers_prime,
 )
 from searchbench.strategies.differentiable import papers as first_order
 from searchbench.strategies.differentiable.discretise import path_of
@@ -82,7 +83,7 @@ def test_the_proximal_step_of_the_weights_runs_eight_operations_in_every_cell(ex
 
 
 def test_clipped_weights_run_what_is_not_pruned(executed):
-    game, metered = begun(first_order.darts_cs(2, 16, clipped=True))
+    game, metered = begun(papers_prime.darts_cs(2, 16, clipped=True))
     assert int(game.mask.sum()) == 28 * 7
     game.mask[0, 1:4] = False
     game.mask[20, 4] = False

@@ -40,15 +40,9 @@ from searchbench.strategies.differentiable import (
     Unrolled,
 )
 from searchbench.strategies.differentiable.game import Game
-from searchbench.strategies.differentiable.papers import (
-    darts,
-    darts_cs,
-    darts_es,
-    darts_prime,
-    darts_second_order,
-    fair_darts,
-    pc_darts,
-)
+from searchbench.strategies.differentiable.papers import darts, fair_darts, pc_darts
+from searchbench.strategies.differentiable.papers_prime import darts_cs, darts_prime
+from searchbench.strategies.differentiable.papers_robust import darts_es, darts_second_order
 from searchbench.strategies.differentiable.papers_sampled import gdas, nasp, proxyless, proxyless_reinforce
 from searchbench.strategies.differentiable.turn import Turn
 

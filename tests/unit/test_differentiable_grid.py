@@ -10,16 +10,16 @@ from tiny_lab import lab
 
 from searchbench.errors import StudyError
 from searchbench.strategies.differentiable import Admm, ClippedLinear, ZeroOne, ZeroOneLinear
-from searchbench.strategies.differentiable.papers import (
-    darts,
+from searchbench.strategies.differentiable.papers import darts, fair_darts
+from searchbench.strategies.differentiable.papers_prime import (
+    SCHEDULES,
     darts_admm,
     darts_cs,
     darts_fimt,
+    darts_grid,
     darts_pr,
     darts_prime,
-    fair_darts,
 )
-from searchbench.strategies.differentiable.papers_grid import SCHEDULES, darts_grid
 
 GRID = [
     {"schedule": schedule, "proximity": rho, "admm": admm, "clipped": clipped}

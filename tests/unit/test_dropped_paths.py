@@ -17,7 +17,8 @@ from searchbench.spaces.nasbench201_forms import FormedCell
 from searchbench.spaces.networks import Mixed, initialise
 from searchbench.spaces.topology import Form
 from searchbench.strategies.differentiable import Cutout, DropPath, Eigenvalue, Unrolled
-from searchbench.strategies.differentiable.papers import darts, r_darts_dp
+from searchbench.strategies.differentiable.papers import darts
+from searchbench.strategies.differentiable.papers_robust import r_darts_dp
 
 SKIP = OPERATIONS.index("skip_connect")
 

@@ -5,21 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from searchbench.errors import StudyError
-from searchbench.strategies.differentiable.composition import AlphaTraining, Differentiable
+from searchbench.strategies.differentiable.composition import Differentiable
 from searchbench.strategies.differentiable.hypergradient import JointGradient, ScoreFunction
-from searchbench.strategies.differentiable.papers import darts
-from searchbench.strategies.differentiable.regularise import Complexity, ExpectedCost, Regulariser, ScaledByCost
+from searchbench.strategies.differentiable.papers import on_darts
+from searchbench.strategies.differentiable.regularise import Complexity, ExpectedCost, ScaledByCost
 from searchbench.strategies.differentiable.relaxation_sampled import BinaryGate, Concrete, GumbelHard, Proximal
 from searchbench.strategies.differentiable.schedule import Constant, Joint, WarmUp
 
 
-def nasp(
-    epochs: int | None = None,
-    batch_size: int = 64,
-    lr: float = 0.025,
-    alpha_lr: float = 3e-4,
-    eta: float = 0.0,
-) -> Differentiable:
+@on_darts()
+def nasp(host: Differentiable, eta: float = 0.0) -> Differentiable:
     """NASP: logits in [0, 1] whose proximal one-hot is what the weights train; the gradient there moves the logits.
 
     Args:
@@ -29,19 +24,11 @@ def nasp(
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the operations
         are the space's own, not the paper's list.
     """
-    regularise: tuple[Regulariser, ...] = (Complexity(eta),) if eta else ()
-    host = darts(epochs, batch_size, lr, alpha_lr)
-    return replace(host, relax=Proximal(), regularise=regularise)
+    return replace(host, relax=Proximal(), regularise=(Complexity(eta),) if eta else ())
 
 
-def gdas(
-    epochs: int | None = None,
-    batch_size: int = 64,
-    lr: float = 0.025,
-    alpha_lr: float = 3e-4,
-    tau_first: float = 10.0,
-    tau_last: float = 0.1,
-) -> Differentiable:
+@on_darts()
+def gdas(host: Differentiable, tau_first: float = 10.0, tau_last: float = 0.1) -> Differentiable:
     """GDAS: execute one operation per edge, drawn by Gumbel-argmax, with the gradient of the Gumbel-softmax.
 
     Args:
@@ -51,16 +38,11 @@ def gdas(
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the reduction
         cell is searched too.
     """
-    return replace(darts(epochs, batch_size, lr, alpha_lr), relax=GumbelHard(tau_first, tau_last))
+    return replace(host, relax=GumbelHard(tau_first, tau_last))
 
 
-def snas(
-    epochs: int | None = None,
-    batch_size: int = 64,
-    lr: float = 0.025,
-    alpha_lr: float = 3e-4,
-    cost: float = 0.0,
-) -> Differentiable:
+@on_darts()
+def snas(host: Differentiable, cost: float = 0.0) -> Differentiable:
     """SNAS: concrete relaxation with a falling temperature; weights and logits descend one training loss together.
 
     Args:
@@ -70,20 +52,18 @@ def snas(
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`.
     """
     return replace(
-        darts(epochs, batch_size, lr, alpha_lr),
+        host,
         relax=Concrete(),
         schedule=Joint(),
         hypergradient=JointGradient(),
         regularise=(ExpectedCost(cost),) if cost else (),
-        alphas=AlphaTraining(lr=alpha_lr, mean=1.0, scale=0.01),
+        alphas=replace(host.alphas, mean=1.0, scale=0.01),
     )
 
 
+@on_darts(alpha_lr=1e-3)
 def proxyless(
-    epochs: int | None = None,
-    batch_size: int = 64,
-    lr: float = 0.025,
-    alpha_lr: float = 1e-3,
+    host: Differentiable,
     cost: float = 0.0,
     multiply: bool = False,
     every: int = 5,
@@ -105,23 +85,15 @@ def proxyless(
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; mode "full"
         keeps all outputs in memory instead of computing them one at a time.
     """
-    regularise: tuple[Regulariser, ...] = ()
-    if cost:
-        regularise = (ScaledByCost(of=of),) if multiply else (ExpectedCost(cost, of=of),)
-    return replace(
-        darts(epochs, batch_size, lr, alpha_lr),
-        relax=BinaryGate(mode),  # type: ignore[arg-type]
-        schedule=WarmUp(Constant(every), warmup),
-        regularise=regularise,
-        alphas=AlphaTraining(lr=alpha_lr, betas=(0.0, 0.999), weight_decay=0.0),
-    )
+    found = _gated(host, BinaryGate(mode), every, warmup)  # type: ignore[arg-type]
+    if not cost:
+        return found
+    return replace(found, regularise=(ScaledByCost(of=of) if multiply else ExpectedCost(cost, of=of),))
 
 
+@on_darts(alpha_lr=1e-3)
 def proxyless_reinforce(
-    epochs: int | None = None,
-    batch_size: int = 64,
-    lr: float = 0.025,
-    alpha_lr: float = 1e-3,
+    host: Differentiable,
     paths: int = 10,
     target_macs: float | None = None,
     target_ms: float | None = None,
@@ -142,5 +114,14 @@ def proxyless_reinforce(
     if target_macs is not None and target_ms is not None:
         raise StudyError("the reward has one target: give `target_macs` or `target_ms`, not both.")
     score = ScoreFunction(paths, target_macs) if target_ms is None else ScoreFunction(paths, target_ms, of="latency_ms")
-    host = proxyless(epochs, batch_size, lr, alpha_lr, every=every, warmup=warmup)
-    return replace(host, hypergradient=score)
+    return replace(_gated(host, BinaryGate("two"), every, warmup), hypergradient=score)
+
+
+def _gated(host: Differentiable, gate: BinaryGate, every: int, warmup: float) -> Differentiable:
+    """What both variants of ProxylessNAS have in common."""
+    return replace(
+        host,
+        relax=gate,
+        schedule=WarmUp(Constant(every), warmup),
+        alphas=replace(host.alphas, betas=(0.0, 0.999), weight_decay=0.0),
+    )

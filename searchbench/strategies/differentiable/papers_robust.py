@@ -1,0 +1,92 @@
+"""Second-order DARTS, and the papers on it that keep it from the cliffs of its validation loss (R-DARTS)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from searchbench.strategies.differentiable.composition import Differentiable
+from searchbench.strategies.differentiable.extras import Cutout, DropPath
+from searchbench.strategies.differentiable.hypergradient import Unrolled
+from searchbench.strategies.differentiable.papers import on_darts
+from searchbench.strategies.differentiable.stop import Eigenvalue, EigenvalueRestart
+
+DECAY = 3e-4
+"""Of the weights, in the papers' own searches."""
+
+
+@on_darts("order", "ratio")
+def darts_second_order(host: Differentiable, xi: float | None = None) -> Differentiable:
+    """Second-order DARTS: the architecture's gradient looks through one virtual step of the weights.
+
+    Args:
+        xi: rate of the virtual step; None: the weights' current rate.
+
+    Source: Liu, Simonyan & Yang 2019, Algorithm 1, equations 7 and 8.
+    Differs: the order of steps and the settings are those of `darts`; the virtual step moves the running statistics
+        of batch norms.
+    """
+    return replace(host, hypergradient=Unrolled(xi))
+
+
+@on_darts()
+def r_darts_l2(host: Differentiable, factor: float = 9.0) -> Differentiable:
+    """R-DARTS(L2): second-order DARTS with a multiple of the usual decay of the weights.
+
+    Args:
+        factor: of 3e-4; the paper runs 1, 3, 9, 27 and 81 and keeps the best after retraining. Here each is a
+            strategy of its own: choosing among runs is paid from a budget of its own.
+
+    Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; one factor per
+        strategy instead of the best of five runs.
+    """
+    return replace(host, hypergradient=Unrolled(), weights=replace(host.weights, weight_decay=DECAY * factor))
+
+
+@on_darts()
+def r_darts_dp(host: Differentiable, drop: float = 0.2, cutout: float = 1.0) -> Differentiable:
+    """R-DARTS(DP): second-order DARTS whose supernet drops paths and is shown images with squares cut out, both ever
+    more often.
+
+    Args:
+        drop: probability of dropping an edge's output in the last epoch; the paper runs 0, 0.2, 0.4 and 0.6 and keeps
+            the best after retraining. Here each is a strategy of its own, as for `r_darts_l2`.
+        cutout: probability of cutting a square out of an image in the last epoch.
+
+    Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search", and its code.
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`, but the weights'
+        decay is 3e-4; one probability per strategy instead of the best of four runs; cutout comes behind the task's
+        own augmentation; both sides of the second-order difference drop the same paths.
+    """
+    weights = replace(host.weights, weight_decay=DECAY)
+    return replace(host, hypergradient=Unrolled(), extras=(DropPath(drop), Cutout(cutout)), weights=weights)
+
+
+@on_darts()
+def darts_es(host: Differentiable, factor: float = 1.3, begin: int = 10) -> Differentiable:
+    """DARTS-ES: stop where the dominant eigenvalue of the Hessian in alpha rises too fast; the answer lies before.
+
+    Args:
+        factor: rise of the local mean over eight epochs that is too fast.
+        begin: first epoch that can be the answer.
+
+    Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the eigenvalue
+        comes from Lanczos steps on finite differences, each charged, and there is no extra check after the last
+        epoch.
+    """
+    return replace(host, hypergradient=Unrolled(), stop=Eigenvalue(factor, begin=begin))
+
+
+@on_darts()
+def darts_ada(host: Differentiable, factor: float = 1.3, begin: int = 10) -> Differentiable:
+    """DARTS-ADA: where DARTS-ES would stop, return to before the rise, with ten times the decay; at most twice.
+
+    Args:
+        factor, begin: see `darts_es`.
+
+    Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
+    Differs: as `darts_es` does.
+    """
+    stop = EigenvalueRestart(Eigenvalue(factor, begin=begin))
+    return replace(host, hypergradient=Unrolled(), stop=stop, weights=replace(host.weights, weight_decay=DECAY))
