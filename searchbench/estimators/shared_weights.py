@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
@@ -18,7 +19,7 @@ from searchbench.estimators.batches import Batches
 from searchbench.estimators.passages import Passages
 from searchbench.estimators.training import INFERENCE_BATCH, failures_named
 from searchbench.seeds import derive
-from searchbench.spaces.networks import Path, Supernet
+from searchbench.spaces.networks import Executing, Path, Supernet
 from searchbench.spaces.space import Architecture
 from searchbench.tasks.task import Batch
 from searchbench.trial import Fidelity, Measurement
@@ -32,6 +33,9 @@ class SharedWeights:
     The statistics that batch norms gathered while the supernet was trained belong to no path in particular. So before
     a path is scored they are reset and averaged over `recalibrate` *training* batches, of the same images for every
     path; then the path classifies the *validation* split with them. The supernet is left exactly as it was.
+
+    What a path scores with the same weights is remembered, and charged again all the same: a search that asks twice
+    gets the same answers at the same price as if they had been computed twice.
 
     The only fidelity is `subset`, the share of the validation split that is classified (its first part).
 
@@ -70,7 +74,13 @@ class SharedWeights:
         self._supernet, self._train, self._valid = supernet, train, valid
         self._batch_size, self._recalibrate, self._seed = batch_size, recalibrate, seed
         self._size = size
-        self._norms = [m for m in cast(nn.Module, supernet).modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+        self._known: dict[tuple[Hashable, float], tuple[float, float]] = {}
+        """(value, loss) by what is executed and the share that is classified, of the weights of `_digest`."""
+        self._digest = b""
+        net = cast(nn.Module, supernet)
+        self._modules = list(net.modules())
+        self._norms = [m for m in self._modules if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+        self._scored_with = [*net.parameters(), *(net.buffers() if recalibrate == 0 else ())]
 
     def complete(self, fidelity: Fidelity) -> Fidelity:
         """`subset` at 1 where it is open.
@@ -104,23 +114,42 @@ class SharedWeights:
             EvaluationFailed: the path's output is not finite.
         """
         path, started = self._supernet.path(architecture), time.perf_counter()
-        with failures_named(), torch.no_grad(), self._untouched():
-            if self._recalibrate:
-                self.recalibrate(path)
-            self._supernet.train(self._recalibrate is None)
-            error, loss = self._classify(path, fidelity.subset or 1.0)
+        error, loss = self._score(path, fidelity.subset or 1.0)
         cost = self.price(architecture, fidelity) + Cost(device_s=time.perf_counter() - started)
         metrics = {"valid_loss": loss}
         if self._size is not None:
             metrics["params"], metrics["macs"] = self._size(architecture)
         return Measurement(error, metrics), cost
 
+    def _score(self, path: Path, share: float) -> tuple[float, float]:
+        """(value, loss), from memory where the weights are those of an earlier score."""
+        digest = self._weights_digest()
+        if digest != self._digest:
+            self._known, self._digest = {}, digest
+        executed = self._supernet.executed(path) if isinstance(self._supernet, Executing) else path
+        known = self._known.get((executed, share))
+        if known is None:
+            with failures_named(), torch.no_grad(), self._untouched():
+                if self._recalibrate:
+                    self.recalibrate(path)
+                self._set_mode(training=self._recalibrate is None)
+                known = self._known[executed, share] = self._classify(path, share)
+        return known
+
+    def _weights_digest(self) -> bytes:
+        """Of every weight, and of the statistics where those are what is scored with. Version counters would not do: a
+        fused optimiser does not raise them."""
+        digest = hashlib.blake2b(digest_size=16)
+        for tensor in self._scored_with:
+            digest.update(tensor.detach().cpu().contiguous().numpy())
+        return digest.digest()
+
     def recalibrate(self, path: Path) -> None:
         """Replace the statistics of the path's batch norms by the average over the recalibration batches."""
         for norm in self._norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain average
-        self._supernet.train()
+        self._set_mode(training=True)
         with torch.no_grad():
             for batch in self._recalibration_batches():
                 self._supernet(batch.inputs, path)
@@ -158,15 +187,21 @@ class SharedWeights:
         samples = self._valid.measured(share)
         return metric.value(total, samples), loss / samples
 
+    def _set_mode(self, *, training: bool) -> None:
+        """As `train`, for half a search's scores take as long as walking the modules does."""
+        for module in self._modules:
+            module.training = training
+
     @contextmanager
     def _untouched(self) -> Iterator[None]:
         """Put back mode, momenta and statistics, whatever happens."""
-        was_training = cast(nn.Module, self._supernet).training
+        was_training = [module.training for module in self._modules]
         kept = [(norm.momentum, [buffer.clone() for buffer in norm.buffers()]) for norm in self._norms]
         try:
             yield
         finally:
-            self._supernet.train(was_training)
+            for module, mode in zip(self._modules, was_training, strict=True):
+                module.training = mode
             for norm, (momentum, buffers) in zip(self._norms, kept, strict=True):
                 norm.momentum = momentum
                 for buffer, value in zip(norm.buffers(), buffers, strict=True):

@@ -109,6 +109,10 @@ class CellSupernet(nn.Module):
     def architecture(self, path: Path) -> Architecture:
         return self.space.architecture(tuple(OPERATIONS[op] for op in path))
 
+    def executed(self, path: Path) -> tuple[Plan, ...]:
+        """What is left of a path without the edges that nothing enters or that lead nowhere."""
+        return plans(self._chosen(path))
+
 
 class Frame(nn.Module):
     """What surrounds the cells: stem, reductions, head."""

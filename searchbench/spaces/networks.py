@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -65,6 +65,14 @@ class Supernet(Protocol):
 
     def parameters(self) -> object: ...
     def train(self, mode: bool = True) -> object: ...
+
+
+@runtime_checkable
+class Executing(Protocol):
+    """A supernet some of whose paths compute the same: operations on edges that lead nowhere are not executed."""
+
+    def executed(self, path: Path) -> Hashable:
+        """What a path executes. Paths with equal answers give the same output to the bit."""
 
 
 class Networks(Protocol):

@@ -9,7 +9,7 @@ import torch
 from searchbench.errors import StudyError
 from searchbench.estimators.batches import Batches
 from searchbench.estimators.shared_weights import SharedWeights
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201 import OPERATIONS, nasbench201
 from searchbench.spaces.networks import initialise
 from searchbench.tasks.task import Split
 from searchbench.trial import FULL, Fidelity
@@ -109,6 +109,56 @@ def test_the_price_is_the_forward_passes_really_made(recalibrate, samples):
     assert sum(seen) == samples + 10 == cost.inference_samples
     assert cost.macs == supernet.macs(supernet.path(CELL)) * (samples + 10)
     assert (cost.evaluations, cost.train_samples, cost.epochs) == (0, 0, 0)
+
+
+def counted(supernet):
+    """Forward passes so far, as a list that grows."""
+    passes = []
+    supernet.register_forward_hook(lambda *_: passes.append(1))
+    return passes
+
+
+def test_a_score_asked_again_is_remembered_and_charged_again():
+    supernet, estimator = shared()
+    passes = counted(supernet)
+    first, price = estimator.evaluate(CELL, FULL, seed=0)
+    done = len(passes)
+    again, charged = estimator.evaluate(CELL, FULL, seed=1)
+    assert len(passes) == done > 0
+    assert again == first
+    assert (charged.inference_samples, charged.macs) == (price.inference_samples, price.macs)
+    assert estimator.evaluate(CELL, Fidelity(subset=0.5), 0)[0] != first  # another share is another score
+
+
+def test_paths_that_execute_the_same_are_scored_once():
+    supernet, estimator = shared()
+    one, other = (SPACE.architecture(("none", "nor_conv_3x3", op, *["skip_connect"] * 3)) for op in OPERATIONS[1:3])
+    passes = counted(supernet)
+    first = estimator.evaluate(one, FULL, 0)[0]
+    done = len(passes)
+    assert estimator.evaluate(other, FULL, 0)[0].value == first.value
+    assert len(passes) == done
+    images = estimator._valid.inputs
+    assert torch.equal(supernet(images, supernet.path(one)), supernet(images, supernet.path(other)))
+
+
+def test_what_was_remembered_is_forgotten_when_the_weights_change():
+    supernet, estimator = shared()
+    first = estimator.evaluate(CELL, FULL, 0)[0]
+    optimizer = torch.optim.SGD(supernet.parameters(), lr=1e-3, fused=True)
+    supernet(estimator._train.inputs, supernet.path(CELL)).square().sum().backward()
+    optimizer.step()
+    changed = estimator.evaluate(CELL, FULL, 0)[0]
+    assert changed != first
+    estimator._digest = b""
+    assert estimator.evaluate(CELL, FULL, 0)[0] == changed
+
+
+def test_statistics_count_as_weights_where_they_are_scored_with():
+    supernet, estimator = shared(recalibrate=0)
+    first = estimator.evaluate(CELL, FULL, 0)[0]
+    supernet(torch.randn(8, 1, 6, 6), supernet.path(CELL))
+    assert estimator.evaluate(CELL, FULL, 0)[0] != first
 
 
 def test_recalibration_sees_training_images_only_and_scoring_validation_images_only():

@@ -143,6 +143,8 @@ class OneShotSearch:
         self._contest: Watched | None = None
         self._kept_back: int | None = None
         """Retrainings that the budget affords once the supernet is trained, `retrain` at most."""
+        self._scorer: Estimator | None = None
+        """Over the trained supernet; it remembers scores."""
         self._frozen: bytes | None = None
         """Of the second half, until the supernet that it reads is there."""
 
@@ -189,7 +191,7 @@ class OneShotSearch:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._epoch, self._epochs = state["epoch"], state["epochs"]
-        self._weights, self._restored = None, state["weights"]
+        self._weights, self._restored, self._scorer = None, state["weights"], None
         self._frozen = state["finding"]
         self._contest, self._kept_back = pickle.loads(state["contest"]), state["kept_back"]
 
@@ -272,7 +274,9 @@ class OneShotSearch:
         return replace(told, space=cast(Space, view))
 
     def _find(self, lab: Lab, supernet: Supernet, finding: Watched) -> None:
-        estimator = self._estimator(lab, supernet)
+        if self._scorer is None:
+            self._scorer = self._estimator(lab, supernet)
+        estimator = self._scorer
         any_design = self._scenario.space.sample(self._scenario.seeds.rng("init"))
         one_score = estimator.price(any_design, FULL)
         if self._kept_back is None:
