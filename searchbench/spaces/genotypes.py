@@ -109,7 +109,8 @@ def _compact_cell(text: str) -> Cell:
 
 def read(text: str) -> Genotype:
     """Parse ``Genotype(normal=[('sep_conv_3x3', 1), …], normal_concat=range(2, 6), reduce=…, reduce_concat=…)`` with
-    two inputs per node. Raises SpaceError naming what is wrong.
+    two inputs per node; or, as FairDARTS writes cells of at most two inputs, ``('sep_conv_3x3', 2, 1)`` for what enters
+    state 2 from state 1, where `none` stands for what is missing. Raises SpaceError naming what is wrong.
     """
     fields = {}
     for name in ("normal", "normal_concat", "reduce", "reduce_concat"):
@@ -131,9 +132,24 @@ def _states(text: str) -> tuple[int, ...]:
 
 def _pairs(text: str, concat: tuple[int, ...]) -> Cell:
     try:
-        terms = [(str(operation), int(source)) for operation, source in ast.literal_eval(text)]
+        listed = [tuple(term) for term in ast.literal_eval(text)]
+        if listed and all(len(term) == 3 for term in listed):
+            return _sparse([(str(operation), int(target), int(source)) for operation, target, source in listed], concat)
+        terms = [(str(operation), int(source)) for operation, source in listed]
     except (ValueError, SyntaxError, TypeError) as error:
         raise SpaceError(f"a cell is a list of (operation, source) pairs, but got {text!r}: {error}.") from error
     if len(terms) % 2:
         raise SpaceError(f"a cell has two inputs per node, but got {len(terms)} pairs: {text!r}.")
     return Cell(tuple(zip(terms[::2], terms[1::2], strict=True)), concat)
+
+
+def _sparse(terms: list[tuple[str, int, int]], concat: tuple[int, ...]) -> Cell:
+    """(operation, target, source) of at most two inputs to each state from 2 to the last of the output."""
+    nodes: list[Node] = []
+    for state in range(2, max(*concat, *(target for _, target, _ in terms)) + 1):
+        own = [(operation, source) for operation, target, source in terms if target == state]
+        spare = [("none", source) for source in range(state) if source not in {source for _, source in own}]
+        if len(own) > 2:
+            raise SpaceError(f"a node has at most two inputs, but state {state} has {len(own)}.")
+        nodes.append((*own, *spare[: 2 - len(own)]))
+    return Cell(tuple(nodes), concat)

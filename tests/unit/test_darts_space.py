@@ -39,6 +39,24 @@ def test_genotypes_of_larger_operations_and_of_fewer_inputs_are_read_and_printed
         assert {term for term in ours if term[0] != "none"} == {term for term in listed if term[0] != "none"}
 
 
+def test_cells_of_fewer_inputs_are_read_as_their_authors_write_them():
+    text = (
+        "Genotype(normal=[('sep_conv_3x3', 2, 0), ('sep_conv_5x5', 2, 1), ('max_pool_3x3', 4, 0), "
+        "('sep_conv_3x3', 5, 0)], normal_concat=range(2, 6), reduce=[('max_pool_3x3', 2, 0), ('avg_pool_3x3', 2, 1), "
+        "('avg_pool_3x3', 3, 0), ('dil_conv_5x5', 3, 1), ('avg_pool_3x3', 4, 0), ('sep_conv_5x5', 4, 1), "
+        "('skip_connect', 5, 0), ('skip_connect', 5, 1)], reduce_concat=range(2, 6))"
+    )
+    assert read(text) == PUBLISHED["FairDARTS_a"]
+    assert darts(sparse=True).parse(text) == darts(sparse=True).parse(str(PUBLISHED["FairDARTS_a"]))
+    for wrong, rule in (
+        (text.replace("('max_pool_3x3', 4, 0)", "('max_pool_3x3', 2, 0)"), "state 2 has 3"),
+        (text.replace("('max_pool_3x3', 4, 0)", "('max_pool_3x3', 4)"), "pairs"),
+        (text.replace("('max_pool_3x3', 4, 0)", "('max_pool_3x3', 4, 4)"), "comes later"),
+    ):
+        with pytest.raises(SpaceError, match=rule):
+            read(wrong)
+
+
 def test_the_original_repr_is_understood():
     text = (
         "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), "

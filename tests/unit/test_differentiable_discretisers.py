@@ -75,6 +75,15 @@ def test_capping_leaves_at_most_two_skips_in_the_normal_cell_and_drops_the_light
     assert weights[13, 3] == 0.9  # not changed in place
 
 
+def test_capping_ends_where_nothing_but_skips_is_left():
+    weights = np.zeros((5, 3))
+    weights[:, 1] = [0.9, 0.8, 0.7, 0.6, 0.5]  # pruned to skips
+    capped = CappedTopEdges(2, 1).choose(weights, SMALL)
+    assert [int(capped[rows].any(1).sum()) for rows in SMALL.nodes()] == [2, 2]
+    weights[4, 2] = 0.55
+    assert CappedTopEdges(2, 1).choose(weights, SMALL)[4, 2]
+
+
 def test_a_threshold_may_leave_two_one_or_no_inputs():
     weights = np.zeros((5, 3))
     weights[0, 1] = weights[2, 2] = weights[3, 2] = 0.9

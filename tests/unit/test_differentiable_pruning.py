@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from small_cells import SMALL
+from tiny_lab import lab
 
+from searchbench.errors import StudyError
+from searchbench.harness.loop import drive
 from searchbench.spaces.nasbench201_forms import shuffled
 from searchbench.strategies.differentiable import (
     Milestones,
@@ -15,6 +18,7 @@ from searchbench.strategies.differentiable import (
     Stages,
 )
 from searchbench.strategies.differentiable.extras import AuxiliarySkip
+from searchbench.strategies.differentiable.papers import p_darts
 
 
 def test_an_operation_once_pruned_stays_at_zero_for_ever():
@@ -78,6 +82,26 @@ def test_the_auxiliary_skip_fades_and_skip_dropout_falls_as_published():
     p = SkipDropout(0.4, 10 / 25)
     found = [p.probability(e, 25) for e in (0, 9, 10, 15, 24)]
     assert found == pytest.approx([0.384, 0.24, 0.4, 0.14715, 0.02432], abs=1e-5)
+    staged = SkipDropout((0.1, 0.4, 0.7), 10 / 25)
+    assert [staged.probability(10, 25, stage) for stage in (0, 1, 2, 3)] == [0.1, 0.4, 0.7, 0.7]
+    with pytest.raises(StudyError, match="must lie in"):
+        SkipDropout((0.1, 1.0))
+
+
+def test_every_stage_of_progressive_darts_has_its_dropout():
+    metered, seen = lab(), []
+    original = metered.gradients
+
+    def gradients(net, batch, active, loss=None):
+        if not active.weights[0].requires_grad:
+            seen.append(active.dropout)
+        return original(net, batch, active, loss)
+
+    metered.gradients = gradients
+    strategy = p_darts(epochs=3, batch_size=40, keep=(3, 2, 1), dropout=[0.1, 0.4, 0.7])
+    assert strategy == p_darts(epochs=3, batch_size=40, keep=(3, 2, 1), dropout=(0.1, 0.4, 0.7))
+    drive(strategy.start(metered.scenario), metered)
+    assert seen == pytest.approx([0.1, 0.4, 0.7])  # one epoch each, none of it warm-up
 
 
 def test_channels_are_shuffled_in_groups():

@@ -74,7 +74,9 @@ def test_augmentation_on_a_gpu_is_a_function_of_its_seed() -> None:
 
 
 @gpu
-@pytest.mark.parametrize("name", ["darts", "darts-second-order", "gdas", "snas", "pc-darts", "proxyless", "spos"])
+@pytest.mark.parametrize(
+    "name", ["darts", "darts-second-order", "r-darts-dp", "gdas", "snas", "pc-darts", "proxyless", "spos"]
+)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_search_runs_on_a_gpu(name: str, precision: str) -> None:
     space = SPACES.factory("nasbench201")(channels=4, cells=1, stages=2)

@@ -102,7 +102,7 @@ class TopEdges:
 @dataclass(frozen=True, slots=True)
 class CappedTopEdges:
     """T2 with at most `skips` skip connections in the normal cell: while there are more, the lightest selected one's
-    weight is put to zero and all is derived again.
+    weight is put to zero and all is derived again. Where nothing else is left to take, more remain.
 
     Source: Chen et al. 2019, "Progressive DARTS", section 3.3.2.
 
@@ -124,9 +124,10 @@ class CappedTopEdges:
         while True:
             chosen = rule.choose(weights, topology)
             selected = skips_of(chosen, topology)
-            if len(selected) <= self.skips:
+            weighed = [at for at in selected if weights[at, topology.skip] > 0]
+            if len(selected) <= self.skips or not weighed:
                 return chosen
-            weights[min(selected, key=lambda at: weights[at, topology.skip]), topology.skip] = 0.0
+            weights[min(weighed, key=lambda at: weights[at, topology.skip]), topology.skip] = 0.0
 
     def unsupported(self, space: Space) -> str | None:
         return TopEdges(self.keep).unsupported(space)

@@ -183,7 +183,7 @@ class DifferentiableSearch:
         valid = self._endless(game.lab, settings.split.alpha)
         source, share = settings.split.w
         for at, drawn in enumerate(game.lab.batches(source, settings.weights.batch_size, share)):
-            game.moment = Moment(within, stage.length, at, batches)
+            game.moment = Moment(within, stage.length, at, batches, stage.number)
             train = game.viewed(drawn)
             phases, game.schedule_memory = settings.schedule.steps(game.moment, game.schedule_memory)
             for phase in phases:

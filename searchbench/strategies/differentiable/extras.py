@@ -68,23 +68,31 @@ class SkipDropout:
 
     Only on the weights' turn. Source: Chen et al. 2019, "Progressive DARTS", and its code.
 
+    Args:
+        initial: p0, of every stage or one for each; stages beyond the last have that.
+        share: of a stage's epochs.
+
     Raises:
         StudyError: a value is out of range.
     """
 
-    initial: float = 0.4
+    initial: float | tuple[float, ...] = 0.4
     share: float = 0.4
 
     def __post_init__(self) -> None:
-        if not (0 <= self.initial < 1 and 0 <= self.share <= 1):
+        if not (self._initials and all(0 <= p < 1 for p in self._initials) and 0 <= self.share <= 1):
             raise StudyError(f"`initial` must lie in [0, 1) and `share` in [0, 1], but got {self}.")
 
-    def probability(self, epoch: int, epochs: int) -> float:
-        """In an epoch, counted from 0."""
-        warm = int(self.share * epochs + 1e-9)
+    @property
+    def _initials(self) -> tuple[float, ...]:
+        return self.initial if isinstance(self.initial, tuple) else (self.initial,)
+
+    def probability(self, epoch: int, epochs: int, stage: int = 0) -> float:
+        """In an epoch of a stage, both counted from 0."""
+        initial, warm = self._initials[min(stage, len(self._initials) - 1)], int(self.share * epochs + 1e-9)
         if epoch < warm:
-            return self.initial * (epochs - epoch - 1) / epochs
-        return self.initial * math.exp(-0.2 * (epoch - warm))
+            return initial * (epochs - epoch - 1) / epochs
+        return initial * math.exp(-0.2 * (epoch - warm))
 
     def form(self, form: Form) -> Form:
         return replace(form, skip_dropout=True)
@@ -92,7 +100,8 @@ class SkipDropout:
     def dress(self, mixture: Mixed, turn: Turn) -> Mixed:
         if turn.phase == "alpha":
             return mixture
-        return replace(mixture, dropout=self.probability(turn.moment.epoch, turn.moment.epochs), noise=turn.rng)
+        at = turn.moment
+        return replace(mixture, dropout=self.probability(at.epoch, at.epochs, at.stage), noise=turn.rng)
 
 
 @dataclass(frozen=True, slots=True)

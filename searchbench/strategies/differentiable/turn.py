@@ -23,6 +23,8 @@ class Moment:
     epochs: int = 1
     batch: int = 0
     batches: int = 1
+    stage: int = 0
+    """Of a search in stages, each with epochs of its own."""
 
     @property
     def progress(self) -> float:
