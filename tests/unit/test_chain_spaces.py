@@ -245,36 +245,35 @@ def test_a_path_and_its_architecture_are_each_others_inverse(space):
         assert supernet.architecture(supernet.path(architecture)) == architecture
 
 
-@mixable
+def inherit_by_name(alone, supernet, path):
+    """Parameters and statistics of the same names."""
+    shared, own = supernet.state_dict(), alone.state_dict()
+    alone.load_state_dict({name: shared.get(name, value) for name, value in own.items()})
+
+
+def inherit_slices(alone, supernet, path):
+    """Leading channels of the wide weights, for a path of kinds and widths; batch norms keep their own statistics."""
+    alone.stem.load_state_dict(supernet.stem.state_dict(), strict=False)
+    alone.head.load_state_dict(supernet.head.state_dict(), strict=False)
+    for layer, blocks, kind in zip(alone.layers, supernet.blocks, path, strict=False):
+        (own,), shared = layer.options.values(), blocks[kind]
+        if own.aside is not None:
+            own.aside.load_state_dict(shared.aside.state_dict(), strict=False)
+        for part, wide in zip(own.main, shared.main, strict=True):
+            narrow, weight = part[0].weight, wide.conv.weight
+            narrow.data.copy_(weight[: narrow.shape[0], : narrow.shape[1]])
+
+
+@by_name
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 def test_a_path_computes_what_the_stand_alone_network_with_its_weights_computes(space, training):
     supernet = initialise(space.builder().supernet(*DIGITS), 1).train(training)
-    inputs, _ = digits(8)
-    for architecture in drawn(space, 6, seed=2):
-        alone = initialise(space.builder().network(architecture, *DIGITS), 9).train(training)
-        shared, own = supernet.state_dict(), alone.state_dict()
-        alone.load_state_dict({name: shared.get(name, value) for name, value in own.items()})
-        torch.testing.assert_close(supernet(inputs, supernet.path(architecture)), alone(inputs))
-
-
-def test_a_sliced_path_computes_what_the_stand_alone_network_with_its_slices_computes():
-    space = SMALL[-1]
-    supernet = initialise(space.builder().supernet(*DIGITS), 1)
+    inherit = inherit_slices if space.name == "shuffle-channels" else inherit_by_name
     inputs, _ = digits(8)
     for architecture in drawn(space, 8, seed=2):
-        alone = initialise(space.builder().network(architecture, *DIGITS), 9)
-        alone.stem.load_state_dict(supernet.stem.state_dict(), strict=False)
-        alone.head.load_state_dict(supernet.head.state_dict(), strict=False)
-        path = supernet.path(architecture)
-        for layer, blocks, kind in zip(alone.layers, supernet.blocks, path, strict=False):
-            (own,), shared = layer.options.values(), blocks[kind]
-            copies = zip(own.main, shared.main, strict=True)
-            pairs = [(part[0].weight, wide.conv.weight) for part, wide in copies]
-            if own.aside is not None:
-                own.aside.load_state_dict(shared.aside.state_dict(), strict=False)
-            for narrow, wide in pairs:
-                narrow.data.copy_(wide[: narrow.shape[0], : narrow.shape[1]])
-        torch.testing.assert_close(supernet(inputs, path), alone(inputs))
+        alone = initialise(space.builder().network(architecture, *DIGITS), 9).train(training)
+        inherit(alone, supernet, supernet.path(architecture))
+        torch.testing.assert_close(supernet(inputs, supernet.path(architecture)), alone(inputs))
 
 
 def test_narrow_paths_use_the_leading_channels_of_one_weight():
