@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,11 +19,16 @@ from searchbench.estimators.batches import Batches
 from searchbench.estimators.passages import Passages
 from searchbench.estimators.training import INFERENCE_BATCH, failures_named
 from searchbench.seeds import derive
-from searchbench.spaces.networks import Executing, Path, Supernet
+from searchbench.spaces.networks import Executing, Known, Path, Reusing, Supernet
 from searchbench.spaces.space import Architecture
 from searchbench.tasks.task import Batch
 from searchbench.trial import Fidelity, Measurement
 
+KEPT_BYTES = 128 << 20
+"""Largest total of tensors that are kept because paths have them in common."""
+
+Common = dict[Hashable, Known]
+"""What paths have in common, by batch."""
 Size = Callable[[Architecture], tuple[int, int]]
 
 
@@ -77,6 +82,9 @@ class SharedWeights:
         self._known: dict[tuple[Hashable, float], tuple[float, float]] = {}
         """(value, loss) by what is executed and the share that is classified, of the weights of `_digest`."""
         self._digest = b""
+        self._common: Common | None = {} if self._worth_keeping() else None
+        """Where the supernet can keep it: of the passes of scores on `_share` of the split."""
+        self._share = 1.0
         net = cast(nn.Module, supernet)
         self._modules = list(net.modules())
         self._norms = [m for m in self._modules if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
@@ -125,16 +133,40 @@ class SharedWeights:
         """(value, loss), from memory where the weights are those of an earlier score."""
         digest = self._weights_digest()
         if digest != self._digest:
-            self._known, self._digest = {}, digest
+            self._known = {}
+        if (digest, share) != (self._digest, self._share):
+            self._forget()
+        self._digest, self._share = digest, share
         executed = self._supernet.executed(path) if isinstance(self._supernet, Executing) else path
         known = self._known.get((executed, share))
         if known is None:
             with failures_named(), torch.no_grad(), self._untouched():
-                if self._recalibrate:
-                    self.recalibrate(path)
-                self._set_mode(training=self._recalibrate is None)
-                known = self._known[executed, share] = self._classify(path, share)
+                try:
+                    if self._recalibrate:
+                        self._average_statistics(path, self._common)
+                    self._set_mode(training=self._recalibrate is None)
+                    known = self._known[executed, share] = self._classify(path, share)
+                except BaseException:
+                    self._forget()  # half a score is known, of which the other half must not make use
+                    raise
         return known
+
+    def _worth_keeping(self) -> bool:
+        if not isinstance(self._supernet, Reusing):
+            return False
+        kept = self._supernet.kept_bytes(self._recalibration_samples() + len(self._valid))
+        return kept is not None and kept <= KEPT_BYTES
+
+    def _forget(self) -> None:
+        if self._common is not None:
+            self._common.clear()
+
+    def _logits(self, inputs: Any, path: Path, common: Common | None, name: Hashable) -> torch.Tensor:
+        """A pass over the batch of a name, always the same images."""
+        if common is None:
+            return self._supernet(inputs, path)
+        known = common.setdefault(name, Known())
+        return cast(nn.Module, self._supernet)(inputs, path, known)  # type: ignore[no-any-return]
 
     def _weights_digest(self) -> bytes:
         """Of every weight, and of the statistics where those are what is scored with. Version counters would not do: a
@@ -146,13 +178,17 @@ class SharedWeights:
 
     def recalibrate(self, path: Path) -> None:
         """Replace the statistics of the path's batch norms by the average over the recalibration batches."""
+        self._average_statistics(path, None)
+
+    def _average_statistics(self, path: Path, common: Common | None) -> None:
+        """The same; batch norms of which `common` knows the outputs are left alone."""
         for norm in self._norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain average
         self._set_mode(training=True)
         with torch.no_grad():
-            for batch in self._recalibration_batches():
-                self._supernet(batch.inputs, path)
+            for number, batch in enumerate(self._recalibration_batches()):
+                self._logits(batch.inputs, path, common, ("recalibration", number))
 
     def _recalibration_batches(self) -> Iterator[Batch]:
         left, passes = self._recalibrate or 0, 0
@@ -178,8 +214,8 @@ class SharedWeights:
     def _classify(self, path: Path, share: float) -> tuple[float, float]:
         """(value, mean cross-entropy) of the first share of the validation split."""
         metric, total, loss = self._valid.metric, 0.0, 0.0
-        for batch in self._valid.in_order(INFERENCE_BATCH, share):
-            logits = self._supernet(batch.inputs, path)
+        for number, batch in enumerate(self._valid.in_order(INFERENCE_BATCH, share)):
+            logits = self._logits(batch.inputs, path, self._common, ("validation", number))
             total += float(metric.total(logits, batch.targets))
             loss += float(F.cross_entropy(logits, batch.targets, reduction="sum"))
         if not math.isfinite(loss):

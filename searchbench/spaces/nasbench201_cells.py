@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchbench.spaces.nasbench201 import EDGES, OPERATIONS
+from searchbench.spaces.networks import Known
 from searchbench.spaces.operations import ConvBank, ConvNorm, average_pool, weighted_sums
 
 NONE, SKIP, CONV1, CONV3, POOL = range(len(OPERATIONS))
@@ -106,12 +107,25 @@ class MixedCell(nn.Module):
         self.conv1 = nn.ModuleList(ConvBank(channels, 1, len(LEAVING[node])) for node in SOURCES)
         self.conv3 = nn.ModuleList(ConvBank(channels, 3, len(LEAVING[node])) for node in SOURCES)
 
-    def forward(self, inputs: Tensor, parts: tuple[Plan, ...], scales: Sequence[Scales] | None) -> Tensor:
-        """[B, C, H, W] -> the same shape. `scales`: the operations' weights, per plan; None means one each."""
+    def forward(
+        self, inputs: Tensor, parts: tuple[Plan, ...], scales: Sequence[Scales] | None, known: Known | None = None
+    ) -> Tensor:
+        """[B, C, H, W] -> the same shape.
+
+        Args:
+            inputs: of the cell.
+            parts: what to execute.
+            scales: the operations' weights, per plan; None means one each.
+            known: of the inputs, of paths only: what leaves node 0 depends on nothing else.
+        """
         nodes = Nodes(inputs)
         for at, plan in enumerate(parts):
             value = nodes[plan.node]
             scale = scales[at] if scales is not None else None
+            if scale is None and known is not None and plan.node == 0:
+                nodes.add_stacked_pair(plan, *self._known(value, plan, known))
+                nodes.add_linear(plan, value, known.of("pool", partial(average_pool, value)) if plan.pool else None)
+                continue
             nodes.add_stacked_pair(plan, *self._convolved(value, plan, scale))
             if scale is None:
                 nodes.add_linear(plan, value)
@@ -120,6 +134,17 @@ class MixedCell(nn.Module):
                 for edge, term in zip(plan.linear, weighted_sums(sources, scale.linear), strict=True):
                     nodes.add(plan.node, edge, term)
         return nodes.output()
+
+    def _known(self, value: Tensor, plan: Plan, known: Known) -> tuple[Tensor | None, ...]:
+        """The outputs of both banks at a node, by the edges that ask for them."""
+        found: list[Tensor | None] = []
+        for name, banks, edges in (("conv1", self.conv1, plan.conv1), ("conv3", self.conv3, plan.conv3)):
+            if not edges:
+                found.append(None)
+                continue
+            activated = known.of("activated", partial(F.relu, value))
+            found.append(known.of((name, edges), partial(banks[plan.node], activated, edges, None)))
+        return tuple(found)
 
     def _convolved(self, value: Tensor, plan: Plan, scale: Scales | None) -> tuple[Tensor | None, Tensor | None]:
         if not (plan.conv1 or plan.conv3):
@@ -171,12 +196,12 @@ class Nodes:
             if stacked is not None:
                 self.add_stacked(plan.node, edges, stacked)
 
-    def add_linear(self, plan: Plan, value: Tensor) -> None:
-        """Add skips and pools of weight one; the pool is computed once for all edges."""
+    def add_linear(self, plan: Plan, value: Tensor, pooled: Tensor | None = None) -> None:
+        """Add skips and pools of weight one; the pool is computed once for all edges, if it is not given."""
         for edge in plan.skip:
             self.add(plan.node, edge, value)
         if plan.pool:
-            pooled = average_pool(value)
+            pooled = average_pool(value) if pooled is None else pooled
             for edge in plan.pool:
                 self.add(plan.node, edge, pooled)
 

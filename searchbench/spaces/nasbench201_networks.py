@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from searchbench.spaces.nasbench201 import EDGES, OPERATIONS
 from searchbench.spaces.nasbench201_cells import (
     KERNELS,
+    LEAVING,
     SKIP,
     Chosen,
     MixedCell,
@@ -27,7 +28,7 @@ from searchbench.spaces.nasbench201_cells import (
     plans,
 )
 from searchbench.spaces.nasbench201_forms import FormedCell
-from searchbench.spaces.networks import Active, Mixed, Path, Shape
+from searchbench.spaces.networks import Active, Known, Mixed, Path, Shape
 from searchbench.spaces.operations import ConvNorm, Reduction
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form
@@ -73,15 +74,25 @@ class CellSupernet(nn.Module):
         self._base_macs, self._op_macs = skeleton.base_macs(), skeleton.op_macs(form.partial)
         self._everything: Chosen = (tuple(range(len(OPERATIONS))),) * len(EDGES)
 
-    def forward(self, inputs: Tensor, active: Active) -> Tensor:
-        """[B, C, H, W] -> logits [B, classes]."""
+    def forward(self, inputs: Tensor, active: Active, known: Known | None = None) -> Tensor:
+        """[B, C, H, W] -> logits [B, classes]. `known`: of these images, in a pass over a path without gradient."""
         parts = plans(self._chosen(active))
         mixed = active if isinstance(active, Mixed) else None
         how = mixed if self.formed else self._scales(parts, mixed)
-        value = self.frame.begin(inputs)
+        begin = partial(self.frame.begin, inputs)
+        value = begin() if known is None else known.of("begin", begin)
         for at, cell in enumerate(self.cells):
-            value = cell(self.frame.enter(at, value), parts, how)
+            more = () if known is None or at else (known,)
+            value = cell(self.frame.enter(at, value), parts, how, *more)
         return self.frame.finish(value)
+
+    def kept_bytes(self, images: int) -> int | None:
+        """Stem, ReLU and pool, and either kernel size for each subset of the three edges that leave the first node."""
+        if self.formed:
+            return None
+        edges = len(LEAVING[0])
+        tensors = 3 + len(KERNELS) * edges * (1 << edges - 1)
+        return 4 * images * tensors * self.skeleton.channels * self.skeleton.areas()[0]
 
     def _scales(self, parts: tuple[Plan, ...], mixed: Mixed | None) -> list[Scales] | None:
         if mixed is None:

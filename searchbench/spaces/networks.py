@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -73,6 +73,33 @@ class Executing(Protocol):
 
     def executed(self, path: Path) -> Hashable:
         """What a path executes. Paths with equal answers give the same output to the bit."""
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """What passes over the same images have in common whatever their paths, computed once."""
+
+    tensors: dict[Hashable, Tensor] = field(default_factory=dict)
+
+    def of(self, name: Hashable, compute: Callable[[], Tensor]) -> Tensor:
+        """The tensor of a name, computed when it is asked for first. It must not be changed in place."""
+        found = self.tensors.get(name)
+        if found is None:
+            found = self.tensors[name] = compute()
+        return found
+
+
+@runtime_checkable
+class Reusing(Protocol):
+    """A supernet that computes what its paths have in common on the same images once, where it is given a `Known` of
+    those images: `supernet(inputs, path, known)`.
+
+    Batch norms that are not run leave their statistics alone, so whatever is known of images that set statistics must
+    be known of those that are classified with them too: all passes of a score, or none.
+    """
+
+    def kept_bytes(self, images: int) -> int | None:
+        """How much so many images would keep at most; None: this supernet has nothing in common to keep."""
 
 
 class Networks(Protocol):

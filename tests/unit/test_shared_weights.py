@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from searchbench.errors import StudyError
+from searchbench.errors import EvaluationFailed, StudyError
 from searchbench.estimators.batches import Batches
 from searchbench.estimators.shared_weights import SharedWeights
 from searchbench.spaces.nasbench201 import OPERATIONS, nasbench201
 from searchbench.spaces.networks import initialise
+from searchbench.spaces.topology import Form
 from searchbench.tasks.task import Split
 from searchbench.trial import FULL, Fidelity
 
@@ -179,3 +180,53 @@ def test_a_fidelity_without_meaning_is_refused():
         estimator.complete(Fidelity(epochs=3))
     with pytest.raises(StudyError, match="at most 1"):
         estimator.complete(Fidelity(subset=2.0))
+
+
+# -- what paths have in common ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recalibrate", [0, 1, 3, None])
+def test_keeping_what_paths_have_in_common_changes_no_score_by_a_bit(recalibrate, monkeypatch):
+    rng = np.random.default_rng(0)
+    cells = [SPACE.sample(rng) for _ in range(60)]
+    _, keeping = shared(recalibrate=recalibrate)
+    kept = [keeping.evaluate(cell, Fidelity(subset=share), 0)[0] for share in (0.5, 1.0) for cell in cells]
+    assert keeping._common
+    monkeypatch.setattr("searchbench.estimators.shared_weights.KEPT_BYTES", 0)
+    _, computing = shared(recalibrate=recalibrate)
+    assert computing._common is None
+    assert kept == [computing.evaluate(cell, Fidelity(subset=share), 0)[0] for share in (0.5, 1.0) for cell in cells]
+
+
+def test_no_more_is_kept_than_was_foreseen():
+    supernet, estimator = shared()
+    for cell in SPACE.enumerate():
+        if cell.values[2:] == ("skip_connect", cell.values[3], "skip_connect", "skip_connect"):
+            estimator.evaluate(cell, FULL, 0)
+    kept = sum(t.nbytes for known in estimator._common.values() for t in known.tensors.values())
+    assert kept == supernet.kept_bytes(24 + 20)
+
+
+def test_a_score_that_fails_half_way_leaves_nothing_behind():
+    supernet, estimator = shared()
+    expected = estimator.evaluate(CELL, FULL, 0)[0]
+    estimator._known.clear(), estimator._forget()
+    hook = supernet.frame.norm.register_forward_hook(lambda *_: 1 / 0)
+    with pytest.raises(EvaluationFailed, match="ZeroDivisionError"):
+        estimator.evaluate(CELL, FULL, 0)
+    hook.remove()
+    assert estimator._common == {}
+    assert estimator.evaluate(CELL, FULL, 0)[0] == expected
+
+
+def test_statistics_can_be_had_after_scores():
+    supernet, estimator = shared()
+    estimator.evaluate(CELL, FULL, 0)
+    estimator.recalibrate(supernet.path(CELL))
+    fresh_net, fresh = shared()
+    fresh.recalibrate(fresh_net.path(CELL))
+    assert all(torch.equal(a, b) for a, b in zip(supernet.buffers(), fresh_net.buffers(), strict=True))
+
+
+def test_a_supernet_in_another_form_keeps_nothing():
+    assert SPACE.builder().supernet((1, 6, 6), 3, Form(node_norm=True)).kept_bytes(10) is None
