@@ -28,7 +28,8 @@ class Train:
     """Train from scratch for `epochs` and measure the validation error.
 
     A field left at None is the task's own. The learning rate falls along a cosine over all `epochs`; an evaluation at
-    fewer epochs is the beginning of the full one.
+    fewer epochs is the beginning of the full one. Where the task's recipe decides by validation, as that of texts does,
+    every epoch is measured and charged, and the value is that of the network the recipe hands over.
 
     Raises:
         StudyError: a value is impossible.
