@@ -18,7 +18,7 @@ import numpy as np
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.estimators.latency import METRIC, Latency
 from searchbench.spaces.space import Architecture, Space
-from searchbench.strategies.oneshot.limits import Within, cheapest
+from searchbench.spaces.within import Within, cheapest
 
 LIMITS = ("params", "macs", METRIC)
 

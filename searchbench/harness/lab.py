@@ -215,7 +215,7 @@ class MeteredLab:
 
     def _broken(self, architecture: Architecture) -> str:
         """Which limits of the problem's constraint an architecture exceeds, in words."""
-        limit = getattr(self.scenario.space, "macs", None)
+        limit = getattr(self.scenario.space, "amount", None)
         return limit.broken(architecture) if isinstance(limit, Excess) else str(architecture)
 
     def _noise_seed(self, identity: tuple[str, Fidelity]) -> int:

@@ -31,9 +31,9 @@ def split(samples, seed):
     return Split(inputs, targets)
 
 
-def lab(budget=None, replicate=0):
+def lab(budget=None, replicate=0, space=SPACE):
     """A lab whose data, weights and orders are a function of `replicate`."""
-    told = scenario(budget, replicate=replicate)
+    told = scenario(budget, space, replicate=replicate)
     bench = Bench(
         networks=SPACE.builder(),
         train=Batches(split(TRAIN, 10 * replicate + 1)),

@@ -62,8 +62,6 @@ class OneShot:
             on which scoring costs nothing, training takes all.
         recalibration: of batch norms, before every score.
         grouping: which of a round's paths share an update.
-        macs_at_most: multiply-accumulates of one sample that what is scored and handed over may have; None: no limit.
-            A limit that nothing in the space satisfies is an error before anything is trained.
         retrain: how many of the best scored are evaluated by the problem's own estimator, from the same budget; the
             best there is handed over. Their price is kept back from the scores; 0: the best scored is handed over.
 
@@ -77,14 +75,11 @@ class OneShot:
     train_share: float = 0.5
     recalibration: Recalibration = field(default_factory=Recalibration)
     grouping: Grouping = field(default_factory=Together)
-    macs_at_most: int | None = None
     retrain: int = 0
 
     def __post_init__(self) -> None:
         if self.retrain < 0:
             raise StudyError(f"`retrain` must not be negative, but got {self.retrain}.")
-        if self.macs_at_most is not None and self.macs_at_most < 1:
-            raise StudyError(f"`macs_at_most` must be positive, but got {self.macs_at_most}.")
         check_share("train_share", self.train_share)
 
     def unsupported(self, scenario: Scenario) -> str | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import math
 import pickle
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import reduce
 from itertools import islice
 from operator import add
@@ -21,10 +20,9 @@ from searchbench.errors import StudyError
 from searchbench.estimators.estimator import Estimator
 from searchbench.estimators.training import update
 from searchbench.spaces.networks import Supernet
-from searchbench.spaces.space import Architecture, Space
+from searchbench.spaces.space import Architecture
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot.composition import Closing, OneShot, scored
-from searchbench.strategies.oneshot.limits import Within
 from searchbench.strategies.oneshot.samplers import Draw
 from searchbench.strategies.sample import Listed
 from searchbench.strategies.strategy import AskTellSearch, Lab, Recommending, Scenario
@@ -93,43 +91,6 @@ class Watched:
         return self.best[1], self.best[0]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class InheritedMacs:
-    """Multiply-accumulates of an architecture, as the supernet counts them."""
-
-    supernet: Supernet
-
-    def __call__(self, architecture: Architecture) -> int:
-        return self.supernet.macs(self.supernet.path(architecture))
-
-
-class _Pickler(pickle.Pickler):
-    """Leaves the supernet out: it is checkpointed by itself."""
-
-    def persistent_id(self, part: object) -> str | None:
-        return "macs" if isinstance(part, InheritedMacs) else None
-
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, supernet: Supernet) -> None:
-        super().__init__(file)
-        self._macs = InheritedMacs(supernet)
-
-    def persistent_load(self, name: str) -> InheritedMacs:
-        return self._macs
-
-
-def _frozen(finding: Watched | None) -> bytes:
-    file = io.BytesIO()
-    _Pickler(file).dump(finding)
-    return file.getvalue()
-
-
-def _thawed(frozen: bytes, supernet: Supernet) -> Watched | None:
-    found: Watched | None = _Unpickler(io.BytesIO(frozen), supernet).load()
-    return found
-
-
 class OneShotSearch:
     """The live search. A slice is an epoch of training, a round of scores, or a retraining."""
 
@@ -145,8 +106,6 @@ class OneShotSearch:
         """Retrainings that the budget affords once the supernet is trained, `retrain` at most."""
         self._scorer: Estimator | None = None
         """Over the trained supernet; it remembers scores."""
-        self._frozen: bytes | None = None
-        """Of the second half, until the supernet that it reads is there."""
 
     @property
     def done(self) -> bool:
@@ -164,7 +123,7 @@ class OneShotSearch:
             lab.log(epoch=self._epoch, **noted.means("train"))
             return
         if self._finding is None:
-            search = self._settings.finder.start(self._searched(weights.supernet))
+            search = self._settings.finder.start(scored(self._scenario))
             if not isinstance(search, AskTellSearch):
                 raise StudyError(f"only an ask/tell strategy can search a supernet, but got {self._settings.finder!r}.")
             self._finding = Watched(search)
@@ -184,16 +143,14 @@ class OneShotSearch:
             "weights": weights,
             "contest": pickle.dumps(self._contest),
             "kept_back": self._kept_back,
-            "finding": _frozen(self._finding)
-            if self._frozen is None
-            else self._frozen,  # the search goes on after a checkpoint
+            "finding": pickle.dumps(self._finding),  # the search goes on after a checkpoint
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._epoch, self._epochs = state["epoch"], state["epochs"]
         self._weights, self._restored, self._scorer = None, state["weights"], None
-        self._frozen = state["finding"]
-        self._contest, self._kept_back = pickle.loads(state["contest"]), state["kept_back"]
+        self._finding, self._contest = pickle.loads(state["finding"]), pickle.loads(state["contest"])
+        self._kept_back = state["kept_back"]
 
     # -- training ------------------------------------------------------------------------------------------------
 
@@ -206,10 +163,8 @@ class OneShotSearch:
             if self._restored is not None:
                 self._weights.load_state_dict(self._restored)
                 self._restored = None
-                if self._frozen is not None:
-                    self._finding, self._frozen = _thawed(self._frozen, supernet), None
             else:  # nothing is known yet: should the budget end in the training, a random design is handed over
-                lab.recommend(self._searched(supernet).space.sample(self._scenario.seeds.rng("init")))
+                lab.recommend(self._scenario.space.sample(self._scenario.seeds.rng("init")))
             if self._epochs is None:
                 self._epochs = self._affordable(lab, supernet)
         return self._weights
@@ -263,15 +218,6 @@ class OneShotSearch:
         return True
 
     # -- searching -----------------------------------------------------------------------------------------------
-
-    def _searched(self, supernet: Supernet) -> Scenario:
-        """The scenario as the second half sees it: its space has only what keeps to the limit."""
-        told, at_most = scored(self._scenario), self._settings.macs_at_most
-        if at_most is None:
-            return told
-        rng = told.seeds.rng("search", "limit")
-        view = Within.of(told.space, at_most, InheritedMacs(supernet), rng)
-        return replace(told, space=cast(Space, view))
 
     def _find(self, lab: Lab, supernet: Supernet, finding: Watched) -> None:
         if self._scorer is None:

@@ -22,7 +22,6 @@ def spos(
     recalibrate: int = 4,
     population: int = 50,
     generations: int = 20,
-    macs_at_most: int | None = None,
 ) -> OneShot:
     """Train a supernet on one uniformly drawn path per minibatch; then evolve paths by their validation error with
     inherited weights and recalibrated batch norms.
@@ -37,7 +36,6 @@ def spos(
         recalibrate: training batches before every score.
         population: paths per generation, half of them mutants and half crossed; the best fifth breeds.
         generations: after the first; fewer where the budget ends before.
-        macs_at_most: of what is scored; None: no limit.
 
     Raises:
         StudyError: a value is out of range.
@@ -53,13 +51,10 @@ def spos(
         weights=SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=min(lr, 0.001)),
         train_share=train_share,
         recalibration=Recalibration(recalibrate, batch_size),
-        macs_at_most=macs_at_most,
     )
 
 
-def spos_stratified(
-    epochs: int | None = None, train_share: float = 0.5, bins: int = 7, macs_at_most: int | None = None
-) -> OneShot:
+def spos_stratified(epochs: int | None = None, train_share: float = 0.5, bins: int = 7) -> OneShot:
     """SPOS with the released code's sampling: paths stratified by multiply-accumulates, see `MacsStratified`.
 
     Args:
@@ -68,13 +63,11 @@ def spos_stratified(
     Source: the released code of Guo et al. 2020.
     Differs: as `spos`; the strata span the space's own range.
     """
-    host = spos(epochs, train_share, macs_at_most=macs_at_most)
+    host = spos(epochs, train_share)
     return replace(host, sampler=MacsStratified(bins))
 
 
-def spos_random(
-    epochs: int | None = None, train_share: float = 0.5, scores: int = 1050, macs_at_most: int | None = None
-) -> OneShot:
+def spos_random(epochs: int | None = None, train_share: float = 0.5, scores: int = 1050) -> OneShot:
     """The control of SPOS: the same supernet, as many legal paths scored, drawn at random.
 
     Args:
@@ -83,7 +76,7 @@ def spos_random(
     Source: Guo et al. 2020, section 4 ("random search" on the same supernet).
     Differs: as `spos`.
     """
-    host = spos(epochs, train_share, macs_at_most=macs_at_most)
+    host = spos(epochs, train_share)
     return replace(host, finder=RandomScreening(candidates=scores, screen=1.0, finalists=1))
 
 
@@ -95,7 +88,6 @@ def fairnas(
     recalibrate: int = 4,
     population: int = 70,
     generations: int = 200,
-    macs_at_most: int | None = None,
 ) -> OneShot:
     """Train every option of every decision once per update, on paths of permuted options; then search by NSGA-II for
     paths of low validation error, few multiply-accumulates and many parameters.
@@ -109,7 +101,6 @@ def fairnas(
         lr: of the *sum* of the m gradients, at first; falls to 0.001 along a cosine.
         recalibrate: training batches before every score.
         population, generations: of NSGA-II; fewer generations where the budget ends before.
-        macs_at_most: of what is scored; None: no limit.
 
     Raises:
         StudyError: a value is out of range.
@@ -126,7 +117,6 @@ def fairnas(
         weights=SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=min(lr, 0.001)),
         train_share=train_share,
         recalibration=Recalibration(recalibrate, batch_size),
-        macs_at_most=macs_at_most,
     )
 
 
@@ -153,7 +143,6 @@ def one_shot(
     rate: float = 0.05,
     scores: int = 20_000,
     retrain: int = 10,
-    macs_at_most: int | None = None,
 ) -> OneShot:
     """Train the sum of all operations with some paths dropped; score random architectures with all other operations
     zeroed; train the best from scratch and hand over the best of those.
@@ -166,7 +155,6 @@ def one_shot(
         rate: probability, at the end, that all paths of a decision are dropped, see `PathDropout`.
         scores: random architectures; fewer where the budget ends before.
         retrain: best scored, evaluated in full by the problem's estimator; their price is kept back from the scores.
-        macs_at_most: of what is scored; None: no limit.
 
     Raises:
         StudyError: a value is out of range.
@@ -181,7 +169,6 @@ def one_shot(
         weights=SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=min(lr, 0.001)),
         train_share=train_share,
         recalibration=Recalibration(None, batch_size),
-        macs_at_most=macs_at_most,
         retrain=retrain,
     )
 

@@ -1,4 +1,4 @@
-"""A limit on multiply-accumulates for any ask/tell search: it is shown a space in which every move ends legally."""
+"""A space seen through a limit, such as one on multiply-accumulates: every move in it ends legally."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture, Space
 
-Macs = Callable[[Architecture], float]
+Amount = Callable[[Architecture], float]
 """What is limited: multiply-accumulates, or anything else to be kept low."""
 
 TRIES = 250
@@ -21,18 +20,18 @@ LISTED = 20_000
 STARTS = 20
 
 
-def cheapest(space: Space, macs: Macs, rng: np.random.Generator) -> Architecture:
-    """The architecture of fewest multiply-accumulates: of all in a small space, else of descents from random starts
+def cheapest(space: Space, amount: Amount, rng: np.random.Generator) -> Architecture:
+    """The architecture of the least amount: of all in a small space, else of descents from random starts
     (exact where decisions add up, as in chains of blocks)."""
     if space.size <= LISTED:
-        return min(space.enumerate(), key=macs)
-    return min((_descend(space.sample(rng), macs) for _ in range(STARTS)), key=macs)
+        return min(space.enumerate(), key=amount)
+    return min((_descend(space.sample(rng), amount) for _ in range(STARTS)), key=amount)
 
 
-def _descend(at: Architecture, macs: Macs) -> Architecture:
+def _descend(at: Architecture, amount: Amount) -> Architecture:
     while True:
-        best = min(at.space.neighbours(at), key=macs, default=at)
-        if macs(best) >= macs(at):
+        best = min(at.space.neighbours(at), key=amount, default=at)
+        if amount(best) >= amount(at):
             return at
         at = best
 
@@ -46,34 +45,19 @@ class Within:
 
     Args:
         space: the whole.
-        at_most: the limit, in multiply-accumulates of one sample (or in whatever is limited).
-        macs: of an architecture.
+        at_most: the limit.
+        amount: of what is limited in an architecture.
         anchor: an architecture within the limit.
     """
 
     space: Space
     at_most: float
-    macs: Macs
+    amount: Amount
     anchor: Architecture
-
-    @staticmethod
-    def of(space: Space, at_most: int, macs: Macs, rng: np.random.Generator) -> Within:
-        """The view.
-
-        Raises:
-            StudyError: no architecture satisfies the limit.
-        """
-        anchor = cheapest(space, macs, rng)
-        if macs(anchor) > at_most:
-            raise StudyError(
-                f"no architecture of `{space.name}` has at most {at_most:,} multiply-accumulates: the smallest has "
-                f"{macs(anchor):,} ({anchor}); raise the limit."
-            )
-        return Within(space, at_most, macs, anchor)
 
     def legal(self, architecture: Architecture) -> bool:
         """Whether an architecture keeps to the limit."""
-        return self.macs(architecture) <= self.at_most
+        return self.amount(architecture) <= self.at_most
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """See `Space.sample`; uniform over what is legal."""
@@ -103,7 +87,7 @@ class Within:
         return architecture in self.space and self.legal(architecture)  # type: ignore[arg-type]
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("space", "at_most", "macs", "anchor"):
+        if name.startswith("__") or name in ("space", "at_most", "amount", "anchor"):
             raise AttributeError(name)  # not there yet while it is unpickled
         return getattr(self.space, name)
 

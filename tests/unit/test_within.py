@@ -1,4 +1,4 @@
-"""A limit on multiply-accumulates is kept by every finder, and an impossible one is said before anything is trained."""
+"""A limit is kept by every move in a space, and by every finder of a one-shot search."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_lab import SPACE, lab
+from tiny_lab import CLASSES, SHAPE, SPACE, lab
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
+from searchbench.harness.constraint import Constraint, Measures, view
 from searchbench.harness.loop import drive
 from searchbench.spaces import SPACES
+from searchbench.spaces.within import cheapest
 from searchbench.strategies.evolution import RegularizedEvolution
 from searchbench.strategies.local import LocalSearch
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.oneshot import Bounded, OneShot, RandomScreening, Recalibration, SposEvolution
-from searchbench.strategies.oneshot.limits import Within, cheapest
 from searchbench.strategies.oneshot.papers import fairnas
 from searchbench.strategies.random import Random
 from searchbench.strategies.supernet import SupernetTraining
 
-NET = SPACE.builder().supernet((1, 5, 5), 3)
+NET = SPACE.builder().supernet(SHAPE, CLASSES)
 ALL = sorted(NET.macs(NET.path(a)) for a in SPACE.enumerate())
 FINDERS = {
     "evolution": SposEvolution(population=8, generations=2, keep=3, mutations=4, crossovers=4),
@@ -40,12 +41,15 @@ def macs(architecture):
     return NET.macs(NET.path(architecture))
 
 
-def short(finder, limit):
+def limited(limit, space=SPACE, shape=SHAPE, classes=CLASSES):
+    return view(space, Constraint(macs=limit), Measures(space, shape, classes, None))
+
+
+def short(finder):
     return OneShot(
         finder=finder,
         weights=SupernetTraining(epochs=1, batch_size=16),
         recalibration=Recalibration(1, 16),
-        macs_at_most=limit,
     )
 
 
@@ -53,37 +57,31 @@ def short(finder, limit):
 @pytest.mark.parametrize("quantile", [0.002, 0.3], ids=["tight", "loose"])
 def test_everything_scored_and_handed_over_keeps_to_the_limit(name, quantile):
     limit = ALL[int(quantile * len(ALL))]
-    metered = lab()
-    search = short(FINDERS[name], limit).start(metered.scenario)
+    metered = lab(space=limited(limit))
+    search = short(FINDERS[name]).start(metered.scenario)
     assert drive(search, metered) == "finished"
     scored = list(search._finding.values)
     assert scored
     assert max(map(macs, [*scored, metered.final.architecture])) <= limit
 
 
-def test_an_impossible_limit_is_said_before_anything_is_trained():
-    metered = lab()
-    with pytest.raises(StudyError, match=rf"at most {ALL[0] - 1:,} .*the smallest has {ALL[0]:,}"):
-        drive(short(FINDERS["evolution"], ALL[0] - 1).start(metered.scenario), metered)
-    assert metered.spent.train_samples == 0
-    with pytest.raises(StudyError, match="positive"):
-        short(FINDERS["evolution"], 0)
+def test_an_impossible_limit_is_said_with_the_least_there_is():
+    with pytest.raises(StudyError, match=rf"at most {ALL[0] - 1:,}: the least found is {ALL[0]:,}"):
+        limited(ALL[0] - 1)
 
 
 def test_a_limit_that_only_the_cheapest_keep_to_is_met():
-    view = Within.of(SPACE, ALL[0], macs, np.random.default_rng(0))
-    rng = np.random.default_rng(1)
-    drawn = [view.sample(rng) for _ in range(20)]
+    rng, within = np.random.default_rng(1), limited(ALL[0])
+    drawn = [within.sample(rng) for _ in range(20)]
     assert all(macs(a) == ALL[0] for a in drawn)
 
 
 def test_legal_draws_are_uniform_over_what_is_legal():
     limit = ALL[len(ALL) // 2]
-    view = Within.of(SPACE, limit, macs, np.random.default_rng(0))
-    rng = np.random.default_rng(0)
-    drawn = [view.sample(rng) for _ in range(2000)]
-    expected = np.mean([macs(a) for a in view.enumerate()])
-    spread = np.std([macs(a) for a in view.enumerate()])
+    rng, within = np.random.default_rng(0), limited(limit)
+    drawn = [within.sample(rng) for _ in range(2000)]
+    expected = np.mean([macs(a) for a in within.enumerate()])
+    spread = np.std([macs(a) for a in within.enumerate()])
     assert abs(np.mean([macs(a) for a in drawn]) - expected) < 4 * spread / 2000**0.5
 
 
@@ -100,28 +98,28 @@ def test_the_smallest_of_a_space_too_large_to_list_is_found_by_descent():
 def test_the_published_limit_of_330m_leaves_room_in_the_shuffle_space():
     space = SPACES.factory("shuffle")()
     net = space.builder().supernet((3, 224, 224), 1000)
-    view = Within.of(space, 330_000_000, lambda a: net.macs(net.path(a)), np.random.default_rng(0))
+    within = limited(330_000_000, space, (3, 224, 224), 1000)
     rng = np.random.default_rng(0)
-    drawn = [view.sample(rng) for _ in range(100)]
-    children = [view.crossover(a, b, rng) for a, b in itertools.pairwise(drawn)]
-    mutants = [view.redraw(a, 0.1, rng) for a in drawn]
+    drawn = [within.sample(rng) for _ in range(100)]
+    children = [within.crossover(a, b, rng) for a, b in itertools.pairwise(drawn)]
+    mutants = [within.redraw(a, 0.1, rng) for a in drawn]
     assert max(net.macs(net.path(a)) for a in drawn + children + mutants) <= 330_000_000
     assert len(set(drawn)) == 100
 
 
 def test_a_limited_search_continued_from_a_checkpoint_equals_the_uninterrupted_one():
-    strategy = short(replace(FINDERS["evolution"], generations=9), ALL[len(ALL) // 3])
-    whole_lab = lab()
+    strategy, space = short(replace(FINDERS["evolution"], generations=9)), limited(ALL[len(ALL) // 3])
+    whole_lab = lab(space=space)
     whole = strategy.start(whole_lab.scenario)
     drive(whole, whole_lab)
-    first = lab()
+    first = lab(space=space)
     search = strategy.start(first.scenario)
     search.advance(first), search.advance(first)
     file = io.BytesIO()
     torch.save({"search": search.state_dict(), "lab": first.state_dict()}, file)
     file.seek(0)
     state = torch.load(file, weights_only=False)
-    second = lab()
+    second = lab(space=space)
     continued = strategy.start(second.scenario)
     continued.load_state_dict(state["search"])
     second.load_state_dict(state["lab"])
