@@ -147,7 +147,7 @@ STRATEGIES = Registry(
         ),
         "shared-weights": Entry(
             "searchbench.strategies.oneshot.halves:shared_weights",
-            "any one-shot training x any ask/tell strategy over its inherited weights",
+            "any training of a supernet x any ask/tell strategy over its inherited weights",
         ),
         "stratified-sample": Entry(
             "searchbench.strategies.sample:StratifiedSample",

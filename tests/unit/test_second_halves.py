@@ -11,6 +11,7 @@ import pytest
 import torch
 from tiny_lab import CLASSES, SHAPE, SPACE, lab, scenario
 
+from searchbench.cost import Budget
 from searchbench.errors import StudyError
 from searchbench.harness.components import Use, make
 from searchbench.harness.constraint import Measures
@@ -18,6 +19,7 @@ from searchbench.harness.loop import drive
 from searchbench.harness.plan import plan
 from searchbench.harness.run import run_search
 from searchbench.harness.study_file import study_from_mapping
+from searchbench.results.columns import read_trials
 from searchbench.spaces import SPACES
 from searchbench.spaces.space import Space
 from searchbench.strategies import STRATEGIES
@@ -27,6 +29,7 @@ from searchbench.strategies.oneshot import Bounded, Recalibration, StrictFair
 from searchbench.strategies.oneshot.halves import shared_weights
 from searchbench.strategies.oneshot.papers import fairnas, spos
 from searchbench.strategies.sample import StratifiedSample
+from searchbench.trial import FULL
 
 MACS = Measures(SPACE, SHAPE, CLASSES, None).counts()
 FINDERS = {
@@ -40,7 +43,11 @@ FINDERS = {
 }
 
 
-def a_study(finder, training="spos"):
+SPOS = {"use": "spos", "batch_size": 64, "recalibrate": 1}
+FAIRNAS = {"use": "fairnas", "batch_size": 64, "recalibrate": 1}
+
+
+def a_study(finder, training=SPOS):
     """As a study file would say it, on the smallest networks."""
     return study_from_mapping(
         {
@@ -51,13 +58,13 @@ def a_study(finder, training="spos"):
                 {
                     "space": {"use": "nasbench201", "channels": 2, "cells": 1, "stages": 1},
                     "task": "digits",
-                    "estimator": "train",
+                    "estimator": {"use": "train", "epochs": 1},
                 }
             ],
             "strategies": [
                 {
                     "use": "shared-weights",
-                    "training": {"use": training, "batch_size": 64, "recalibrate": 1},
+                    "training": training,
                     "finder": finder,
                     "scores": 9,
                 }
@@ -77,8 +84,66 @@ def test_any_ask_tell_strategy_is_a_second_half_in_a_study_file(name):
 
 def test_nsga2_over_a_strictly_fair_supernet_weighs_what_scores_report():
     nsga2 = {"use": "nsga2", "population": 3, "objectives": ["value", "macs"]}
-    result = run_search(plan(a_study(nsga2, "fairnas")).runs[0])
+    result = run_search(plan(a_study(nsga2, FAIRNAS)).runs[0])
     assert result.status == "ok", result.error
+
+
+@pytest.mark.parametrize(
+    "training", [Use("enas", epochs=2, steps=1, aggregate=2), Use("darts", epochs=2), Use("gdas", epochs=2)], ids=str
+)
+def test_what_other_searches_leave_is_searched_by_inherited_weights(training):
+    strategy = make(Use("shared-weights", training=training, finder="random", scores=60), STRATEGIES)
+    metered = lab(Budget(epochs=10))
+    assert strategy.unsupported(metered.scenario) is None
+    search = strategy.start(metered.scenario)
+    assert drive(search, metered) == "finished"
+    assert (metered.trials, metered.spent.evaluations) == (60, 0)
+    assert metered.final.value == min(search._finding.values.values())
+    scorer = metered.inherited(search._leaving.leaves(metered), 64, 4)
+    again, _ = scorer.evaluate(metered.final.architecture, scorer.complete(FULL), 0)
+    assert again.value == metered.final.value
+
+
+@pytest.mark.parametrize("slices", [1, 2, 3])
+def test_a_search_of_what_another_left_goes_on_from_a_checkpoint(slices):
+    strategy = shared_weights(make(Use("enas", epochs=1, steps=1, aggregate=2), STRATEGIES), "random", 120)
+    whole_lab = lab()
+    whole = strategy.start(whole_lab.scenario)
+    drive(whole, whole_lab)
+    first, second = lab(), lab()
+    search = strategy.start(first.scenario)
+    for _ in range(slices):
+        search.advance(first)
+    file = io.BytesIO()
+    torch.save({"search": search.state_dict(), "lab": first.state_dict()}, file)
+    file.seek(0)
+    state = torch.load(file, weights_only=False)
+    continued = strategy.start(second.scenario)
+    continued.load_state_dict(state["search"])
+    second.load_state_dict(state["lab"])
+    drive(continued, second)
+    assert continued._finding.values == whole._finding.values
+
+
+def test_a_strategy_that_leaves_no_supernet_is_skipped_with_the_reason():
+    (skipped,) = plan(a_study("random", {"use": "random"})).skipped
+    assert "its training must leave a supernet" in skipped.reason
+
+
+def test_the_best_scored_by_any_finder_are_trained_alone_where_the_method_does_so():
+    finder = {"use": "regularized-evolution", "population": 4, "sample": 2}
+    training = {"use": "one-shot", "epochs": 1, "retrain": 2}
+    study = replace(a_study(finder, training), budget=Budget(epochs=4))
+    result = run_search(plan(study).runs[0])
+    assert result.status == "ok", result.error
+    trials = read_trials(result.trials)
+    scored, trained = trials.slice(0, 9), trials.slice(9)
+    assert trained.num_rows == 2
+    assert result.cost.evaluations == 2
+    assert min(trained["value"].to_pylist()) == result.value
+    best = sorted(dict(zip(scored["key"].to_pylist(), scored["value"].to_pylist(), strict=True)).values())[:2]
+    values = dict(zip(scored["key"].to_pylist(), scored["value"].to_pylist(), strict=True))
+    assert sorted(values[key] for key in trained["key"].to_pylist()) == best
 
 
 def test_a_finder_that_needs_shorter_trainings_is_skipped_when_the_study_is_planned():
@@ -100,8 +165,7 @@ def test_only_the_second_half_and_the_scoring_change():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"training": "random"}, "`training` must be a one-shot strategy such as spos"),
-        ({"training": "darts"}, "`training` must be a one-shot strategy"),
+        ({"training": 3}, "`training` must be a strategy that trains a supernet such as spos"),
         ({"finder": "spos"}, "`finder` must be an ask/tell strategy"),
         ({"scores": 0}, "`scores` must be at least 1"),
         ({"recalibrate": "none"}, 'a number of batches or "batch"'),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from searchbench.cost import Cost
 from searchbench.errors import BudgetExhausted
 from searchbench.estimators.training import update
-from searchbench.spaces.networks import Mixed
+from searchbench.spaces.networks import Mixed, Supernet
 from searchbench.spaces.space import Architecture
 from searchbench.spaces.topology import PLAIN, Topology
 from searchbench.strategies.differentiable.composition import Differentiable
@@ -77,6 +77,11 @@ class DifferentiableSearch:
         self._follow(game, verdict)
         lab.recommend(self._architecture(game))
         lab.log(**epoch)
+
+    def leaves(self, lab: Lab) -> Supernet:
+        """The supernet, as it was trained."""
+        game = self._game if self._game is not None else self._begin(lab)
+        return game.supernet
 
     def state_dict(self) -> dict[str, Any]:
         state = self._restored if self._game is None else self._game.state_dict()

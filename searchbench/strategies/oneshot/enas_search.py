@@ -93,6 +93,10 @@ class EnasSearch:
             self._choose(lab, players)
             self._chosen = True
 
+    def leaves(self, lab: Lab) -> Supernet:
+        """The supernet, as it was trained."""
+        return self._begin(lab).supernet
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "epoch": self._epoch,
