@@ -3,7 +3,8 @@
 The hypervolume is the share of the box between the origin and a reference point that a search's points dominate. Where
 the study declares the reference (`comparison.reference`), numbers of studies that declare the same compare. What it
 does not declare is the worst of all that the strategies of a problem handed over, and a tenth beyond, one for all
-strategies, and likewise of all that they measured; it moves when strategies are added.
+strategies, and likewise of all that they measured (of which only the cost is ever declared); it moves when strategies
+are added.
 """
 
 from __future__ import annotations
@@ -63,9 +64,10 @@ class Tradeoff:
     reference: tuple[float, float]
     """(cost, error)."""
     declared: bool
-    """Whether the study declared the reference, for all that was measured too."""
+    """Whether the study declared the reference."""
     measured_reference: tuple[float, float]
-    """(cost, validation value), for all that was measured; NaN where nothing was."""
+    """(cost, validation value), for all that was measured; NaN where nothing was. The value is never declared: what a
+    search knows, of a short training or inherited weights, has another scale than the judge's error."""
     rows: tuple[Traded, ...]
     front: tuple[Found, ...]
     """Of all that was handed over, by cost."""
@@ -124,9 +126,9 @@ def _one(
     ]
     if not found or min(own.error for own in found) < 0:
         return None
-    reference = _corner([(f.cost, f.error) for f in found], metric, given)
+    reference = _corner([(f.cost, f.error) for f in found], given.get(metric), given.get("test_error"))
     measured = {run.run_id: points for run in runs if (points := _measured(run, metric))}
-    worst = _corner([point for points in measured.values() for point in points], metric, given)
+    worst = _corner([point for points in measured.values() for point in points], given.get(metric), None)
     front = tuple(found[at] for at in pareto([(f.cost, f.error) for f in found]))
     names = dict.fromkeys(run.strategy for run in runs)
     rows = tuple(
@@ -169,12 +171,12 @@ def _row(
     )
 
 
-def _corner(points: Sequence[tuple[float, float]], metric: str, given: Mapping[str, float]) -> tuple[float, float]:
+def _corner(points: Sequence[tuple[float, float]], cost: float | None, error: float | None) -> tuple[float, float]:
     """As declared; what is not, a tenth beyond the worst."""
     if not points:
         return math.nan, math.nan
-    cost = given.get(metric, BEYOND * max(cost for cost, _ in points))
-    return cost, given.get("test_error", BEYOND * max(1e-9, *(error for _, error in points)))
+    worst_cost, worst_error = max(cost for cost, _ in points), max(1e-9, *(error for _, error in points))
+    return BEYOND * worst_cost if cost is None else cost, BEYOND * worst_error if error is None else error
 
 
 def share(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:

@@ -32,7 +32,6 @@ def table(found: Tradeoff) -> dict[str, Any]:
     """Title, headings, rows and notes as plain values."""
     cost, error = found.reference
     origin = "declared" if found.declared else "a tenth beyond the worst that was handed over, where not declared"
-    measured = "the same reference" if found.declared else "reference: a tenth beyond the worst that anybody measured"
     return {
         "title": f"{found.study} · {found.problem} · test error against {found.name}",
         "headings": HEADINGS,
@@ -42,8 +41,9 @@ def table(found: Tradeoff) -> dict[str, Any]:
             "better; mean ± std across independent searches.",
             f"Reference point, the same for all: {found.name} {cost:,.4g}, error {found.scale * error:.4g} ({origin}).",
             "Handed over: the one network of a search, judged. Measured: all that a search measured, by validation "
-            f"values as it knew them (inherited weights, where a supernet was searched): only alike searches compare; "
-            f"{measured}.",
+            "values as it knew them (inherited weights, where a supernet was searched): only alike searches compare; "
+            f"reference: {found.name} {found.measured_reference[0]:,.4g}, and a tenth beyond the worst value that "
+            "anybody measured.",
         ],
     }
 
