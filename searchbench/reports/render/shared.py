@@ -72,7 +72,7 @@ def notes(found: SharingRanking) -> list[str]:
             "95 % intervals: of both, architectures and supernets resampled; of the sample, architectures for these "
             "supernets; of supernets, paired t over seeds for these architectures.",
             f"regret@k: truth of the best among a supernet's k best, minus that of the best of the sample{unit}.",
-            "passes: over the training split, a minibatch through one path each; equal passes are not equal updates.",
+            "passes: over the training split, as they were charged; equal passes are not equal updates.",
         ]
     return said
 
