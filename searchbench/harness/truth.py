@@ -78,8 +78,8 @@ def by_judge(
         store: path or URL; written to where a judge trains.
         study, problem: whose judge is asked.
         notations: architectures in the space's notation, by key.
-        at_most: architectures that a judge that trains is asked for, spread evenly over the given order; those judged
-            before are known. None: none beyond those.
+        at_most: architectures that a judge that trains is asked for, the first in the given order; those judged before
+            are known. None: none beyond those.
         workers: processes at a time, as for `run`.
 
     Raises:
@@ -137,7 +137,7 @@ def _judged(
     with open_store(where) as opened:
         recorded = {run.run_id: run for run in opened.runs(name, recordings=False)}
     specs = [replace(spec, study=study.name, replicate=seed) for seed in _seeds(study)]
-    wanted = _spread(list(notations), at_most)
+    wanted = list(notations)[: at_most or 0]
     ids = {(key, s.replicate): fingerprint([known, study.name, s.replicate, key]) for key in notations for s in specs}
     missing = [(key, s) for key in wanted for s in specs if ids[key, s.replicate] not in recorded]
     if missing:
@@ -157,12 +157,6 @@ def _seeds(study: StudyRecord) -> list[int]:
     """The study's first seeds; where it has one only, the number after it too."""
     seeds: list[int] = study.declared["seeds"]
     return [*seeds, max(seeds) + 1][:JUDGEMENTS]
-
-
-def _spread(keys: Sequence[str], at_most: int | None) -> list[str]:
-    """That many, evenly spread over the order."""
-    number = min(len(keys), at_most or 0)
-    return [keys[at * len(keys) // number] for at in range(number)]
 
 
 def _ask(

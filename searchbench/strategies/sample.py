@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 
@@ -63,13 +64,14 @@ class StratifiedSample:
         return Listed(self.chosen(scenario.space, scenario.macs))
 
     def chosen(self, space: Space, macs: Callable[[Architecture], float]) -> list[Architecture]:
-        """The sample, from the smallest stratum to the largest."""
+        """The sample, one of each stratum in turn: its beginning is stratified too."""
         rng = np.random.default_rng([self.draw, self.architectures, self.strata])
         known = sorted(self._distinct(space, rng), key=macs)  # stable: the order of equals is that of the listing
         parts = np.array_split(np.arange(len(known)), self.strata)
         wanted = [len(part) for part in np.array_split(np.arange(self.architectures), self.strata)]
         picks = [rng.choice(part, min(n, len(part)), replace=False) for part, n in zip(parts, wanted, strict=True)]
-        return [known[at] for at in np.concatenate(picks)]
+        turns = zip_longest(*(pick.tolist() for pick in picks))
+        return [known[at] for turn in turns for at in turn if at is not None]
 
     def _distinct(self, space: Space, rng: np.random.Generator) -> list[Architecture]:
         """One architecture per key, of a listing or of random draws."""
