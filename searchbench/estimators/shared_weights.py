@@ -171,10 +171,8 @@ class SharedWeights:
     def _weights_digest(self) -> bytes:
         """Of every weight, and of the statistics where those are what is scored with. Version counters would not do: a
         fused optimiser does not raise them."""
-        digest = hashlib.blake2b(digest_size=16)
-        for tensor in self._scored_with:
-            digest.update(tensor.detach().cpu().contiguous().numpy())
-        return digest.digest()
+        flat = torch.cat([tensor.detach().reshape(-1) for tensor in self._scored_with])  # leaves a GPU in one piece
+        return hashlib.blake2b(flat.cpu().numpy().data, digest_size=16).digest()
 
     def recalibrate(self, path: Path) -> None:
         """Replace the statistics of the path's batch norms by the average over the recalibration batches."""

@@ -25,6 +25,7 @@ from searchbench.spaces.networks import Mixed
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.strategy import Scenario
 from searchbench.tasks.task import Batch, Split
+from searchbench.trial import FULL
 
 on_gpu = [
     pytest.mark.gpu,
@@ -61,6 +62,21 @@ def test_a_supernet_computes_on_a_gpu_what_it_computes_on_a_cpu(space: str) -> N
     on_cpu = first_loss(space, "cpu")
     assert first_loss(space, "cuda") == pytest.approx(on_cpu, rel=1e-3)
     assert first_loss(space, "cuda", "bf16") == pytest.approx(on_cpu, rel=5e-2)
+
+
+@gpu
+@pytest.mark.parametrize("space", ["darts", "nasbench201"])
+def test_inherited_weights_score_on_a_gpu_what_they_score_on_a_cpu(space: str) -> None:
+    def losses(device: str) -> list[float]:
+        lent = bench(space, device)
+        scorer = lent.inherited(lent.supernet(3), 32, 2, 1)
+        rng = np.random.default_rng(2)
+        drawn = [lent.networks.space.sample(rng) for _ in range(8)]  # type: ignore[attr-defined]
+        measured = [scorer.evaluate(a, scorer.complete(FULL), 0)[0] for a in drawn]
+        assert measured == [scorer.evaluate(a, scorer.complete(FULL), 0)[0] for a in drawn]
+        return [one.metrics["valid_loss"] for one in measured]
+
+    assert losses("cuda") == pytest.approx(losses("cpu"), rel=1e-3)
 
 
 @gpu
