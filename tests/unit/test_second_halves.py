@@ -153,6 +153,12 @@ def test_a_finder_that_needs_shorter_trainings_is_skipped_when_the_study_is_plan
     assert "one length" in shared_weights(spos(epochs=1), SuccessiveHalving()).unsupported(scenario())
 
 
+@pytest.mark.parametrize("training", [{"use": "spos"}, {"use": "darts"}])
+def test_a_finder_that_trains_a_supernet_itself_is_skipped_when_the_study_is_planned(training):
+    (skipped,) = plan(a_study({"use": "darts"}, training)).skipped
+    assert "its finder must be an ask/tell strategy" in skipped.reason
+
+
 def test_only_the_second_half_and_the_scoring_change():
     host = fairnas(epochs=3, lr=0.1)
     assert shared_weights(host, Nsga2(), 7) == replace(host, finder=Bounded(Nsga2(), 7))

@@ -6,7 +6,6 @@ import pickle
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from searchbench.errors import StudyError
 from searchbench.estimators.estimator import Estimator
 from searchbench.strategies.oneshot.composition import scored
 from searchbench.strategies.oneshot.engine import ROUND, Watched
@@ -49,8 +48,7 @@ class AfterwardsSearch:
             return
         if self._finding is None:
             search = self._settings.finder.start(scored(self._scenario))
-            if not isinstance(search, AskTellSearch):
-                raise StudyError(f"only an ask/tell strategy can search a supernet, but got {self._settings.finder!r}.")
+            assert isinstance(search, AskTellSearch), "unsupported() refuses the others"
             self._finding = Watched(search)
         if self._scorer is None:
             how = self._settings.recalibration

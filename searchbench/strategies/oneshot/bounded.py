@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
-from searchbench.strategies.oneshot.composition import Finder
-from searchbench.strategies.strategy import AskTellSearch, Recommending, Restricted, Scenario
+from searchbench.strategies.oneshot.composition import Finder, unsearched
+from searchbench.strategies.strategy import AskTellSearch, Recommending, Scenario
 from searchbench.trial import Proposal, Trial, better
 
 
@@ -27,7 +27,7 @@ class Bounded:
             raise StudyError(f"`scores` must be at least 1, but got {self.scores}.")
 
     def unsupported(self, scenario: Scenario) -> str | None:
-        return self.finder.unsupported(scenario) if isinstance(self.finder, Restricted) else None
+        return unsearched(self.finder, scenario)
 
     def start(self, scenario: Scenario) -> AskTellSearch:
         return BoundedSearch(self.finder.start(scenario), self.scores)

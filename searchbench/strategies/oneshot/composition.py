@@ -86,14 +86,20 @@ class OneShot:
         reason = self.weights.unsupported(scenario)
         if reason is None and isinstance(self.sampler, Restricted):
             reason = self.sampler.unsupported(scenario)
-        if reason is None and isinstance(self.finder, Restricted):
-            reason = self.finder.unsupported(scored(scenario))
-        return reason
+        return unsearched(self.finder, scored(scenario)) if reason is None else reason
 
     def start(self, scenario: Scenario) -> TrainingSearch:
         from searchbench.strategies.oneshot.engine import OneShotSearch
 
         return OneShotSearch(self, scenario)
+
+
+def unsearched(finder: Finder, scenario: Scenario) -> str | None:
+    """The rule that keeps a strategy from searching a trained supernet, or None. `scenario` is what it is told."""
+    reason = finder.unsupported(scenario) if isinstance(finder, Restricted) else None
+    if reason is None and not isinstance(finder.start(scenario), AskTellSearch):
+        return f"its finder must be an ask/tell strategy, as random or nsga2 is, but got {finder!r}."
+    return reason
 
 
 def scored(scenario: Scenario) -> Scenario:

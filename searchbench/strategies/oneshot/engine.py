@@ -124,8 +124,7 @@ class OneShotSearch:
             return
         if self._finding is None:
             search = self._settings.finder.start(scored(self._scenario))
-            if not isinstance(search, AskTellSearch):
-                raise StudyError(f"only an ask/tell strategy can search a supernet, but got {self._settings.finder!r}.")
+            assert isinstance(search, AskTellSearch), "unsupported() refuses the others"
             self._finding = Watched(search)
         if not self._finding.exhausted:
             try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from searchbench.errors import StudyError
 from searchbench.strategies.oneshot.bounded import Bounded
-from searchbench.strategies.oneshot.composition import Finder, OneShot, Recalibration, scored
+from searchbench.strategies.oneshot.composition import Finder, OneShot, Recalibration, scored, unsearched
 from searchbench.strategies.strategy import Restricted, Scenario, Strategy, TrainingSearch
 
 BATCH = "batch"
@@ -37,9 +37,7 @@ class Afterwards:
             return (
                 f"its training must leave a supernet, as spos, enas or darts does, but {self.training!r} leaves none."
             )
-        if reason is None and isinstance(self.finder, Restricted):
-            reason = self.finder.unsupported(scored(scenario))
-        return reason
+        return unsearched(self.finder, scored(scenario)) if reason is None else reason
 
     def start(self, scenario: Scenario) -> TrainingSearch:
         from searchbench.strategies.oneshot.afterwards import AfterwardsSearch
