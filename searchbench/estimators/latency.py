@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from searchbench.errors import EvaluationFailed, SpaceError, StudyError, TableError
-from searchbench.estimators.table import Join, _join
+from searchbench.estimators.table import Join, as_join
 from searchbench.estimators.table_file import digest, read_columns, stamp
 from searchbench.registry import Entry, Registry
 from searchbench.spaces.block_names import NAMINGS, BlockNames, Shape, block_names
@@ -143,7 +143,7 @@ class ArchitectureTable:
     deterministic = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "join", _join(self.join))
+        object.__setattr__(self, "join", as_join(self.join))
 
     def checksum(self) -> str:
         paths = [self.path] + ([self.join.path] if self.join else [])

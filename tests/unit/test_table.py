@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 
 from searchbench.errors import DataMissing, EvaluationFailed, InputError, StudyError, TableError
-from searchbench.estimators import table as table_module
-from searchbench.estimators import table_file
+from searchbench.estimators import table_file, table_records
 from searchbench.estimators.estimator import EstimatorSpec, JudgeSpec
 from searchbench.estimators.table import Join, Table
+from searchbench.estimators.table_lookup import TableEstimator, TestLookup
 from searchbench.harness.components import Use
 from searchbench.harness.problem import Problem, _resolve
 from searchbench.seeds import Seeds
@@ -59,11 +59,11 @@ def write(path: Path, **changes: list[Any]) -> str:
     return str(path)
 
 
-def opened(path: str, space: Space = SPACE, **settings: Any) -> table_module.TableEstimator:
+def opened(path: str, space: Space = SPACE, **settings: Any) -> TableEstimator:
     return Table(path, **{**USUAL, **settings}).open(space, None, SEEDS)  # type: ignore[arg-type]
 
 
-def judged(path: str, space: Space = SPACE, **settings: Any) -> table_module.TestLookup:
+def judged(path: str, space: Space = SPACE, **settings: Any) -> TestLookup:
     return Table(path, **{**USUAL, **settings}).judge().open(space, None, SEEDS)  # type: ignore[arg-type]
 
 
@@ -171,7 +171,7 @@ def test_search_side_reads_no_test_column_and_judge_no_validation_column(
         read.extend([*texts, *numbers])
         return table_file.read_columns(path, texts, numbers)
 
-    monkeypatch.setattr(table_module, "read_columns", spy)
+    monkeypatch.setattr(table_records, "read_columns", spy)
     opened(path, epochs=12, fidelity={"4": "v_e4"})
     assert set(read) == {"arch", "v1", "v2", "v_e4"}
     read.clear()
@@ -183,7 +183,7 @@ def test_live_estimator_holds_no_test_number_and_nothing_that_could_read_one(pat
     judged(path)
     held = reachable(opened(path, epochs=12, seconds="sec", params="size"))
     for value in held:
-        assert not isinstance(value, Table | Join | Path | table_module.TestLookup)
+        assert not isinstance(value, Table | Join | Path | TestLookup)
         assert not (isinstance(value, str) and "table" in value)
         if isinstance(value, float):
             assert not any(value == pytest.approx(1 - t / 100, abs=1e-12) for t in ROWS["t1"] + ROWS["t2"])
