@@ -97,6 +97,15 @@ def test_words_and_lists_are_no_curves_and_old_logs_are_still_drawn() -> None:
     assert logged.epochs("p", logged.logs_of([old]), {"spos": 0}) == []
 
 
+@pytest.mark.parametrize(("skips", "ticks"), [([0, 0, 0], 1), ([0, 3, 8], 1), ([0, 5, 9], None)])
+def test_few_skips_have_a_tick_each_and_none_below_zero(skips: list[int], ticks: int | None) -> None:
+    run = a_run("darts", 0, [a_line(epoch, count, 0.5) for epoch, count in enumerate(skips, 1)])
+    figure = logged.epochs("p", logged.logs_of([run]), {"darts": 0})[0]
+    axis = to_plotly(figure)["layout"]["yaxis"]
+    assert axis["title"]["text"] == "skip connections"
+    assert (axis.get("dtick"), axis.get("rangemode")) == (ticks, ticks and "nonnegative")
+
+
 def test_many_strategies_are_spread_evenly_over_figures() -> None:
     runs = [a_run(f"s{i}", 0, [a_line(1, 0, 0.1), a_line(2, 1, 0.2)]) for i in range(6)]
     found = logged.epochs("p", logged.logs_of(runs), {f"s{i}": i for i in range(6)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from searchbench.reports.figures.figure import (
@@ -23,6 +23,8 @@ from searchbench.reports.figures.figure import (
 _GREY = "#888888"
 GAP = 0.02
 """Between panels side by side, of the whole width; and a third of what is between rows."""
+FEW = 8
+"""Whole numbers up to this have a tick each."""
 
 
 def to_plotly(figure: Picture) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def _multiples(figure: Multiples) -> dict[str, Any]:
             leader = str(r * columns + 1) if r else ""
             layout[f"yaxis{number}"] = _axis(panel.y) | {
                 "domain": [low, high], "anchor": f"x{number}", "matches": f"y{leader}" if c else None,
-                "showticklabels": c == 0, "title": {"text": "" if c else panel.y.title},
+                "showticklabels": c == 0, "title": {"text": "" if c else panel.y.title}, **_counts(row),
             }  # fmt: skip
             if r == 0:
                 layout["annotations"].append(
@@ -79,6 +81,13 @@ def _multiples(figure: Multiples) -> dict[str, Any]:
                 data.append(trace | {"xaxis": f"x{number}", "yaxis": f"y{number}", "showlegend": first})
     layout["legend"] = {"y": -0.3 / rows, "yanchor": "top"}
     return {"name": figure.name, "data": data, "layout": layout}
+
+
+def _counts(row: Sequence[Figure]) -> dict[str, Any]:
+    """Of panels of small whole numbers: a tick each, none below 0."""
+    traces = [trace for panel in row for mark in panel.marks for trace in _traces(mark)]
+    highest = max((y for trace in traces for y in trace["y"] if y is not None), default=0)
+    return {"dtick": 1, "rangemode": "nonnegative"} if row[0].y.whole and highest <= FEW else {}
 
 
 def colour(index: int, alpha: float = 1.0) -> str:
