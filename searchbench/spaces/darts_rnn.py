@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import ast
 import re
-from types import MappingProxyType
 
 from searchbench.errors import SpaceError
-from searchbench.spaces.chains import check_counts
-from searchbench.spaces.choices import Choice
-from searchbench.spaces.enas import ACTIVATIONS, canonical_rnn, check_regularisation, rnn_nodes
+from searchbench.spaces.enas import ACTIVATIONS, canonical_rnn, recurrent, rnn_nodes
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import Edge, Topology
 
 OPERATIONS = ("none", *ACTIVATIONS)
-SHARES = ("dropout", "dropout_hidden", "dropout_inputs", "dropout_embedded", "dropout_words")
 V1 = "relu:0 relu:1 tanh:2 relu:3 relu:4 identity:1 relu:5 relu:1"
 V2 = "sigmoid:0 relu:1 relu:1 identity:1 tanh:2 sigmoid:5 tanh:3 relu:5"
 """The cells that first- and second-order DARTS published, as activation:input."""
@@ -50,18 +46,12 @@ def darts_rnn(
         StudyError: a setting is out of range.
     """
     counts = {"nodes": nodes, "units": units, "network_units": network_units}
-    check_counts("darts-rnn", counts)
-    regularisation = dict(
-        zip(SHARES, (dropout, dropout_hidden, dropout_inputs, dropout_embedded, dropout_words), strict=True)
-    )
-    check_regularisation("darts-rnn", regularisation, slowness=slowness, activity=activity)
-    found = []
-    for node in range(1, nodes + 1):
-        found += [Choice(f"node {node} input", tuple(range(node))), Choice(f"node {node} activation", ACTIVATIONS)]
+    shares = (dropout, dropout_hidden, dropout_inputs, dropout_embedded, dropout_words)
+    decisions, settings = recurrent("darts-rnn", counts, shares, slowness, activity)
     return Space(
         name="darts-rnn",
-        decisions=tuple(found),
-        settings=MappingProxyType({**counts, **regularisation, "slowness": slowness, "activity": activity}),
+        decisions=decisions,
+        settings=settings,
         canonical=canonical_rnn,
         writer=write,
         reader=read,

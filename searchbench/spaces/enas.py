@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from searchbench.errors import SpaceError, StudyError
@@ -14,6 +14,7 @@ from searchbench.spaces.space import Architecture, Space
 MACRO_OPERATIONS = ("conv3", "sep3", "conv5", "sep5", "avg3", "max3")
 MICRO_OPERATIONS = ("sep3", "sep5", "avg3", "max3", "identity")
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
+SHARES = ("dropout", "dropout_hidden", "dropout_inputs", "dropout_embedded", "dropout_words")
 
 
 def enas_macro(layers: int = 12, channels: int = 36, stages: int = 3) -> Space:
@@ -92,35 +93,37 @@ def enas_rnn(
         StudyError: a setting is out of range.
     """
     counts = {"nodes": nodes, "units": units, "network_units": network_units}
-    check_counts("enas-rnn", counts)
-    shares = {
-        "dropout": dropout,
-        "dropout_hidden": dropout_hidden,
-        "dropout_inputs": dropout_inputs,
-        "dropout_embedded": dropout_embedded,
-        "dropout_words": dropout_words,
-    }
-    factors = {"slowness": slowness, "activity": activity}
-    check_regularisation("enas-rnn", shares, **factors)
-    found = []
-    for node in range(1, nodes + 1):
-        found += [Choice(f"node {node} input", tuple(range(node))), Choice(f"node {node} activation", ACTIVATIONS)]
+    shares = (dropout, dropout_hidden, dropout_inputs, dropout_embedded, dropout_words)
+    decisions, settings = recurrent("enas-rnn", counts, shares, slowness, activity)
     return Space(
         name="enas-rnn",
-        decisions=tuple(found),
-        settings=MappingProxyType({**counts, **shares, **factors}),
+        decisions=decisions,
+        settings=settings,
         canonical=canonical_rnn,
         networks="searchbench.spaces.enas_rnn_networks:EnasRnnNetworks",
         reads="text",
     )
 
 
-def check_regularisation(space: str, shares: dict[str, float], **factors: float) -> None:
-    """Raise StudyError unless every share lies in [0, 1) and no factor is negative."""
-    for name, value in {**shares, **factors}.items():
-        top = 1.0 if name in shares else float("inf")
+def recurrent(
+    space: str, counts: dict[str, int], shares: Sequence[float], slowness: float, activity: float
+) -> tuple[tuple[Choice, ...], Mapping[str, float]]:
+    """The decisions of a recurrent cell, an input and an activation per node, and the settings of its language model.
+
+    Raises:
+        StudyError: a count is not positive, one of the shares (of `SHARES`, in order) is outside [0, 1), or a factor is
+            negative.
+    """
+    check_counts(space, counts)
+    regularisation = dict(zip(SHARES, shares, strict=True)) | {"slowness": slowness, "activity": activity}
+    for name, value in regularisation.items():
+        top = 1.0 if name in SHARES else float("inf")
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < top:
             raise StudyError(f"{space}: `{name}` must lie in [0, {top:g}), but got {value!r}.")
+    decisions: list[Choice] = []
+    for node in range(1, counts["nodes"] + 1):
+        decisions += [Choice(f"node {node} input", tuple(range(node))), Choice(f"node {node} activation", ACTIVATIONS)]
+    return tuple(decisions), MappingProxyType({**counts, **regularisation})
 
 
 def macro_layers(architecture: Architecture) -> Iterator[tuple[str, tuple[int, ...]]]:

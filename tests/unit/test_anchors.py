@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from controller_search import begun, step
 
-from searchbench.cost import Budget, Cost
-from searchbench.seeds import Seeds
 from searchbench.spaces.chain import chain, plans
 from searchbench.spaces.enas import enas_macro
 from searchbench.spaces.nasbench201 import nasbench201
 from searchbench.strategies.anchored_controllers import AnchoredController, layers_of
 from searchbench.strategies.controlled import Controlled, ControllerSearch, lstm_reinforce
 from searchbench.strategies.controllers import Controller
-from searchbench.strategies.strategy import Scenario
-from searchbench.trial import FULL, Trial
 
 SPACE = chain(layers=4, filters=(24, 36))
 
@@ -28,14 +25,7 @@ def controller(space: Any = SPACE, bound: float = 0.5, seed: int = 1) -> Anchore
 
 
 def start(settings: Controlled, space: Any = SPACE, seed: int = 0) -> ControllerSearch:
-    return settings.start(Scenario(space, Seeds("s", seed, repr(settings)), Budget(evaluations=10)))
-
-
-def step(search: ControllerSearch, value: Any, number: int = 0) -> Trial:
-    architecture = search.ask().architecture
-    trial = Trial(number, architecture, FULL, "ok", value(architecture), Cost(evaluations=1))
-    search.tell(trial)
-    return trial
+    return begun(settings, space, seed)
 
 
 def test_layers_are_found_with_their_tokens_and_one_skip_per_earlier_layer() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from controller_search import begun, step
 
-from searchbench.cost import Budget, Cost
+from searchbench.cost import Budget
 from searchbench.errors import StudyError
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, When
@@ -26,7 +26,6 @@ from searchbench.strategies.controlled import (
 )
 from searchbench.strategies.controllers import Controller
 from searchbench.strategies.strategy import Scenario
-from searchbench.trial import FULL, Trial
 
 CONDITIONAL = Space(
     "conditional",
@@ -44,16 +43,7 @@ def controller(space: Space = CONDITIONAL, seed: int = 1, bound: float = 0.5) ->
 
 
 def start(settings: Controlled, space: Space = ARMS, seed: int = 0) -> ControllerSearch:
-    return settings.start(Scenario(space, Seeds("s", seed, repr(settings)), Budget(evaluations=10)))
-
-
-def step(search: ControllerSearch, value: Any, number: int = 0) -> Trial:
-    architecture = search.ask().architecture
-    result = value(architecture)
-    status: Any = "nan" if math.isnan(result) else "ok"
-    trial = Trial(number, architecture, FULL, status, result, Cost(evaluations=1))
-    search.tell(trial)
-    return trial
+    return begun(settings, space, seed)
 
 
 @pytest.mark.parametrize("space", [CONDITIONAL, Space("two", (Choice("a", (1, 2)), Choice("b", (1, 2, 3))))])
