@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from fresh_process import printed_alone
 from torch import Tensor, nn
 
 from searchbench.spaces.darts import darts
@@ -168,9 +168,7 @@ def memory(name: str, size: str, kind: str, options: argparse.Namespace) -> int:
     """Peak resident memory of a fresh process that does two steps, in MB."""
     command = [sys.executable, __file__, "--alone", name, "--sizes", size, "--steps", kind]
     command += ["--original", str(options.original)] if options.original else []
-    # through a shell, which is small: a child begins with its parent's peak
-    whole = ["sh", "-c", '"$@"; exit $?', "sh", *command]
-    return int(subprocess.run(whole, check=True, capture_output=True, text=True).stdout)
+    return printed_alone(command)
 
 
 # -- GPU -----------------------------------------------------------------------------------------------------------

@@ -14,58 +14,27 @@ import gc
 import statistics
 import time
 
-import numpy as np
 import torch
+from random_images import lab
 from rich.console import Console
 from rich.table import Table
 
-from searchbench.cost import Budget
-from searchbench.estimators.batches import Batches
-from searchbench.estimators.bench import Bench
-from searchbench.estimators.graphs import Graphs
 from searchbench.harness.lab import MeteredLab
-from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
 from searchbench.strategies import STRATEGIES
-from searchbench.strategies.strategy import Scenario, TrainingSearch
-from searchbench.tasks.task import Split
+from searchbench.strategies.strategy import TrainingSearch
 
 STRATEGIES_COMPARED = {"darts": {}, "gdas": {}, "pc-darts": {"warmup": 0}}
 VARIANTS = {"fp32": ("fp32", False), "fp32, recorded": ("fp32", True), "bf16, recorded": ("bf16", True)}
 """Precision, and whether passes are recorded as CUDA graphs."""
 
 
-def lab(options: argparse.Namespace, variant: str) -> MeteredLab:
-    """A lab over random images."""
-    rng, samples = np.random.default_rng(0), options.steps * options.batch
-    space = SPACES.factory("darts")(channels=options.channels, cells=options.cells)
-    device = torch.device(options.device)
-    precision, recorded = VARIANTS[variant]
-
-    def images() -> Batches:
-        inputs = rng.normal(size=(samples, 3, options.side, options.side)).astype(np.float32)
-        return Batches(Split(inputs, rng.integers(10, size=samples)), device)
-
-    bench = Bench(
-        networks=space.builder(),
-        train=images(),
-        valid=images(),
-        shape=(3, options.side, options.side),
-        classes=10,
-        augment=(),
-        bn_momentum=0.1,
-        device=device,
-        precision=precision,
-        graphs=Graphs() if recorded else Graphs(after=None),
-    )
-    scenario = Scenario(space, Seeds("speed", 0, "me"), Budget(epochs=1e6), trains=True)
-    return MeteredLab(scenario, estimator=None, duplicates="charge", bench=bench)  # type: ignore[arg-type]
-
-
 def begun(name: str, options: argparse.Namespace, variant: str) -> tuple[TrainingSearch, MeteredLab]:
     parameters = {"epochs": 1000, "batch_size": options.batch, **STRATEGIES_COMPARED[name]}
     strategy = STRATEGIES.factory(name)(**parameters)
-    opened = lab(options, variant)
+    space = SPACES.factory("darts")(channels=options.channels, cells=options.cells)
+    precision, recorded = VARIANTS[variant]
+    opened = lab(space, options.steps * options.batch, options.side, options.device, precision, recorded)
     return strategy.start(opened.scenario), opened
 
 

@@ -12,25 +12,18 @@ from __future__ import annotations
 import argparse
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 
-import numpy as np
 import torch
+from fresh_process import printed_alone
+from random_images import lab
 from rich.console import Console
 from rich.table import Table
 
-from searchbench.cost import Budget
-from searchbench.estimators.batches import Batches
-from searchbench.estimators.bench import Bench
-from searchbench.harness.lab import MeteredLab
-from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
 from searchbench.strategies import STRATEGIES
-from searchbench.strategies.strategy import Scenario
-from searchbench.tasks.task import Split
 
 BATCH = 16
 SIZES = {"nasbench201": {"channels": 16, "cells": 5, "stages": 3}, "darts": {"channels": 16, "cells": 8}}
@@ -45,25 +38,10 @@ REFERENCE = {"one path": 128, "GDAS": 279, "ProxylessNAS": 857, "DARTS": 1386}
 """Milliseconds of the best published code on the space of NAS-Bench-201, measured on such a machine."""
 
 
-def lab(space_name: str, steps: int) -> MeteredLab:
-    """A lab over random images."""
-    rng = np.random.default_rng(0)
-    space = SPACES.factory(space_name)(**SIZES[space_name])
-    device = torch.device("cpu")
-
-    def images() -> Batches:
-        inputs = rng.normal(size=(steps * BATCH, 3, 32, 32)).astype(np.float32)
-        return Batches(Split(inputs, rng.integers(10, size=steps * BATCH)), device)
-
-    bench = Bench(space.builder(), images(), images(), (3, 32, 32), 10, (), 0.1, device)
-    scenario = Scenario(space, Seeds("speed", 0, "me"), Budget(epochs=1e6), trains=True)
-    return MeteredLab(scenario, estimator=None, duplicates="charge", bench=bench)  # type: ignore[arg-type]
-
-
 def begun(space: str, method: str, steps: int) -> Callable[[], float]:
     """Something that does an epoch and gives the processor seconds of one of its steps."""
     name, parameters = METHODS[method]
-    opened = lab(space, steps)
+    opened = lab(SPACES.factory(space)(**SIZES[space]), steps * BATCH)
     search = STRATEGIES.factory(name)(epochs=1000, batch_size=BATCH, **parameters).start(opened.scenario)
 
     def epoch() -> float:
@@ -77,9 +55,7 @@ def begun(space: str, method: str, steps: int) -> Callable[[], float]:
 def memory(space: str, method: str) -> int:
     """Peak resident memory of a fresh process that does two steps, in MB."""
     command = [sys.executable, __file__, "--alone", method, "--spaces", space, "--steps", "2"]
-    # through a shell, which is small: a child begins with its parent's peak
-    whole = ["sh", "-c", '"$@"; exit $?', "sh", *command]
-    return int(subprocess.run(whole, check=True, capture_output=True, text=True).stdout)
+    return printed_alone(command)
 
 
 def main() -> None:
