@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from fresh_process import printed_alone
 from torch import Tensor, nn
 
-from searchbench.spaces.darts import darts
+from searchbench.spaces.darts.space import darts
 from searchbench.spaces.networks import Mixed, initialise
 from searchbench.spaces.topology import PLAIN, Form
 from searchbench.testing.plain_darts import plain_logits

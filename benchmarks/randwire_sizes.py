@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from searchbench.spaces.randwire import randwire, randwire_regular
+from searchbench.spaces.graphs.randwire import randwire, randwire_regular
 from searchbench.spaces.space import Space
 
 SHAPE, CLASSES = (3, 224, 224), 1000

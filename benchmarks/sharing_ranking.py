@@ -20,11 +20,11 @@ from searchbench import Budget, Problem, Study, Use
 from searchbench.errors import InputError
 from searchbench.harness.progress import Silent
 from searchbench.harness.session import run
-from searchbench.harness.table_plan import table_plan
 from searchbench.harness.truth import by_judge, by_table
 from searchbench.reports.render.shared import to_rich
 from searchbench.reports.sharing import build, gather, sample
 from searchbench.results.store import open_store
+from searchbench.tables.building.plan import table_plan
 
 TABLE = "nasbench201-digits"
 RATE, PATHS = 0.025, 5

@@ -28,17 +28,17 @@ from searchbench import Budget, Problem, Study, Use
 from searchbench.estimators.training import accumulate, update
 from searchbench.harness.plan import plan
 from searchbench.harness.run import run_search
-from searchbench.harness.table_plan import table_plan
 from searchbench.results.columns import read_trials
-from searchbench.spaces.macro import macro
-from searchbench.spaces.mobile import mobile_fairnas
-from searchbench.spaces.nasbench201 import EDGES, OPERATIONS, nasbench201
-from searchbench.spaces.nasbench201_cells import CONV1, CONV3, LEAVING, POOL, SKIP, MixedCell
+from searchbench.spaces.chains.mobile import mobile_fairnas
+from searchbench.spaces.chains.nasbench_macro import macro
+from searchbench.spaces.chains.shuffle import shuffle
+from searchbench.spaces.nasbench201.cells import CONV1, CONV3, LEAVING, POOL, SKIP, MixedCell
+from searchbench.spaces.nasbench201.space import EDGES, OPERATIONS, nasbench201
 from searchbench.spaces.networks import Mixed, Path, initialise
 from searchbench.spaces.operations import average_pool
-from searchbench.spaces.shuffle import shuffle
 from searchbench.spaces.space import Space
 from searchbench.strategies.supernet import SupernetTraining
+from searchbench.tables.building.plan import table_plan
 
 TABLE = "nasbench201-digits"
 IMAGES, CLASSES = (1, 8, 8), 10

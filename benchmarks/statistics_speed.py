@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from searchbench.results import statistics as st
+from searchbench import statistics as st
 
 LIMIT_S = 10.0
 

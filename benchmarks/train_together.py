@@ -22,7 +22,7 @@ from searchbench.estimators.batches import Batches
 from searchbench.estimators.together import AT_ONCE, fit_together
 from searchbench.estimators.training import Training, begin, fit, weights_seed
 from searchbench.seeds import Seeds
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.networks import initialise
 from searchbench.spaces.space import Space
 from searchbench.tasks.digits import Digits

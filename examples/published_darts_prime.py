@@ -8,8 +8,8 @@ so the seeds are treated as unpaired and the std as ddof = 1.
 
 from __future__ import annotations
 
-from searchbench.results import statistics as st
-from searchbench.results.statistics import published
+from searchbench import statistics as st
+from searchbench.statistics import published
 
 COMPARISONS = (("CIFAR-10", "test"), ("CIFAR-100", "test"), ("PTB", "valid"), ("PTB", "test"))
 BASE, METHOD = "DARTS (our trials)", "DARTS-PRIME"

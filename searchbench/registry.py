@@ -14,6 +14,21 @@ from typing import Any
 
 from searchbench.errors import InputError, UnknownName
 
+MOVED = {
+    "searchbench.estimators.table": "searchbench.tables.table",
+    "searchbench.spaces.random_graphs": "searchbench.spaces.graphs.generators",
+}
+"""Modules of described parts that stand elsewhere since: where their names were settled, and where they are now.
+
+A class keeps the name it had when stores first held it, so that fingerprints outlive a move, and stores stay readable.
+"""
+_SETTLED = {now: before for before, now in MOVED.items()}
+
+
+def settled_name(kind: Any) -> str:
+    """`module:attribute` of a class or function, as descriptions and stores write it."""
+    return f"{_SETTLED.get(kind.__module__, kind.__module__)}:{kind.__qualname__}"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -75,7 +90,7 @@ class Registry:
 def _load(path: str, name: str) -> Callable[..., Any]:
     module_name, _, attribute = path.partition(":")
     try:
-        target: Any = importlib.import_module(module_name)
+        target: Any = importlib.import_module(MOVED.get(module_name, module_name))
         for part in attribute.split("."):
             target = getattr(target, part)
     except (ImportError, AttributeError) as error:

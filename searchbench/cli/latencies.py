@@ -75,7 +75,7 @@ def check(study: str, problem: str | None, networks: int, repeats: int, batch_si
     from searchbench.harness.study_file import read_study
     from searchbench.reports.figures.svg import to_svg
     from searchbench.reports.figures.traded import agreement
-    from searchbench.results.statistics import rank_correlation
+    from searchbench.statistics import rank_correlation
 
     chosen = _chosen(read_study(study).problems, problem)
     resolved = chosen.resolve()

@@ -50,7 +50,7 @@ def import_table(path: str, out: Path, kind: str, **given: Any) -> None:
     nats: NAS-Bench-201's .pth or NATS-Bench's folder, tar or file, with --data.
     nasbench101: its TFRecord. Pickles are read without running what they may hold.
     """
-    from searchbench.estimators.table_import import as_toml, write
+    from searchbench.tables.importing import as_toml, write
     from searchbench.tasks import TASKS
 
     content = _content(path, kind, given)
@@ -62,9 +62,9 @@ def import_table(path: str, out: Path, kind: str, **given: Any) -> None:
 
 def _content(path: str, kind: str, given: dict[str, Any]) -> Any:
     from searchbench.errors import InputError
-    from searchbench.estimators.table import Join, Table
-    from searchbench.estimators.table_import import Beside, from_columns, from_fcnet, from_macro
     from searchbench.spaces import SPACES
+    from searchbench.tables.importing import Beside, from_columns, from_fcnet, from_macro
+    from searchbench.tables.table import Join, Table
 
     if kind == "macro":
         return from_macro(path)
@@ -73,11 +73,11 @@ def _content(path: str, kind: str, given: dict[str, Any]) -> Any:
             raise InputError("`--format fcnet` needs `--data NAME`: which data set's losses to import.")
         return from_fcnet(path, given["data"])
     if kind == "nats":
-        from searchbench.estimators.nats_import import from_nats
+        from searchbench.tables.nats import from_nats
 
         return from_nats(path, given["data"] or "cifar10", given["recipe"], given["partial"])
     if kind == "nasbench101":
-        from searchbench.estimators.nasbench101_import import from_nasbench101
+        from searchbench.tables.nasbench101 import from_nasbench101
 
         return from_nasbench101(path, given["partial"])
     if not given["validation"]:

@@ -54,8 +54,8 @@ def build(
     )
 
     from searchbench.harness.session import executor
-    from searchbench.harness.table_build import build as build_table
-    from searchbench.harness.table_plan import table_plan
+    from searchbench.tables.building.build import build as build_table
+    from searchbench.tables.building.plan import table_plan
 
     plan, console = table_plan(name), terminal(stderr=True)
     path = out or Path(f"{name}.parquet")
@@ -80,8 +80,8 @@ def info(table: str) -> None:
     """What TABLE holds, a file or the name of one that ships with the package, and how it was trained."""
     from rich.table import Table
 
-    from searchbench.estimators.built import about
-    from searchbench.estimators.table_file import locate
+    from searchbench.tables.file import locate
+    from searchbench.tables.shipped import about
 
     told = about(locate(table))
     grid = Table.grid(padding=(0, 2))

@@ -9,7 +9,7 @@ ESTIMATORS = Registry(
     group="searchbench.estimators",
     builtin={
         "train": Entry("searchbench.estimators.train:Train", "trains from scratch, measures the validation error"),
-        "table": Entry("searchbench.estimators.table:Table", "looks recorded results up"),
+        "table": Entry("searchbench.tables.table:Table", "looks recorded results up"),
         "extrapolated": Entry(
             "searchbench.estimators.learning_curve:Extrapolated",
             "predicts the final value from the beginning of a curve",
@@ -32,7 +32,7 @@ JUDGES = Registry(
             "searchbench.estimators.judge:TrainJudge",
             "trains from scratch on train and validation together, measures the test error once",
         ),
-        "table": Entry("searchbench.estimators.table:table_judge", "looks recorded test results up"),
+        "table": Entry("searchbench.tables.table:table_judge", "looks recorded test results up"),
     },
 )
 

@@ -12,11 +12,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from searchbench.errors import EvaluationFailed, SpaceError, StudyError, TableError
-from searchbench.estimators.table import Join, as_join
-from searchbench.estimators.table_file import digest, read_columns, stamp
 from searchbench.registry import Entry, Registry
-from searchbench.spaces.block_names import NAMINGS, BlockNames, Shape, block_names
+from searchbench.spaces.chains.latency_names import NAMINGS, BlockNames, Shape, block_names
 from searchbench.spaces.space import Architecture, Space
+from searchbench.tables.file import digest, read_columns, stamp
+from searchbench.tables.table import Join, as_join
 
 METRIC = "latency_ms"
 

@@ -13,7 +13,7 @@ from searchbench.errors import StudyError
 from searchbench.estimators.batches import WHOLE, Batches, Share
 from searchbench.estimators.metrics import Perplexity
 from searchbench.seeds import derive
-from searchbench.spaces.recurrent_networks import Passage
+from searchbench.spaces.recurrent.networks import Passage
 from searchbench.tasks.task import Batch, Split, Tokens
 
 LONGER, SHORTEST = 20, 5

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from searchbench.errors import StudyError
 from searchbench.estimators.latency import Measured
-from searchbench.spaces.block_names import FIXED, Shape, by_choices
-from searchbench.spaces.layered import ChainNetworks, Make
+from searchbench.spaces.chains.latency_names import FIXED, Shape, by_choices
+from searchbench.spaces.layer_networks import ChainNetworks, Make
 from searchbench.spaces.networks import initialise
 from searchbench.spaces.space import Architecture, Space
 

@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Any
 
 from searchbench.errors import InputError, StudyError, did_you_mean
-from searchbench.registry import Registry
+from searchbench.registry import Registry, settled_name
 from searchbench.spaces.space import Space
 
 Parameters = tuple[tuple[str, Any], ...]
@@ -126,13 +126,13 @@ def describe(part: Any) -> Any:
         kind = type(part)
         told = [f.name for f in dataclasses.fields(part) if f.metadata.get("described", True)]
         shown = {name: describe(getattr(part, name)) for name in told}
-        return {"class": f"{kind.__module__}:{kind.__qualname__}", **shown}
+        return {"class": settled_name(kind), **shown}
     if inspect.isfunction(part) or inspect.isclass(part):
-        return f"{part.__module__}:{part.__qualname__}"
+        return settled_name(part)
     state = getattr(part, "__dict__", None)
     if state is not None:
         kind = type(part)
-        return {"class": f"{kind.__module__}:{kind.__qualname__}", **describe(state)}
+        return {"class": settled_name(kind), **describe(state)}
     raise StudyError(
         f"{part!r} cannot be written down, so its results could not be told apart; make it a frozen dataclass."
     )
@@ -155,9 +155,9 @@ def written(given: Any) -> Any:
     if dataclasses.is_dataclass(given) and not isinstance(given, type) and not isinstance(given, Space):
         kind = type(given)
         fields = {f.name: written(getattr(given, f.name)) for f in dataclasses.fields(given) if f.init}
-        return {"use": f"{kind.__module__}:{kind.__qualname__}", **fields}
+        return {"use": settled_name(kind), **fields}
     if inspect.isfunction(given) or inspect.isclass(given):
-        return {"object": f"{given.__module__}:{given.__qualname__}"}
+        return {"object": settled_name(given)}
     return {"object": repr(given)}
 
 

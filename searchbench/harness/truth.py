@@ -16,7 +16,6 @@ from typing import Protocol, runtime_checkable
 
 from searchbench.cost import Cost
 from searchbench.errors import InputError
-from searchbench.estimators.table import Table
 from searchbench.harness.campaign import JudgeJob, judge, outcome_fields
 from searchbench.harness.components import canonical_json, fingerprint
 from searchbench.harness.constraint import Measures
@@ -28,6 +27,7 @@ from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import open_store
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Architecture, Space
+from searchbench.tables.table import Table
 from searchbench.trial import Outcome
 
 JUDGEMENTS = 2

@@ -18,7 +18,7 @@ from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
 if TYPE_CHECKING:
-    from searchbench.results.statistics import Answer, Arm, Factorial, Rung
+    from searchbench.statistics import Answer, Arm, Factorial, Rung
 
 HOW = 'declare it in the study file: [ablation] with base = "label" and factors = { PART = ["labels that have it"] }'
 
@@ -108,9 +108,9 @@ def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]], looks: in
 
 
 def _one(study: str, problem: str, plan: Mapping[str, Any], runs: Sequence[RunRecord], declared: Declared) -> Ablation:
-    from searchbench.results import statistics as st
-    from searchbench.results.statistics.factorial import cells as all_cells
-    from searchbench.results.statistics.factorial import label as cell_label
+    from searchbench import statistics as st
+    from searchbench.statistics.factorial import cells as all_cells
+    from searchbench.statistics.factorial import label as cell_label
 
     factors = tuple(dict(plan["factors"]))
     parts = parts_of(plan)
@@ -147,7 +147,7 @@ def parts_of(plan: Mapping[str, Any]) -> dict[str, frozenset[str]]:
 
 
 def _ladder(arms: Mapping[frozenset[str], Arm], factors: Sequence[str], alpha: float) -> tuple[Rung, ...]:
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     base, whole = frozenset[str](), frozenset(factors)
     if base not in arms or whole not in arms or len(factors) < 2:

@@ -15,8 +15,8 @@ from searchbench.errors import StatisticsError
 from searchbench.reports.leaderboard import Block, Leaderboard
 
 if TYPE_CHECKING:
-    from searchbench.results.statistics import Answer, Arm, Place
-    from searchbench.results.statistics.arms import Better
+    from searchbench.statistics import Answer, Arm, Place
+    from searchbench.statistics.arms import Better
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def across(board: Leaderboard) -> Across | None:
     """All ranked problems of a leaderboard together; None with fewer than two, or without a baseline on all."""
     import numpy as np
 
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     blocks = [block for block in board.blocks if block.ranked and block.verdicts.arms]
     whole = [b for b in board.blocks if b.ranked or b.withheld]

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from searchbench.reports.evidence import ArmEvidence, Evidence
-from searchbench.results.statistics.comparability import Protocol
-from searchbench.results.statistics.power import min_pairs
-from searchbench.results.statistics.random_baseline import MIN_ARCHITECTURES
+from searchbench.statistics.comparability import Protocol
+from searchbench.statistics.power import min_pairs
+from searchbench.statistics.random_baseline import MIN_ARCHITECTURES
 
 BUDGET_TOLERANCE = 0.01
 DECLARATIONS = frozenset({"primary metric", "baseline", "family", "delta", "looks"})

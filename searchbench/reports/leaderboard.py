@@ -28,7 +28,7 @@ from searchbench.results.store import ResultStore
 if TYPE_CHECKING:
     import pandas as pd
 
-    from searchbench.results.statistics import Row as PublishedRow
+    from searchbench.statistics import Row as PublishedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Leaderboard:
             InputError: nothing published is known for it.
         """
         from searchbench.errors import StatisticsError
-        from searchbench.results.statistics.published import rows
+        from searchbench.statistics.published import rows
 
         try:
             return replace(self, reported=rows(task))

@@ -10,7 +10,7 @@ from searchbench.reports.standing import POINTS, Declared, as_arm, shown_scale
 from searchbench.results.records import RunRecord
 
 if TYPE_CHECKING:
-    from searchbench.results.statistics import Answer, Arm
+    from searchbench.statistics import Answer, Arm
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def ask(
         declared: alpha and rope.
         budget: axes that the study limits; the first carries the anytime questions.
     """
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     if not left or not right:
         return ()
@@ -62,7 +62,7 @@ def ask(
 
 def _second_opinion(main: Answer, a: Arm, b: Arm, declared: Declared) -> list[Asked]:
     """The exact rank test beside the sign-flip test, and how often the one beats the other."""
-    from searchbench.results.statistics.record import Answer, Effect
+    from searchbench.statistics.record import Answer, Effect
 
     p = main.get("wilcoxon_p")
     if p is None or main.effect is None or main.status == "refused":
@@ -79,7 +79,7 @@ def _second_opinion(main: Answer, a: Arm, b: Arm, declared: Declared) -> list[As
 
 
 def _posterior(a: Arm, b: Arm, rope: float) -> Answer:
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     answer = st.rope(a, b, delta=rope, paired_by_seed=True)
     named = answer.wording.replace("a smaller", f"{a.name} is lower").replace("a larger", f"{b.name} is lower")
@@ -89,7 +89,7 @@ def _posterior(a: Arm, b: Arm, rope: float) -> Answer:
 def _seeds_needed(a: Arm, b: Arm, rope: float | None, declared: Declared) -> Answer:
     import numpy as np
 
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     d = a.values - b.values
     d = d[np.isfinite(d)]
@@ -105,7 +105,7 @@ def _anytime(
     budget: Sequence[str],
 ) -> list[Asked]:
     """The mean validation error over the whole budget, one number per run, compared in pairs."""
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
     from searchbench.results.curves import CURVE_AXES
 
     axis = next((axis for axis in budget if axis in CURVE_AXES), None)

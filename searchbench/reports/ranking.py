@@ -18,7 +18,7 @@ from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
 if TYPE_CHECKING:
-    from searchbench.results.statistics import Answer
+    from searchbench.statistics import Answer
 
 MIN_ARCHITECTURES = 10
 """Below it no rank correlation is claimed; that of the statistics layer."""
@@ -205,7 +205,7 @@ def _agreement(name: str, runs: Sequence[RunRecord], kind: str, scale: float, *,
 
 def _tau(errors: Sequence[float], proxy: Sequence[float], what: str) -> Answer:
     """Tau-b between the truth (the lower error the better) and a proxy (the higher the better)."""
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     n = len(errors)
     if n < MIN_ARCHITECTURES:
@@ -242,14 +242,14 @@ def _ceiling(runs: Iterable[RunRecord]) -> Answer:
 
 
 def _refused(n: int, reason: str) -> Answer:
-    from searchbench.results.statistics.record import refused
+    from searchbench.statistics.record import refused
 
     return refused("Kendall tau-b", "scipy.stats.kendalltau", n, reason)
 
 
 def _regrets(errors: Sequence[float], proxy: Sequence[float], scale: float) -> tuple[tuple[int, float], ...]:
     """Regret at each k below the number of architectures; at and beyond it is nought by construction."""
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     if len(errors) < MIN_ARCHITECTURES:
         return ()

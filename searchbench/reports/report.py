@@ -8,11 +8,11 @@ from pathlib import Path
 
 from searchbench.errors import InputError
 from searchbench.reports.dossier import AXES, Dossier, read
+from searchbench.reports.exports import tables
 from searchbench.reports.figures.figure import slug
 from searchbench.reports.figures.svg import to_svg
 from searchbench.reports.page import figures_of, to_html
 from searchbench.reports.render import render
-from searchbench.reports.tables import tables
 from searchbench.results.store import ResultStore
 
 PAGE = "index.html"

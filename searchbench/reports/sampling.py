@@ -18,7 +18,7 @@ from searchbench.reports.summary import Summary, summarise
 from searchbench.results.records import RunRecord
 
 if TYPE_CHECKING:
-    from searchbench.results.statistics import Answer
+    from searchbench.statistics import Answer
 
 KINDS: Mapping[str, ArmKind] = {
     "searchbench.strategies.random:Random": "random_search",
@@ -85,7 +85,7 @@ def build(runs: Sequence[RunRecord]) -> tuple[Sampled, ...]:
 
 def _improvements(searching: Mapping[str, Sequence[RunRecord]], drawn: Sequence[RunRecord]) -> dict[str, Answer]:
     """Draws and searches of one seed share what is random around them, so they are paired."""
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     def accuracies(name: str, runs: Sequence[RunRecord]) -> st.Arm:
         errors = as_arm(name, runs)

@@ -21,7 +21,7 @@ from searchbench.results.records import StudyRecord
 from searchbench.results.store import ResultStore
 
 if TYPE_CHECKING:
-    from searchbench.results.statistics import Answer, Interval
+    from searchbench.statistics import Answer, Interval
 
 MIN_ARCHITECTURES = 10
 """Below it no rank correlation is claimed; that of the statistics layer."""
@@ -138,7 +138,7 @@ def build(study: str, problem: str, methods: Mapping[str, Sequence[Scores]], tru
 def _method(
     name: str, own: Sequence[Scores], proxies: Sequence[Sequence[float]], errors: Sequence[float], scale: float
 ) -> Method:
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     shown = [scale * error for error in errors]
     regrets = []
@@ -158,7 +158,7 @@ def _comparisons(
     methods: Sequence[Method], proxies: Mapping[str, Sequence[Sequence[float]]], good: Sequence[float]
 ) -> tuple[Against, ...]:
     """Every pair of methods that has a tau under the seeds of the first."""
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     able = [m for m in methods if m.tau.status == "ok" and len(m.seeds) > 1]
     taus = {m.name: dict(zip(m.seeds, m.tau["taus"], strict=True)) for m in able if m.seeds == able[0].seeds}
@@ -180,7 +180,7 @@ def _comparisons(
 def _between(repeats: Sequence[Sequence[float]], *, alone: bool) -> Answer | None:
     """Mean tau-b between two measurements of all architectures, over all pairs; `alone`: between one and the mean of
     the others, over all of them."""
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     columns = [[-error for error in column] for column in zip(*repeats, strict=True)]
     if len(columns) < 2:
@@ -200,8 +200,8 @@ def _between(repeats: Sequence[Sequence[float]], *, alone: bool) -> Answer | Non
 
 def _floor(good: Sequence[float], sizes: Sequence[float]) -> Answer:
     """Tau-b of the truth and a size, the larger the better."""
-    from searchbench.results import statistics as st
-    from searchbench.results.statistics.record import refused
+    from searchbench import statistics as st
+    from searchbench.statistics.record import refused
 
     if len(good) < MIN_ARCHITECTURES or not all(map(math.isfinite, sizes)):
         why = "the sizes of the architectures are not known" if good else "there are no architectures"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from searchbench.results.records import RunRecord
 
 if TYPE_CHECKING:
-    from searchbench.results.statistics import Answer, Arm, Family
+    from searchbench.statistics import Answer, Arm, Family
 
 POINTS = 100.0
 """Shares are analysed as percentages, so that differences read in percentage points."""
@@ -116,7 +116,7 @@ def judge_standings(
         declared: what was to be compared.
         compare: False for runs that are not comparable: they are described only.
     """
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     started = {name: runs for name, runs in by_strategy.items() if runs}
     scale = shown_scale([run.test_error for runs in started.values() for run in runs if run.judged])
@@ -139,7 +139,7 @@ def shown_scale(errors: Sequence[float]) -> float:
 
 def as_arm(name: str, runs: Sequence[RunRecord], scale: float = 1.0) -> Arm:
     """A strategy's runs by seed, each with what became of it; the last recorded counts where a seed has two."""
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     latest = {run.replicate: run for run in runs}
     scores = [run.test_error * scale if run.judged else math.nan for run in latest.values()]
@@ -158,7 +158,7 @@ def _ending(run: RunRecord) -> str:
 def _compared(
     described: Mapping[str, Standing], arms: tuple[Arm, ...], scale: float, notes: tuple[str, ...], declared: Declared
 ) -> Verdicts:
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     rope = None if declared.rope is None else declared.rope * scale
     sound = [a for a in arms if a.failed_share <= MAX_FAILED_SHARE]
@@ -202,7 +202,7 @@ def _bootstrap(arms: Sequence[Arm]) -> dict[str, tuple[int | None, int | None, f
     """Rank interval and P(best) by resampling seeds jointly; empty where refused."""
     import numpy as np
 
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     values = np.stack([a.values for a in arms])[:, :, None] if arms else np.empty((0, 0, 1))
     if not np.isfinite(values).any():

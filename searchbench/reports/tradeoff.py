@@ -18,8 +18,8 @@ from searchbench.reports.leaderboard import current_runs
 from searchbench.reports.standing import shown_scale
 from searchbench.results.columns import read_trials
 from searchbench.results.records import RunRecord, StudyRecord
-from searchbench.results.statistics import Answer, arm, describe, hypervolume, pareto
 from searchbench.results.store import ResultStore
+from searchbench.statistics import Answer, arm, describe, hypervolume, pareto
 
 METRICS = {"latency_ms": "latency (ms)", "macs": "MACs", "params": "parameters"}
 """What error is traded for, and how it is called."""

@@ -98,7 +98,7 @@ def _difference(row: Row, unit: str) -> str:
 
 def _open_questions(block: Block) -> list[str]:
     """What it would take to know where there is no evidence."""
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     declared = block.verdicts.declared
     rows = [row for row in block.rows if row.standing.verdict == "no evidence"]

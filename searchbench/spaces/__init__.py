@@ -11,97 +11,97 @@ SPACES = Registry(
     group="searchbench.spaces",
     builtin={
         "nasbench201": Entry(
-            "searchbench.spaces.nasbench201:nasbench201",
+            "searchbench.spaces.nasbench201.space:nasbench201",
             "one cell, six edges, five operations: 15,625 strings, 6,466 distinct (Dong & Yang 2020)",
         ),
         "darts": Entry(
-            "searchbench.spaces.darts:darts",
+            "searchbench.spaces.darts.space:darts",
             "a normal and a reduction cell of four nodes, two inputs each: 1.1e18 genotypes (Liu et al. 2019)",
         ),
         "darts-s1": Entry(
-            "searchbench.spaces.darts_robust:darts_s1", "two operations per edge, other ones on each (Zela et al. 2020)"
+            "searchbench.spaces.darts.robust:darts_s1", "two operations per edge, other ones on each (Zela et al. 2020)"
         ),
         "darts-s2": Entry(
-            "searchbench.spaces.darts_robust:darts_s2", "skip or separable convolution on every edge (Zela et al. 2020)"
+            "searchbench.spaces.darts.robust:darts_s2", "skip or separable convolution on every edge (Zela et al. 2020)"
         ),
         "darts-nasp": Entry(
-            "searchbench.spaces.darts_nasp:darts_nasp", "DARTS cells of NASP's larger operations (Yao et al. 2020)"
+            "searchbench.spaces.darts.nasp:darts_nasp", "DARTS cells of NASP's larger operations (Yao et al. 2020)"
         ),
-        "darts-s3": Entry("searchbench.spaces.darts_robust:darts_s3", "S2 and nothing (Zela et al. 2020)"),
+        "darts-s3": Entry("searchbench.spaces.darts.robust:darts_s3", "S2 and nothing (Zela et al. 2020)"),
         "darts-s4": Entry(
-            "searchbench.spaces.darts_robust:darts_s4",
+            "searchbench.spaces.darts.robust:darts_s4",
             "noise or separable convolution on every edge (Zela et al. 2020)",
         ),
         "nasbench101": Entry(
-            "searchbench.spaces.nasbench101:nasbench101",
+            "searchbench.spaces.graphs.nasbench101:nasbench101",
             "one cell of at most 7 vertices and 9 edges: 423,624 distinct (Ying et al. 2019)",
         ),
         "shuffle": Entry(
-            "searchbench.spaces.shuffle:shuffle",
+            "searchbench.spaces.chains.shuffle:shuffle",
             "20 ShuffleNet blocks of four kinds: 1.1e12 networks (Guo et al. 2020, SPOS)",
         ),
         "shuffle-channels": Entry(
-            "searchbench.spaces.shuffle:shuffle_channels",
+            "searchbench.spaces.chains.shuffle:shuffle_channels",
             "the same with eight widths a block (Guo et al. 2020, SPOS)",
         ),
         "mobile-fairnas": Entry(
-            "searchbench.spaces.mobile:mobile_fairnas",
+            "searchbench.spaces.chains.mobile:mobile_fairnas",
             "19 inverted residuals of six kinds: 6.1e14 networks (Chu et al. 2019, FairNAS)",
         ),
         "mobile-proxyless": Entry(
-            "searchbench.spaces.mobile:mobile_proxyless",
+            "searchbench.spaces.chains.mobile:mobile_proxyless",
             "21 inverted residuals of six kinds, 15 of which can be left out: 2.2e17 networks (Cai et al. 2019)",
         ),
         "macro": Entry(
-            "searchbench.spaces.macro:macro",
+            "searchbench.spaces.chains.nasbench_macro:macro",
             "8 layers of three kinds: 6,561 networks, 3,969 distinct (Su et al. 2021, NAS-Bench-Macro)",
         ),
         "nats-sss": Entry(
-            "searchbench.spaces.nats_sizes:nats_sizes",
+            "searchbench.spaces.chains.nats_sizes:nats_sizes",
             "five widths out of eight: 32,768, for its table (Dong et al. 2021, NATS-Bench)",
         ),
         "chain": Entry(
-            "searchbench.spaces.chain:chain",
+            "searchbench.spaces.chains.zoph:chain",
             "convolutions layer by layer with skip connections (Zoph & Le 2017)",
         ),
         "mnasnet": Entry(
-            "searchbench.spaces.mnasnet:mnasnet",
+            "searchbench.spaces.chains.mnasnet:mnasnet",
             "seven blocks of like layers on MobileNetV2's skeleton: 432 forms each (Tan et al. 2019)",
         ),
         "randwire": Entry(
-            "searchbench.spaces.randwire:randwire",
+            "searchbench.spaces.graphs.randwire:randwire",
             "randomly wired networks of the small regime, by a graph generator (Xie et al. 2019)",
         ),
         "randwire-regular": Entry(
-            "searchbench.spaces.randwire:randwire_regular",
+            "searchbench.spaces.graphs.randwire:randwire_regular",
             "randomly wired networks of the regular regime (Xie et al. 2019)",
         ),
         "nasnet": Entry(
-            "searchbench.spaces.nasnet:nasnet",
+            "searchbench.spaces.block_cells.nasnet:nasnet",
             "a normal and a reduction cell of five blocks: 5.6e14 forms each (Zoph et al. 2018)",
         ),
         "pnas": Entry(
-            "searchbench.spaces.nasnet:pnas",
+            "searchbench.spaces.block_cells.nasnet:pnas",
             "one cell of one to five blocks: 5.6e14 (Liu et al. 2018, PNAS)",
         ),
         "hierarchical": Entry(
-            "searchbench.spaces.hierarchical:hierarchical",
+            "searchbench.spaces.graphs.hierarchical:hierarchical",
             "a cell made of six motifs made of six operations: 7.5e38 (Liu et al. 2018, hierarchical)",
         ),
         "enas-macro": Entry(
-            "searchbench.spaces.enas:enas_macro",
+            "searchbench.spaces.enas.macro:enas_macro",
             "12 layers of six operations with skips, shared weights: 1.6e29 networks (Pham et al. 2018, ENAS)",
         ),
         "darts-rnn": Entry(
-            "searchbench.spaces.darts_rnn:darts_rnn",
+            "searchbench.spaces.recurrent.darts_rnn:darts_rnn",
             "recurrent cells of eight nodes, one input each: 2.6e9 (Liu et al. 2019)",
         ),
         "enas-rnn": Entry(
-            "searchbench.spaces.enas:enas_rnn",
+            "searchbench.spaces.recurrent.enas_rnn:enas_rnn",
             "recurrent cells of 12 nodes: 8.0e15 (Pham et al. 2018, ENAS)",
         ),
         "enas-micro": Entry(
-            "searchbench.spaces.enas:enas_micro",
+            "searchbench.spaces.enas.micro:enas_micro",
             "cells of five blocks with shared weights: 5.1e12 forms each (Pham et al. 2018, ENAS)",
         ),
         "hyperparameters": Entry(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from searchbench.spaces.block_cells import Block
+from searchbench.spaces.block_cells.cells import Block
 from searchbench.spaces.space import Array
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from searchbench.errors import StudyError
-from searchbench.spaces.hierarchical import CELL, identity_chain, mutated
+from searchbench.spaces.graphs.hierarchical import CELL, identity_chain, mutated
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import Proposal, Trial

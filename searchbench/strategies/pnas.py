@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from searchbench.errors import StudyError
-from searchbench.spaces.block_cells import BLOCKS, NORMAL, Cell, cells_of, growing, legal_blocks
+from searchbench.spaces.block_cells.cells import BLOCKS, NORMAL, Cell, cells_of, growing, legal_blocks
 from searchbench.spaces.space import Architecture, Array, Space
 from searchbench.strategies.strategy import Logged, Scenario
 from searchbench.trial import Proposal, Trial

@@ -128,7 +128,7 @@ class Batch:
     """A minibatch on the run's device; its length is its number of samples."""
 
     inputs: Any
-    """Images [B, C, H, W], or a passage of text, see `searchbench.spaces.recurrent_networks.Passage`."""
+    """Images [B, C, H, W], or a passage of text, see `searchbench.spaces.recurrent.networks.Passage`."""
     targets: torch.Tensor
     """[B] classes; the token behind each."""
     rate: float = 1.0

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from searchbench.spaces.darts import EDGES, TARGETS
-from searchbench.spaces.darts_supernet import DartsSupernet, MixedCell, MixedEdge
-from searchbench.spaces.nasbench201_forms import kept, shuffled
+from searchbench.spaces.darts.space import EDGES, TARGETS
+from searchbench.spaces.darts.supernet import DartsSupernet, MixedCell, MixedEdge
+from searchbench.spaces.nasbench201.forms import kept, shuffled
 from searchbench.spaces.networks import Active, Mixed
 
 

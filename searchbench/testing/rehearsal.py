@@ -16,7 +16,7 @@ from searchbench.harness.constraint import Measures
 from searchbench.harness.process import one_thread
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, When
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.strategy import (
     AskTellSearch,

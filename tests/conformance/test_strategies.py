@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from searchbench.spaces.chain import chain
-from searchbench.spaces.hierarchical import hierarchical
-from searchbench.spaces.nasbench201 import nasbench201
-from searchbench.spaces.nasnet import pnas as pnas_space
+from searchbench.spaces.block_cells.nasnet import pnas as pnas_space
+from searchbench.spaces.chains.zoph import chain
+from searchbench.spaces.graphs.hierarchical import hierarchical
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.acquisition import ExpectedImprovement
 from searchbench.strategies.adapters import nni, skopt, tune

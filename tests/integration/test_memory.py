@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from alone import run_alone
 
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 
 LONG_RUN = """
 import searchbench as sb

@@ -10,8 +10,8 @@ from pyarrow import parquet
 
 from searchbench.harness.executors.local import LocalExecutor
 from searchbench.harness.session import executor
-from searchbench.harness.table_build import build
-from searchbench.harness.table_plan import STACK, TablePlan
+from searchbench.tables.building.build import build
+from searchbench.tables.building.plan import STACK, TablePlan
 from searchbench.tasks.task import Recipe
 
 PLAN = TablePlan(

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from searchbench import statistics as st
 from searchbench.errors import StatisticsError
-from searchbench.results import statistics as st
 
 Case = dict[str, Any]
 Got = dict[str, Any]
@@ -141,7 +141,7 @@ def family(given: Got, case: Case) -> Got:
 
 
 def floors(given: Got, _: Case) -> Got:
-    from searchbench.results.statistics.exact import min_p_paired, min_p_unpaired
+    from searchbench.statistics.exact import min_p_paired, min_p_unpaired
 
     return {
         "wilcoxon_min_p": [min_p_paired(n) for n in given["wilcoxon_n"]],
@@ -247,7 +247,7 @@ def had_power(given: Got, _: Case) -> Got:
 
 
 def pilot(given: Got, _: Case) -> Got:
-    from searchbench.results.statistics.power import sd_upper_factor
+    from searchbench.statistics.power import sd_upper_factor
 
     got = facts(st.more_seeds(
         delta=given["delta"], sd=given["pooled_sd"], n_pilot=given["n_pilot"], df=given["pooled_df"], paired=False,

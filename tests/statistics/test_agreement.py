@@ -12,14 +12,14 @@ from statsmodels.stats.nonparametric import rank_compare_2indep
 from statsmodels.stats.power import TTestIndPower, TTestPower
 from statsmodels.stats.weightstats import DescrStatsW
 
-from searchbench.results import statistics as st
-from searchbench.results.statistics import exact
-from searchbench.results.statistics.correlation import tau_interval
-from searchbench.results.statistics.effects import rank_biserial, superiority
-from searchbench.results.statistics.friedman import type_one_error
-from searchbench.results.statistics.many_tasks import iqm_draws
-from searchbench.results.statistics.power import detectable_d, power_at
-from searchbench.results.statistics.resampling import bca_mean, seed_counts
+from searchbench import statistics as st
+from searchbench.statistics import exact
+from searchbench.statistics.correlation import tau_interval
+from searchbench.statistics.effects import rank_biserial, superiority
+from searchbench.statistics.friedman import type_one_error
+from searchbench.statistics.many_tasks import iqm_draws
+from searchbench.statistics.power import detectable_d, power_at
+from searchbench.statistics.resampling import bca_mean, seed_counts
 
 RNG = np.random.default_rng(7)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from searchbench import statistics as st
 from searchbench.errors import StatisticsError
-from searchbench.results import statistics as st
-from searchbench.results.statistics import published
+from searchbench.statistics import published
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "published_darts_prime.py"
 KEY = st.Key("digits", "error", "nasbench201", "p1", "s1", st.Protocol.MULTI_SEARCH_ONE_EVAL, "100 evaluations")

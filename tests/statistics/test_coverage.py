@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from searchbench.results import statistics as st
-from searchbench.results.statistics import exact
-from searchbench.results.statistics.effects import superiority, superiority_interval
-from searchbench.results.statistics.resampling import bca_mean
-from searchbench.results.statistics.two_sample import brunner_munzel_columns
+from searchbench import statistics as st
+from searchbench.statistics import exact
+from searchbench.statistics.effects import superiority, superiority_interval
+from searchbench.statistics.resampling import bca_mean
+from searchbench.statistics.two_sample import brunner_munzel_columns
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from searchbench import statistics as st
 from searchbench.errors import StatisticsError
-from searchbench.results import statistics as st
-from searchbench.results.statistics.factorial import cells as every_cell
+from searchbench.statistics.factorial import cells as every_cell
 
 RNG = np.random.default_rng(21)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from searchbench.results import statistics as st
+from searchbench import statistics as st
 
 PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from searchbench.errors import StatisticsError
-from searchbench.results.statistics import hypervolume, pareto
+from searchbench.statistics import hypervolume, pareto
 
 
 def by_inclusion_exclusion(points: list[tuple[int, ...]], reference: tuple[int, ...]) -> float:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as hyp
 
-from searchbench.results import statistics as st
+from searchbench import statistics as st
 
 SCORE = hyp.one_of(hyp.integers(0, 4).map(float), hyp.floats(-5, 5).map(lambda v: round(v, 3)))
 ENDED = hyp.sampled_from(["ok"] * 8 + ["failed", "timeout", "infra", "nan", "missing"])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as hyp
 
+from searchbench import statistics as st
 from searchbench.errors import StatisticsError
-from searchbench.results import statistics as st
 
 
 def arms(k: int, n: int, *, step: float = 0.5, seed: int = 0) -> list[st.Arm]:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from searchbench import statistics as st
 from searchbench.errors import StatisticsError
-from searchbench.results import statistics as st
-from searchbench.results.statistics import correlation
-from searchbench.results.statistics.correlation import resampled_tau
-from searchbench.results.statistics.resampling import seed_counts
+from searchbench.statistics import correlation
+from searchbench.statistics.correlation import resampled_tau
+from searchbench.statistics.resampling import seed_counts
 
 N, SUPERNETS = 40, 5
 

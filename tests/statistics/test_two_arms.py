@@ -8,8 +8,8 @@ import pickle
 import numpy as np
 import pytest
 
+from searchbench import statistics as st
 from searchbench.errors import StatisticsError
-from searchbench.results import statistics as st
 
 NAN = math.nan
 
@@ -138,7 +138,7 @@ def test_ranking_failures_worst_needs_a_direction() -> None:
 
 
 def test_two_failures_in_one_pair_are_a_tie() -> None:
-    from searchbench.results.statistics.paired import worst_rank_differences
+    from searchbench.statistics.paired import worst_rank_differences
 
     d = worst_rank_differences(np.array([math.inf, math.inf, 1.0, 2.0]), np.array([math.inf, 1.0, math.inf, 1.5]))
     assert d.tolist() == [0.0, 1.5, -1.5, 0.5]

@@ -10,9 +10,9 @@ import pytest
 import torch
 from controller_search import begun, step
 
-from searchbench.spaces.chain import chain, plans
-from searchbench.spaces.enas import enas_macro
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.chains.zoph import chain, plans
+from searchbench.spaces.enas.macro import enas_macro
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies.anchored_controllers import AnchoredController, layers_of
 from searchbench.strategies.controlled import Controlled, ControllerSearch, lstm_reinforce
 from searchbench.strategies.controllers import Controller

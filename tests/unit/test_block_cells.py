@@ -12,10 +12,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces import SPACES
-from searchbench.spaces.block_cells import canonical_cell, cells_of, loose_ends
-from searchbench.spaces.block_operations import operation
-from searchbench.spaces.enas import enas_micro
-from searchbench.spaces.nasnet import LATER, ORIGINAL, nasnet
+from searchbench.spaces.block_cells.cells import canonical_cell, cells_of, loose_ends
+from searchbench.spaces.block_cells.nasnet import LATER, ORIGINAL, nasnet
+from searchbench.spaces.block_cells.operations import operation
+from searchbench.spaces.enas.micro import enas_micro
 from searchbench.spaces.networks import Mixed, count, initialise
 
 DIGITS = (1, 8, 8), 10

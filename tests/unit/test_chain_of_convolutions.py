@@ -9,8 +9,8 @@ from small_training import digits, losses
 
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces import SPACES
-from searchbench.spaces.chain import chain, plans, unread
-from searchbench.spaces.chain_networks import joined
+from searchbench.spaces.chains.zoph import chain, plans, unread
+from searchbench.spaces.chains.zoph_networks import joined
 from searchbench.spaces.networks import initialise
 
 DIGITS = (1, 8, 8), 10

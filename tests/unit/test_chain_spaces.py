@@ -12,10 +12,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces import SPACES
-from searchbench.spaces.macro import macro
-from searchbench.spaces.mobile import BLOCKS, mobile_fairnas, mobile_proxyless
+from searchbench.spaces.chains.mobile import BLOCKS, mobile_fairnas, mobile_proxyless
+from searchbench.spaces.chains.nasbench_macro import macro
+from searchbench.spaces.chains.shuffle import RATIOS, shuffle, shuffle_channels
 from searchbench.spaces.networks import Mixed, count, initialise
-from searchbench.spaces.shuffle import RATIOS, shuffle, shuffle_channels
 
 IMAGENET = (3, 224, 224), 1000
 DIGITS = (1, 8, 8), 10

@@ -12,8 +12,8 @@ from searchbench.estimators.judge import TrainJudge
 from searchbench.estimators.training import begin, fit
 from searchbench.harness.components import Use
 from searchbench.harness.problem import Problem
-from searchbench.spaces.darts import darts
-from searchbench.spaces.darts_genotypes import PUBLISHED, uniform
+from searchbench.spaces.darts.published import PUBLISHED, uniform
+from searchbench.spaces.darts.space import darts
 from searchbench.spaces.networks import count, initialise
 from searchbench.tasks.digits import Digits
 from searchbench.tasks.task import Recipe, Split

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from searchbench.spaces.darts import darts
+from searchbench.spaces.darts.space import darts
 from searchbench.spaces.networks import Mixed, initialise
 from searchbench.spaces.topology import PLAIN, Form
 from searchbench.testing.plain_darts import plain_logits
@@ -77,7 +77,7 @@ def test_the_mixture_of_everything_is_the_weighted_sum_written_out(form):
 
 
 def test_wide_cells_convolve_in_two_steps_to_the_same_numbers(monkeypatch):
-    monkeypatch.setattr("searchbench.spaces.darts_fused.DENSE_WIDTH", 0)
+    monkeypatch.setattr("searchbench.spaces.darts.fused.DENSE_WIDTH", 0)
     net, alpha = supernet(), logits()
     agree(net, alpha, lambda: mixture(alpha, PLAIN))
 

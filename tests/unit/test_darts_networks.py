@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from searchbench.errors import SpaceError
-from searchbench.spaces.darts import OPERATIONS, darts, genotype
-from searchbench.spaces.darts_genotypes import PUBLISHED, uniform
-from searchbench.spaces.darts_nasp import darts_nasp
-from searchbench.spaces.darts_networks import DartsNetwork
-from searchbench.spaces.darts_operations import operation
+from searchbench.spaces.darts.nasp import darts_nasp
+from searchbench.spaces.darts.networks import DartsNetwork
+from searchbench.spaces.darts.operations import operation
+from searchbench.spaces.darts.published import PUBLISHED, uniform
+from searchbench.spaces.darts.space import OPERATIONS, darts, genotype
 from searchbench.spaces.networks import Mixed, count, initialise
 from searchbench.spaces.topology import Form
 from searchbench.testing.plain_darts import plain_logits
@@ -181,7 +181,7 @@ def test_a_supernets_path_computes_the_network_of_its_genotype():
 
 
 def _copy(net, alone, wanted):
-    from searchbench.spaces.darts import EDGES
+    from searchbench.spaces.darts.space import EDGES
 
     found = genotype(wanted)
     alone.stem.load_state_dict(net.stem.state_dict())

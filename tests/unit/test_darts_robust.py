@@ -13,10 +13,10 @@ from test_differentiable_resume import cell_lab, strategy_of
 from searchbench.errors import SpaceError, StudyError
 from searchbench.harness.loop import drive
 from searchbench.spaces import SPACES
-from searchbench.spaces.darts import EDGES, OPERATIONS, darts, genotype
-from searchbench.spaces.darts_genotypes import PUBLISHED
-from searchbench.spaces.darts_operations import Noise
-from searchbench.spaces.darts_robust import S1_EDGES, darts_s1
+from searchbench.spaces.darts.operations import Noise
+from searchbench.spaces.darts.published import PUBLISHED
+from searchbench.spaces.darts.robust import S1_EDGES, darts_s1
+from searchbench.spaces.darts.space import EDGES, OPERATIONS, darts, genotype
 from searchbench.spaces.networks import Mixed, initialise
 from searchbench.testing.plain_darts import plain_logits
 

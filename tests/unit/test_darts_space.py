@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from searchbench.errors import SpaceError, StudyError
-from searchbench.spaces.darts import darts, genotype
-from searchbench.spaces.darts_genotypes import PUBLISHED, uniform
-from searchbench.spaces.darts_nasp import darts_nasp
-from searchbench.spaces.genotypes import Cell, compact, read
+from searchbench.spaces.darts.genotypes import Cell, compact, read
+from searchbench.spaces.darts.nasp import darts_nasp
+from searchbench.spaces.darts.published import PUBLISHED, uniform
+from searchbench.spaces.darts.space import darts, genotype
 
 SPACE = darts()
 

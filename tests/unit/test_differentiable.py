@@ -12,7 +12,7 @@ from searchbench.cost import Budget
 from searchbench.errors import BudgetExhausted, StudyError
 from searchbench.harness.loop import drive
 from searchbench.spaces.choices import Choice
-from searchbench.spaces.nasbench201 import OPERATIONS
+from searchbench.spaces.nasbench201.space import OPERATIONS
 from searchbench.spaces.space import Space
 from searchbench.strategies.differentiable import AlphaTraining, Alternate, ArgmaxPerEdge, Softmax
 from searchbench.strategies.differentiable.discretise import path_of

@@ -8,9 +8,9 @@ import pytest
 import torch
 from test_differentiable_resume import cell_lab
 
-from searchbench.spaces import darts_supernet
-from searchbench.spaces.darts import EDGES, darts
-from searchbench.spaces.darts_supernet import MixedCell
+from searchbench.spaces.darts import supernet as darts_supernet
+from searchbench.spaces.darts.space import EDGES, darts
+from searchbench.spaces.darts.supernet import MixedCell
 from searchbench.spaces.topology import Form
 from searchbench.strategies.differentiable import (
     AuxiliarySkip,

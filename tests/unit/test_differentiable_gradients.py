@@ -12,7 +12,7 @@ from torch import nn
 
 from searchbench.errors import StudyError
 from searchbench.harness.loop import drive
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.networks import Mixed, initialise
 from searchbench.spaces.operations import ConvBank
 from searchbench.spaces.topology import Edge, Form, Topology

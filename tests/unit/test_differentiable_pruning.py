@@ -9,7 +9,7 @@ from tiny_lab import lab
 
 from searchbench.errors import StudyError
 from searchbench.harness.loop import drive
-from searchbench.spaces.nasbench201_forms import shuffled
+from searchbench.spaces.nasbench201.forms import shuffled
 from searchbench.strategies.differentiable import (
     Milestones,
     Monotone,

@@ -16,7 +16,7 @@ from searchbench.estimators.bench import Bench
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
 from searchbench.results.columns import first_difference
-from searchbench.spaces.darts import darts as darts_space
+from searchbench.spaces.darts.space import darts as darts_space
 from searchbench.strategies import STRATEGIES
 from searchbench.tasks.task import Split
 

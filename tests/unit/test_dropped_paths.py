@@ -11,9 +11,9 @@ from tiny_lab import lab, scenario
 from searchbench.errors import StudyError
 from searchbench.estimators.augment import cutout, sometimes
 from searchbench.spaces import SPACES
-from searchbench.spaces.nasbench201 import OPERATIONS, nasbench201
-from searchbench.spaces.nasbench201_cells import plans
-from searchbench.spaces.nasbench201_forms import FormedCell
+from searchbench.spaces.nasbench201.cells import plans
+from searchbench.spaces.nasbench201.forms import FormedCell
+from searchbench.spaces.nasbench201.space import OPERATIONS, nasbench201
 from searchbench.spaces.networks import Mixed, initialise
 from searchbench.spaces.topology import Form
 from searchbench.strategies.differentiable import Cutout, DropPath, Eigenvalue, Unrolled

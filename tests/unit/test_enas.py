@@ -15,8 +15,11 @@ from searchbench.harness.loop import drive
 from searchbench.harness.plan import plan
 from searchbench.harness.run import run_search
 from searchbench.spaces import SPACES
-from searchbench.spaces.enas import enas_macro, enas_micro, enas_rnn, rnn_loose_ends
+from searchbench.spaces.enas.macro import enas_macro
+from searchbench.spaces.enas.micro import enas_micro
 from searchbench.spaces.networks import initialise
+from searchbench.spaces.recurrent.cells import rnn_loose_ends
+from searchbench.spaces.recurrent.enas_rnn import enas_rnn
 from searchbench.strategies.oneshot.enas import Enas, enas
 from searchbench.strategies.oneshot.enas_controllers import (
     EdgeController,

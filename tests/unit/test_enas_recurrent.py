@@ -19,8 +19,9 @@ from searchbench.harness.plan import plan
 from searchbench.harness.run import run_search
 from searchbench.results.columns import read_traces
 from searchbench.seeds import Seeds
-from searchbench.spaces.darts_rnn import darts_rnn
-from searchbench.spaces.enas import enas_rnn, rnn_loose_ends
+from searchbench.spaces.recurrent.cells import rnn_loose_ends
+from searchbench.spaces.recurrent.darts_rnn import darts_rnn
+from searchbench.spaces.recurrent.enas_rnn import enas_rnn
 from searchbench.strategies.oneshot.enas import enas, enas_recurrent
 from searchbench.strategies.oneshot.enas_controllers import EdgeController, RecurrentController
 from searchbench.strategies.oneshot.rewards import Accuracy, InversePerplexity

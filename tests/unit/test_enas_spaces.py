@@ -12,8 +12,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces import SPACES
-from searchbench.spaces.enas import enas_macro, enas_rnn, macro_layers, rnn_loose_ends, rnn_nodes
+from searchbench.spaces.enas.macro import enas_macro, macro_layers
 from searchbench.spaces.networks import Mixed, count, initialise
+from searchbench.spaces.recurrent.cells import rnn_loose_ends, rnn_nodes
+from searchbench.spaces.recurrent.enas_rnn import enas_rnn
 
 DIGITS = (1, 8, 8), 10
 SMALL = enas_macro(layers=5, channels=4, stages=2)

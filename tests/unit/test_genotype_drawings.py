@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from searchbench.reports import drawings, genotype_drawings
-from searchbench.spaces.darts_genotypes import PUBLISHED
+from searchbench.spaces.darts.published import PUBLISHED
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -12,7 +12,7 @@ from searchbench.cost import Budget
 from searchbench.errors import StudyError
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Decision, Float, Integer, When
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.grid import Grid, axes, count, order
 from searchbench.strategies.strategy import Scenario

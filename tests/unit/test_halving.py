@@ -12,7 +12,7 @@ import pytest
 from searchbench.cost import Budget, Cost
 from searchbench.errors import StudyError
 from searchbench.seeds import Seeds
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies.asha import Asha, Promotions
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.rungs import at_stops, brackets, ladder, rounded

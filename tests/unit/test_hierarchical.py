@@ -16,8 +16,8 @@ from searchbench.cost import Budget, Cost
 from searchbench.errors import SpaceError, StudyError
 from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
-from searchbench.spaces.hierarchical import expanded, graphs_of, hierarchical, identity_chain, mutated, pruned
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.graphs.hierarchical import expanded, graphs_of, hierarchical, identity_chain, mutated, pruned
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.networks import count, initialise
 from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.hierarchical import GrowingPopulation, HierarchicalEvolution

@@ -18,9 +18,9 @@ from searchbench.estimators.train import Train
 from searchbench.estimators.training import begin, fit, measure, order_seed, weights_seed
 from searchbench.estimators.watch import stalled
 from searchbench.seeds import Seeds
-from searchbench.spaces.darts_rnn import darts_rnn
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.networks import initialise
+from searchbench.spaces.recurrent.darts_rnn import darts_rnn
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.differentiable.papers_recurrent import recurrent
 from searchbench.strategies.differentiable.split import TaskSplit

@@ -11,11 +11,11 @@ import pytest
 from searchbench.errors import EvaluationFailed, StudyError, TableError
 from searchbench.estimators.latency import ArchitectureTable, BlockTable, Measured
 from searchbench.estimators.stopwatch import measure_blocks
-from searchbench.estimators.table import Join
 from searchbench.spaces import SPACES
-from searchbench.spaces.mobile import mobile_fairnas, mobile_proxyless
-from searchbench.spaces.nasbench201 import nasbench201
-from searchbench.spaces.randwire import randwire
+from searchbench.spaces.chains.mobile import mobile_fairnas, mobile_proxyless
+from searchbench.spaces.graphs.randwire import randwire
+from searchbench.spaces.nasbench201.space import nasbench201
+from searchbench.tables.table import Join
 
 DATA = Path(os.environ.get("SEARCHBENCH_DATA", "/nowhere")) / "tables"
 public = pytest.mark.skipif(not DATA.is_dir(), reason="needs SEARCHBENCH_DATA, the folder of public tables")

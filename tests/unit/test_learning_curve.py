@@ -11,7 +11,6 @@ import pytest
 from searchbench.cost import Budget
 from searchbench.errors import InputError, StudyError
 from searchbench.estimators.learning_curve import Extrapolated, SumOfLosses, extrapolated
-from searchbench.estimators.table import Table
 from searchbench.estimators.zero_cost import ZeroCost
 from searchbench.harness.components import Use
 from searchbench.harness.plan import plan
@@ -20,7 +19,8 @@ from searchbench.harness.run import run_search
 from searchbench.harness.study import Study
 from searchbench.results.columns import read_trials
 from searchbench.seeds import Seeds
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
+from searchbench.tables.table import Table
 from searchbench.trial import FULL, Fidelity
 
 SPACE = nasbench201()

@@ -11,8 +11,8 @@ from torch import nn
 
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces import SPACES
-from searchbench.spaces.mnasnet import BlockPlan, mnasnet, plans
-from searchbench.spaces.mnasnet_networks import BlocksNetwork, Skipped
+from searchbench.spaces.chains.mnasnet import BlockPlan, mnasnet, plans
+from searchbench.spaces.chains.mnasnet_networks import BlocksNetwork, Skipped
 from searchbench.spaces.networks import count, initialise
 
 DIGITS = (1, 8, 8), 10

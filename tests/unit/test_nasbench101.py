@@ -10,8 +10,16 @@ from small_training import digits, losses
 
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces import SPACES
-from searchbench.spaces.nasbench101 import DISCONNECTED, OPERATIONS, Cell, cell_of, distinct, from_matrix, nasbench101
-from searchbench.spaces.nasbench101_networks import vertex_channels
+from searchbench.spaces.graphs.nasbench101 import (
+    DISCONNECTED,
+    OPERATIONS,
+    Cell,
+    cell_of,
+    distinct,
+    from_matrix,
+    nasbench101,
+)
+from searchbench.spaces.graphs.nasbench101_networks import vertex_channels
 from searchbench.spaces.networks import count, initialise
 
 CONV3, CONV1, POOL = OPERATIONS

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from searchbench.errors import TableError
-from searchbench.estimators.nasbench101_import import from_nasbench101
-from searchbench.estimators.table_import import write
-from searchbench.estimators.tfrecord import fields, masked_crc32c, records
-from searchbench.spaces.nasbench101 import from_matrix, nasbench101
+from searchbench.spaces.graphs.nasbench101 import from_matrix, nasbench101
+from searchbench.tables.importing import write
+from searchbench.tables.nasbench101 import from_nasbench101
+from searchbench.tables.tfrecord import fields, masked_crc32c, records
 from searchbench.tasks import TASKS
 
 SPACE = nasbench101()

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from searchbench.spaces.nasbench201 import EDGES, OPERATIONS, nasbench201
-from searchbench.spaces.nasbench201_cells import live_edges
+from searchbench.spaces.nasbench201.cells import live_edges
+from searchbench.spaces.nasbench201.space import EDGES, OPERATIONS, nasbench201
 from searchbench.spaces.networks import Mixed, count, initialise
 from searchbench.spaces.operations import ConvBank
 

@@ -18,10 +18,10 @@ from click.testing import CliRunner
 
 from searchbench.cli.table_import import import_table
 from searchbench.errors import DataMissing, StudyError, TableError
-from searchbench.estimators.nats_import import from_nats
-from searchbench.estimators.table_import import write
-from searchbench.spaces.nasbench201 import nasbench201
-from searchbench.spaces.nats_sizes import nats_sizes
+from searchbench.spaces.chains.nats_sizes import nats_sizes
+from searchbench.spaces.nasbench201.space import nasbench201
+from searchbench.tables.importing import write
+from searchbench.tables.nats import from_nats
 from searchbench.tasks import TASKS
 
 CELLS = [str(cell) for _, cell in zip(range(3), nasbench201().enumerate(), strict=False)]

@@ -12,7 +12,7 @@ from scipy import stats
 
 from searchbench.cost import Budget, Cost
 from searchbench.seeds import Seeds
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies.nsga2 import Nsga2, Ranked
 from searchbench.strategies.random import Random
 from searchbench.strategies.strategy import Scenario

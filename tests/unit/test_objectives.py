@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from searchbench.cost import Budget, Cost
 from searchbench.errors import StudyError
 from searchbench.seeds import Seeds
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies.nsga2 import Nsga2, crowding, fronts, objectives_of, select
 from searchbench.strategies.random import Random
 from searchbench.strategies.scalarised import MnasReward, Scalarised, mnasnet

@@ -17,13 +17,13 @@ from searchbench.estimators.graphs import Graphs
 from searchbench.estimators.train import Train
 from searchbench.estimators.training import reproducible
 from searchbench.harness.lab import MeteredLab
-from searchbench.harness.table_plan import TableJob, table_plan
-from searchbench.harness.table_training import train_stack
 from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
 from searchbench.spaces.networks import Mixed
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.strategy import Scenario
+from searchbench.tables.building.plan import TableJob, table_plan
+from searchbench.tables.building.training import train_stack
 from searchbench.tasks.task import Batch, Split
 from searchbench.trial import FULL
 

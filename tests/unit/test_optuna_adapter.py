@@ -13,7 +13,7 @@ from searchbench.cost import Budget, Cost
 from searchbench.errors import StudyError, UnknownName
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, When
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Space
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.adapters.optuna import Optuna, OptunaSearch, a_quarter_of_the_root, adapt

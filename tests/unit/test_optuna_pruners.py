@@ -9,7 +9,7 @@ import pytest
 
 from searchbench.errors import StudyError
 from searchbench.spaces.choices import Choice, Float, Integer, When
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Space
 from searchbench.strategies import STRATEGIES
 from searchbench.testing import Stage, check_strategy

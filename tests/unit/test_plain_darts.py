@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from searchbench.spaces.darts import darts
+from searchbench.spaces.darts.space import darts
 from searchbench.spaces.networks import Mixed, initialise
 from searchbench.spaces.topology import PLAIN, Form
 from searchbench.testing.plain_darts import plain_logits

@@ -20,10 +20,10 @@ from searchbench.harness.study import Study
 from searchbench.results.columns import read_traces
 from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
-from searchbench.spaces.block_cells import NORMAL, cells_of, growing, legal_blocks
-from searchbench.spaces.enas import enas_micro
-from searchbench.spaces.nasnet import LATER
-from searchbench.spaces.nasnet import pnas as pnas_space
+from searchbench.spaces.block_cells.cells import NORMAL, cells_of, growing, legal_blocks
+from searchbench.spaces.block_cells.nasnet import LATER
+from searchbench.spaces.block_cells.nasnet import pnas as pnas_space
+from searchbench.spaces.enas.micro import enas_micro
 from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.cell_predictors import CellEnsemble, Tokens
 from searchbench.strategies.pnas import Lstm, Mlp, Pnas, Predictor, Widening, pnas

@@ -11,7 +11,7 @@ import pytest
 from searchbench.cost import Budget
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, When
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Space
 from searchbench.strategies.evolution import RegularizedEvolution
 from searchbench.strategies.local import LocalSearch

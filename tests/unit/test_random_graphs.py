@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from searchbench.errors import SpaceError
-from searchbench.spaces.random_graphs import BarabasiAlbert, Dag, ErdosRenyi, WattsStrogatz, connected, parse
+from searchbench.spaces.graphs.generators import BarabasiAlbert, Dag, ErdosRenyi, WattsStrogatz, connected, parse
 
 GENERATORS = [ErdosRenyi(0.2), BarabasiAlbert(5), WattsStrogatz(4, 0.75), WattsStrogatz(4, 0.0)]
 each = pytest.mark.parametrize("generator", GENERATORS, ids=str)

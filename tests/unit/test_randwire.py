@@ -20,10 +20,10 @@ from searchbench.estimators.judge import TrainJudge
 from searchbench.estimators.training import begin, fit
 from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
+from searchbench.spaces.graphs.generators import Dag
+from searchbench.spaces.graphs.randwire import OPERATIONS, graphs, randwire, randwire_regular
+from searchbench.spaces.graphs.randwire_networks import EdgeWeights, Node, WiredStage
 from searchbench.spaces.networks import DropEdge, count, initialise
-from searchbench.spaces.random_graphs import Dag
-from searchbench.spaces.randwire import OPERATIONS, graphs, randwire, randwire_regular
-from searchbench.spaces.randwire_networks import EdgeWeights, Node, WiredStage
 from searchbench.strategies.generators import Generator, GeneratorGrid
 from searchbench.strategies.grid import Grid
 from searchbench.strategies.random import Random

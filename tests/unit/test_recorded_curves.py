@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from searchbench.cost import Budget
-from searchbench.estimators.table import Table
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
 from searchbench.results.columns import read_trials
@@ -22,6 +21,7 @@ from searchbench.strategies.asha import Asha
 from searchbench.strategies.bohb import Bohb
 from searchbench.strategies.halving import Hyperband
 from searchbench.strategies.strategy import Scenario, Strategy
+from searchbench.tables.table import Table
 from searchbench.trial import Fidelity
 
 SPACE = Space("letters", tuple(Choice(f"d{at}", ("p", "q", "r", "s")) for at in range(4)))

@@ -19,11 +19,12 @@ from searchbench.harness.loop import drive
 from searchbench.harness.problem import Problem
 from searchbench.results.columns import read_traces
 from searchbench.seeds import Seeds
-from searchbench.spaces.darts_rnn import V1, V2, compact, darts_rnn
-from searchbench.spaces.enas import enas_rnn, rnn_loose_ends
-from searchbench.spaces.enas_rnn_networks import loose_ends
 from searchbench.spaces.networks import Mixed, initialise
-from searchbench.spaces.recurrent_networks import ACTIVATIONS, Passage
+from searchbench.spaces.recurrent.cells import rnn_loose_ends
+from searchbench.spaces.recurrent.darts_rnn import V1, V2, compact, darts_rnn
+from searchbench.spaces.recurrent.enas_rnn import enas_rnn
+from searchbench.spaces.recurrent.enas_rnn_networks import loose_ends
+from searchbench.spaces.recurrent.networks import ACTIVATIONS, Passage
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.differentiable.papers_recurrent import recurrent
 from searchbench.strategies.strategy import Scenario

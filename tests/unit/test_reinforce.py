@@ -11,7 +11,7 @@ from searchbench.cost import Budget, Cost
 from searchbench.errors import StudyError
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, When
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.reinforce import Adam, Ascent, Policy, PolicyGradient, Reinforce
 from searchbench.strategies.strategy import Scenario

@@ -9,7 +9,7 @@ import torch
 from searchbench.errors import EvaluationFailed, StudyError
 from searchbench.estimators.batches import Batches
 from searchbench.estimators.shared_weights import SharedWeights
-from searchbench.spaces.nasbench201 import OPERATIONS, nasbench201
+from searchbench.spaces.nasbench201.space import OPERATIONS, nasbench201
 from searchbench.spaces.networks import initialise
 from searchbench.spaces.topology import Form
 from searchbench.tasks.task import Split

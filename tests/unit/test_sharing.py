@@ -17,7 +17,6 @@ from searchbench import Budget, Problem, Study, Use
 from searchbench.cli.entry import cli
 from searchbench.cost import Cost
 from searchbench.errors import InputError
-from searchbench.estimators.table import Table, table_judge
 from searchbench.harness.session import run
 from searchbench.harness.truth import by_table
 from searchbench.reports.render.shared import to_text
@@ -26,6 +25,7 @@ from searchbench.results.columns import TrialColumns
 from searchbench.results.inherited import Scores, Truth, scores_of
 from searchbench.results.records import RunRecord
 from searchbench.results.store import open_store
+from searchbench.tables.table import Table, table_judge
 from searchbench.trial import FULL, Fidelity
 
 KEYS = [f"cell {i}" for i in range(24)]

@@ -13,11 +13,11 @@ from scipy import stats
 from searchbench import Budget, Problem, Study, Use, run
 from searchbench.cli.tables import table as table_command
 from searchbench.errors import TableError
-from searchbench.estimators.built import SHIPPED, shipped
-from searchbench.estimators.table import Table
-from searchbench.harness.table_plan import TableJob, table_plan
-from searchbench.harness.table_training import train_stack
 from searchbench.seeds import Seeds
+from searchbench.tables.building.plan import TableJob, table_plan
+from searchbench.tables.building.training import train_stack
+from searchbench.tables.shipped import SHIPPED, shipped
+from searchbench.tables.table import Table
 from searchbench.tasks.digits import Digits
 from searchbench.trial import FULL, Fidelity
 

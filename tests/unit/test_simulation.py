@@ -10,7 +10,6 @@ import pytest
 
 from searchbench.cost import Budget, Cost
 from searchbench.errors import EvaluationFailed, StudyError
-from searchbench.estimators.table import Table
 from searchbench.harness.components import Use
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
@@ -21,12 +20,13 @@ from searchbench.harness.simulation import simulate
 from searchbench.harness.study import Study
 from searchbench.results.columns import first_difference, read_trials
 from searchbench.seeds import Seeds
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.evolution import RegularizedEvolution
 from searchbench.strategies.halving import SuccessiveHalving
 from searchbench.strategies.random import Random
 from searchbench.strategies.strategy import Scenario, Strategy
+from searchbench.tables.table import Table
 from searchbench.trial import Fidelity, Measurement, Proposal, Trial
 
 SPACE = nasbench201()

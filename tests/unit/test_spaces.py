@@ -14,7 +14,7 @@ from scipy import stats
 
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces.choices import Choice, Float, Integer, When
-from searchbench.spaces.nasbench201 import OPERATIONS, nasbench201
+from searchbench.spaces.nasbench201.space import OPERATIONS, nasbench201
 from searchbench.spaces.space import Architecture, Space
 
 NB201 = nasbench201()

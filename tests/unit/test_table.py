@@ -15,16 +15,17 @@ import pandas as pd
 import pytest
 
 from searchbench.errors import DataMissing, EvaluationFailed, InputError, StudyError, TableError
-from searchbench.estimators import table_file, table_records
 from searchbench.estimators.estimator import EstimatorSpec, JudgeSpec
-from searchbench.estimators.table import Join, Table
-from searchbench.estimators.table_lookup import TableEstimator, TestLookup
 from searchbench.harness.components import Use
 from searchbench.harness.problem import Problem, _resolve
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Architecture, Space
+from searchbench.tables import file as table_file
+from searchbench.tables import records as table_records
+from searchbench.tables.lookup import TableEstimator, TestLookup
+from searchbench.tables.table import Join, Table
 from searchbench.trial import FULL, Fidelity
 
 SPACE = Space("tiny", (Choice("left", ("a", "b")), Choice("right", ("x", "y"))))

@@ -15,15 +15,15 @@ from pyarrow import parquet
 from searchbench.cli.tables import table as table_command
 from searchbench.errors import EvaluationFailed, TableError, UnknownName
 from searchbench.estimators.batches import Batches
-from searchbench.estimators.built import about, columns
-from searchbench.estimators.table import Table
 from searchbench.estimators.training import begin, error_rate, fit, weights_seed
 from searchbench.harness.executors.executor import Finished, Lost, Role
 from searchbench.harness.executors.local import LocalExecutor
-from searchbench.harness.table_build import Built, build, journal_of
-from searchbench.harness.table_plan import GPU_STACK, STACK, TablePlan, table_plan
 from searchbench.seeds import Seeds
 from searchbench.spaces.networks import initialise
+from searchbench.tables.building.build import Built, build, journal_of
+from searchbench.tables.building.plan import GPU_STACK, STACK, TablePlan, table_plan
+from searchbench.tables.shipped import about, columns
+from searchbench.tables.table import Table
 from searchbench.tasks.task import Recipe
 from searchbench.trial import FULL, Fidelity
 

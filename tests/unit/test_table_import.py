@@ -16,17 +16,17 @@ from click.testing import CliRunner
 from searchbench.cli.table_import import import_table
 from searchbench.cost import Budget
 from searchbench.errors import DataMissing, StudyError, TableError
-from searchbench.estimators.table import Join, Table
-from searchbench.estimators.table_import import Beside, as_toml, from_columns, from_fcnet, from_macro, write
 from searchbench.harness.plan import plan
 from searchbench.harness.problem import Problem
 from searchbench.harness.run import run_judge, run_search
 from searchbench.harness.study import Study
 from searchbench.results.columns import read_trials
+from searchbench.spaces.chains.nasbench_macro import macro
 from searchbench.spaces.choices import Choice
-from searchbench.spaces.macro import macro
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Space
+from searchbench.tables.importing import Beside, as_toml, from_columns, from_fcnet, from_macro, write
+from searchbench.tables.table import Join, Table
 
 SPACE = Space("tiny", (Choice("left", ("a", "b")), Choice("right", ("x", "y"))))
 TASK: Any = None

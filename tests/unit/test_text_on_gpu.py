@@ -11,8 +11,8 @@ from searchbench.estimators.train import Train
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
 from searchbench.seeds import Seeds
-from searchbench.spaces.darts_rnn import darts_rnn
-from searchbench.spaces.enas import enas_rnn
+from searchbench.spaces.recurrent.darts_rnn import darts_rnn
+from searchbench.spaces.recurrent.enas_rnn import enas_rnn
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.differentiable.papers_recurrent import recurrent
 from searchbench.strategies.oneshot.enas import enas_recurrent

@@ -21,7 +21,7 @@ from searchbench.estimators.judge import TrainJudge
 from searchbench.estimators.train import Train
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Architecture, Space
 from searchbench.tasks.digits import Digits
 from searchbench.tasks.task import JudgeData
@@ -100,7 +100,7 @@ import torch
 torch.set_num_threads(1)
 from searchbench.estimators.train import Train
 from searchbench.seeds import Seeds
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.tasks.digits import Digits
 from searchbench.trial import Fidelity
 space = nasbench201(channels=4, cells=1, stages=1)

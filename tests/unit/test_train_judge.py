@@ -14,7 +14,7 @@ from searchbench.estimators.final_training import FinalTraining
 from searchbench.estimators.judge import TrainJudge
 from searchbench.estimators.training import begin, error_rate, fit, weights_seed
 from searchbench.seeds import Seeds
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.networks import initialise
 from searchbench.spaces.space import Architecture
 from searchbench.tasks.digits import Digits

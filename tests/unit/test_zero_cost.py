@@ -23,7 +23,7 @@ from searchbench.harness.run import run_search
 from searchbench.harness.study import Study
 from searchbench.results.columns import read_trials
 from searchbench.seeds import Seeds
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.networks import initialise
 from searchbench.strategies.strategy import Scenario
 from searchbench.tasks.digits import Digits

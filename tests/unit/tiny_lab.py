@@ -10,7 +10,7 @@ from searchbench.estimators.batches import Batches
 from searchbench.estimators.bench import Bench
 from searchbench.harness.lab import MeteredLab
 from searchbench.seeds import Seeds
-from searchbench.spaces.nasbench201 import nasbench201
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies.strategy import Scenario
 from searchbench.tasks.task import Split
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from searchbench.reports.ablation import Ablation
 from searchbench.reports.figures.figure import Axis, Figure, Line, Mark, Spans, slug
-from searchbench.results.statistics import Answer
+from searchbench.statistics import Answer
 
 
 def effects(found: Ablation) -> list[Figure]:

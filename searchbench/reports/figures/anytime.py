@@ -71,7 +71,7 @@ def _of_strategy(name: str, grid: Floats, values: Floats, colour: int) -> list[M
 
 
 def _band(values: Floats) -> tuple[Floats, Floats]:
-    from searchbench.results.statistics.resampling import seed_counts
+    from searchbench.statistics.resampling import seed_counts
 
     draws = seed_counts(0, RESAMPLES, len(values)) @ values / len(values)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)

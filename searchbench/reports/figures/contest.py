@@ -114,8 +114,8 @@ def differences(block: Block, colours: Mapping[str, int]) -> Figure | None:
 
 def critical_difference(block: Block, colours: Mapping[str, int]) -> Figure | None:
     """Average ranks over paired seeds with Nemenyi's critical difference; None where too few seeds allow it."""
-    from searchbench.results import statistics as st
-    from searchbench.results.statistics.one_task import worst_finite
+    from searchbench import statistics as st
+    from searchbench.statistics.one_task import worst_finite
 
     arms = block.verdicts.arms
     if not block.ranked or len(arms) < 3 or not arms[0].n:
@@ -204,7 +204,7 @@ def pairs(block: Block, strategy: str, colours: Mapping[str, int]) -> Figure | N
 
 def best_of(block: Block, runs: Sequence[RunRecord], colours: Mapping[str, int]) -> Figure | None:
     """Expected lowest test error if only the best of n searches were reported; up to half of the runs."""
-    from searchbench.results import statistics as st
+    from searchbench import statistics as st
 
     scale = block.verdicts.scale
     marks: list[Mark] = []

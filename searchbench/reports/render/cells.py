@@ -16,7 +16,7 @@ from searchbench.results.records import DEFAULT_PROTOCOL
 
 if TYPE_CHECKING:
     from searchbench.reports.standing import Standing
-    from searchbench.results.statistics import Row as PublishedRow
+    from searchbench.statistics import Row as PublishedRow
 
 LOWER = "↓"
 """Beside a metric: lower is better."""

@@ -10,8 +10,8 @@ from rich.text import Text
 from searchbench.reports.ablation import Ablation
 from searchbench.reports.render import sketch
 from searchbench.reports.render.numbers import NONE
-from searchbench.results.statistics import Answer
-from searchbench.results.statistics.factorial import label
+from searchbench.statistics import Answer
+from searchbench.statistics.factorial import label
 
 WIDTH = 33
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from searchbench.reports.ranking import KS, WHAT, Agreement, ProxyRanking
 from searchbench.reports.render.numbers import NONE
-from searchbench.results.statistics import Answer
+from searchbench.statistics import Answer
 
 HEADINGS = ("values of", "kind", "n", "tau-b", "95 % CI", "Spearman", "params", "MACs")
 """The last two are the floor."""

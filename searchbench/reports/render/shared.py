@@ -12,7 +12,7 @@ from rich.text import Text
 
 from searchbench.reports.render.numbers import NONE
 from searchbench.reports.sharing import KS, Against, Method, SharingRanking
-from searchbench.results.statistics import Answer
+from searchbench.statistics import Answer
 
 METHODS = ("supernet", "passes", "seeds", "tau-b ± std", "CI of both", "CI of sample")
 PAIRS = ("a - b", "of tau", "CI of supernets", "CI of both", "a better", "p, Holm")

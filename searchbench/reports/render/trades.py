@@ -11,7 +11,7 @@ from rich.text import Text
 
 from searchbench.reports.render.numbers import NONE
 from searchbench.reports.tradeoff import Traded, Tradeoff
-from searchbench.results.statistics import Answer
+from searchbench.statistics import Answer
 
 HEADINGS = ("strategy", "n", "cost", "hypervolume handed over", "95 % CI", "hypervolume measured", "on the front")
 

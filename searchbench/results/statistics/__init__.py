@@ -1,70 +1,19 @@
-"""One question, one function, one `Answer`; every refusal says what would be needed.
+"""Where `searchbench.statistics` stood until release 0.1; importing it from here works for one more release."""
 
-::
+from __future__ import annotations
 
-    from searchbench.results import statistics as st
-    st.paired(a, b, better="lower").wording
-"""
+import importlib
+import pkgutil
+import sys
+import warnings
 
-from searchbench.results.statistics.anytime import (
-    Band,
-    Curve,
-    area,
-    band,
-    end_to_end_cost,
-    incumbent,
-    mean_regret,
-    regrets,
-    step_at,
+import searchbench.statistics as _moved
+
+warnings.warn(
+    "`searchbench.results.statistics` is now `searchbench.statistics`; the old path goes in release 0.3.",
+    DeprecationWarning,
+    stacklevel=2,
 )
-from searchbench.results.statistics.arms import Arm, RunStatus, arm
-from searchbench.results.statistics.comparability import Block, Key, Protocol, Row, blocks, comparable
-from searchbench.results.statistics.correlation import rank_correlation, top_k
-from searchbench.results.statistics.equivalence import rope, tost
-from searchbench.results.statistics.factorial import Factorial, Rung, factorial, ladder
-from searchbench.results.statistics.families import benjamini_hochberg, holm, looks
-from searchbench.results.statistics.friedman import (
-    against_control,
-    block_ranks,
-    critical_difference,
-    friedman,
-    nemenyi,
-)
-from searchbench.results.statistics.front import hypervolume, pareto
-from searchbench.results.statistics.letters import letters
-from searchbench.results.statistics.many_tasks import (
-    Aggregate,
-    Scores,
-    aggregate,
-    iqm,
-    performance_profile,
-    probability_of_improvement,
-)
-from searchbench.results.statistics.one import describe
-from searchbench.results.statistics.one_task import Family, all_pairs, superiority_matrix, versus_baseline
-from searchbench.results.statistics.paired import pair_seeds, paired, signed_rank_normal
-from searchbench.results.statistics.power import achieved, min_pairs, min_per_arm, more_seeds, required_n
-from searchbench.results.statistics.random_baseline import improvement_of_means, relative_improvement
-from searchbench.results.statistics.ranking import Place, Ranking, rank
-from searchbench.results.statistics.record import Answer, Effect, Interval, Status
-from searchbench.results.statistics.reliability import completion, failure_rates, wilson
-from searchbench.results.statistics.supernets import correlation_difference, supernet_correlation
-from searchbench.results.statistics.target import Hits, expected_running_time, hits, kaplan_meier, log_rank
-from searchbench.results.statistics.tuning import best_of_k, expected_best
-from searchbench.results.statistics.two_sample import Summary, brunner_munzel, mann_whitney, welch
-from searchbench.results.statistics.unpaired import unpaired
-from searchbench.results.statistics.variance import variance_components
-
-__all__ = [
-    "Aggregate", "Answer", "Arm", "Band", "Block", "Curve", "Effect", "Factorial", "Family", "Hits", "Interval",
-    "Key", "Place", "Protocol", "Ranking", "Row", "RunStatus", "Rung", "Scores", "Status", "Summary", "achieved",
-    "against_control", "aggregate", "all_pairs", "area", "arm", "band", "benjamini_hochberg", "best_of_k",
-    "block_ranks", "blocks", "brunner_munzel", "comparable", "completion", "correlation_difference",
-    "critical_difference", "describe", "end_to_end_cost", "expected_best", "expected_running_time", "factorial",
-    "failure_rates", "friedman", "hits", "holm", "hypervolume", "improvement_of_means", "incumbent", "iqm",
-    "kaplan_meier", "ladder", "letters", "log_rank", "looks", "mann_whitney", "mean_regret", "min_pairs",
-    "min_per_arm", "more_seeds", "nemenyi", "pair_seeds", "paired", "pareto", "performance_profile",
-    "probability_of_improvement", "rank", "rank_correlation", "regrets", "relative_improvement", "required_n",
-    "rope", "signed_rank_normal", "step_at", "superiority_matrix", "supernet_correlation", "top_k", "tost",
-    "unpaired", "variance_components", "versus_baseline", "welch", "wilson",
-]  # fmt: skip
+for _module in pkgutil.iter_modules(_moved.__path__):
+    sys.modules[f"{__name__}.{_module.name}"] = importlib.import_module(f"{_moved.__name__}.{_module.name}")
+sys.modules[__name__] = _moved

@@ -14,8 +14,10 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from searchbench.spaces.enas import ACTIVATIONS, MACRO_OPERATIONS, MICRO_OPERATIONS
+from searchbench.spaces.enas.macro import MACRO_OPERATIONS
+from searchbench.spaces.enas.micro import MICRO_OPERATIONS
 from searchbench.spaces.networks import Path
+from searchbench.spaces.recurrent.cells import ACTIVATIONS
 from searchbench.spaces.space import Space
 from searchbench.strategies.controllers import Controller
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from searchbench.spaces.networks import Path, Supernet
-from searchbench.spaces.recurrent_networks import LanguageModel
+from searchbench.spaces.recurrent.networks import LanguageModel
 from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot.enas import PUBLISHED_RATIO, Enas

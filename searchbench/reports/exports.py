@@ -1,0 +1,118 @@
+"""Every table of a report as CSV in full precision, by file name."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from searchbench.reports.dossier import Dossier
+from searchbench.reports.ranking import records as ranking_records
+from searchbench.reports.render.data import to_csv
+from searchbench.reports.tradeoff import records as tradeoff_records
+from searchbench.results.curves import Curves
+from searchbench.results.frames import run_frame
+from searchbench.results.records import RunRecord
+from searchbench.statistics import Answer
+
+POINTS = 200
+
+
+def tables(dossier: Dossier) -> dict[str, str]:
+    """File name to CSV."""
+    found = {
+        "leaderboard.csv": to_csv(dossier.board),
+        "comparisons.csv": written(_comparisons(dossier)),
+        "checklist.csv": written(_checks(dossier)),
+        "runs.csv": run_frame(dossier.runs).drop(columns=["error"]).to_csv(index=False, lineterminator="\n"),
+        "curves.csv": written(_curves(dossier)),
+    }
+    if dossier.across is not None:
+        found["across.csv"] = written(dossier.across.records())
+    if dossier.rankings:
+        found["ranking.csv"] = written(ranking_records(dossier.rankings))
+    if dossier.tradeoffs:
+        found["fronts.csv"] = written(tradeoff_records(dossier.tradeoffs))
+    if dossier.ablations:
+        found["ablation.csv"] = written(_effects(dossier))
+    return {name: text for name, text in found.items() if text}
+
+
+def written(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows under the keys of the first as CSV; empty where there is none."""
+    rows = list(rows)
+    if not rows:
+        return ""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: "" if v is None or (isinstance(v, float) and math.isnan(v)) else v for k, v in row.items()})
+    return out.getvalue()
+
+
+def _comparisons(dossier: Dossier) -> Iterable[dict[str, Any]]:
+    """Every test of the leaderboard: against the baseline, then all pairs."""
+    for block in dossier.board.blocks:
+        unit = block.verdicts.unit or "test error"
+        for kind, family in (("baseline", block.verdicts.versus), ("all pairs", block.verdicts.pairs)):
+            for (a, b), answer in family or ():
+                yield {"problem": block.problem, "family": kind, "a": a, "b": b, "unit": unit} | _flat(answer)
+
+
+def _effects(dossier: Dossier) -> Iterable[dict[str, Any]]:
+    for found in dossier.ablations:
+        steps: dict[str, Answer | None] = dict(found.effects)
+        steps |= {f"base + {r.component}": r.added for r in found.ladder}
+        steps |= {f"{r.component} within full": r.removed for r in found.ladder}
+        for name, answer in steps.items():
+            if answer is not None:
+                yield {"problem": found.problem, "effect": name, "unit": found.unit} | _flat(answer)
+
+
+def _flat(answer: Answer) -> dict[str, Any]:
+    interval, effect = answer.interval, answer.effect
+    return {
+        "estimate": answer.estimate, "low": interval.low if interval else None,
+        "high": interval.high if interval else None, "level": interval.level if interval else None,
+        "effect_name": effect.name if effect else None, "effect": effect.value if effect else None, "p": answer.p,
+        "p_adjusted": answer.p_adj, "family_size": answer.family_size, "n": answer.n, "failed": answer.n_failed,
+        "status": answer.status, "method": answer.method, "call": answer.call, "wording": answer.wording,
+        "refusal": answer.refusal_reason,
+    }  # fmt: skip
+
+
+def _checks(dossier: Dossier) -> Iterable[dict[str, Any]]:
+    for problem, found in dossier.checklists.items():
+        for item in found.items:
+            yield {
+                "problem": problem, "id": item.id, "verdict": item.verdict.value, "practice": item.check,
+                "evidence": item.evidence, "source": item.source, "blocking": item.blocking,
+            }  # fmt: skip
+
+
+def _curves(dossier: Dossier) -> Iterable[dict[str, Any]]:
+    """Mean incumbent of each strategy on a common grid of each axis, and how many runs have one by then."""
+    for problem, axes in dossier.curves.items():
+        for curves in axes.values():
+            yield from _means(problem, dossier.current[problem], curves)
+
+
+def _means(problem: str, runs: Sequence[RunRecord], curves: Curves) -> Iterable[dict[str, Any]]:
+    import numpy as np
+
+    grid = curves.grid(POINTS)
+    values = curves.at(grid) if len(grid) else np.empty((len(runs), 0))
+    names = np.array([run.strategy for run in runs], dtype=object)
+    for strategy in dict.fromkeys(names):
+        own = values[names == strategy]
+        having = (~np.isnan(own)).sum(axis=0)
+        mean = np.nansum(own, axis=0) / np.maximum(having, 1)
+        for at, value, n in zip(grid.tolist(), mean.tolist(), having.tolist(), strict=True):
+            if n:
+                yield {
+                    "problem": problem, "axis": curves.axis, "spent": at, "strategy": strategy,
+                    "validation_mean": value, "runs_with_incumbent": n, "runs": len(own),
+                }  # fmt: skip

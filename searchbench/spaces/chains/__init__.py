@@ -1,0 +1,1 @@
+"""Networks that are a chain of layers, each one of several blocks."""

@@ -1,0 +1,1 @@
+"""The DARTS space of convolutional cells, its reduced and enlarged forms, its networks and supernet."""

@@ -1,0 +1,1 @@
+"""The convolutional spaces of ENAS, macro and micro."""

@@ -1,0 +1,1 @@
+"""The NAS-Bench-201 cell, its networks, its supernet, and stacks of its networks."""

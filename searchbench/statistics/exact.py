@@ -1,0 +1,164 @@
+"""Exact and resampled null distributions, by column, with the ties scipy's fast paths get wrong.
+
+scipy's `wilcoxon(method="exact")` ignores ties (0.21875 where the permutation p is 0.1875) and identical samples
+give 1 or NaN depending on n; its permutation route costs seconds. The signed-rank and rank-sum nulls are sums of
+independent or exchangeable ranks, so doubling mid-ranks makes them integers and a short convolution is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from scipy import stats
+
+from searchbench.statistics.arms import Floats
+
+DECIMALS = 6
+"""Differences are rounded to this many decimals before ranking: float noise un-ties a 0.1 grid (scipy#26082)."""
+
+EXACT_SIGNED_RANK_N = 50
+EXACT_FLIPS_N = 16
+RESAMPLES = 9_999
+
+
+def signed_rank(d: Floats) -> tuple[Floats, Floats]:
+    """Wilcoxon signed-rank statistic min(R+, R-) and two-sided p, per column of differences.
+
+    Exact up to 50 differences, ties included; the tie-corrected normal beyond. Zeros are dropped
+    (Wilcoxon's own treatment), which is exact conditionally on them. All zeros: p = 1.
+
+    Args:
+        d: differences [n, columns], already rounded.
+
+    Returns:
+        W and p, [columns] each.
+    """
+    n, columns = d.shape
+    size = np.sort(np.abs(d), axis=0)
+    tied = (size[0] == 0) | (np.diff(size, axis=0) == 0).any(axis=0)
+    w, p = np.zeros(columns), np.ones(columns)
+    if (~tied).any():
+        method = "exact" if n <= EXACT_SIGNED_RANK_N else "asymptotic"
+        found = stats.wilcoxon(d[:, ~tied], axis=0, method=method)
+        w[~tied], p[~tied] = found.statistic, found.pvalue
+    if n > EXACT_SIGNED_RANK_N and (tied := tied & d.any(axis=0)).any():
+        found = stats.wilcoxon(d[:, tied], axis=0, method="asymptotic")
+        w[tied], p[tied] = found.statistic, found.pvalue
+        return w, np.minimum(p, 1.0)
+    for j in np.flatnonzero(tied):
+        w[j], p[j] = _signed_rank_tied(d[:, j])
+    return w, np.minimum(p, 1.0)
+
+
+def _signed_rank_tied(d: Floats) -> tuple[float, float]:
+    d = d[d != 0]
+    if d.size == 0:
+        return 0.0, 1.0
+    ranks = stats.rankdata(np.abs(d))
+    plus, total = float(ranks[d > 0].sum()), float(ranks.sum())
+    null = np.ones(1)
+    for rank in np.rint(2 * ranks).astype(int):
+        null = np.concatenate([null, np.zeros(rank)]) + np.concatenate([np.zeros(rank), null])
+        null /= 2
+    low = round(2 * min(plus, total - plus))
+    return low / 2, min(1.0, 2 * float(null[: low + 1].sum()))
+
+
+def signed_rank_demsar(d: Floats) -> tuple[float, float, float]:
+    """Wilcoxon as in Demsar (2006, section 3.1.3): zeros split between the signs, normal approximation.
+
+    Returns:
+        T = min(R+, R-), |z| and the two-sided p.
+    """
+    found = stats.wilcoxon(d, zero_method="zsplit", method="asymptotic")
+    return float(found.statistic), abs(float(found.zstatistic)), float(found.pvalue)
+
+
+def sign_flip(d: Floats, *, seed: int, resamples: int = RESAMPLES) -> tuple[Floats, int]:
+    """Two-sided sign-flip permutation p of the mean difference, per column, and how many flips it rests on.
+
+    All 2^n flips up to n = 16; beyond, `resamples` random ones shared by the columns, p = (hits + 1)/(R + 1)
+    (Phipson & Smyth 2010), so that a p of zero cannot appear.
+
+    Args:
+        d: differences [n, columns].
+        seed: declared seed of the random flips.
+        resamples: random flips beyond n = 16.
+    """
+    n, columns = d.shape
+    observed = np.abs(d.sum(axis=0))
+    threshold = observed - 1e-9 * np.maximum(1e-300, np.abs(d).sum(axis=0))
+    if n <= EXACT_FLIPS_N:
+        # A flip and its negation have the same |sum|: half of them, first sign fixed, is all of them.
+        hits = _hits(_half_flips(n), d, threshold)
+        return hits / 2 ** (n - 1), 2**n
+    rng = np.random.default_rng(seed)
+    hits, done = np.zeros(columns), 0
+    while done < resamples:
+        size = min(2_000, resamples - done)
+        signs = rng.integers(0, 2, (size, n), dtype=np.int8).astype(np.float64) * 2 - 1
+        hits += _hits(signs, d, threshold)
+        done += size
+    return np.asarray((hits + 1) / (resamples + 1), dtype=np.float64), resamples
+
+
+def _hits(signs: Floats, d: Floats, threshold: Floats) -> Floats:
+    out = np.zeros(d.shape[1])
+    for start in range(0, len(signs), 4_096):
+        out += (np.abs(signs[start : start + 4_096] @ d) >= threshold).sum(axis=0)
+    return out
+
+
+@lru_cache(maxsize=4)
+def _half_flips(n: int) -> Floats:
+    codes = np.arange(2 ** (n - 1))[:, None]
+    signs = np.asarray(1.0 - 2.0 * ((codes >> np.arange(n)) & 1), dtype=np.float64)
+    signs.setflags(write=False)
+    return signs
+
+
+def rank_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """Mann-Whitney U of `a` and two-sided p, per column; exact below 10 runs in an arm, ties included.
+
+    Args:
+        a, b: scores [n, columns] and [m, columns], finite.
+    """
+    n, m = len(a), len(b)
+    pooled = np.sort(np.concatenate([a, b]), axis=0)
+    tied = (np.diff(pooled, axis=0) == 0).any(axis=0)
+    small = min(n, m) < 10 and n * m <= 2_500
+    found = stats.mannwhitneyu(a, b, axis=0, method="exact" if small else "asymptotic", use_continuity=True)
+    u, p = np.atleast_1d(found.statistic).astype(float), np.atleast_1d(found.pvalue).astype(float)
+    constant = pooled[0] == pooled[-1]
+    p[constant] = 1.0
+    if small:
+        for j in np.flatnonzero(tied & ~constant):
+            p[j] = _rank_sum_tied(a[:, j], b[:, j])
+    return u, np.minimum(p, 1.0)
+
+
+def _rank_sum_tied(a: Floats, b: Floats) -> float:
+    n = min(len(a), len(b))
+    first = a if len(a) == n else b
+    ranks = np.rint(2 * stats.rankdata(np.concatenate([a, b]))).astype(int)
+    observed = int(np.rint(2 * stats.rankdata(np.concatenate([a, b]))[: len(a)].sum()))
+    if first is b:
+        observed = int(ranks.sum()) - observed
+    ways = np.zeros((n + 1, int(ranks.sum()) + 1))
+    ways[0, 0] = 1.0
+    for rank in ranks:
+        ways[1:, rank:] += ways[:-1, :-rank].copy()
+    null = ways[n] / ways[n].sum()
+    return min(1.0, 2 * min(float(null[: observed + 1].sum()), float(null[observed:].sum())))
+
+
+def min_p_paired(n: int) -> float:
+    """The smallest two-sided p any exact paired sign-flip or signed-rank test can give: 2 / 2^n."""
+    return min(1.0, 2.0 / 2.0**n)
+
+
+def min_p_unpaired(n: int, m: int) -> float:
+    """The smallest two-sided exact Mann-Whitney p: 2 / C(n + m, n)."""
+    return min(1.0, 2.0 / math.comb(n + m, n))

@@ -1,0 +1,72 @@
+"""Families of tests: Holm, Benjamini-Hochberg, and how many looks were declared."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from searchbench.errors import StatisticsError
+from searchbench.statistics.arms import Floats
+from searchbench.statistics.record import Answer, facts, refused
+
+
+def holm(p: ArrayLike) -> Floats:
+    """Holm-adjusted p-values of a whole family; strong control of the family-wise error.
+
+    Raises:
+        StatisticsError: the family is empty, or holds a NaN or a value outside [0, 1].
+    """
+    raw = _family(p)
+    order = np.argsort(raw, kind="stable")
+    # statsmodels' multipletests is the test-time second route: it runs the garbage collector on every call.
+    stepped = np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1))
+    out = np.empty(len(raw))
+    out[order] = np.minimum(1.0, stepped)
+    return out
+
+
+def benjamini_hochberg(p: ArrayLike) -> Floats:
+    """Benjamini-Hochberg adjusted p-values (false discovery rate). Raises as `holm` does."""
+    return np.asarray(stats.false_discovery_control(_family(p), method="bh"), dtype=np.float64)
+
+
+def _family(p: ArrayLike) -> Floats:
+    raw = np.asarray(p, dtype=np.float64)
+    if raw.ndim != 1 or raw.size == 0:
+        raise StatisticsError(f"a p-family is a non-empty vector, but got shape {raw.shape}")
+    if np.isnan(raw).any():
+        # statsmodels would keep the NaN in the family size and pass it through.
+        where = np.flatnonzero(np.isnan(raw)).tolist()
+        raise StatisticsError(
+            f"error_nan_in_family: member{'s' if len(where) > 1 else ''} {where} of a family of {raw.size} "
+            "is NaN; a test that cannot be done must leave the family explicitly"
+        )
+    if (raw < 0).any() or (raw > 1).any():
+        raise StatisticsError(f"p-values lie in [0, 1], but got {raw.min()} to {raw.max()}")
+    return raw
+
+
+def looks(*, taken: int, declared: int | None, alpha: float = 0.05) -> Answer:
+    """The level this look at growing data may use: Bonferroni over the looks declared before the first run.
+
+    An undeclared look is exploratory: its p-values support no claim.
+    """
+    method, call = "Bonferroni over declared looks", "alpha / looks"
+    if taken < 1:
+        raise StatisticsError(f"looks are counted from 1, but got taken={taken}")
+    if declared is None or taken > declared:
+        planned = "none was declared" if declared is None else f"{declared} were declared"
+        return refused(
+            method, call, taken, f"look {taken}, but {planned} before the first run: label this exploratory",
+            code="exploratory",
+        )  # fmt: skip
+    level = alpha / declared
+    return Answer(
+        method=method,
+        call=call,
+        n=taken,
+        estimate=level,
+        wording=f"look {taken} of {declared}, alpha {level:.3g}",
+        facts=facts(alpha=level, declared=declared),
+    )

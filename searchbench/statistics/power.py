@@ -1,0 +1,160 @@
+"""How many seeds a claim needs, what the ones at hand can show, and what no test could ever show.
+
+Plan on a difference declared in advance, never on the observed effect; and because a standard deviation from a
+few seeds is itself uncertain, plan on its upper limit (80 % by default).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from scipy import stats
+from scipy.optimize import brentq
+
+from searchbench.errors import StatisticsError
+from searchbench.statistics.exact import min_p_paired, min_p_unpaired
+from searchbench.statistics.record import Answer, Effect, facts, refused
+
+WILCOXON_ARE = 0.955
+"""Asymptotic relative efficiency 3/pi of Wilcoxon to t at the normal."""
+
+
+def min_pairs(alpha: float = 0.05, comparisons: int = 1) -> int:
+    """Fewest paired seeds with which any of `comparisons` exact paired tests could survive Holm."""
+    return next(n for n in range(1, 200) if min_p_paired(n) * comparisons <= alpha)
+
+
+def min_per_arm(alpha: float = 0.05, comparisons: int = 1) -> int:
+    """Fewest seeds per arm with which any of `comparisons` exact Mann-Whitney tests could survive Holm."""
+    return next(n for n in range(1, 200) if min_p_unpaired(n, n) * comparisons <= alpha)
+
+
+@lru_cache(maxsize=4096)
+def required_n(d: float, *, paired: bool, alpha: float = 0.05, power: float = 0.80) -> float:
+    """Seeds (pairs, or per arm) a two-sided t-test needs to see a standardised difference `d`; not rounded.
+
+    Raises:
+        StatisticsError: d is zero or not finite.
+    """
+    if not math.isfinite(d) or d == 0:
+        raise StatisticsError(f"a sample size needs a finite non-zero effect, but got d={d}")
+    if power_at(abs(d), 2, paired=paired, alpha=alpha) >= power:
+        return 2.0
+    top = 4.0
+    while power_at(abs(d), top, paired=paired, alpha=alpha) < power:
+        top *= 2
+    return float(brentq(lambda n: power_at(abs(d), n, paired=paired, alpha=alpha) - power, 2.0, top, xtol=1e-9))
+
+
+def power_at(d: float, n: float, *, paired: bool, alpha: float = 0.05) -> float:
+    """Power of the two-sided t-test with `n` pairs, or `n` runs per arm, at standardised difference `d`."""
+    df = n - 1 if paired else 2 * (n - 1)
+    shift = abs(d) * math.sqrt(n if paired else n / 2)
+    bound = stats.t.ppf(1 - alpha / 2, df)
+    found = float(stats.nct.sf(bound, df, shift) + stats.nct.cdf(-bound, df, shift))
+    # scipy's noncentral t gives NaN far in the tail, where the power is 1 to every digit.
+    return found if math.isfinite(found) else float(shift > bound)
+
+
+@lru_cache(maxsize=4096)
+def detectable_d(n: int, *, paired: bool, alpha: float = 0.05, power: float = 0.80) -> float | None:
+    """Smallest standardised difference seen with the given power at `n`; None below 2 runs."""
+    if n < 2:
+        return None
+    return float(brentq(lambda d: power_at(d, n, paired=paired, alpha=alpha) - power, 1e-6, 1e3, xtol=1e-6))
+
+
+def sd_upper_factor(df: int, confidence: float = 0.80) -> float:
+    """What to multiply an unbiased standard deviation by to reach its upper confidence limit.
+
+    Browne (1995, Statist. Med. 14:1933): s sqrt(df / chi2_{1-confidence, df}).
+    """
+    return float(np.sqrt(df / stats.chi2.ppf(1 - confidence, df)))
+
+
+def achieved(delta: float, std_a: float, std_b: float, n: int, *, alpha: float = 0.05) -> Answer:
+    """Power two unpaired arms of `n` had for a difference `delta`, and what 80 % would take.
+
+    Illustrative when `delta` is an observed difference; plan on a declared one.
+    """
+    pooled = math.sqrt((std_a**2 + std_b**2) / 2)
+    method, call = "power of the two-sample t-test", "scipy.stats.nct"
+    if n < 2 or pooled == 0:
+        return refused(method, call, n, "power needs at least 2 runs per arm and a spread", code="insufficient_n")
+    d = abs(delta) / pooled
+    had, need = power_at(d, n, paired=False, alpha=alpha), required_n(d, paired=False, alpha=alpha)
+    total = math.ceil(need)
+    return Answer(
+        method=method,
+        call=call,
+        n=n,
+        estimate=had,
+        effect=Effect("Cohen d", d),
+        wording=f"power {had:.2f} at n={n} per arm; 80 % needs {total} per arm (+{max(0, total - n)})",
+        facts=facts(
+            cohen_d=d, achieved_power=had, n_per_arm_for_80pct=need, ceil=total, more_seeds_needed=max(0, total - n)
+        ),
+    )
+
+
+def more_seeds(
+    *,
+    delta: float | None,
+    sd: float,
+    n_pilot: int,
+    paired: bool,
+    df: int | None = None,
+    alpha: float = 0.05,
+    power: float = 0.80,
+    comparisons: int = 1,
+    rank_test: bool = False,
+    sd_confidence: float = 0.80,
+    cost_per_run: float | None = None,
+    cost_unit: str = "GPU-days",
+) -> Answer:
+    """How many more seeds until a declared difference would be seen.
+
+    Args:
+        delta: the declared difference, raw units; never the observed one.
+        sd: standard deviation of the paired differences, or pooled over unpaired arms, from the pilot.
+        n_pilot: seeds at hand (pairs, or per arm).
+        df: degrees of freedom of `sd`; n-1 paired, 2(n-1) unpaired by default.
+        comparisons: family size; alpha is divided by it and the combinatorial minimum respected.
+        rank_test: plan for Wilcoxon / Mann-Whitney (n / 0.955).
+        cost_per_run: cost of one run, to price the answer.
+    """
+    method = "sample size, SD at its upper limit"
+    call = "scipy.stats.nct, as statsmodels solve_power; scipy.stats.chi2"
+    if delta is None:
+        return refused(method, call, n_pilot, "declare the difference that would matter (delta) before the run; "
+                       "the observed one must not be fed back", code="delta_not_declared")  # fmt: skip
+    if n_pilot < 3:
+        return refused(method, call, n_pilot, f"a pilot of {n_pilot} cannot tell a spread; "
+                       f"{3 - n_pilot} more are needed to plan at all")  # fmt: skip
+    if sd <= 0 or delta == 0:
+        return refused(method, call, n_pilot, f"planning needs a positive spread and delta, but got sd={sd}, "
+                       f"delta={delta}", code="degenerate")  # fmt: skip
+    df = df or (n_pilot - 1 if paired else 2 * (n_pilot - 1))
+    factor = sd_upper_factor(df, sd_confidence)
+    need = required_n(abs(delta) / (sd * factor), paired=paired, alpha=alpha / comparisons, power=power)
+    floor = min_pairs(alpha, comparisons) if paired else min_per_arm(alpha, comparisons)
+    total = max(math.ceil(need / WILCOXON_ARE if rank_test else need), floor)
+    extra = max(0, total - n_pilot)
+    per = "pairs" if paired else "per arm"
+    text = f"have {n_pilot}, need {total} {per} (+{extra}"
+    if cost_per_run is not None:
+        text += f", ~{extra * cost_per_run:g} {cost_unit} per arm at {cost_per_run:g} each"
+    return Answer(
+        method=method,
+        call=call,
+        n=n_pilot,
+        estimate=float(total),
+        wording=text + ")",
+        facts=facts(
+            n_required=need, ceil=total, more_seeds_needed=extra, sd_ucl_factor=factor,
+            planning_sd=sd * factor, combinatorial_minimum=floor,
+            detectable=(detectable_d(n_pilot, paired=paired, alpha=alpha / comparisons) or math.nan) * sd,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Tables of recorded results: described, read, looked up, imported, and (in `building`) made."""

@@ -1,0 +1,1 @@
+"""Building a table: what it plans, one job, the journal, the file."""
