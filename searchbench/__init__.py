@@ -33,6 +33,7 @@ _WHERE = {
     "InputError": "searchbench.errors",
     "Integer": "searchbench.spaces.choices",
     "Measurement": "searchbench.trial",
+    "Metric": "searchbench.metric",
     "Outcome": "searchbench.trial",
     "Problem": "searchbench.harness.problem",
     "Proposal": "searchbench.trial",

@@ -42,7 +42,7 @@ LAYERS = {  # each may import itself and what it names
         "statistics",
     },
 }
-CORE = {"errors", "cost", "trial", "seeds", "registry"}
+CORE = {"errors", "cost", "trial", "seeds", "registry", "metric"}
 UPWARD = {
     ("harness/session.py", "reports"): "Results.leaderboard() is the Python face of the leaderboard; imported lazily",
 }
