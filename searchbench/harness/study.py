@@ -17,6 +17,8 @@ from searchbench.strategies import STRATEGIES
 from searchbench.strategies.strategy import Strategy
 
 Duplicates = Literal["charge", "cache"]
+ESTIMANDS = ("mean", "median", "iqm", "rank")
+"""What a comparison may be about; the statistics layer's `estimand` computes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class ComparisonPlan:
     """What is to be compared, declared before the first run.
 
     Raises:
-        StudyError: alpha is not in (0, 1), rope is negative, looks is not positive, the family is unknown, or the
-            reference names something else than objectives, or no positive numbers.
+        StudyError: alpha is not in (0, 1), rope is negative, looks is not positive, the family or the estimand is
+            unknown, or the reference names something else than objectives, or no positive numbers.
     """
 
     baseline: str | None = None
@@ -56,6 +58,8 @@ class ComparisonPlan:
     alpha: float = 0.05
     family: str = "baseline"
     """ "baseline" (each against it) or "all-pairs"."""
+    estimand: str = "mean"
+    """ "mean", "median", "iqm" or "rank": what of the paired differences is tested, estimated and ranked by."""
     rope: float | None = None
     """Differences of test error up to this are practically none (a share, 0.001 = 0.1 percentage points)."""
     looks: int = 1
@@ -69,6 +73,9 @@ class ComparisonPlan:
             raise StudyError(f"`comparison.alpha` must lie in (0, 1), but got {self.alpha!r}.")
         if self.family not in ("baseline", "all-pairs"):
             raise StudyError(f'`comparison.family` must be "baseline" or "all-pairs", but got {self.family!r}.')
+        if self.estimand not in ESTIMANDS:
+            known = ", ".join(f'"{name}"' for name in ESTIMANDS)
+            raise StudyError(f"`comparison.estimand` must be one of {known}, but got {self.estimand!r}.")
         if self.rope is not None and not self.rope >= 0:
             raise StudyError(f"`comparison.rope` must not be negative, but got {self.rope!r}.")
         if not isinstance(self.looks, int) or self.looks < 1:

@@ -16,7 +16,7 @@ from searchbench.harness.study import ComparisonPlan, Study
 KEYS = ("name", "seeds", "budget", "duplicates", "problems", "strategies", "comparison", "ablation")
 PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label", "latency", "constraint")
 ABLATION_KEYS = ("base", "factors")
-COMPARISON_KEYS = ("baseline", "alpha", "family", "rope", "looks", "reference")
+COMPARISON_KEYS = ("baseline", "alpha", "family", "estimand", "rope", "looks", "reference")
 
 
 def read_study(path: str | Path) -> Study:

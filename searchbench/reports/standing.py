@@ -37,6 +37,8 @@ class Declared:
     beforehand: bool = False
     """Whether there was a declaration at all."""
     family: str = "baseline"
+    estimand: str = "mean"
+    """What of the paired differences is tested, estimated and ranked by."""
 
     @classmethod
     def of(cls, spec: Mapping[str, Any], taken: int = 1) -> Declared:
@@ -44,7 +46,8 @@ class Declared:
         plan = spec.get("comparison")
         if not plan:
             return cls(taken=taken)
-        known = {k: plan[k] for k in ("baseline", "alpha", "rope", "looks", "family") if plan.get(k) is not None}
+        keys = ("baseline", "alpha", "rope", "looks", "family", "estimand")
+        known = {k: plan[k] for k in keys if plan.get(k) is not None}
         return cls(**known, taken=taken, beforehand=True)
 
     @property

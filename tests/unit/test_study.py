@@ -180,3 +180,10 @@ def test_a_plug_in_that_cannot_be_imported_says_so(problem: Problem) -> None:
 
 def test_runs_are_planned_replicate_by_replicate(study: Study) -> None:
     assert [r.replicate for r in plan(study).runs] == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_comparison_names_its_estimand_and_refuses_an_unknown_one() -> None:
+    assert ComparisonPlan().estimand == "mean"
+    assert ComparisonPlan(estimand="iqm").estimand == "iqm"
+    with pytest.raises(StudyError, match='one of "mean", "median", "iqm", "rank", but got \'mode\''):
+        ComparisonPlan(estimand="mode")
