@@ -48,6 +48,7 @@ _WHERE = {
     "When": "searchbench.spaces.choices",
     "open_store": "searchbench.results.store",
     "read_study": "searchbench.harness.study_file",
+    "results_from": "searchbench.harness.imported",
     "run": "searchbench.harness.session",
 }
 

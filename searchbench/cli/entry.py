@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from searchbench.cli.data import doctor
+from searchbench.cli.finished import results
 from searchbench.cli.latencies import latency
 from searchbench.cli.plugins import check
 from searchbench.cli.reporting import ablation, checklist, pareto, ranking, report
@@ -40,6 +41,7 @@ for command in (
     pareto,
     checklist,
     report,
+    results,
     list_things,
     describe,
     verify,

@@ -108,16 +108,13 @@ def runs_of(frame: pd.DataFrame, meaning: Meaning, *, better: str, source: str =
     for number, row in enumerate(frame.to_dict("records"), start=1):
         where = f"{source}, row {number}"
         task = "imported" if meaning.task is None else _text(row[meaning.task], where, meaning.task)
-        key = (
-            _text(row[meaning.strategy], where, meaning.strategy),
-            task,
-            _seed(row[meaning.seed], where, meaning.seed),
-        )
+        strategy = _text(row[meaning.strategy], where, meaning.strategy)
+        key = (strategy, task, _seed(row[meaning.seed], where, meaning.seed))
         known = rows.setdefault(key, [])
         if known and meaning.trial is None:
             raise InputError(
-                f"{where}: `{key[0]}` has a score for task `{task}` and seed {key[2]} already; name the column of trial "
-                "numbers where rows are evaluations of one search, or the column that tells the runs apart."
+                f"{where}: `{strategy}` has a score for task `{task}` and seed {key[2]} already; name the column of "
+                "trial numbers where rows are evaluations of one search, or the column that tells the runs apart."
             )
         known.append({"where": where, **row})
     return [_run(key, known, meaning, better) for key, known in rows.items()]
@@ -184,7 +181,8 @@ def _configuration(row: Mapping[str, Any], meaning: Meaning) -> str:
 
 
 def _text(value: Any, where: str, column: str) -> str:
-    text = "" if value is None or value != value else str(value).strip()
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    text = "" if missing else str(value).strip()
     if not text:
         raise InputError(f"{where}, column `{column}`: a name is needed, but it is empty.")
     return text

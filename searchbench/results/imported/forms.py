@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,7 +118,7 @@ def reported(frame: pd.DataFrame, source: str) -> list[ReportedRow]:
 
 
 def _number(value: Any, where: str) -> float | None:
-    if value is None or value != value or value == "":
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     try:
         return float(value)

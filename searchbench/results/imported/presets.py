@@ -49,7 +49,7 @@ def split_name(name: str, pattern: re.Pattern[str] = NAMED) -> tuple[str, int]:
     found = pattern.match(name)
     if found is None or not found["strategy"]:
         raise InputError(
-            f"`{name}` does not say its strategy and seed; name studies like `tpe-seed3`, or say with --name-pattern how "
+            f"`{name}` does not say its strategy and seed; name studies like `tpe-seed3`, or say by a name pattern how "
             "(a regular expression with the groups `strategy` and `seed`)."
         )
     return found["strategy"], int(found["seed"])
@@ -152,7 +152,7 @@ def syne_tune_folder(path: Path, pattern: re.Pattern[str], score: str | None) ->
         modes.add(mode if isinstance(mode, str) else mode[0])
         frame = _with_columns(pd.read_csv(file), file, (metric, "trial_id"))
         last = frame.groupby("trial_id", sort=True).tail(1)
-        seconds = last["st_worker_time"] if "st_worker_time" in last else 0.0
+        seconds = last.get("st_worker_time", 0.0)
         parts.append(last.assign(strategy=strategy, seed=seed, score=last[metric], seconds=seconds))
     if len(metrics) > 1 or len(modes) > 1:
         raise InputError(f"experiments of `{path}` differ in metric or mode ({sorted(metrics)}, {sorted(modes)}).")
