@@ -51,7 +51,7 @@ def ranking(study: str | None, store: str, workers: int | None, table: str | Non
     from searchbench.results.store import open_store
 
     with open_store(store) as opened:
-        declared, found = opened.study(study), analyse(opened, study)
+        declared, found = opened.history(study).whole, analyse(opened, study)
         shared = gather(opened, declared)
     for one in found:
         terminal().print(to_rich(one))

@@ -11,6 +11,7 @@ from searchbench.harness.components import canonical_json
 from searchbench.harness.plan import Plan
 from searchbench.harness.provenance import provenance
 from searchbench.harness.study import Study
+from searchbench.results.history import UNLIKE, missing
 from searchbench.results.records import StudyRecord
 from searchbench.results.store import ResultStore
 
@@ -18,11 +19,13 @@ from searchbench.results.store import ResultStore
 def declare(study: Study, planned: Plan, store: ResultStore, *, resume: bool) -> None:
     """Record the study in the store.
 
-    A study of the same name may grow or shrink by strategies, seeds and comparison (a new revision of its
-    declaration); its budget, problems and duplicates policy are what makes its runs comparable and stay.
+    Once a run is recorded, a study of the same name may only grow: seeds, strategies, problems and looks are added in a
+    new revision of its declaration, and what was declared stays. The comparison may be changed; what is said of the
+    results is exploratory from then on.
 
     Raises:
-        StoreError: the store holds runs of it and `resume` is not set, or holds it with another budget or problem.
+        StoreError: the store holds runs of it and `resume` is not set, or it was declared with something that is
+            missing or different now.
     """
     spec = study.spec() | {
         "planned": [
@@ -32,30 +35,36 @@ def declare(study: Study, planned: Plan, store: ResultStore, *, resume: bool) ->
         "skipped": [{"strategy": s.strategy, "problem": s.problem, "reason": s.reason} for s in planned.skipped],
     }
     revisions = store.revisions(study.name)
-    if revisions:
-        _check_continues(study.name, revisions[-1].declared, spec, store)
-        recorded = len(store.run_ids(study.name))
-        if recorded and not resume:
+    recorded = len(store.run_ids(study.name)) if revisions else 0
+    if recorded:
+        _check_continues(revisions[-1].declared, spec, store)
+        if not resume:
             raise StoreError(
                 f"the store `{store.location.shown}` already holds {recorded} runs of study `{study.name}`; "
                 "continue it with --resume, or name another store with --store."
             )
     text = canonical_json(spec)
     if not revisions or revisions[-1].spec != text:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")  # told from results of the same second
         store.add_study(StudyRecord(study.name, text, now, len(revisions) + 1, provenance()))
 
 
-def _check_continues(name: str, before: Mapping[str, Any], now: Mapping[str, Any], store: ResultStore) -> None:
-    changed = [key for key in ("budget", "duplicates") if before.get(key) != now[key]]
+def _check_continues(before: Mapping[str, Any], now: Mapping[str, Any], store: ResultStore) -> None:
+    """Refuse a declaration that leaves out, or has otherwise, what stood when there were results."""
+    where = f"the store `{store.location.shown}` holds study `{now['name']}`"
+    changed = [key for key in UNLIKE if before.get(key) != now[key]]
     known = {p["label"]: p["fingerprint"] for p in before.get("problems", [])}
-    changed += [
-        f"problem `{p['label']}`"
-        for p in now["problems"]
-        if known.get(p["label"], p["fingerprint"]) != p["fingerprint"]
-    ]
+    own = {p["label"]: p["fingerprint"] for p in now["problems"]}
+    changed += [f"problem `{label}`" for label in known.keys() & own.keys() if known[label] != own[label]]
     if changed:
         raise StoreError(
-            f"the store `{store.location.shown}` holds study `{name}` with another {' and '.join(changed)}; results "
-            "under both would not be comparable. Give the study another `name`, or use another --store."
+            f"{where} with another {' and '.join(changed)}; results under both would not be comparable. Give the "
+            "study another `name`, or use another --store."
+        )
+    if gone := missing(before, now):
+        raise StoreError(
+            f"{where} with results under {'; '.join(gone)}, which this declaration has not. Once there are results, "
+            "seeds, strategies and problems may only be added, so that nothing that was run leaves the ranking: put "
+            "them back (`--only` runs a part; a strategy with other settings takes another `label`), or give the study "
+            "another `name`."
         )

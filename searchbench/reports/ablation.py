@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError
-from searchbench.reports.leaderboard import current_runs, looks_taken
+from searchbench.reports.leaderboard import current_runs
 from searchbench.reports.standing import POINTS, Declared, as_arm, shown_scale
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
@@ -89,20 +89,20 @@ def ablation(store: ResultStore, study: str | None = None) -> list[Ablation]:
         StoreError: there is no such study.
         InputError: it declares no ablation.
     """
-    declared = store.study(study)
+    declared = store.history(study).whole
     spec = declared.declared
     if not spec.get("ablation"):
         raise InputError(f"study `{declared.name}` declares no ablation; {HOW}.")
     runs, _ = current_runs(declared, store.runs(declared.name, recordings=False))
-    return build(declared, runs, looks_taken(store.revisions(declared.name)))
+    return build(declared, runs)
 
 
-def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]], looks: int = 1) -> list[Ablation]:
+def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[Ablation]:
     """The same from the comparable runs of each problem; nothing where no ablation is declared."""
     spec = study.declared
     if not spec.get("ablation"):
         return []
-    plan = Declared.of(spec, looks)
+    plan = Declared.of(spec, "ablation")
     labels = [problem["label"] for problem in spec["problems"]]
     return [_one(study.name, label, spec["ablation"], runs.get(label, ()), plan) for label in labels]
 
@@ -133,7 +133,7 @@ def _one(study: str, problem: str, plan: Mapping[str, Any], runs: Sequence[RunRe
         ladder=_ladder(arms, factors, alpha),
         unit="percentage points" if scale == POINTS else "",
         alpha=alpha,
-        notes=(f"exploratory: look {declared.taken}, declared: {declared.looks}",) if declared.exploratory else (),
+        notes=tuple(map(str, declared.caveats)),
     )
 
 

@@ -22,7 +22,10 @@ from searchbench.statistics.power import min_pairs
 from searchbench.statistics.random_baseline import MIN_ARCHITECTURES
 
 BUDGET_TOLERANCE = 0.01
-DECLARATIONS = frozenset({"primary metric", "baseline", "family", "delta", "looks"})
+DECLARATIONS = {
+    "primary metric": "`metric`", "baseline": "`baseline`", "family": "`family`", "delta": "`rope`", "looks": "`looks`"
+}  # fmt: skip
+"""What must be declared, and the key of the study file that does."""
 
 
 class Verdict(StrEnum):
@@ -149,12 +152,17 @@ def _seeds(e: Evidence) -> Found:
     compared = [a for a in e.arms if a.kind != "random_sampling"]
     if not compared or not all(a.seeds for a in compared):
         return Verdict.WARN, "seeds not recorded"
+    again = e.redeclared
+    if again.looks_taken > again.looks_declared or again.left_out:
+        looks = f"look {again.looks_taken}, declared: {again.looks_declared}"
+        return Verdict.FAIL, f"seeds declared anew after results were there ({looks}): {again.seeds}"
     fewest, need = min(len(a.seeds) for a in compared), min_pairs(0.05, max(1, len(compared) - 1))
     if len({tuple(sorted(a.seeds)) for a in compared}) > 1:
         return Verdict.FAIL, f"arms ran different seeds: {_names(f'{a.name} {list(a.seeds)}' for a in compared)}"
     if fewest < need:
         return Verdict.FAIL, f"{fewest} seeds per arm; {need} are needed for {len(compared)} arms"
-    return Verdict.PASS, f"{fewest} seeds per arm, the same list"
+    looks = f", look {again.looks_taken} of {again.looks_declared} declared" if again.looks_taken > 1 else ""
+    return Verdict.PASS, f"{fewest} seeds per arm, the same list{looks}"
 
 
 def _two_seeds(e: Evidence) -> Found:
@@ -254,6 +262,11 @@ def _accounted(e: Evidence) -> Found:
     seen = f"{e.stored_runs} of {e.manifest_runs} scheduled runs accounted for"
     if e.manifest_runs != e.stored_runs:
         return Verdict.FAIL, seen
+    if e.redeclared.left_out:
+        return (
+            Verdict.FAIL,
+            f"{seen}, but the last declaration leaves out {e.redeclared.left_out}: {e.redeclared.seeds}",
+        )
     lost = Counter(s for a in e.arms for s in a.statuses if s != "ok")
     if lost and not e.failures_printed:
         return Verdict.FAIL, f"{seen}, but {sum(lost.values())} that did not complete are not printed"
@@ -310,9 +323,13 @@ def _ablation(e: Evidence) -> Found:
 
 
 def _declared(e: Evidence) -> Found:
-    missing = DECLARATIONS - e.declared
-    if missing:
-        return Verdict.FAIL, f"not declared: {_names(sorted(missing))}"
+    again = e.redeclared
+    if again.comparison:
+        return Verdict.FAIL, f"changed after results were there: {again.comparison}"
+    if missing := DECLARATIONS.keys() - e.declared:
+        return Verdict.FAIL, f"not declared: {_names(sorted(DECLARATIONS[name] for name in missing))}"
+    if again.looks_taken > again.looks_declared or again.left_out:
+        return Verdict.FAIL, f"seeds and looks were not declared first: {again.seeds}"
     if e.declared_at is None or e.first_run_at is None:
         return Verdict.WARN, "declared, but when is not recorded"
     before = e.declared_at <= e.first_run_at
@@ -404,7 +421,7 @@ CHECKS: tuple[tuple[str, str, str, bool, Callable[[Evidence], Found]], ...] = (
     ("C20", "clean commit, lockfile and configuration stored", "BP1-3, BP14", False, _provenance),
     ("C21", "rerun of one seed reproduces", "L&T", False, _probe),
     ("C22", "ablation of every multi-component strategy", "BP5", False, _ablation),
-    ("C23", "metric, baseline, family, delta, looks declared first", "Bouthillier", False, _declared),
+    ("C23", "metric, baseline, family, rope, looks declared first", "Bouthillier", False, _declared),
     ("C24", "correction and family size printed", "Demsar", False, _correction),
     ("C25", "effect, interval and n beside every p", "Agarwal", False, _effects),
     ("C26", "two tasks not used for tuning; claims limited", "Yang", False, _tasks),

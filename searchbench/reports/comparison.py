@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError, UnknownName, did_you_mean
-from searchbench.reports.leaderboard import current_runs, looks_taken
+from searchbench.reports.leaderboard import current_runs
 from searchbench.reports.questions import Asked, ask
 from searchbench.reports.standing import Declared
 from searchbench.reports.summary import Summary, summarise
@@ -122,7 +122,7 @@ def compare(
         UnknownName: the study has no strategy or problem of that label.
         InputError: both are the same.
     """
-    declared = store.study(study)
+    declared = store.history(study).whole
     spec = declared.declared
     problems = [entry["label"] for entry in spec["problems"]]
     if problem is not None and problem not in problems:
@@ -135,7 +135,7 @@ def compare(
     if left == right:
         raise InputError(f"a comparison needs two different strategies, but got `{left}` twice.")
     wanted = problems if problem is None else [problem]
-    plan = Declared.of(spec, looks_taken(store.revisions(declared.name)))
+    plan = Declared.of(spec)
     return [_compared(declared, label, left, right, runs.get(label, []), plan) for label in wanted]
 
 

@@ -10,13 +10,14 @@ from searchbench.reports.ablation import Ablation
 from searchbench.reports.ablation import build as build_ablation
 from searchbench.reports.across import Across, across
 from searchbench.reports.checklist import Checklist, checklist
-from searchbench.reports.gathering import comparison_declared, gather
-from searchbench.reports.leaderboard import Leaderboard, build, current_runs, looks_taken
+from searchbench.reports.gathering import gather
+from searchbench.reports.leaderboard import Leaderboard, build, current_runs
 from searchbench.reports.ranking import ProxyRanking
 from searchbench.reports.ranking import build as build_rankings
 from searchbench.reports.sampling import build as build_sampled
 from searchbench.reports.tradeoff import Tradeoff
 from searchbench.reports.tradeoff import build as build_tradeoffs
+from searchbench.results.history import History
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
@@ -83,17 +84,16 @@ def read(
         StoreError: there is no such study.
         InputError: there is no such column, or nothing published for that task.
     """
-    declared = store.study(study)
-    revisions = store.revisions(declared.name)
+    history = store.history(study)
+    declared = history.whole
     runs = tuple(store.runs(declared.name))
     current, _ = current_runs(declared, runs)
-    looks = looks_taken(revisions)
-    board = build(declared, runs, looks=looks).with_samples({p: build_sampled(own) for p, own in current.items()})
+    board = build(declared, runs).with_samples({p: build_sampled(own) for p, own in current.items()})
     if published is not None:
         board = board.with_published(published)
     curves = {label: _curves(own, _axes(declared.declared, axes)) for label, own in current.items()}
     checklists = {
-        block.problem: _judged(declared, block, current, curves, revisions, len(board.reported))
+        block.problem: _judged(declared, block, current, curves, history, len(board.reported))
         for block in board.blocks
         if block.ranked
     }
@@ -109,7 +109,7 @@ def read(
         curves=curves,
         board=checked,
         checklists=checklists,
-        ablations=tuple(build_ablation(declared, current, looks)),
+        ablations=tuple(build_ablation(declared, current)),
         across=across(checked),
         rankings=tuple(build_rankings(declared, current)) if rankings else (),
         tradeoffs=tuple(build_tradeoffs(declared, current)) if rankings else (),
@@ -121,15 +121,12 @@ def _judged(
     block: Any,
     current: Mapping[str, Sequence[RunRecord]],
     curves: Mapping[str, Mapping[str, Curves]],
-    revisions: Sequence[StudyRecord],
+    history: History,
     reported: int,
 ) -> Checklist:
     own = current.get(block.problem, ())
     first = next(iter(curves.get(block.problem, {}).values()), None)
-    evidence = gather(
-        study, block, own, first, declared_at=comparison_declared(revisions) if revisions else "", reported=reported
-    )
-    return checklist(evidence)
+    return checklist(gather(study, block, own, first, history=history, reported=reported))
 
 
 def _axes(spec: Mapping[str, Any], wanted: Sequence[str]) -> list[str]:

@@ -102,6 +102,24 @@ class StatisticsEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RedeclaredEvidence:
+    """What was declared anew after results were there; texts show the first and the last declaration side by side.
+
+    Attributes:
+        looks_taken, looks_declared: looks at growing data, and those declared before the first result.
+        seeds: both lists of seeds, where they differ.
+        left_out: what the last declaration has not any more.
+        comparison: both comparisons, where they differ.
+    """
+
+    looks_taken: int = 1
+    looks_declared: int = 1
+    seeds: str = ""
+    left_out: str = ""
+    comparison: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """A whole study.
 
@@ -110,6 +128,7 @@ class Evidence:
         manifest_runs, stored_runs: runs scheduled and runs accounted for; `failures_printed` in the tables.
         declared: of primary metric, baseline, family, delta, looks: those declared before the first run.
         declared_at, first_run_at: times, seconds since the epoch.
+        redeclared: what was declared anew after results were there.
         probe: outcome of rerunning one seed: "identical", "within tolerance", "differs".
         tasks, tuned_on: tasks compared on, and tasks that strategies were tuned on.
         claims_limited: whether aggregate claims are limited to the listed tasks.
@@ -127,6 +146,7 @@ class Evidence:
     declared: frozenset[str] = frozenset()
     declared_at: float | None = None
     first_run_at: float | None = None
+    redeclared: RedeclaredEvidence = RedeclaredEvidence()
     probe: Literal["identical", "within tolerance", "differs"] | None = None
     tasks: tuple[str, ...] = ()
     tuned_on: tuple[str, ...] | None = None

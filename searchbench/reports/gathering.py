@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from searchbench.reports.ablation import parts_of
-from searchbench.reports.evidence import ArmEvidence, Evidence, StatisticsEvidence, TableEvidence
+from searchbench.reports.evidence import ArmEvidence, Evidence, RedeclaredEvidence, StatisticsEvidence, TableEvidence
 from searchbench.reports.leaderboard import Block
 from searchbench.reports.sampling import kind_of
+from searchbench.results.history import History
 from searchbench.results.records import RunRecord, StudyRecord
 
 if TYPE_CHECKING:
@@ -32,20 +33,21 @@ def gather(
     runs: Sequence[RunRecord],
     curves: Curves | None,
     *,
-    declared_at: str = "",
+    history: History | None = None,
     reported: int = 0,
 ) -> Evidence:
     """The evidence of one problem of a study.
 
     Args:
-        study: as it is declared now.
+        study: all that was ever declared of it.
         block: its leaderboard of the problem.
         runs: the runs in that block.
         curves: their incumbents along the first budget axis, in the order of `runs`; None where they were not read.
-        declared_at: when the comparison was declared as it stands; the study's own time by default.
+        history: its declarations; None takes `study` for the only one.
         reported: published rows shown beside.
     """
     spec = study.declared
+    history = history or History((study,), (0,))
     problem = next(p for p in spec["problems"] if p["label"] == block.problem)
     planned = [entry for entry in spec.get("planned", []) if entry["problem"] == block.problem]
     budget = spec.get("budget", {})
@@ -62,7 +64,8 @@ def gather(
         stored_runs=sum(run.status != "infra" for run in runs),
         failures_printed=True,
         declared=_declared(spec.get("comparison")),
-        declared_at=_time(declared_at or study.created),
+        declared_at=_time(history.first.created),
+        redeclared=_redeclared(history),
         first_run_at=min((at for run in runs if (at := _time(run.started)) is not None), default=None),
         tasks=tuple(p["label"] for p in spec["problems"]),
         tuned_on=() if all(arm.tuning for arm in arms) else None,
@@ -71,17 +74,6 @@ def gather(
         table=_table(spec, problem),
         reported_rows=reported,
     )
-
-
-def comparison_declared(revisions: Sequence[StudyRecord]) -> str:
-    """When the comparison of the last revision was first declared in its present words."""
-    now = revisions[-1].declared.get("comparison")
-    at = revisions[-1].created
-    for revision in reversed(revisions[:-1]):
-        if revision.declared.get("comparison") != now:
-            break
-        at = revision.created
-    return at
 
 
 def _arm(
@@ -185,6 +177,18 @@ def _declared(plan: Mapping[str, Any] | None) -> frozenset[str]:
     found |= {"baseline"} if plan.get("baseline") is not None else set()
     found |= {"delta"} if plan.get("rope") is not None else set()
     return frozenset(found)
+
+
+def _redeclared(history: History) -> RedeclaredEvidence:
+    """What was declared anew after results were there, the first and the last declaration side by side."""
+    grown = history.looks_taken > 1
+    return RedeclaredEvidence(
+        looks_taken=history.looks_taken,
+        looks_declared=history.looks_declared,
+        seeds=history.side_by_side("seeds") if grown or history.left_out else "",
+        left_out="; ".join(history.left_out),
+        comparison=history.side_by_side("comparison") if history.changed else "",
+    )
 
 
 def _statistics(block: Block, *, has_curve: bool, wall_clock: bool) -> StatisticsEvidence:

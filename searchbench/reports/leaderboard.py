@@ -3,8 +3,8 @@
 One object, and every rendering of it (terminal, Markdown, LaTeX, CSV, JSON) shows the same numbers: mean ± std of
 independent searches, how many there were and how many failed, what they cost, and what the statistics layer says of
 them (intervals, rank intervals, tests against the declared baseline, or why it refuses). Comparable runs stand in one
-block: same problem fingerprint, same protocol, same budget, and planned by the study as it is declared now. Anything
-else stands in a separate block that ranks nothing.
+block: same problem fingerprint, same protocol, same budget, and planned by the study under any of its declarations.
+Anything else stands in a separate block that ranks nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError, did_you_mean
@@ -168,25 +167,19 @@ def leaderboard(store: ResultStore, study: str | None = None, *, sort: str = "te
         StoreError: there is no such study.
         InputError: there is no such column to sort by.
     """
-    declared = store.study(study)
-    taken = looks_taken(store.revisions(declared.name))
-    return build(declared, store.runs(declared.name, recordings=False), looks=taken).sorted(sort)
+    declared = store.history(study).whole
+    return build(declared, store.runs(declared.name, recordings=False)).sorted(sort)
 
 
-def looks_taken(revisions: Sequence[StudyRecord]) -> int:
-    """How often the seeds of a study were declared anew: each time the results so far could be seen."""
-    seeds = [tuple(revision.declared.get("seeds", ())) for revision in revisions]
-    return 1 + sum(a != b for a, b in pairwise(seeds))
-
-
-def build(study: StudyRecord, runs: Iterable[RunRecord], *, looks: int = 1) -> Leaderboard:
+def build(study: StudyRecord, runs: Iterable[RunRecord]) -> Leaderboard:
     """Blocks of a study's runs, the planned ones first in the order the problems are declared.
 
     Args:
-        looks: how often its seeds were declared, this time included.
+        study: all that was ever declared of it (`History.whole`).
+        runs: all its runs.
     """
     spec = study.declared
-    declared = Declared.of(spec, looks)
+    declared = Declared.of(spec)
     current, other = current_runs(study, runs)
     groups: dict[tuple[str, ...], list[RunRecord]] = {}
     for run in other:
@@ -197,16 +190,17 @@ def build(study: StudyRecord, runs: Iterable[RunRecord], *, looks: int = 1) -> L
 
 
 def current_runs(study: StudyRecord, runs: Iterable[RunRecord]) -> tuple[dict[str, list[RunRecord]], list[RunRecord]]:
-    """Runs that may be compared, by problem: those the study plans as it is declared now. And all the others."""
+    """Runs that may be compared, by problem: those that the study plans, or ever planned. And all the others."""
     spec = study.declared
-    planned = {entry["run_id"] for entry in spec.get("planned", [])}
+    planned = {entry["run_id"]: entry["strategy"] for entry in spec.get("planned", [])}
     labels = {problem["label"] for problem in spec.get("problems", [])}
     current: dict[str, list[RunRecord]] = {}
     other: list[RunRecord] = []
     for run in runs:
         mine = run.run_id in planned if planned else _declared(spec, run)
         if mine and run.protocol == DEFAULT_PROTOCOL and run.problem in labels:
-            current.setdefault(run.problem, []).append(run)
+            label = planned.get(run.run_id, run.strategy)  # another, where it was described otherwise at the time
+            current.setdefault(run.problem, []).append(run if label == run.strategy else replace(run, strategy=label))
         else:
             other.append(run)
     return current, other

@@ -118,7 +118,7 @@ def ranking(store: ResultStore, study: str | None = None) -> list[ProxyRanking]:
     Raises:
         StoreError: there is no such study.
     """
-    declared = store.study(study)
+    declared = store.history(study).whole
     runs, _ = current_runs(declared, store.runs(declared.name, recordings=False))
     return build(declared, runs)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from searchbench.results.history import EXPLORATORY, Caveat, caveats_of
 from searchbench.results.records import RunRecord
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 POINTS = 100.0
 """Shares are analysed as percentages, so that differences read in percentage points."""
+UNDECLARED = "nothing was declared in [comparison] before the first run"
 MAX_FAILED_SHARE = 0.20
 """Above this share of failed runs a strategy's mean is shown, but neither ranked nor compared."""
 
@@ -33,22 +35,26 @@ class Declared:
     """Differences up to this are practically none, in the unit of the test error."""
     looks: int = 1
     taken: int = 1
-    """Looks at growing data so far: declarations with another list of seeds."""
+    """Looks at growing data so far, this one included."""
     beforehand: bool = False
     """Whether there was a declaration at all."""
     family: str = "baseline"
     estimand: str = "mean"
     """What of the paired differences is tested, estimated and ranked by."""
+    caveats: tuple[Caveat, ...] = ()
+    """What must be read with every statement."""
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any], taken: int = 1) -> Declared:
-        """From a study's `comparison`."""
+    def of(cls, spec: Mapping[str, Any], about: str = "") -> Declared:
+        """From a study's declaration: its `comparison`, and the caveats about all of it and about one analysis."""
         plan = spec.get("comparison")
+        taken = spec.get("looks_taken", 1)
+        caveats = tuple(c for c in caveats_of(spec) if c.about in ("", about))
         if not plan:
-            return cls(taken=taken)
+            return cls(taken=taken, caveats=(*caveats, Caveat(EXPLORATORY, UNDECLARED)))
         keys = ("baseline", "alpha", "rope", "looks", "family", "estimand")
         known = {k: plan[k] for k in keys if plan.get(k) is not None}
-        return cls(**known, taken=taken, beforehand=True)
+        return cls(**known, taken=taken, beforehand=True, caveats=caveats)
 
     @property
     def level(self) -> float:
@@ -57,8 +63,8 @@ class Declared:
 
     @property
     def exploratory(self) -> bool:
-        """Whether more looks were taken than declared."""
-        return self.taken > self.looks
+        """Whether statements are no more than exploratory."""
+        return any(caveat.kind == EXPLORATORY for caveat in self.caveats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +237,7 @@ def _seed_notes(seeds: Sequence[int], common: Sequence[int], declared: Declared)
     if len(common) < len(seeds):
         what = f"the {len(common)} of {len(seeds)} seeds that every strategy has a result of"
         notes.append(f"ranks and tests use {what}" if common else "no seed has a result of every strategy: no test yet")
-    if declared.exploratory:
-        notes.append(
-            f"exploratory: seeds were added after the first declaration (look {declared.taken}, declared: "
-            f"{declared.looks}), so p-values support no claim"
-        )
-    elif declared.looks > 1:
+    if declared.looks > 1 and not declared.exploratory:
         notes.append(f"look {declared.taken} of {declared.looks} declared: alpha {declared.level:.3g}")
     return tuple(notes)
 
@@ -244,7 +245,7 @@ def _seed_notes(seeds: Sequence[int], common: Sequence[int], declared: Declared)
 def _family_notes(versus: Family | None, pairs: Family | None, declared: Declared) -> tuple[str, ...]:
     notes = []
     if not declared.beforehand:
-        notes.append("nothing was declared in [comparison] before the first run: ranks are exploratory")
+        notes.append(f"{UNDECLARED}: ranks are exploratory")
     elif versus is None:
         missing = f"`{declared.baseline}` has no run here" if declared.baseline else "none was declared"
         notes.append(f"no baseline ({missing}): nothing is tested against one")

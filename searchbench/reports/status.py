@@ -18,7 +18,7 @@ def status(store: ResultStore) -> Table:
     table = Table(
         "study", "revision", "planned", "done", "failed", "lost", "missing", "evaluations", "MACs", "device time"
     )
-    for study in store.studies():
+    for study in (store.history(last.name).whole for last in store.studies()):
         planned = {run["run_id"] for run in study.declared.get("planned", [])}
         runs = [run for run in store.runs(study.name, recordings=False) if run.run_id in planned]
         ended = Counter(run.status for run in runs)

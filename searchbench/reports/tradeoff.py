@@ -86,7 +86,7 @@ def tradeoffs(store: ResultStore, study: str | None = None) -> list[Tradeoff]:
     Raises:
         StoreError: there is no such study.
     """
-    declared = store.study(study)
+    declared = store.history(study).whole
     runs, _ = current_runs(declared, store.runs(declared.name))
     return build(declared, runs)
 

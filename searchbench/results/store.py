@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import Connection, Engine, Select
 
+    from searchbench.results.history import History
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResultStore:
@@ -63,6 +65,18 @@ class ResultStore:
 
         query = studies.select().where(studies.c.name == name).order_by(studies.c.revision)
         return [_study(row) for row in self._rows(query)]
+
+    def history(self, name: str | None = None) -> History:
+        """A study's declarations and what was known when each was made; without a name, of the one declared last.
+
+        Raises:
+            StoreError: there is none (of that name).
+        """
+        from searchbench.results.history import History
+
+        study = self.study(name)
+        ends = {row["run_id"]: row["finished"] for row in self._latest(study.name, columns=("run_id", "finished"))}
+        return History.of(self.revisions(study.name), ends)
 
     def studies(self) -> list[StudyRecord]:
         """Every study as it was last declared, the one first declared first."""

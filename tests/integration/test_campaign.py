@@ -14,8 +14,10 @@ import searchbench as sb
 from searchbench import Budget, Problem, Proposal, Study, Trial, Use, open_store
 from searchbench.errors import StoreError
 from searchbench.harness.campaign import carry_out
+from searchbench.harness.declaration import declare
 from searchbench.harness.executors.executor import Finished, Lost
 from searchbench.harness.executors.local import LocalExecutor
+from searchbench.harness.plan import plan
 from searchbench.harness.progress import Silent
 from searchbench.harness.verify import verify
 from searchbench.results.columns import first_difference
@@ -98,6 +100,33 @@ def test_resume_runs_only_missing_runs(study: Study, tmp_path: Path) -> None:
     more = {c.label: c.strategy for c in study.strategies} | {"ls": "local-search"}
     grown = Study(study.name, study.problems, more, 4, study.budget)
     assert len(run_here(grown, store, resume=True)) == 12
+
+
+def test_nothing_that_was_declared_leaves_a_study_with_results(study: Study, tmp_path: Path) -> None:
+    store = tmp_path / "r.db"
+    run_here(study, store)
+    strategies = {c.label: c.strategy for c in study.strategies}
+    problem = study.problems[0]
+    for changed, said in (
+        ({"seeds": [0, 2]}, "seeds 1"),
+        ({"strategies": {"random": "random"}}, "strategy `evolution`"),
+        ({"strategies": strategies | {"evolution": "local-search"}}, "strategy `evolution` as it was"),
+        ({"problems": replace(problem, label="other")}, "problem `cells`"),
+    ):
+        plain = {"name": study.name, "problems": problem, "strategies": strategies, "seeds": 3, "budget": study.budget}
+        with pytest.raises(StoreError, match=said):
+            run_here(Study(**(plain | changed)), store, resume=True)
+    with open_store(store) as opened:
+        assert len(opened.revisions(study.name)) == 1
+
+
+def test_a_declaration_may_change_until_there_is_a_result(study: Study, tmp_path: Path) -> None:
+    with open_store(tmp_path / "r.db", write=True) as opened:
+        declare(study, plan(study), opened, resume=False)
+    fewer = Study(study.name, study.problems, {"random": "random"}, [7], Budget(evaluations=5))
+    assert len(run_here(fewer, tmp_path / "r.db")) == 1
+    frame = sb.Results(study.name, str(tmp_path / "r.db")).leaderboard()
+    assert list(frame["strategy"]) == ["random"]
 
 
 def test_a_study_cannot_continue_under_another_budget_or_problem(study: Study, tmp_path: Path) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recorded import BROKEN, ERRORS, a_spec, a_store
+from recorded import BROKEN, ERRORS, a_store
 
 from searchbench.reports.checklist import Verdict
 from searchbench.reports.dossier import Dossier, read
-from searchbench.reports.gathering import comparison_declared, gather
+from searchbench.reports.gathering import gather
 from searchbench.reports.render import render
-from searchbench.results.records import StudyRecord
 from searchbench.results.store import open_store
 
 
@@ -104,14 +102,3 @@ def test_incumbents_are_kept_where_they_change(dossier: Dossier) -> None:
         assert arm.incumbents is not None
         assert all(list(run) == sorted(run, reverse=True) and len(set(run)) == len(run) for run in arm.incumbents)
     assert {arm.name for arm in evidence.arms} == {*ERRORS, BROKEN}
-
-
-def test_a_comparison_dates_from_its_first_declaration_in_the_same_words() -> None:
-    def revision(created: str, rope: float, seeds: int, number: int) -> StudyRecord:
-        spec = a_spec(seeds, [])
-        spec["comparison"] = spec["comparison"] | {"rope": rope}
-        return StudyRecord("recorded", json.dumps(spec), created, number)
-
-    history = [revision("t1", 0.1, 4, 1), revision("t2", 0.2, 4, 2), revision("t3", 0.2, 8, 3)]
-    assert comparison_declared(history) == "t2"
-    assert comparison_declared(history[:1]) == "t1"

@@ -17,11 +17,12 @@ import pytest
 
 from searchbench.cost import Cost
 from searchbench.errors import InputError
-from searchbench.reports.leaderboard import Leaderboard, build, leaderboard, looks_taken
+from searchbench.reports.leaderboard import Leaderboard, build, leaderboard
 from searchbench.reports.render import FORMATS, render
 from searchbench.reports.render.cells import budget, columns, count, memory, seconds
 from searchbench.reports.render.latex import escape
 from searchbench.reports.rows import COLUMNS, Row
+from searchbench.results.history import History
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import open_store
 
@@ -356,12 +357,23 @@ def test_nothing_declared_is_said_and_tested_against_nothing() -> None:
 
 
 def test_seeds_added_without_declared_looks_make_it_exploratory() -> None:
-    study, runs = a_contest(12, {"baseline": "poor", "looks": 2})
-    assert build(study, runs, looks=2).blocks[0].verdicts.declared.level == 0.025
-    assert "look 2 of 2 declared" in render(build(study, runs, looks=2), "md")
-    assert "exploratory" in render(build(study, runs, looks=3), "md")
-    grown = [a_contest(n, None)[0] for n in (4, 4, 12)]
-    assert looks_taken(grown) == 2
+    def grown(*seeds: int, looks: int) -> Leaderboard:
+        declared = [a_contest(n, {"baseline": "poor", "looks": looks})[0] for n in seeds]
+        studies = [
+            replace(one, revision=i + 1, created=f"2025-01-01T0{2 * i}:00:00+00:00") for i, one in enumerate(declared)
+        ]
+        before = [0, *seeds]
+        ends = {
+            f"good/{seed}": f"2025-01-01T0{2 * i + 1}:00:00+00:00"
+            for i, n in enumerate(seeds)
+            for seed in range(before[i], n)
+        }
+        return build(History.of(studies, ends).whole, a_contest(12, None)[1])
+
+    assert grown(4, 12, looks=2).blocks[0].verdicts.declared.level == 0.025
+    assert "look 2 of 2 declared" in render(grown(4, 12, looks=2), "md")
+    assert not grown(4, 12, looks=2).blocks[0].verdicts.declared.exploratory
+    assert grown(4, 8, 12, looks=2).blocks[0].verdicts.declared.exploratory
 
 
 def test_tests_of_an_unfinished_study_use_the_seeds_all_have_finished() -> None:
