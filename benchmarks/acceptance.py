@@ -72,7 +72,7 @@ CHECKS = (
         ("test_halving::test_brackets_of_the_paper_start_the_ceiling",),
     ),
     Check(
-        "ASHA promotes at most floor(n / eta) + 1, in any order of finishing",
+        "ASHA with `slack` = 1 promotes at most floor(n / eta) + 1, in any order of finishing",
         ("test_halving::test_asha_never_promotes_more_than_one_beyond_its_share",),
     ),
     Check(

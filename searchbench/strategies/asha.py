@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.halving import Finished
-from searchbench.strategies.rungs import check_halving, ladder, lowest, no_rungs, rounded
+from searchbench.strategies.rungs import check_halving, lowest, no_rungs, upwards
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import Fidelity, Proposal, Trial
 
@@ -21,26 +21,28 @@ class Asha:
     continued, looking from the highest rung down; where there is none, begin a new random architecture. No rung is
     ever closed, so nobody waits.
 
-    rung k: b_min eta^k epochs;  candidates of rung k = its best floor(n_k / eta) finished trainings
+    rung k: b_min eta^k epochs, k = 0, 1, …, and the full training at the top
+    candidates of rung k = its best floor(n_k / eta) trainings that have come back
 
     Args:
         eta: share continued is 1/eta, and training grows by eta.
         min_epochs: epochs of the lowest rung; None takes the shortest training the estimator can give.
-        slack: promotions out of a rung that are allowed beyond floor(n_k / eta); None: as many as the rule makes.
+        slack: promotions out of a rung that are allowed beyond floor(n_k / eta). None, the paper's rule, sets no limit:
+            whenever better results push promoted trainings out of the top, others take their place in it and are
+            promoted too, so that improving results can promote far more than a share of 1/eta. `slack` = 1 holds
+            promoted <= floor(n_k / eta) + 1, whatever comes back in whatever order.
 
     Raises:
         StudyError: a value is out of range.
 
     Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", Algorithm 2.
-    Differs: the printed rule goes on promoting when better results push promoted ones out of the top, so that its
-        promotions exceed floor(n / eta) without bound; `slack` = 1 holds the bound promoted <= floor(n / eta) + 1
-        exactly, None is the printed rule. Rungs count down from the full training; a failed training counts as the
-        worst of its rung and is never continued.
+    Differs: rungs are rounded down to epochs at which the estimator can stop, and the full training is the highest even
+        where it is no b_min eta^k; a failed training counts as the worst of its rung and is never continued.
     """
 
     eta: int = 4
     min_epochs: float | None = None
-    slack: int | None = 1
+    slack: int | None = None
 
     def __post_init__(self) -> None:
         check_halving(self.eta, self.min_epochs)
@@ -83,8 +85,7 @@ class Promotions:
 
     def __init__(self, settings: Asha, scenario: Scenario) -> None:
         self._space, self._rng = scenario.space, scenario.seeds.rng("init")
-        steps = ladder(lowest(settings.min_epochs, scenario), scenario.stops[-1], settings.eta)
-        self.epochs = tuple(dict.fromkeys(rounded(step, scenario.stops) for step in steps))
+        self.epochs = upwards(lowest(settings.min_epochs, scenario), scenario.stops, settings.eta)
         self.rungs = [Rung(settings.eta, settings.slack) for _ in self.epochs]
         self._at = {epochs: k for k, epochs in enumerate(self.epochs)}
 

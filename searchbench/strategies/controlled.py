@@ -11,6 +11,7 @@ from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.reinforce import too_many_values
 from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Sampled(NamedTuple):
     log_probability: float
     """Under the parameters it was drawn with."""
     replica: int
+    """Number of the copy of the parameters that drew it, in order of their first draws."""
     advantage: float = 0.0
 
 
@@ -39,6 +41,11 @@ class Learning(Protocol):
     def passes(self) -> int:
         """Steps of the optimiser per batch."""
 
+    @property
+    def reweighs(self) -> bool:
+        """Whether it corrects for the parameters a batch was drawn with, so that its gradient is taken at the shared
+        ones; else it is taken at the copy that drew."""
+
     def loss(self, controller: AnyController, batch: Sequence[Sampled], entropy: float) -> torch.Tensor:
         """What is descended; its gradient is taken in the controller's parameters."""
 
@@ -48,6 +55,7 @@ class PolicyGradientLoss:
     """-(1/m) sum_k (R_k - b) log P(a_k) - entropy x mean H."""
 
     passes: int = 1
+    reweighs = False
 
     def loss(self, controller: AnyController, batch: Sequence[Sampled], entropy: float) -> torch.Tensor:
         import torch
@@ -64,6 +72,7 @@ class ClippedSurrogate:
 
     clip: float = 0.2
     passes: int = 4
+    reweighs = True
 
     def loss(self, controller: AnyController, batch: Sequence[Sampled], entropy: float) -> torch.Tensor:
         import torch
@@ -84,7 +93,9 @@ class Controlled:
     batch takes its own mean)
 
     With K `replicas`, batches are drawn in turn from K copies of the parameters, each as old as that replica's last
-    update; its gradient, taken at the copy, moves the shared parameters, of which it then takes a fresh copy.
+    update; its gradient, taken at the copy, moves the shared parameters, of which it then takes a fresh copy. A batch
+    is of one copy, in whatever order its results arrive; where more are under way than K batches hold, further ones
+    are drawn from fresh copies.
 
     Args:
         units, layers, bound: of the controller, and of the uniform draw of its parameters.
@@ -101,8 +112,8 @@ class Controlled:
         StudyError: a value is out of range.
 
     Source: Zoph & Le 2017; Zoph et al. 2018; Schulman et al. 2017.
-    Differs: one softmax per decision of any space, skip connections without `anchors` among them; failed evaluations
-        are left out of the batch.
+    Differs: one softmax per decision of any space, skip connections without `anchors` among them; what failed is drawn
+        again from the same copy.
     """
 
     units: int = 100
@@ -193,6 +204,28 @@ def _controller(settings: Controlled, space: Space, seed: int) -> AnyController:
     return kind(space, settings.units, settings.layers, settings.bound, seed)
 
 
+Parameters = dict[str, "torch.Tensor"]
+
+
+class Batch:
+    """What one copy of the parameters draws, and the results that have come back."""
+
+    def __init__(self, number: int, size: int, copy: Parameters) -> None:
+        self.number, self._size, self.copy = number, size, copy
+        self.awaited = 0
+        self.told: list[tuple[Sampled, float]] = []
+        """With the reward of each."""
+
+    @property
+    def room(self) -> bool:
+        """Whether more is to be drawn for it."""
+        return len(self.told) + self.awaited < self._size
+
+    @property
+    def complete(self) -> bool:
+        return len(self.told) == self._size
+
+
 class ControllerSearch:
     """The live search. Any number of proposals may be under way at a time."""
 
@@ -202,56 +235,71 @@ class ControllerSearch:
         self._settings = settings
         seed = scenario.seeds.torch_seed("policy")
         self.controller = _controller(settings, scenario.space, seed)
-        self._stale = _controller(settings, scenario.space, seed) if settings.replicas > 1 else self.controller
-        self._copies = deque(
-            {k: v.clone() for k, v in self._stale.state_dict().items()} for _ in range(settings.replicas)
-        )
+        self._stale = _controller(settings, scenario.space, seed)
+        """Holds the copy that draws next."""
         self._generator = torch.Generator().manual_seed(scenario.seeds.torch_seed("search"))
         self._optimizer = torch.optim.Adam(self.controller.parameters(), lr=settings.learning_rate)
-        self._turn = 0
-        self._asked: dict[Architecture, deque[Sampled]] = {}
-        self._told: list[tuple[Sampled, float]] = []
+        self._idle = deque(self._fresh_copy() for _ in range(settings.replicas))
+        """Copies of the replicas that have no batch."""
+        self._open: list[Batch] = []
+        self._begun = 0
+        self._drawing = self._begin()
+        self._asked: UnderWay[tuple[Batch, Sampled]] = UnderWay()
         self.baseline: float | None = None
 
     def ask(self) -> Proposal:
+        if not self._drawing.room:
+            self._draw_from(next((batch for batch in self._open if batch.room), None) or self._begin())
         architecture, log_probability = self._stale.sample(self._generator)
-        self._asked.setdefault(architecture, deque()).append(Sampled(architecture, log_probability, self._turn))
-        return Proposal(architecture)
+        self._drawing.awaited += 1
+        note = (self._drawing, Sampled(architecture, log_probability, self._drawing.number))
+        return self._asked.add(Proposal(architecture), note)
 
     def tell(self, trial: Trial) -> None:
-        waiting = self._asked[trial.architecture]
-        sampled = waiting.popleft()
-        if not waiting:
-            del self._asked[trial.architecture]
+        note = self._asked.take(trial)
+        assert note is not None, "a controller learns from what it drew"
+        batch, sampled = note
+        batch.awaited -= 1
         if not trial.failed:
-            self._told.append((sampled, (1.0 - trial.value) ** self._settings.power))
-        if len(self._told) == self._settings.batch:
-            told, self._told = self._told, []
-            self._learn(told)
+            batch.told.append((sampled, (1.0 - trial.value) ** self._settings.power))
+        if batch.complete:
+            self._learn(batch)
 
-    def _learn(self, told: list[tuple[Sampled, float]]) -> None:
-        mean = sum(reward for _, reward in told) / len(told)
+    def _learn(self, batch: Batch) -> None:
+        mean = sum(reward for _, reward in batch.told) / len(batch.told)
         baseline = mean if self.baseline is None else self.baseline
-        batch = [sampled._replace(advantage=reward - baseline) for sampled, reward in told]
+        drawn = [sampled._replace(advantage=reward - baseline) for sampled, reward in batch.told]
+        self._draw_from(batch)  # its gradient is taken where it was drawn
         for _ in range(self._settings.learning.passes):
-            self._descend(batch)
+            self._descend(drawn)
         self.baseline = self._settings.decay * baseline + (1 - self._settings.decay) * mean
-        self._next_replica()
+        self._open.remove(batch)
+        if len(self._open) + len(self._idle) < self._settings.replicas:
+            self._idle.append(self._fresh_copy())
+        self._draw_from(next((other for other in self._open if other.room), None) or self._begin())
 
     def _descend(self, batch: list[Sampled]) -> None:
         import torch
 
-        loss = self._settings.learning.loss(self._stale, batch, self._settings.entropy)
+        at = self.controller if self._settings.learning.reweighs else self._stale
+        loss = self._settings.learning.loss(at, batch, self._settings.entropy)
         # an inactive decision's head may have no part in the loss
-        gradients: Any = torch.autograd.grad(loss, list(self._stale.parameters()), allow_unused=True)
+        gradients: Any = torch.autograd.grad(loss, list(at.parameters()), allow_unused=True)
         for parameter, gradient in zip(self.controller.parameters(), gradients, strict=True):
             parameter.grad = gradient
         self._optimizer.step()
 
-    def _next_replica(self) -> None:
-        if self._settings.replicas == 1:
-            return
-        self._turn += 1
-        self._copies.popleft()
-        self._copies.append({k: v.clone() for k, v in self.controller.state_dict().items()})
-        self._stale.load_state_dict(self._copies[0])
+    def _begin(self) -> Batch:
+        """The next batch, of the replica that has waited longest, or of a fresh copy where all are busy."""
+        copy = self._idle.popleft() if self._idle else self._fresh_copy()
+        batch = Batch(self._begun, self._settings.batch, copy)
+        self._begun += 1
+        self._open.append(batch)
+        return batch
+
+    def _draw_from(self, batch: Batch) -> None:
+        self._drawing = batch
+        self._stale.load_state_dict(batch.copy)
+
+    def _fresh_copy(self) -> Parameters:
+        return {name: value.clone() for name, value in self.controller.state_dict().items()}

@@ -13,7 +13,11 @@ from searchbench.spaces.space import Architecture, Array, Space
 
 
 class Coordinates:
-    """One number per decision: the index of a categorical's option, a number scaled to [0, 1], NaN where inactive."""
+    """One number per decision: the index of a categorical's option, a number scaled to [0, 1], NaN where inactive.
+
+    An integer stands in the middle of its own cell, the stretch of [0, 1] that rounds to it; so the first and the last
+    have as much room as those between.
+    """
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -26,7 +30,7 @@ class Coordinates:
     def of(self, architecture: Architecture) -> Array:
         """[D]."""
         parts = zip(self._space.decisions, self._index, architecture.values, strict=True)
-        return np.array([math.nan if v is None else float(at[v]) if at else d.encode(v)[0] for d, at, v in parts])
+        return np.array([math.nan if v is None else float(at[v]) if at else _unit(d, v) for d, at, v in parts])
 
     def architecture(self, point: Array, rng: np.random.Generator) -> Architecture:
         """The architecture at a point; coordinates of decisions it does not activate are ignored."""
@@ -53,13 +57,27 @@ class Coordinates:
         return rows
 
 
+def _unit(decision: Decision, value: Value) -> float:
+    """Where the value of an integer or real decision stands in [0, 1] of its scale."""
+    if not isinstance(decision, Integer):
+        return decision.encode(value)[0]
+    (low, high), at = _bounds(decision), float(value)  # type: ignore[arg-type]
+    return math.log(at / low) / math.log(high / low) if decision.log else (at - low) / (high - low)
+
+
 def _number(decision: Decision, unit: float) -> Value:
     """The value of an integer or real decision at `unit` in [0, 1] of its scale."""
-    low, high, log = decision.low, decision.high, decision.log  # type: ignore[attr-defined]
-    value = low * (high / low) ** unit if log else low + unit * (high - low)
+    low, high = _bounds(decision)
+    value = low * (high / low) ** unit if decision.log else low + unit * (high - low)  # type: ignore[attr-defined]
     if isinstance(decision, Integer):
         value = round(value)
-    return min(max(value, low), high)  # type: ignore[no-any-return]
+    return min(max(value, decision.low), decision.high)  # type: ignore[attr-defined,no-any-return]
+
+
+def _bounds(decision: Decision) -> tuple[float, float]:
+    """The ends of its scale: of integers, those of the first and of the last one's cell."""
+    low, high = decision.low, decision.high  # type: ignore[attr-defined]
+    return (low - 0.5, high + 0.5) if isinstance(decision, Integer) else (low, high)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
 
 
@@ -27,7 +30,8 @@ class Removal(Protocol):
     """Who dies when a child joins a full population."""
 
     def index(self, population: Sequence[Member], tournament: Sequence[Member]) -> int:
-        """Position in `population` (by birth, oldest first); `tournament`: the sample the child's parent won."""
+        """Position in `population` (by birth, oldest first); `tournament`: the sample the child's parent won, all of it
+        alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,7 @@ class WorstOfTournament:
     """The worst of the parent's own tournament dies: the non-aging evolution of Real et al. 2019."""
 
     def index(self, population: Sequence[Member], tournament: Sequence[Member]) -> int:
-        worst = max(tournament, key=itemgetter(0)) if tournament else population[0]
-        return population.index(worst) if worst in population else 0
+        return population.index(max(tournament, key=itemgetter(0))) if tournament else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,9 @@ class RegularizedEvolution:
 
     Source: Real et al. 2019, "Regularized Evolution for Image Classifier Architecture Search", Algorithm 1.
     Differs: mutation changes one decision of whatever space it is given, drawn uniformly (not a node first, as in
-        NATS-Bench); a failed evaluation joins with an infinite value and ages like any other.
+        NATS-Bench); a failed evaluation joins with an infinite value and ages like any other. With several evaluations
+        under way, members of a tournament that have died before its child arrives are replaced by fresh draws from
+        the living, so that who dies is always among them.
     """
 
     population: int = 100
@@ -118,32 +123,43 @@ class Evolution:
         self._designs, self._rng = scenario.seeds.rng("init"), scenario.seeds.rng("search")
         self._population: list[Member] = []
         self._born = 0
-        self._designed = 0
-        self._tournaments: dict[Architecture, list[Member]] = {}
+        self._asked: UnderWay[list[Member]] = UnderWay()
+        self._alive: set[int] = set()
+        """Births of the population."""
+        self._replacements = scenario.seeds.rng("search", "removal")
 
     def ask(self) -> Proposal:
-        if self._designed < self._settings.population or not self._population:
-            self._designed += 1
+        if len(self._population) < self._settings.population:
             return Proposal(self._space.sample(self._designs))
-        return Proposal(self._child())
+        tournament = self._draw(self._settings.sample, self._rng)
+        return self._asked.add(Proposal(self._child(tournament)), tournament)
 
-    def _child(self) -> Architecture:
-        population = self._population
-        size = len(population)
+    def _draw(self, members: int, rng: np.random.Generator) -> list[Member]:
+        """Members of the population, drawn with replacement."""
+        population, size = self._population, len(self._population)
         # scaled uniforms: bounded integers cost four times as much in draws this small
-        tournament = [population[int(u * size)] for u in self._rng.random(self._settings.sample).tolist()]
+        return [population[int(u * size)] for u in rng.random(members).tolist()]
+
+    def _child(self, tournament: list[Member]) -> Architecture:
         parent: Architecture = min(tournament, key=itemgetter(0)).architecture
         if self._settings.identity and self._rng.random() < self._settings.identity:
-            child = parent
-        else:
-            child = self._space.mutate(parent, self._rng)
-        self._tournaments[child] = tournament
-        return child
+            return parent
+        return self._space.mutate(parent, self._rng)
 
     def tell(self, trial: Trial) -> None:
-        value = math.inf if trial.failed else trial.value
-        tournament = self._tournaments.pop(trial.architecture, [])
-        self._population.append(Member(value, self._born, trial.architecture))
+        tournament = self._asked.take(trial) or []
+        newborn = Member(math.inf if trial.failed else trial.value, self._born, trial.architecture)
         self._born += 1
-        if len(self._population) > self._settings.population:
-            del self._population[self._settings.removal.index(self._population, tournament)]
+        full = len(self._population) == self._settings.population
+        living = self._living(tournament) if full else []
+        self._population.append(newborn)
+        self._alive.add(newborn.birth)
+        if full:
+            dead = self._population.pop(self._settings.removal.index(self._population, living))
+            self._alive.discard(dead.birth)
+
+    def _living(self, tournament: list[Member]) -> list[Member]:
+        """The tournament, or that of a design that came late, its dead and missing members drawn anew."""
+        living = [member for member in tournament if member.birth in self._alive]
+        missing = self._settings.sample - len(living)
+        return living + self._draw(missing, self._replacements) if missing else living

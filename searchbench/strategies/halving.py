@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from searchbench.strategies.rungs import (
     no_rungs,
 )
 from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Fidelity, Proposal, Trial
 
 
@@ -173,31 +173,23 @@ class Halving:
         self._brackets: Iterator[Bracket] = cycle(brackets)
         self._source = source
         self._open: list[Round] = []
-        self._asked: dict[tuple[Architecture, float], deque[Round]] = {}
+        self._asked: UnderWay[Round] = UnderWay()
 
     def ask(self) -> Proposal:
         for bracket in self._open:
             proposal = bracket.next()
             if proposal is not None:
-                return self._keep(proposal, bracket)
+                return self._asked.add(proposal, bracket)
         bracket = Round(next(self._brackets), self._source)
         self._open.append(bracket)
         proposal = bracket.next()
         assert proposal is not None, "a bracket begins with at least one architecture"
-        return self._keep(proposal, bracket)
-
-    def _keep(self, proposal: Proposal, bracket: Round) -> Proposal:
-        identity = (proposal.architecture, proposal.fidelity.epochs or math.nan)
-        self._asked.setdefault(identity, deque()).append(bracket)
-        return proposal
+        return self._asked.add(proposal, bracket)
 
     def tell(self, trial: Trial) -> None:
         self._source.learn(trial)
-        identity = (trial.architecture, trial.fidelity.epochs or math.nan)
-        waiting = self._asked[identity]
-        bracket = waiting.popleft()
-        if not waiting:
-            del self._asked[identity]
+        bracket = self._asked.take(trial)
+        assert bracket is not None, "a bracket hears of what it asked for"
         bracket.tell(trial)
         if bracket.over:
             self._open.remove(bracket)

@@ -11,6 +11,7 @@ from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.random import Unseen
 from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
 
 
@@ -72,57 +73,72 @@ class LocalSearch:
 
 class Climb:
     """The live search. Any number of proposals may be under way at a time: where the next step depends on results
-    still awaited, another random design is proposed."""
+    still awaited, another random design is proposed. It moves to neighbours of the point it stands on only; what
+    arrives late, of a point it has left, and designs proposed while it climbs are measured and move nothing."""
 
     def __init__(self, settings: LocalSearch, scenario: Scenario) -> None:
         self._settings, self._space = settings, scenario.space
         self._unseen = Unseen(scenario.space, scenario.seeds.rng("init"))
         self._rng = scenario.seeds.rng("search")
-        self._awaited = 0
+        self._asked: UnderWay[int] = UnderWay()
+        """Beside each proposal the step it belongs to."""
+        self._step = 0
+        self._best_point: Architecture | None = None
         self._restart()
 
     def _restart(self) -> None:
-        self._here = self._best = math.inf
-        self._best_point: Architecture | None = None
+        self._here = math.inf
+        self._begin_step(iter(()))
         self._designs_left = self._settings.initial
-        self._ahead: Iterator[Architecture] = iter(())
+
+    def _stand(self, point: Architecture) -> None:
+        self._here = self._best
+        neighbours = self._space.neighbours(point)
+        self._begin_step(iter([neighbours[i] for i in self._rng.permutation(len(neighbours))]))
+
+    def _begin_step(self, ahead: Iterator[Architecture]) -> None:
+        """A step: the designs of a start, or the neighbours of one point, of which the best is known at its end."""
+        self._step += 1
+        self._awaited = 0
+        """Of this step."""
+        self._best, self._best_point = self._here, None
+        self._ahead = ahead
+
+    @property
+    def _climbing(self) -> bool:
+        return not math.isinf(self._here)
 
     def ask(self) -> Proposal | None:
-        architecture = self._next()
-        if architecture is None:
-            return None
-        self._awaited += 1
-        return Proposal(architecture)
-
-    def _next(self) -> Architecture | None:
         while not self._designs_left:
             for neighbour in self._ahead:
                 if self._unseen.add(neighbour):
-                    return neighbour
+                    return self._sent(neighbour, self._step)
             if self._awaited:
-                return self._unseen.draw()
+                return self._sent(self._unseen.draw(), -1)
             self._settle()
         self._designs_left -= 1
-        return self._unseen.draw()
+        return self._sent(self._unseen.draw(), self._step)
+
+    def _sent(self, architecture: Architecture | None, step: int) -> Proposal | None:
+        if architecture is None:
+            return None
+        self._awaited += step == self._step
+        return self._asked.add(Proposal(architecture), step)
 
     def _settle(self) -> None:
         """Nothing is left to measure around here: move on, or start again."""
-        at_design = math.isinf(self._here)
-        if self._best_point is not None and (at_design or self._settings.move.due(self._best, self._here, True)):
-            self._stand(self._best_point)
+        found = self._best_point
+        if found is not None and (not self._climbing or self._settings.move.due(self._best, self._here, True)):
+            self._stand(found)
         else:
             self._restart()
 
-    def _stand(self, point: Architecture) -> None:
-        self._here, self._best_point = self._best, None
-        neighbours = self._space.neighbours(point)
-        self._ahead = iter([neighbours[i] for i in self._rng.permutation(len(neighbours))])
-
     def tell(self, trial: Trial) -> None:
+        if self._asked.take(trial) != self._step:
+            return
         self._awaited -= 1
         if trial.failed or not trial.value < self._best:  # strictly: equal neighbours would go in circles
             return
         self._best, self._best_point = trial.value, trial.architecture
-        climbing = not math.isinf(self._here)
-        if climbing and self._settings.move.due(self._best, self._here, False):
+        if self._climbing and self._settings.move.due(self._best, self._here, False):
             self._stand(trial.architecture)

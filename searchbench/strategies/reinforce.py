@@ -14,6 +14,7 @@ from searchbench.errors import StudyError
 from searchbench.spaces.choices import Value
 from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
 
 Logits = npt.NDArray[np.float64]
@@ -106,7 +107,8 @@ class Reinforce:
     Source: Williams 1992; Zoph & Le 2017; the tabular form of Dong & Yang 2020 (NAS-Bench-201) and Ying et al. 2019.
     Differs: the first batch only sets the baseline (its advantage is R minus its own mean), where released codes put
         the current reward into the baseline first and so shrink every step; a conditional decision is sampled, and
-        learns, only while it is active; failed evaluations are left out of the batch.
+        learns, only while it is active; failed evaluations are left out of the batch; with several evaluations under
+        way each score is taken under the probabilities its architecture was drawn with.
     """
 
     learning_rate: float = 0.01
@@ -192,10 +194,11 @@ class Policy:
         rows = enumerate(self.indices(architecture))
         return float(sum(math.log(self.probabilities[row, at]) for row, at in rows if at >= 0))
 
-    def score(self, architecture: Architecture) -> Logits:
-        """Gradient of `log_probability` in the logits; every row sums to 0."""
+    def score(self, architecture: Architecture, probabilities: Logits | None = None) -> Logits:
+        """Gradient of `log_probability` in the logits, where those gave `probabilities` (None: as they are now); every
+        row sums to 0."""
         at = np.array(self.indices(architecture))
-        gradient: Logits = -self.probabilities
+        gradient: Logits = -(self.probabilities if probabilities is None else probabilities)
         gradient[self._rows, at] += 1.0
         if self.space.conditional:
             gradient[at < 0] = 0.0
@@ -216,26 +219,26 @@ class PolicyGradient:
         self._policy = Policy(scenario.space, scenario.seeds.rng("policy"), settings.initial_std)
         self._update = settings.update.start(self._policy.logits.shape, settings.learning_rate)
         self._baseline: float | None = None
-        self._told: list[Trial] = []
+        self._asked: UnderWay[Logits] = UnderWay()
+        """Beside each proposal the probabilities it was drawn with."""
+        self._told: list[tuple[float, Logits]] = []
+        """Rewards and scores."""
 
     def ask(self) -> Proposal:
-        return Proposal(self._policy.sample(self._rng))
+        return self._asked.add(Proposal(self._policy.sample(self._rng)), self._policy.probabilities)
 
     def tell(self, trial: Trial) -> None:
+        drawn_with = self._asked.take(trial)
         if not trial.failed:
-            self._told.append(trial)
+            self._told.append((-trial.value, self._policy.score(trial.architecture, drawn_with)))
         if len(self._told) == self._settings.batch:
             self._learn(self._told)
             self._told = []
 
-    def _learn(self, trials: Sequence[Trial]) -> None:
-        rewards = [-trial.value for trial in trials]
-        mean = sum(rewards) / len(rewards)
+    def _learn(self, told: Sequence[tuple[float, Logits]]) -> None:
+        mean = sum(reward for reward, _ in told) / len(told)
         baseline = mean if self._baseline is None else self._baseline
-        gradient: Logits = sum(
-            (reward - baseline) / len(trials) * self._policy.score(trial.architecture)
-            for trial, reward in zip(trials, rewards, strict=True)
-        )  # type: ignore[assignment]
+        gradient: Logits = sum((reward - baseline) / len(told) * score for reward, score in told)  # type: ignore[assignment]
         if self._settings.entropy:
             gradient = gradient + self._settings.entropy * self._policy.entropy_gradient()
         self._policy.move(self._update.step(gradient))

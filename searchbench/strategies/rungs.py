@@ -46,6 +46,14 @@ def ladder(low: float, high: float, eta: int) -> tuple[float, ...]:
     return tuple(high / eta ** (top - j) for j in range(top + 1))
 
 
+def upwards(low: float, stops: tuple[float, ...], eta: int) -> tuple[float, ...]:
+    """Rungs counted up from the smallest, low eta^k, at epochs the estimator can stop at, the last of them the full
+    training, even where it is no power: what nobody is trained to cannot be recommended.
+    """
+    powers = (low * eta**k for k in range(last_rung(low, stops[-1], eta) + 1))
+    return tuple(dict.fromkeys((*(rounded(power, stops) for power in powers), stops[-1])))
+
+
 def brackets(low: float, high: float, eta: int = 3, ceiling: bool = False) -> tuple[Bracket, ...]:
     """One round of Hyperband, the most aggressive bracket first.
 

@@ -77,7 +77,8 @@ class Forest:
 @dataclass(frozen=True, slots=True)
 class GaussianProcess:
     """k = amplitude x Matern 5/2 with a length scale per coordinate + noise; where every decision is categorical,
-    amplitude x exp(-sum_d l_d [x_d != x'_d]) + noise (Hamming). Values are standardised.
+    amplitude x exp(-sum_d l_d [x_d != x'_d]) + noise (Hamming). Values are standardised. The deviation it predicts is
+    that of the function, without the noise of a measurement: another look at the same point improves nothing.
 
     Hyper-parameters maximise the marginal likelihood, from where they last stood and from `restarts` random points,
     whenever the data have grown by `growth`; in between they stay.
@@ -110,6 +111,7 @@ class LiveProcess:
         self._fitted_at = 0.0
 
     def fit(self, encodings: Array, values: Array, rng: np.random.Generator) -> Predict:
+        from sklearn.base import clone
         from sklearn.gaussian_process import GaussianProcessRegressor
 
         if self._kernel is None:
@@ -127,7 +129,8 @@ class LiveProcess:
             warnings.simplefilter("ignore")
             process.fit(encodings, values)
         if due:
-            self._kernel, self._fitted_at = process.kernel_, len(values)
+            self._kernel, self._fitted_at = clone(process.kernel_), len(values)
+        process.kernel_.set_params(k2__noise_level=0.0)  # it has entered the weights of the data, and ends there
 
         def predict(points: Array) -> tuple[Array, Array]:
             with warnings.catch_warnings():

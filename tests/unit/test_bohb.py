@@ -78,6 +78,23 @@ def test_coordinates_round_trip_and_inactive_decisions_are_filled() -> None:
     assert set(filled[np.isnan(rows[:, 1]), 1]) <= set(known)
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_first_and_last_integer_have_as_much_room_as_those_between(log: bool) -> None:
+    space = Space("count", (Integer("n", 1, 6, log=log),))
+    coordinates, rng = Coordinates(space), np.random.default_rng(0)
+    points = (np.arange(70_000) + 0.5) / 70_000
+    found = np.array([coordinates.architecture(np.array([at]), rng)["n"] for at in points])
+    shares = [np.mean(found == n) for n in range(1, 7)]
+    edges = np.log(np.arange(0.5, 7.0)) if log else np.arange(0.5, 7.0)
+    assert shares == pytest.approx(np.diff(edges) / (edges[-1] - edges[0]), abs=1e-4)
+    for n in range(1, 7):
+        at = coordinates.of(space.architecture((n,)))
+        assert coordinates.architecture(at, rng)["n"] == n
+    if not log:
+        middle = [coordinates.of(space.architecture((n,)))[0] for n in range(1, 7)]
+        assert middle == pytest.approx((np.arange(6) + 0.5) / 6)
+
+
 def tell(source: GoodAndBad, count: int, epochs: float, rng: np.random.Generator, space: Space) -> None:
     for number in range(count):
         value = float(rng.random())

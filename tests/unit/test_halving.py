@@ -15,7 +15,7 @@ from searchbench.seeds import Seeds
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies.asha import Asha, Promotions
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
-from searchbench.strategies.rungs import at_stops, brackets, ladder, rounded
+from searchbench.strategies.rungs import at_stops, brackets, ladder, rounded, upwards
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import Fidelity, Proposal, Trial
 
@@ -131,16 +131,59 @@ def run_asha(strategy: Asha, values: Any, count: int, abreast: int, rng: np.rand
 @pytest.mark.parametrize("eta", [2, 3, 4])
 def test_asha_never_promotes_more_than_one_beyond_its_share(eta: int, abreast: int) -> None:
     rng = np.random.default_rng(eta)
-    search, worst = run_asha(Asha(eta=eta), lambda number: rng.random(), 2000, abreast, rng)
+    search, worst = run_asha(Asha(eta=eta, slack=1), lambda number: rng.random(), 2000, abreast, rng)
     assert 0 <= worst <= 1
     assert [len(r.finished) > 0 for r in search.rungs] == [True] * len(search.rungs)
 
 
 def test_asha_as_printed_exceeds_the_bound_when_results_keep_improving() -> None:
-    _, worst = run_asha(Asha(slack=None), lambda number: -float(number), 500, 1, np.random.default_rng(0))
+    _, worst = run_asha(Asha(), lambda number: -float(number), 500, 1, np.random.default_rng(0))
     assert worst > 1
-    _, held = run_asha(Asha(), lambda number: -float(number), 500, 1, np.random.default_rng(0))
+    _, held = run_asha(Asha(slack=1), lambda number: -float(number), 500, 1, np.random.default_rng(0))
     assert held <= 1
+
+
+def test_rungs_of_asha_count_up_from_the_smallest_fidelity_to_the_full_training() -> None:
+    shipped = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0)
+    assert Asha().start(scenario(shipped)).epochs == (1.0, 4.0, 12.0)
+    assert Asha(eta=3).start(scenario(shipped)).epochs == (1.0, 3.0, 8.0, 12.0)  # 9 is no stop
+    assert Asha(min_epochs=2.0).start(scenario(shipped)).epochs == (2.0, 8.0, 12.0)
+    assert upwards(4.0, (4.0, 12.0, 36.0, 108.0), 3) == (4.0, 12.0, 36.0, 108.0)  # not twice where a power hits it
+
+
+def two_rungs_ready(eta: int = 2) -> tuple[Promotions, list[Trial]]:
+    """A search of rungs 1, 2 and 4, of whose lower two both have a training to promote, and all it was told."""
+    search = Asha(eta).start(scenario((1.0, 2.0, 4.0)))
+    told: list[Trial] = []
+    for epochs, values in ((1.0, (0.4, 0.3, 0.5, 0.6)), (2.0, (0.25, 0.2)), (1.0, (0.1, 0.7))):
+        for value in values:
+            proposal = Proposal(SPACE.sample(np.random.default_rng(len(told))), Fidelity(epochs))
+            told.append(outcome(proposal, len(told), value))
+            search.tell(told[-1])
+    return search, told
+
+
+def test_asha_looks_for_promotions_from_the_highest_rung_down() -> None:
+    search, told = two_rungs_ready()
+    asked = [search.ask() for _ in range(4)]
+    assert [(p.fidelity.epochs, p.resume) for p in asked[:3]] == [(4.0, 5), (2.0, 6), (2.0, 1)]
+    assert asked[0].architecture == told[5].architecture
+
+
+def test_asha_never_promotes_a_failed_training() -> None:
+    search = Asha(eta=2).start(scenario((1.0, 2.0, 4.0)))
+    for number, value in enumerate((math.nan, math.nan, math.nan, math.nan, 0.9)):
+        search.tell(outcome(search.ask(), number, value))
+    promoted = search.ask()
+    assert (promoted.fidelity.epochs, promoted.resume) == (2.0, 4)  # the worst that came back is the best there is
+    assert [search.ask().fidelity.epochs for _ in range(3)] == [1.0] * 3
+
+
+def test_a_failed_training_of_asha_counts_in_its_rung() -> None:
+    search = Asha(eta=2).start(scenario((1.0, 2.0, 4.0)))
+    search.tell(outcome(search.ask(), 0, 0.5))
+    search.tell(outcome(search.ask(), 1, math.nan))
+    assert search.ask().resume == 0  # the better half of two, of which one failed
 
 
 def test_asha_promotes_the_best_of_the_highest_rung_first() -> None:

@@ -144,6 +144,21 @@ def test_gaussian_process_on_mixed_decisions_recovers_a_smooth_function() -> Non
     assert np.abs(mean - y[50:]).max() < 0.1
 
 
+@pytest.mark.parametrize("categorical", [True, False])
+def test_deviation_of_the_gaussian_process_is_of_the_function_and_not_of_a_measurement(categorical: bool) -> None:
+    space = SPACE if categorical else Space("line", (Float("x", 0.0, 1.0),))
+    rng = np.random.default_rng(0)
+    point = space.encode(space.sample(rng))
+    others = [space.encode(space.sample(rng)) for _ in range(20)]
+    x = np.array([point] * 60 + others)
+    y = 0.3 * rng.standard_normal(len(x)) + x[:, 0]
+    process = GaussianProcess(restarts=0).start(space)
+    first = process.fit(x, y, rng)(x[:1])[1][0]
+    assert first < 2 * 0.3 / math.sqrt(60)  # sixty looks of deviation 0.3 leave this much of the mean in doubt
+    again = process.fit(x, y, rng)(x[:1])[1][0]  # the noise that was fitted is kept for the next fit
+    assert again == pytest.approx(first, rel=0.05)
+
+
 def test_mutations_are_unseen_and_of_the_best_first() -> None:
     rng = np.random.default_rng(0)
     best, second = SPACE.sample(rng), SPACE.sample(rng)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.choices import Choice, Decision, Integer
-from searchbench.spaces.space import Architecture, Space
+from searchbench.spaces.space import Space
 from searchbench.strategies.adapters.flat import GlobalNumbers, not_flat, unflatten
 from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
 
 
@@ -129,7 +129,7 @@ class NniSearch:
 
     def __init__(self, settings: Nni, scenario: Scenario) -> None:
         self._space, self._kind = scenario.space, TUNERS[settings.tuner]
-        self._asked: dict[Architecture, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
+        self._asked: UnderWay[tuple[int, dict[str, Any]]] = UnderWay()
         self._number = 0
         seed = scenario.seeds.python_seed("search") % 2**32
         self._numbers = GlobalNumbers(seed)
@@ -147,15 +147,14 @@ class NniSearch:
         names = [d.name for d in self._space.decisions]
         point = [parameters[name]["_idx"] if self._kind.layers else parameters[name] for name in names]
         architecture = unflatten(self._space, point)
-        self._asked[architecture].append((self._number, parameters))
+        proposal = self._asked.add(Proposal(architecture), (self._number, parameters))
         self._number += 1
-        return Proposal(architecture)
+        return proposal
 
     def tell(self, trial: Trial) -> None:
-        waiting = self._asked[trial.architecture]
-        number, parameters = waiting.pop(0)
-        if not waiting:
-            del self._asked[trial.architecture]
+        note = self._asked.take(trial)
+        assert note is not None, "a tuner hears of what it generated"
+        number, parameters = note
         with self._numbers.use():
             if not trial.failed:
                 # every tuner but `random` minimises what it is told

@@ -11,7 +11,6 @@ import contextlib
 import importlib.util
 import math
 import warnings
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.choices import Choice, Decision, Float, Integer, Value
 from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
 
 
@@ -151,7 +151,7 @@ class OptunaSearch:
         kind = SAMPLERS[settings.sampler]
         self._startup = kind.startup if settings.startup is None else settings.startup
         self._left: float = int(scenario.space.size) if settings.sampler == "grid" else math.inf
-        self._asked: dict[Architecture, list[optuna.Trial]] = defaultdict(list)
+        self._asked: UnderWay[optuna.Trial] = UnderWay()
         with quiet():
             sampler = _make(settings, self._space, scenario.seeds.python_seed("search"))
             self._study = optuna.create_study(sampler=sampler, pruner=pruner, study_name=study_name)
@@ -161,8 +161,7 @@ class OptunaSearch:
         if begun is None:
             return None
         architecture, trial = begun
-        self._asked[architecture].append(trial)
-        return Proposal(architecture)
+        return self._asked.add(Proposal(architecture), trial)
 
     def begin(self) -> tuple[Architecture, Any] | None:
         """The next architecture and Optuna's trial of it; None: nothing more to try."""
@@ -177,11 +176,7 @@ class OptunaSearch:
             return Architecture(self._space, self._suggest(trial)), trial
 
     def tell(self, trial: Trial) -> None:
-        waiting = self._asked[trial.architecture]
-        asked = waiting.pop(0)
-        if not waiting:
-            del self._asked[trial.architecture]
-        self.end(asked, None if trial.failed else trial.value)
+        self.end(self._asked.take(trial), None if trial.failed else trial.value)
 
     def end(self, asked: Any, value: float | None, pruned: bool = False) -> None:
         """Tell Optuna what came of one of its trials; no value: it failed."""

@@ -7,15 +7,16 @@ until the pruner ends it.
 from __future__ import annotations
 
 import inspect
-from collections import defaultdict, deque
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.adapters.optuna import Optuna, OptunaSearch, quiet
-from searchbench.strategies.rungs import ladder, no_rungs, rounded
+from searchbench.strategies.rungs import no_rungs, upwards
 from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Fidelity, Proposal, Trial
 
 PRUNERS = {"median": "MedianPruner", "halving": "SuccessiveHalvingPruner", "hyperband": "HyperbandPruner"}
@@ -87,7 +88,7 @@ class PrunedSearch:
         seed = scenario.seeds.python_seed("search")
         self._inner = OptunaSearch(settings.sampler, scenario, _pruner(settings, scenario), f"searchbench-{seed}")
         self._ready: deque[Training] = deque()
-        self._asked: dict[Architecture, deque[Training]] = defaultdict(deque)
+        self._asked: UnderWay[Training] = UnderWay()
 
     def ask(self) -> Proposal | None:
         if self._ready:
@@ -97,14 +98,12 @@ class PrunedSearch:
             if begun is None:
                 return None
             training = Training(*begun)
-        self._asked[training.architecture].append(training)
-        return Proposal(training.architecture, Fidelity(self.stops[training.stop]), training.trial)
+        fidelity = Fidelity(self.stops[training.stop])
+        return self._asked.add(Proposal(training.architecture, fidelity, training.trial), training)
 
     def tell(self, trial: Trial) -> None:
-        waiting = self._asked[trial.architecture]
-        training = waiting.popleft()
-        if not waiting:
-            del self._asked[trial.architecture]
+        training = self._asked.take(trial)
+        assert training is not None, "it hears of what it asked for"
         if trial.failed:
             self._inner.end(training.asked, None)
             return
@@ -125,8 +124,7 @@ def _reports(settings: Pruned, scenario: Scenario) -> tuple[float, ...]:
     given = dict(settings.parameters)
     factor = given.get("reduction_factor", FACTOR[settings.pruner])
     first = float(given.get("min_resource", scenario.stops[0]))
-    rungs = (first * factor**k for k in range(len(ladder(first, scenario.stops[-1], factor))))
-    return tuple(dict.fromkeys((*(rounded(rung, scenario.stops) for rung in rungs), scenario.stops[-1])))
+    return upwards(first, scenario.stops, factor)
 
 
 def _pruner(settings: Pruned, scenario: Scenario) -> Any:

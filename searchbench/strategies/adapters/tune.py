@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,7 @@ from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.adapters.flat import GlobalNumbers, flatten, not_flat, unflatten
 from searchbench.strategies.rungs import no_rungs
 from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import FULL, Fidelity, Proposal, Trial
 
 SEARCHERS = {"random": None, "optuna": "optuna", "hyperopt": "hyperopt"}
@@ -121,7 +122,7 @@ class TuneSearch:
         seed = scenario.seeds.python_seed("search") % 2**32
         self._numbers, self._controller = GlobalNumbers(seed), Alone()
         self._going_on: deque[tuple[Job, Fidelity, int]] = deque()
-        self._awaited: dict[tuple[Architecture, float | None], deque[Job]] = defaultdict(deque)
+        self._asked: UnderWay[Job] = UnderWay()
         self._jobs = 0
         given = dict(settings.parameters)
         with self._numbers.use():
@@ -135,14 +136,10 @@ class TuneSearch:
     def ask(self) -> Proposal:
         if self._going_on:
             job, fidelity, resume = self._going_on.popleft()
-            return self._sent(job, Proposal(job.architecture, fidelity, resume))
+            return self._asked.add(Proposal(job.architecture, fidelity, resume), job)
         job = self._begin()
-        return self._sent(job, Proposal(job.architecture, Fidelity(self._stops[0]) if self._scheduler else FULL))
-
-    def _sent(self, job: Job, proposal: Proposal) -> Proposal:
-        epochs = proposal.fidelity.epochs if self._scheduler else None
-        self._awaited[job.architecture, epochs].append(job)
-        return proposal
+        fidelity = Fidelity(self._stops[0]) if self._scheduler else FULL
+        return self._asked.add(Proposal(job.architecture, fidelity), job)
 
     def _begin(self) -> Job:
         name = f"{self._jobs:06d}"
@@ -160,10 +157,8 @@ class TuneSearch:
 
     def tell(self, trial: Trial) -> None:
         epochs = trial.fidelity.epochs if self._scheduler else None
-        waiting = self._awaited[trial.architecture, epochs]
-        job = waiting.popleft()
-        if not waiting:
-            del self._awaited[trial.architecture, epochs]
+        job = self._asked.take(trial)
+        assert job is not None, "it hears of what it asked for"
         result = {VALUE: trial.value, TIME: epochs or 1}
         with self._numbers.use():
             if not trial.failed and self._goes_on(job, result):

@@ -58,7 +58,7 @@ class SposEvolution:
 
 
 class Generations:
-    """The live search: one generation after the other."""
+    """The live search: one generation after the other, each bred when all of the one before has come back."""
 
     def __init__(self, settings: SposEvolution, scenario: Scenario) -> None:
         self._settings, self._space = settings, scenario.space
@@ -69,13 +69,18 @@ class Generations:
         designs = scenario.seeds.rng("init")
         self._queue = self._unvisited(lambda: self._space.sample(designs), settings.population, settings.population)
         self._bred = 0
+        self._awaited = 0
 
     def ask(self) -> Proposal | None:
-        if not self._queue and self._bred < self._settings.generations:
+        if not self._queue and not self._awaited and self._bred < self._settings.generations:
             self._queue = self._breed()
-        return Proposal(self._queue.pop(0)) if self._queue else None
+        if not self._queue:
+            return None
+        self._awaited += 1
+        return Proposal(self._queue.pop(0))
 
     def tell(self, trial: Trial) -> None:
+        self._awaited -= 1
         self._measured.append((math.inf if trial.failed else trial.value, trial.architecture))
 
     def recommend(self) -> Architecture:
