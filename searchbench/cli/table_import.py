@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -42,7 +42,22 @@ COLUMN: dict[str, Any] = {"multiple": True, "metavar": "COLUMN"}
 )
 @click.option("--data", help="The data set [fcnet, nats].")
 @click.option("--recipe", type=int, help="Epochs of the recipe that counts as full; the longest by default [nats].")
-def import_table(path: str, out: Path, kind: str, **given: Any) -> None:
+@click.option("--parameters", metavar="A,B,…", help="Columns of hyper-parameters: rows are settings [columns].")
+@click.option(
+    "--between",
+    type=click.Choice(["nearest", "forest", "refuse"]),
+    default="nearest",
+    show_default=True,
+    help="How proposals between recorded settings are answered [--parameters].",
+)
+def import_table(
+    path: str,
+    out: Path,
+    kind: str,
+    parameters: str | None,
+    between: Literal["nearest", "forest", "refuse"],
+    **given: Any,
+) -> None:
     """Bring the table in PATH into the package's own form, checked; prints the lines a study file needs.
 
     columns: any CSV or Parquet file, its columns mapped by the options below.
@@ -53,11 +68,43 @@ def import_table(path: str, out: Path, kind: str, **given: Any) -> None:
     from searchbench.tables.importing import as_toml, write
     from searchbench.tasks import TASKS
 
+    if parameters is not None:
+        _import_settings(path, out, parameters, between, given)
+        return
     content = _content(path, kind, given)
     table = write(content, out, TASKS.factory("digits")())
     console = terminal()
     console.print(f"{out}: {len(content.columns['architecture']):,} rows, all checks passed", markup=False)
     console.print(as_toml(table, content.space), markup=False, soft_wrap=True, highlight=False)
+
+
+def _import_settings(
+    path: str, out: Path, parameters: str, between: Literal["nearest", "forest", "refuse"], given: dict[str, Any]
+) -> None:
+    from searchbench.errors import InputError
+    from searchbench.tables.recorded_rows import RecordedRows, as_toml, forest_error, write_rows
+
+    if len(given["validation"]) != 1 or len(given["test"]) > 1:
+        raise InputError("recorded settings have one `--validation COLUMN` and at most one `--test COLUMN`.")
+    table = RecordedRows(
+        path,
+        given["validation"][0],
+        given["test"][0] if given["test"] else "",
+        between,
+        not given["lower_is_better"],
+        given["seconds"] or "",
+    )
+    names = [name.strip() for name in parameters.split(",")]
+    written, space = write_rows(path, names, table, str(out))
+    console = terminal()
+    if between == "forest":
+        told = forest_error(written, space)
+        console.print(
+            f"forest, five-fold cross-validation: RMSE {told['rmse']:.4g} beside a standard deviation of "
+            f"{told['std']:.4g}, Kendall's tau {told['tau']:.3f}",
+            markup=False,
+        )
+    console.print(as_toml(written, space), markup=False, soft_wrap=True, highlight=False)
 
 
 def _content(path: str, kind: str, given: dict[str, Any]) -> Any:

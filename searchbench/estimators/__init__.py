@@ -10,6 +10,10 @@ ESTIMATORS = Registry(
     builtin={
         "train": Entry("searchbench.estimators.train:Train", "trains from scratch, measures the validation error"),
         "table": Entry("searchbench.tables.table:Table", "looks recorded results up"),
+        "recorded-rows": Entry(
+            "searchbench.tables.recorded_rows:RecordedRows",
+            "looks recorded hyper-parameter settings up, or predicts them",
+        ),
         "extrapolated": Entry(
             "searchbench.estimators.learning_curve:Extrapolated",
             "predicts the final value from the beginning of a curve",
@@ -33,6 +37,9 @@ JUDGES = Registry(
             "trains from scratch on train and validation together, measures the test error once",
         ),
         "table": Entry("searchbench.tables.table:table_judge", "looks recorded test results up"),
+        "recorded-rows": Entry(
+            "searchbench.tables.recorded_rows:row_judge", "looks recorded test values of settings up"
+        ),
     },
 )
 

@@ -8,10 +8,12 @@ enters its fingerprint. The searching process reads validation columns only, the
 from __future__ import annotations
 
 import functools
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +22,10 @@ from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed, InputError, SpaceError, StudyError, TableError
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, Value
+from searchbench.spaces.hyperparameters import hyperparameters
 from searchbench.spaces.space import Architecture, Space
 from searchbench.tables.file import Columns, Stamp, digest, read_columns, stamp
+from searchbench.tables.records import Known
 from searchbench.tasks.task import Task
 from searchbench.trial import FULL, Fidelity, Measurement, Outcome
 
@@ -41,8 +45,8 @@ class RecordedRows:
         path: Parquet, CSV or gzipped CSV, found as `Table`'s is.
         validation: column of the value that a search sees.
         test: column of the value that judges; empty where another judge is declared.
-        between: how a proposal that is no row is answered: by the "nearest" row (Euclidean distance of encodings, ties
-            to the first row), by a "forest" fitted to all rows (its error: `forest_error`), or "refuse": a failed trial.
+        between: how a proposal that is no row is answered: by the "nearest" row (Euclidean distance of encodings, the
+            first of several), by a "forest" fitted to all rows (its error: `forest_error`), or "refuse": failed.
         higher_is_better: whether the value is an accuracy; then its negative is minimised.
         seconds: column of recorded seconds, charged as simulated seconds.
 
@@ -50,7 +54,7 @@ class RecordedRows:
         StudyError: `between` is none of the three.
     """
 
-    path: str = field(metadata={"described": False})
+    path: str = field(metadata={"described": False})  # `checksum` tells files apart
     validation: str = "validation"
     test: str = ""
     between: Between = "nearest"
@@ -72,7 +76,7 @@ class RecordedRows:
 
     def check(self, space: Space, task: Task) -> None:
         """Raise InputError where the file lacks a column of the space, or holds what the space has not."""
-        _read(stamp(self.path), space, self.validation, self.seconds)
+        _read(stamp(self.path), Known(space), self.validation, self.seconds)
         if self.between == "refuse" and any(isinstance(d, Float) for d in space.decisions):
             raise StudyError(
                 "no proposal of a real number will ever be a recorded row, so every trial would fail; declare "
@@ -81,7 +85,7 @@ class RecordedRows:
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> RowEstimator:
         """Read the validation column. Raises DataMissing, TableError."""
-        rows = _read(stamp(self.path), space, self.validation, self.seconds)
+        rows = _read(stamp(self.path), Known(space), self.validation, self.seconds)
         return RowEstimator(rows, _answerer(self, rows))
 
     def judge(self) -> RowJudge:
@@ -103,8 +107,13 @@ class RowJudge:
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> RowVerdicts:
         """Read the test column. Raises DataMissing, TableError."""
-        rows = _read(stamp(self.table.path), space, self.table.test, "")
+        rows = _read(stamp(self.table.path), Known(space), self.table.test, "")
         return RowVerdicts(_answerer(self.table, rows))
+
+
+def row_judge(path: str, test: str, between: Between = "nearest", higher_is_better: bool = False) -> RowJudge:
+    """The judge of recorded rows by itself, beside another estimator; the arguments are those of `RecordedRows`."""
+    return RecordedRows(path, test=test, between=between, higher_is_better=higher_is_better).judge()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,7 +242,7 @@ def forest_error(table: RecordedRows, space: Space) -> dict[str, float]:
     from scipy.stats import kendalltau
     from sklearn.model_selection import KFold, cross_val_predict
 
-    rows = _read(stamp(table.path), space, table.validation, "")
+    rows = _read(stamp(table.path), Known(space), table.validation, "")
     kept = np.isfinite(rows.values)
     folds = KFold(min(FOLDS, int(kept.sum())), shuffle=True, random_state=FOREST_SEED)
     predicted = cross_val_predict(_trees(), rows.points[kept], rows.values[kept], cv=folds)
@@ -260,7 +269,8 @@ def _inferred(cells: list[Any]) -> Any:
 
 
 @functools.lru_cache(maxsize=8)
-def _read(file: Stamp, space: Space, value: str, seconds: str) -> Rows:
+def _read(file: Stamp, known: Known, value: str, seconds: str) -> Rows:
+    space = known.space
     names = [decision.name for decision in space.decisions]
     columns = read_columns(file[0], names, [value, *([seconds] if seconds else [])])
     at: dict[tuple[Value, ...], int] = {}
@@ -318,3 +328,53 @@ def _trees() -> Any:
     from sklearn.ensemble import ExtraTreesRegressor
 
     return ExtraTreesRegressor(n_estimators=TREES, bootstrap=False, random_state=FOREST_SEED, n_jobs=1)
+
+
+def write_rows(path: str, parameters: Sequence[str], table: RecordedRows, out: str) -> tuple[RecordedRows, Space]:
+    """Import recorded settings: infer the space, check every row, write the columns used to one Parquet file.
+
+    Args:
+        path: the source.
+        parameters: columns of hyper-parameters.
+        table: which of its columns are the values, and how proposals between rows are answered.
+        out: the file to write; where a forest answers, its error by cross-validation stands in the metadata.
+
+    Raises:
+        DataMissing, TableError: the source cannot be read, or a row is faulty; nothing is left then.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    numbers = [name for name in (table.validation, table.test, table.seconds) if name]
+    columns = read_columns(stamp(path)[0], list(parameters), numbers)
+    space = hyperparameters(**inferred(columns.texts))
+    source = replace(table, path=path)
+    source.check(space, cast(Task, None))
+    told: dict[str, Any] = {"source": Path(path).name, "sha256": digest(stamp(path))}
+    if table.between == "forest":
+        told["forest"] = forest_error(source, space)
+    arrow = pa.table({**columns.texts, **{name: pa.array(values) for name, values in columns.numbers.items()}})
+    parquet.write_table(arrow.replace_schema_metadata({"searchbench": json.dumps(told)}), out, compression="zstd")
+    return replace(table, path=out), space
+
+
+def as_toml(table: RecordedRows, space: Space) -> str:
+    """The `space` and `estimator` lines of a study file that searches the settings."""
+    declared = ", ".join(f"{json.dumps(d.name)} = {_declared(d)}" for d in space.decisions)
+    parts = [f"{key} = {_toml(value)}" for key, value in asdict(table).items() if value not in ("", False)]
+    return (
+        f'space = {{ use = "hyperparameters", {declared} }}\n'
+        f'estimator = {{ use = "recorded-rows", {", ".join(parts)} }}'
+    )
+
+
+def _declared(decision: Any) -> str:
+    if isinstance(decision, Choice):
+        return json.dumps(list(decision.options), ensure_ascii=False)
+    kind = "int" if isinstance(decision, Integer) else "float"
+    log = ", log = true" if decision.log else ""
+    return f"{{ {kind} = [{decision.low!r}, {decision.high!r}]{log} }}"
+
+
+def _toml(value: Any) -> str:
+    return "true" if value is True else json.dumps(value, ensure_ascii=False)
