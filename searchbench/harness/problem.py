@@ -14,6 +14,7 @@ from searchbench.estimators.latency import LATENCIES, LatencySpec
 from searchbench.harness.components import Use, as_use, describe, fingerprint, make
 from searchbench.harness.constraint import Constraint, Measures, view
 from searchbench.spaces import SPACES
+from searchbench.spaces.notation import check_round_trip
 from searchbench.spaces.space import Space
 from searchbench.tasks import TASKS
 from searchbench.tasks.task import Task
@@ -89,6 +90,7 @@ def _resolve(problem: Problem) -> ResolvedProblem:
     for part, kind, name in ((space, Space, "space"), (task, Task, "task"), (estimator, EstimatorSpec, "estimator")):
         if not isinstance(part, kind):
             raise StudyError(f"a problem's `{name}` must be a {kind.__name__}, but got {part!r}.")
+    check_round_trip(space)
     if estimator.trains and space.networks is None:
         raise StudyError(f"space `{space.name}` has no networks to train; use an estimator that looks values up.")
     if isinstance(judge, Checking):

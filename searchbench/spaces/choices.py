@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from enum import Enum
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -18,12 +19,42 @@ from searchbench.errors import SpaceError
 Value = Hashable
 
 
+class Nothing(Enum):
+    """The option None (no depth limit, say), which is not the None of a decision that is inactive."""
+
+    NOTHING = None
+
+    def __str__(self) -> str:
+        return "None"
+
+    __repr__ = __str__
+
+
+LARGEST = 2**63 - 1
+"""Of an integer's ends: what NumPy draws from."""
+NOTHING: Final = Nothing.NOTHING
+
+
+def settled(values: Any) -> tuple[Value, ...]:
+    """Options as decisions hold them: lists as tuples, None as `NOTHING`."""
+    return tuple(_settled(value) for value in values)
+
+
+def _settled(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return settled(value)
+    return NOTHING if value is None else value
+
+
 @dataclass(frozen=True, slots=True)
 class When:
     """A condition: the decision is active only while the earlier decision `name` has one of `values`."""
 
     name: str
     values: tuple[Value, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", settled(self.values))
 
 
 class Decision(Protocol):
@@ -45,6 +76,10 @@ class Decision(Protocol):
 
     def sample(self, rng: np.random.Generator) -> Value: ...
     def contains(self, value: Value) -> bool: ...
+    def own(self, value: Value) -> Value:
+        """A legal value as the decision itself spells it (1.0 for 1, an option for what equals it): equal points must
+        be written alike."""
+
     def values(self) -> Iterator[Value]:
         """Every value, in order. Raises SpaceError where there are infinitely many."""
 
@@ -61,8 +96,10 @@ class Decision(Protocol):
 class Choice:
     """One of finitely many options, without order.
 
+    Lists are held as tuples, and None as `NOTHING`.
+
     Raises:
-        SpaceError: there are no options, or two alike.
+        SpaceError: there are no options, or two alike, or one that has no hash or does not equal itself (NaN).
     """
 
     name: str
@@ -70,8 +107,16 @@ class Choice:
     when: When | None = None
 
     def __post_init__(self) -> None:
-        if not self.options or len(set(self.options)) != len(self.options):
+        _check_name(self.name)
+        object.__setattr__(self, "options", settled(self.options))
+        try:
+            distinct = len(set(self.options)) == len(self.options)
+        except TypeError as error:
+            raise SpaceError(f"choice `{self.name}` needs options that can be told apart, but {error}.") from None
+        if not self.options or not distinct:
             raise SpaceError(f"choice `{self.name}` needs distinct options, but got {self.options!r}.")
+        if any(isinstance(option, float) and math.isnan(option) for option in self.options):
+            raise SpaceError(f"choice `{self.name}` has the option NaN, which equals nothing, itself included.")
 
     @property
     def arity(self) -> int:
@@ -90,6 +135,9 @@ class Choice:
 
     def contains(self, value: Value) -> bool:
         return value in self.options
+
+    def own(self, value: Value) -> Value:
+        return self.options[self.options.index(value)]
 
     def values(self) -> Iterator[Value]:
         return iter(self.options)
@@ -124,6 +172,8 @@ class Integer:
 
     def __post_init__(self) -> None:
         _check_range(self.name, self.low, self.high, self.log)
+        if max(abs(self.low), abs(self.high)) > LARGEST:
+            raise SpaceError(f"`{self.name}`: the ends of a range of integers must lie within 64 bits.")
 
     @property
     def arity(self) -> int:
@@ -145,6 +195,9 @@ class Integer:
 
     def contains(self, value: Value) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def own(self, value: Value) -> Value:
+        return int(value)  # type: ignore[call-overload,no-any-return]
 
     def values(self) -> Iterator[Value]:
         return iter(range(self.low, self.high + 1))
@@ -190,13 +243,16 @@ class Float:
 
     @property
     def first(self) -> Value:
-        return self.low
+        return float(self.low)
 
     def sample(self, rng: np.random.Generator) -> Value:
         return self._at(float(rng.random()))
 
     def contains(self, value: Value) -> bool:
         return isinstance(value, float | int) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def own(self, value: Value) -> Value:
+        return float(value)  # type: ignore[arg-type]
 
     def values(self) -> Iterator[Value]:
         raise SpaceError(
@@ -218,14 +274,26 @@ class Float:
             drawn = math.exp(math.log(self.low) + unit * (math.log(self.high) - math.log(self.low)))
         else:
             drawn = self.low + unit * (self.high - self.low)
-        return min(max(drawn, self.low), self.high)
+        return float(min(max(drawn, self.low), self.high))
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise SpaceError(f"a decision's `name` must be a text, but got {name!r}.")
 
 
 def _check_range(name: str, low: float, high: float, log: bool) -> None:
+    _check_name(name)
     if not low <= high:
         raise SpaceError(f"`{name}`: `low <= high` must hold, but got low={low}, high={high}.")
     if log and low <= 0:
         raise SpaceError(f"`{name}`: a log scale needs `low > 0`, but got low={low}.")
+    try:
+        finite = math.isfinite(float(high) - float(low))
+    except OverflowError:
+        finite = False
+    if not finite:
+        raise SpaceError(f"`{name}`: a range must be finite and no wider than a double is large.")
 
 
 def _unit(value: float, low: float, high: float, log: bool) -> float:

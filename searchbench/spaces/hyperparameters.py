@@ -47,7 +47,10 @@ def _decision(name: str, declared: Any) -> Decision:
         return Choice(name, _options(name, declared))
     for key in table:
         if key not in KEYS:
-            raise StudyError(f"hyperparameters: `{name}` has an unknown key `{key}`; {did_you_mean(key, KEYS)}")
+            raise StudyError(
+                f"hyperparameters: `{name}` has an unknown key `{key}`; {did_you_mean(key, KEYS)} "
+                "(Options that are pairs are written { choice = [[…], […]] }.)"
+            )
     kinds = [kind for kind in KINDS if kind in table]
     if len(kinds) != 1:
         raise StudyError(f"hyperparameters: `{name}` must say exactly one of {', '.join(KINDS)}, but says {kinds}.")

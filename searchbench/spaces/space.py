@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from searchbench.errors import SpaceError, did_you_mean
-from searchbench.spaces.choices import Choice, Decision, Value
+from searchbench.spaces.choices import NOTHING, Choice, Decision, Value, settled
+from searchbench.spaces.notation import Notation
 from searchbench.spaces.topology import Edge, Topology
 
 Values = tuple[Value, ...]
@@ -50,16 +51,17 @@ class Architecture:
 
     def __getitem__(self, name: str) -> Value:
         try:
-            return self.values[self.space.position[name]]
+            value = self.values[self.space.position[name]]
         except KeyError:
             raise SpaceError(
                 f"space `{self.space.name}` has no decision `{name}`; {did_you_mean(name, self.space.position)}"
             ) from None
+        return None if value is NOTHING else value
 
     def as_dict(self) -> dict[str, Value]:
         """Active decisions by name."""
         pairs = zip(self.space.decisions, self.values, strict=True)
-        return {d.name: v for d, v in pairs if v is not None}
+        return {d.name: None if v is NOTHING else v for d, v in pairs if v is not None}
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"an Architecture is immutable; cannot set `{name}`.")
@@ -87,7 +89,7 @@ def _plain_key(architecture: Architecture) -> str:
 
 
 def _write_plain(architecture: Architecture) -> str:
-    return ",".join(f"{name}={value}" for name, value in architecture.as_dict().items())
+    return architecture.space.notation.write(architecture.values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +136,7 @@ class Space:
                     "which is not an earlier decision."
                 )
             seen.add(decision.name)
+        _ = self.notation  # says at once where it could not tell two options apart
 
     def __reduce_ex__(self, protocol: Any) -> Any:  # cached properties stay behind: they are cheap to make again
         fields = (self.name, self.decisions, dict(self.settings), self.canonical, self.writer)
@@ -151,6 +154,11 @@ class Space:
     def position(self) -> dict[str, int]:
         """Index of each decision by name."""
         return {decision.name: i for i, decision in enumerate(self.decisions)}
+
+    @cached_property
+    def notation(self) -> Notation:
+        """How points are written where the space has no writer and reader of its own."""
+        return Notation(self.name, self.decisions)
 
     @cached_property
     def conditional(self) -> bool:
@@ -188,18 +196,22 @@ class Space:
             values = tuple(values.get(decision.name) for decision in self.decisions)
         if len(values) != len(self.decisions):
             raise SpaceError(f"space `{self.name}` has {len(self.decisions)} decisions, but got {len(values)} values.")
-        for decision, value in zip(self.decisions, values, strict=True):
-            self._check(decision, value, values)
-        return Architecture(self, values)
+        own: list[Value] = []
+        for decision, value in zip(self.decisions, values, strict=True):  # a condition looks at earlier ones only
+            own.append(self._own(decision, value, own))
+        return Architecture(self, tuple(own))
 
-    def _check(self, decision: Decision, value: Value, values: Values) -> None:
-        if self._active(decision, values):
-            if not decision.contains(value):
-                raise SpaceError(
-                    f"{value!r} is not a legal value of `{decision.name}` in space `{self.name}` ({decision})."
-                )
-        elif value is not None:
-            raise SpaceError(f"`{decision.name}` is inactive in space `{self.name}`, but got {value!r}.")
+    def _own(self, decision: Decision, value: Value, before: list[Value]) -> Value:
+        if not self._active(decision, before):
+            if value is not None:
+                raise SpaceError(f"`{decision.name}` is inactive in space `{self.name}`, but got {value!r}.")
+            return None
+        (value,) = settled((value,))
+        if not decision.contains(value):
+            raise SpaceError(
+                f"{value!r} is not a legal value of `{decision.name}` in space `{self.name}` ({decision})."
+            )
+        return decision.own(value)
 
     def _active(self, decision: Decision, values: list[Value] | Values) -> bool:
         if decision.when is None:
@@ -210,14 +222,7 @@ class Space:
         """The architecture that `str()` of one, or the literature's notation, names. Raises SpaceError."""
         if self.reader is not None:
             return self.reader(self, text)
-        by_text = {d.name: d for d in self.decisions}
-        values: dict[str, Value] = {}
-        for part in text.split(",") if text else []:
-            name, _, word = part.partition("=")
-            if name not in by_text:
-                raise SpaceError(f"space `{self.name}` has no decision `{name}`; {did_you_mean(name, by_text)}")
-            values[name] = _read_value(by_text[name], word)
-        return self.architecture(values)
+        return self.architecture(self.notation.read(self.name, text))
 
     def write(self, architecture: Architecture) -> str:
         """The architecture in the literature's notation."""
@@ -389,16 +394,3 @@ class Space:
 
 def _rebuild(*parts: Any) -> Space:
     return Space(*parts)
-
-
-def _read_value(decision: Decision, word: str) -> Value:
-    if isinstance(decision, Choice):
-        for option in decision.options:
-            if str(option) == word:
-                return option
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word

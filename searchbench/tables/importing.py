@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from searchbench.errors import StudyError, TableError, did_you_mean
 from searchbench.seeds import Seeds
 from searchbench.spaces.chains.nasbench_macro import macro
+from searchbench.spaces.choices import NOTHING
 from searchbench.spaces.hyperparameters import hyperparameters
 from searchbench.spaces.space import Space
 from searchbench.tables.file import digest, read_columns, stamp
@@ -185,7 +187,7 @@ def from_fcnet(path: str, data: str) -> Content:
     space = hyperparameters(**{name: list(values) for name, values in options.items()})
     names, repeats = list(options), blocks[data].shape[1]
     texts = [
-        ",".join(f"{name}={options[name][at]}" for name, at in zip(names, row, strict=True))
+        str(space.architecture({name: options[name][at] for name, at in zip(names, row, strict=True)}))
         for row in blocks["config_index"].tolist()
     ]
     half = (repeats + 1) // 2
@@ -261,7 +263,7 @@ def as_toml(table: Table, space: Space) -> str:
 def _space(space: Space) -> str:
     if space.name != "hyperparameters":
         return json.dumps(space.name)
-    options = [f"{d.name} = {_toml(tuple(d.values()))}" for d in space.decisions]
+    options = [f"{_key(d.name)} = {_toml(tuple(d.values()))}" for d in space.decisions]
     return f'{{ use = "hyperparameters", {", ".join(options)} }}'
 
 
@@ -274,4 +276,10 @@ def _toml(value: Any) -> str:
         keys = (f"{key:g}" if isinstance(key, float) else key for key in value)
         pairs = (f"{json.dumps(key)} = {_toml(part)}" for key, part in zip(keys, value.values(), strict=True))
         return f"{{ {', '.join(pairs)} }}"
-    return json.dumps(value)
+    if value is NOTHING:
+        raise TableError("a study file cannot write the option None; give it as a text.")
+    return str(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
