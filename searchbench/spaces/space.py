@@ -24,6 +24,8 @@ from searchbench.spaces.choices import NOTHING, Choice, Decision, Value, settled
 from searchbench.spaces.notation import Notation
 from searchbench.spaces.topology import Edge, Topology
 
+CARRYING_TRIES = 1000
+"""Draws after which a space is taken to have no network that carries anything."""
 Values = tuple[Value, ...]
 Array = npt.NDArray[np.float64]
 
@@ -88,6 +90,10 @@ def _plain_key(architecture: Architecture) -> str:
     return architecture.space.write(architecture)
 
 
+def _always(architecture: Architecture) -> bool:
+    return True
+
+
 def _write_plain(architecture: Architecture) -> str:
     return architecture.space.notation.write(architecture.values)
 
@@ -108,6 +114,8 @@ class Space:
         topology: where the decisions of its supernet lie, if those are the edges of cells.
         shares_weights: whether its networks have a supernet.
         reads: what its networks read, "images" or "text".
+        carrying: architecture -> whether its network lets something of its input through to its output; one that does
+            not cannot learn.
 
     Raises:
         SpaceError: two decisions share a name, or a condition refers to no earlier decision.
@@ -124,6 +132,7 @@ class Space:
     topology: Topology | None = None
     shares_weights: bool = True
     reads: str = "images"
+    carrying: Callable[[Architecture], bool] = _always
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -148,6 +157,7 @@ class Space:
             self.topology,
             self.shares_weights,
             self.reads,
+            self.carrying,
         )
 
     @cached_property
@@ -253,6 +263,14 @@ class Space:
             drawn = (rng.random(len(self.decisions)) * self._arities).astype(np.int64).tolist()
             return Architecture(self, tuple(d.options[i] for d, i in zip(self.decisions, drawn, strict=True)))  # type: ignore[attr-defined]
         return self._complete([None] * len(self.decisions), rng)
+
+    def sample_carrying(self, rng: np.random.Generator) -> Architecture:
+        """A draw whose network can learn: uniform among those; after many draws without one, the last."""
+        for _ in range(CARRYING_TRIES):
+            drawn = self.sample(rng)
+            if self.carrying(drawn):
+                break
+        return drawn
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """One active decision, drawn uniformly, gets a different value; decisions this activates are drawn anew."""

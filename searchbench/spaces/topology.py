@@ -3,8 +3,9 @@ supernet can be built. No torch here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 from searchbench.errors import SpaceError
 
@@ -20,7 +21,7 @@ class Edge:
     source: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Topology:
     """The edges of a space's cells, in the order of a supernet's decisions.
 
@@ -41,6 +42,10 @@ class Topology:
     """Indices of the operations that may stand on each edge; None: all, on every edge."""
     forms: tuple[str, ...] = ()
     """Fields of `Form` that its supernet understands."""
+    silent: tuple[str, ...] = ()
+    """Operations that carry nothing of what enters them."""
+    outputs: tuple[int, ...] | None = None
+    """Nodes that leave a cell; None: all that edges enter."""
 
     def __post_init__(self) -> None:
         if not self.edges or len(set(self.operations)) != len(self.operations):
@@ -68,6 +73,41 @@ class Topology:
     def may_stand(self, edge: int, operation: int) -> bool:
         """Whether an operation is a candidate of an edge."""
         return self.allowed is None or operation in self.allowed[edge]
+
+    @cached_property
+    def carrying(self) -> tuple[tuple[int, ...], ...]:
+        """Operations of each edge that let something of its input through."""
+        loud = [at for at, name in enumerate(self.operations) if name not in self.silent]
+        return tuple(tuple(at for at in loud if self.may_stand(edge, at)) for edge in range(len(self.edges)))
+
+    def carries(self, path: Sequence[int]) -> bool:
+        """Whether in every cell something of the input arrives at the output.
+
+        Args:
+            path: an operation per edge; -1 where the edge is not taken.
+        """
+        return all(self.carries_in(cell, path) for cell in self.cells)
+
+    def carries_in(self, cell: str, path: Sequence[int]) -> bool:
+        """`carries`, of one cell."""
+        reached = set(self.inputs(cell))
+        for at in self.forwards(cell):
+            if path[at] in self.carrying[at] and self.edges[at].source in reached:
+                reached.add(self.edges[at].target)
+        return not reached.isdisjoint(self.leaving(cell))
+
+    def inputs(self, cell: str) -> list[int]:
+        """Nodes of a cell that no edge enters."""
+        entered = {self.edges[at].target for at in self.rows(cell)}
+        return sorted({self.edges[at].source for at in self.rows(cell)} - entered)
+
+    def leaving(self, cell: str) -> set[int]:
+        """Nodes whose values leave a cell."""
+        return {self.edges[at].target for at in self.rows(cell)} if self.outputs is None else set(self.outputs)
+
+    def forwards(self, cell: str) -> list[int]:
+        """Decisions of a cell, those that enter a node before those that leave it."""
+        return sorted(self.rows(cell), key=lambda at: (self.edges[at].target, self.edges[at].source))
 
     def rows(self, cell: str) -> list[int]:
         """Decisions of a cell type."""

@@ -63,6 +63,10 @@ class Within:
         """See `Space.sample`; uniform over what is legal."""
         return self._legal(lambda: self.space.sample(rng), rng)
 
+    def sample_carrying(self, rng: np.random.Generator) -> Architecture:
+        """See `Space.sample_carrying`."""
+        return Space.sample_carrying(self, rng)  # type: ignore[arg-type]
+
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """See `Space.mutate`."""
         return self._legal(lambda: self.space.mutate(architecture, rng), rng)

@@ -50,9 +50,10 @@ def test_softmax_weights_are_positive_and_sum_to_one_per_decision():
     assert mixture.active is None
 
 
-def test_argmax_keeps_none_and_gives_ties_to_the_lower_index():
-    weights = np.array([[0.6, 0.1, 0.1, 0.1, 0.1], [0.1, 0.4, 0.1, 0.4, 0.0]])
-    assert path_of(ArgmaxPerEdge().choose(weights, SPACE.topology), SPACE.topology) == (0, 1)
+def test_argmax_keeps_none_where_it_is_allowed_and_gives_ties_to_the_lower_index():
+    weights = np.array([[0.6, 0.1, 0.1, 0.1, 0.1], [0.1, 0.4, 0.1, 0.4, 0.0]] * 3)
+    assert path_of(ArgmaxPerEdge("allowed").choose(weights, SPACE.topology), SPACE.topology) == (0, 1) * 3
+    assert path_of(ArgmaxPerEdge().choose(weights, SPACE.topology), SPACE.topology) == (1, 1) * 3
 
 
 def test_an_impossible_order_is_refused():
@@ -204,7 +205,7 @@ def test_it_recommends_after_every_epoch_and_when_the_budget_ends_within_one():
 
 def test_what_it_recommends_is_the_heaviest_operation_of_every_edge():
     search, metered, _ = run(replace(darts(epochs=3, batch_size=16), alphas=AlphaTraining(lr=0.05)))
-    heaviest = search._game.alpha.argmax(-1).tolist()
+    heaviest = (search._game.alpha[:, 1:].argmax(-1) + 1).tolist()  # of those that carry something
     assert metered.final.architecture.values == tuple(OPERATIONS[option] for option in heaviest)
 
 

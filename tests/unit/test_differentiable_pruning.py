@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_cells import SMALL
+from small_cells import DARTS_LIKE, SMALL
 from tiny_lab import lab
 
 from searchbench.errors import StudyError
 from searchbench.harness.loop import drive
 from searchbench.spaces.nasbench201.forms import shuffled
+from searchbench.spaces.nasbench201.space import TOPOLOGY
 from searchbench.strategies.differentiable import (
     Milestones,
     Monotone,
@@ -46,13 +47,14 @@ def test_milestones_end_with_one_operation_per_edge_and_never_bring_one_back(str
     mask, sizes = torch.ones(6, 5, dtype=torch.bool), []
     for epoch in range(20):
         weights = torch.rand((6, 5), generator=generator)
-        smaller = Milestones(strategy, 0.2).after_epoch(weights, mask, epoch, 20)
+        smaller = Milestones(strategy, 0.2).after_epoch(weights, mask, epoch, 20, TOPOLOGY)
         assert not (smaller & ~mask).any()
         mask = smaller
         sizes.append(int(mask.sum()))
     assert sizes[:3] == [30, 30, 30]
     assert sizes[-1] == 6
     assert (mask.sum(1) == 1).all()
+    assert not mask[:, 0].any()  # `none` is no operation to end with
 
 
 def test_stages_shrink_every_edge_from_eight_to_five_three_and_one():
@@ -61,7 +63,7 @@ def test_stages_shrink_every_edge_from_eight_to_five_three_and_one():
     counts = []
     for epoch in range(75):
         weights = torch.rand((28, 8), generator=generator)
-        after = part.after_epoch(weights, mask, epoch, 75)
+        after = part.after_epoch(weights, mask, epoch, 75, DARTS_LIKE)
         if epoch == 24:
             expected = weights.argsort(dim=1, descending=True)[:, :5]
             assert all(after[row, expected[row]].all() for row in range(28))

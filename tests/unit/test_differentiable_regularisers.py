@@ -14,6 +14,7 @@ from searchbench.strategies.differentiable import (
     ExpectedCost,
     Proximity,
     ScaledByCost,
+    SpaceRule,
     TopEdges,
     ZeroOne,
     ZeroOneLinear,
@@ -24,7 +25,9 @@ from searchbench.strategies.differentiable.regularise import distances, projecti
 def stub(activated, topology=SMALL, progress=0.5, **more):
     moment = SimpleNamespace(progress=progress)
     mask = torch.ones(activated.shape, dtype=torch.bool)
-    return SimpleNamespace(activated=lambda: activated, topology=topology, moment=moment, mask=mask, **more)
+    return SimpleNamespace(
+        derive=SpaceRule(), activated=lambda: activated, topology=topology, moment=moment, mask=mask, **more
+    )
 
 
 def test_proximity_is_the_distance_to_what_would_be_derived_growing_with_progress():

@@ -43,6 +43,8 @@ TARGETS = (2, 3, 4, 5)
 EDGES = tuple((target, source) for target in TARGETS for source in range(target))
 """(target, source) of the edges of one cell, in the literature's order: 14."""
 LEARNABLE = tuple(name for name in (*OPERATIONS, *MORE_OPERATIONS) if "conv" in name)
+SILENT = ("none", "noise")
+"""Operations that carry nothing of what enters them."""
 FORMS = ("partial", "node_norm", "auxiliary_skip", "skip_dropout", "drop_path", "cells")
 
 
@@ -98,7 +100,9 @@ def darts(
             learnable=tuple(name for name in operations if name in LEARNABLE),
             allowed=allowed,
             forms=FORMS,
+            silent=SILENT,
         ),
+        carrying=carries,
     )
 
 
@@ -145,6 +149,20 @@ def _decisions(cell: str, operations: Sequence[str]) -> list[Choice]:
             found.append(Choice(f"{cell}.{target}.inputs", pairs))
         found += [Choice(f"{cell}.{target}.{which}", tuple(operations)) for which in ("first", "second")]
     return found
+
+
+def carries(architecture: Architecture) -> bool:
+    """Whether something of its input leaves either cell."""
+    found = genotype(architecture)
+    return all(_cell_carries(cell) for cell in (found.normal, found.reduce))
+
+
+def _cell_carries(cell: Cell) -> bool:
+    reached = {0, 1}
+    for target, node in zip(TARGETS, cell.nodes, strict=True):
+        if any(name not in SILENT and source in reached for name, source in node):
+            reached.add(target)
+    return not reached.isdisjoint(cell.concat)
 
 
 def genotype(architecture: Architecture) -> Genotype:

@@ -65,6 +65,7 @@ def darts_rnn(
             sparse=False,
             learnable=ACTIVATIONS,
             forms=("node_norm",),
+            silent=("none",),
         ),
         reads="text",
     )

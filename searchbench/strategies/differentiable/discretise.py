@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Space
 from searchbench.spaces.topology import Topology
+from searchbench.strategies.differentiable.connect import Chosen, Weights, connected
 
-Weights = npt.NDArray[np.float64]
-Chosen = npt.NDArray[np.bool_]
+NoneRule = Literal["excluded", "connected", "allowed"]
+"""What becomes of `none` where every edge has an operation: "excluded": no edge takes it (Liu et al. 2019);
+"connected": an edge may, as long as something of the input arrives at the output; "allowed": as it comes, also cells
+that cannot learn (NAS-Bench-201's own protocol, Dong & Yang 2020)."""
 
 
 class Discretise(Protocol):
@@ -23,6 +25,9 @@ class Discretise(Protocol):
     @property
     def projects(self) -> bool:
         """Whether it is the projection onto a set of fixed cardinalities, which proximity to it can regularise."""
+
+    def protocol(self, topology: Topology) -> str:
+        """The rule in a few words, for the record."""
 
     def choose(self, weights: Weights, topology: Topology) -> Chosen:
         """What is kept of weights [decisions, options]: at most one option per decision."""
@@ -39,17 +44,46 @@ def path_of(chosen: Chosen, topology: Topology) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ArgmaxPerEdge:
-    """Every decision takes its heaviest option, `none` included; ties go to the lower index.
+    """Every decision takes its heaviest option; ties go to the lower index.
 
-    For spaces in which every edge is kept. Source: Dong & Yang 2020, the weight-sharing baselines.
+    Of what `none` leaves to choose from, the choice of greatest total weight whose network can learn; see `connected`.
+    Where nothing but `none` weighs anything (the others were pruned), an edge has it.
+
+    Args:
+        none: see `NoneRule`.
+
+    For spaces in which every edge is kept. Source: Dong & Yang 2020, the weight-sharing baselines, with "allowed".
+
+    Raises:
+        StudyError: `none` is no such rule.
     """
 
+    none: NoneRule = "excluded"
     projects = True
 
+    def __post_init__(self) -> None:
+        if self.none not in get_args(NoneRule):
+            rules = ", ".join(f'"{rule}"' for rule in get_args(NoneRule))
+            raise StudyError(f"`none` must be one of {rules}, but got {self.none!r}.")
+
+    def protocol(self, topology: Topology) -> str:
+        if topology.none is None:
+            return "heaviest operations"
+        return {
+            "excluded": "heaviest operations without none",
+            "connected": "heaviest operations with none, connected",
+            "allowed": "heaviest operations with none (NAS-Bench-201's protocol)",
+        }[self.none]
+
     def choose(self, weights: Weights, topology: Topology) -> Chosen:
+        eligible = where_allowed(weights, topology)
+        if self.none == "excluded" and topology.none is not None:
+            without = without_none(weights, topology)
+            alive = without.max(-1, keepdims=True) > 0
+            eligible = np.where(alive, without, eligible)
         chosen = np.zeros(weights.shape, dtype=bool)
-        chosen[np.arange(len(weights)), where_allowed(weights, topology).argmax(-1)] = True
-        return chosen
+        chosen[np.arange(len(weights)), eligible.argmax(-1)] = True
+        return chosen if self.none == "allowed" else connected(chosen, weights, topology)
 
     def unsupported(self, space: Space) -> str | None:
         if space.conditional:
@@ -65,7 +99,8 @@ class ArgmaxPerEdge:
 class TopEdges:
     """T2: of every node, the `keep` edges whose heaviest operation (`none` left out) is heaviest, each with it.
 
-    Ties go to the lower source and to the lower operation. With keep = 1 it is the rule of recurrent cells.
+    Ties go to the lower source and to the lower operation. With keep = 1 it is the rule of recurrent cells. Where only
+    operations that carry nothing are heaviest, the choice of greatest total weight that can learn, see `connected`.
 
     Source: Liu et al. 2019, section 2.4.
 
@@ -75,6 +110,9 @@ class TopEdges:
 
     keep: int = 2
     projects = True
+
+    def protocol(self, topology: Topology) -> str:
+        return f"heaviest {self.keep} edges per node without none"
 
     def __post_init__(self) -> None:
         if self.keep < 1:
@@ -86,7 +124,7 @@ class TopEdges:
         for rows in topology.nodes():
             for at in _heaviest(rows, eligible)[: self.keep]:
                 chosen[at, eligible[at].argmax()] = True
-        return chosen
+        return connected(chosen, weights, topology, self.keep)
 
     def unsupported(self, space: Space) -> str | None:
         topology = space.wiring
@@ -114,6 +152,9 @@ class CappedTopEdges:
     skips: int = 2
     projects = True
 
+    def protocol(self, topology: Topology) -> str:
+        return f"{TopEdges(self.keep).protocol(topology)}, at most {self.skips} skips"
+
     def __post_init__(self) -> None:
         if self.skips < 0:
             raise StudyError(f"`skips` must not be negative, but got {self.skips}.")
@@ -136,7 +177,8 @@ class CappedTopEdges:
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """TH: of every node, the at most `keep` edges whose heaviest operation is heaviest, if it weighs at least `theta`.
-    A node may end with no input at all.
+    A node may end with no input at all. For a cell in which nothing would arrive at the output, `theta` falls to where
+    something does.
 
     Source: Chu et al. 2020, "Fair DARTS": 0.85 in its code for CIFAR-10.
 
@@ -148,15 +190,25 @@ class Threshold:
     keep: int = 2
     projects = False
 
+    def protocol(self, topology: Topology) -> str:
+        return f"{TopEdges(self.keep).protocol(topology)}, of weight {self.theta} or more"
+
     def __post_init__(self) -> None:
         if not 0 <= self.theta <= 1:
             raise StudyError(f"`theta` must lie in [0, 1], but got {self.theta}.")
         TopEdges(self.keep)
 
     def choose(self, weights: Weights, topology: Topology) -> Chosen:
-        heavy = without_none(weights, topology).max(-1) >= self.theta
-        chosen = TopEdges(self.keep).choose(weights, topology)
-        chosen[~heavy] = False
+        heaviest = without_none(weights, topology).max(-1)
+        kept = TopEdges(self.keep).choose(weights, topology)
+        chosen: Chosen = kept & (heaviest >= self.theta)[:, None]
+        for cell in topology.cells:
+            rows = topology.rows(cell)
+            for theta in sorted({self.theta, *heaviest[rows]}, reverse=True):
+                if theta <= self.theta:
+                    chosen[rows] = kept[rows] & (heaviest[rows] >= theta)[:, None]
+                    if topology.carries_in(cell, path_of(chosen, topology)):
+                        break
         return chosen
 
     def unsupported(self, space: Space) -> str | None:
@@ -172,18 +224,38 @@ class Threshold:
 class SpaceRule:
     """The rule of the space: the heaviest edges of every node where some are kept, else the heaviest option of every
     decision.
+
+    Args:
+        none: where every edge is kept, see `NoneRule`.
+
+    Raises:
+        StudyError: `none` is no such rule.
     """
 
+    none: NoneRule = "excluded"
     projects = True
 
+    def __post_init__(self) -> None:
+        ArgmaxPerEdge(self.none)
+
+    def protocol(self, topology: Topology) -> str:
+        return self.rule(topology).protocol(topology)
+
     def choose(self, weights: Weights, topology: Topology) -> Chosen:
-        return self._rule(topology).choose(weights, topology)
+        return self.rule(topology).choose(weights, topology)
 
     def unsupported(self, space: Space) -> str | None:
-        return None if space.wiring is None else self._rule(space.wiring).unsupported(space)
+        if space.wiring is None:
+            return None
+        if self.none != "excluded" and space.wiring.keeps is not None:
+            return (
+                f'`none = "{self.none}"` is for spaces in which every edge has an operation; `{space.name}` drops some.'
+            )
+        return self.rule(space.wiring).unsupported(space)
 
-    def _rule(self, topology: Topology) -> Discretise:
-        return ArgmaxPerEdge() if topology.keeps is None else TopEdges(topology.keeps)
+    def rule(self, topology: Topology) -> Discretise:
+        """The rule of a topology."""
+        return ArgmaxPerEdge(self.none) if topology.keeps is None else TopEdges(topology.keeps)
 
 
 def without_none(weights: Weights, topology: Topology) -> Weights:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, cast
 
@@ -19,7 +19,8 @@ from searchbench.spaces.networks import Mixed, Supernet
 from searchbench.spaces.space import Architecture
 from searchbench.spaces.topology import PLAIN, Topology
 from searchbench.strategies.differentiable.composition import Differentiable
-from searchbench.strategies.differentiable.discretise import Chosen, Weights, path_of, skips_of
+from searchbench.strategies.differentiable.connect import Chosen, Weights
+from searchbench.strategies.differentiable.discretise import path_of, skips_of
 from searchbench.strategies.differentiable.game import Game
 from searchbench.strategies.differentiable.split import Part
 from searchbench.strategies.differentiable.stop import Report, Verdict
@@ -44,6 +45,9 @@ class Progress:
     stop_memory: Any = None
     decay: float = 1.0
     """Factor of the weights' decay."""
+    settled: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    """By decision whose last choice was pruned away after an epoch, the weights by which it was: those of one survivor
+    are 1 whatever it is, and say nothing of the edge."""
 
 
 class DifferentiableSearch:
@@ -140,6 +144,7 @@ class DifferentiableSearch:
             rng=torch.Generator().manual_seed(seeds.torch_seed("search", "relaxation" + key)),
             sampling=settings.edges,
             beta=beta,
+            derive=settings.discretise,
             extras=settings.extras,
             regularise=settings.regularise,
             schedule_memory=settings.schedule.fresh(),
@@ -240,10 +245,13 @@ class DifferentiableSearch:
         if not self._settings.hypergradient.joint:
             losses |= game.noted["alpha"].means("valid")
         weights = self._weights(game)
+        chosen = self._settings.discretise.choose(weights, self._topology)
         if prune.prunes:
-            game.mask = prune.after_epoch(torch.from_numpy(weights).to(game.alpha), game.mask, at.epoch, self._epochs)
-            weights = self._weights(game)
-        chosen = self._chosen(game)
+            told = torch.from_numpy(weights).to(game.alpha), game.mask, at.epoch, self._epochs, self._topology
+            kept = prune.after_epoch(*told)
+            for edge in ((game.mask.sum(1) > 1) & (kept.sum(1) <= 1)).nonzero().flatten().tolist():
+                at.settled[edge] = tuple(weights[edge].tolist())
+            game.mask = kept
         curvature = cache(partial(self._curvature, game))  # asked for by some rules, charged once
         report = Report(at.epoch, self._epochs, weights, chosen, self._topology, curvature)
         verdict, at.stop_memory = self._settings.stop.after_epoch(report, at.stop_memory)
@@ -255,7 +263,8 @@ class DifferentiableSearch:
         if verdict.reading is not None:
             epoch["stop_reading"] = verdict.reading
         by_operation = dict(zip(self._topology.operations, weights.T.round(4).tolist(), strict=True))
-        return epoch | {"decision": verdict.decision, "operation_weights": by_operation}, verdict
+        derived = self._settings.discretise.protocol(self._topology)
+        return epoch | {"decision": verdict.decision, "derivation": derived, "operation_weights": by_operation}, verdict
 
     def _follow(self, game: Game, verdict: Verdict) -> None:
         """Stop, return, or go on; keep what may be returned to."""
@@ -279,7 +288,10 @@ class DifferentiableSearch:
             edges = self._settings.edges.weights(game.beta, self._topology)
             if edges is not None:
                 weights = weights * edges.unsqueeze(1)
-        return weights.double().cpu().numpy()
+        found: Weights = weights.double().cpu().numpy()
+        for edge, settled in self._progress.settled.items():
+            found[edge] = settled
+        return found
 
     def _chosen(self, game: Game) -> Chosen:
         return self._settings.discretise.choose(self._weights(game), self._topology)

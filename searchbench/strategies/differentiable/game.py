@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from searchbench.cost import Cost
 from searchbench.spaces.topology import Topology
+from searchbench.strategies.differentiable.discretise import Discretise, SpaceRule
 from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges
 from searchbench.strategies.differentiable.extras import Extra, Viewing
 from searchbench.strategies.differentiable.regularise import Regulariser
@@ -52,6 +53,7 @@ class Game:
     sampling: EdgeSampling = field(default_factory=FullEdges)
     beta: Tensor | None = None
     """[decisions] logits of whole edges, where edges are sampled."""
+    derive: Discretise = field(default_factory=SpaceRule)
     extras: Sequence[Extra] = ()
     regularise: Sequence[Regulariser] = ()
     memories: list[Any] = field(default_factory=list)

@@ -14,7 +14,7 @@ from functools import wraps
 from typing import Any, Protocol
 
 from searchbench.strategies.differentiable.composition import AlphaTraining, Differentiable
-from searchbench.strategies.differentiable.discretise import CappedTopEdges, SpaceRule, Threshold
+from searchbench.strategies.differentiable.discretise import CappedTopEdges, NoneRule, SpaceRule, Threshold
 from searchbench.strategies.differentiable.edges import PartialChannels
 from searchbench.strategies.differentiable.extras import AuxiliarySkip, SkipDropout
 from searchbench.strategies.differentiable.hypergradient import FirstOrder
@@ -36,7 +36,9 @@ class Paper(Protocol):
     ) -> Differentiable: ...
 
 
-def on_darts(*further: str, **defaults: Any) -> Callable[[Callable[..., Differentiable]], Paper]:
+def on_darts(
+    *further: str, leaving_out: Sequence[str] = (), **defaults: Any
+) -> Callable[[Callable[..., Differentiable]], Paper]:
     """A paper is what it changes in first-order DARTS.
 
     What is decorated takes a host and the paper's own parameters. The paper takes the settings of `darts` first, makes
@@ -44,9 +46,10 @@ def on_darts(*further: str, **defaults: Any) -> Callable[[Callable[..., Differen
 
     Args:
         further: which of "order" and "ratio" it takes; one with a schedule of its own has no order.
+        leaving_out: settings of `darts` that mean nothing to it.
         defaults: of settings that are others than those of `darts`.
     """
-    taken = ("epochs", "batch_size", "lr", "alpha_lr", *further)
+    taken = [name for name in ("epochs", "batch_size", "lr", "alpha_lr", *further, "none") if name not in leaving_out]
     known = inspect.signature(darts).parameters
     settings = [known[name].replace(default=defaults.get(name, known[name].default)) for name in taken]
 
@@ -74,6 +77,7 @@ def darts(
     alpha_lr: float = 3e-4,
     order: Sequence[Phase] = ("w", "alpha"),
     ratio: float | None = None,
+    none: NoneRule = "excluded",
 ) -> Differentiable:
     """First-order DARTS: mix the operations of every edge by a softmax over logits; descend the training loss in the
     weights and the validation loss in the logits, in turn.
@@ -88,13 +92,16 @@ def darts(
         order: who moves first on a minibatch.
         ratio: r, if the training split is to be divided r : 1 between weights and architecture; None: the weights
             learn on the task's training split, the architecture on its validation split.
+        none: what becomes of `none` where every edge has an operation: "excluded", "connected" (as long as something
+            of the input arrives at the output), or "allowed", NAS-Bench-201's own protocol, which may hand over a
+            cell that cannot learn.
 
     Raises:
         StudyError: a value is out of range.
 
     Source: Liu, Simonyan & Yang 2019, "DARTS: Differentiable Architecture Search", Algorithm 1 with xi = 0; settings
         and order of NAS-Bench-201's weight-sharing protocol (Dong & Yang 2020): weights first, decay 5e-4, every edge
-        kept with its heaviest operation, `none` allowed.
+        kept with its heaviest operation, `none` left out as in Liu et al.
     Differs: the validation split is gone through in whole passes, begun anew every epoch, not drawn with replacement;
         each weight's gradient is only computed on its own turn.
     """
@@ -102,6 +109,7 @@ def darts(
         relax=Softmax(),
         schedule=Alternate(tuple(order)),
         hypergradient=FirstOrder(),
+        discretise=SpaceRule(none),
         split=TaskSplit() if ratio is None else Ratio(ratio),
         weights=SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=min(lr, 0.001)),
         alphas=AlphaTraining(lr=alpha_lr),
@@ -152,7 +160,7 @@ def fair_darts(
         host,
         relax=Sigmoid(),
         regularise=(ZeroOneLinear(weight) if linear else ZeroOne(weight),),
-        discretise=SpaceRule() if theta is None else Threshold(theta),
+        discretise=host.discretise if theta is None else Threshold(theta),
         alphas=replace(host.alphas, betas=(0.9, 0.999), scale=0.0),
     )
 
@@ -170,7 +178,7 @@ def darts_minus(host: Differentiable, beta: float = 1.0) -> Differentiable:
     return replace(host, extras=(AuxiliarySkip(beta),))
 
 
-@on_darts(batch_size=96, alpha_lr=6e-4)
+@on_darts(leaving_out=("none",), batch_size=96, alpha_lr=6e-4)
 def p_darts(
     host: Differentiable,
     keep: Sequence[int] = (5, 3, 1),
@@ -187,8 +195,10 @@ def p_darts(
         dropout: of skip connections, at the beginning of every stage, or one for each: the authors run 0.1, 0.4, 0.7.
         skips: most that are kept in the normal cell.
 
-    Source: Chen, Xie, Wu & Tian 2019, "Progressive differentiable architecture search", and its code.
-    Differs: settings that are not part of the method, and the order of steps, are those of `darts`.
+    Source: Chen, Xie, Wu & Tian 2019, "Progressive differentiable architecture search", and its code: operations,
+        edges and skips to be cut are ranked by the last stage's probabilities, `none` left out.
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; skips are dropped
+        on the weights' turn only.
     """
     return replace(
         host,
@@ -201,7 +211,7 @@ def p_darts(
     )
 
 
-@on_darts()
+@on_darts(leaving_out=("none",))
 def pd_darts(host: Differentiable, fix_best: bool = False, warmup: float = 0.2) -> Differentiable:
     """PD-DARTS: discretise step by step while the weights go on.
 

@@ -39,8 +39,8 @@ class Prune(Protocol):
     def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
         """The mask after a step of the architecture; may put logits in place."""
 
-    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int) -> Tensor:
-        """The mask after an epoch."""
+    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int, topology: Topology) -> Tensor:
+        """The mask after an epoch, given the weights by which operations are ranked."""
 
     def unsupported(self, space: Space) -> str | None:
         """The rule that the space breaks, or None."""
@@ -61,7 +61,7 @@ class Unpruned:
     def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
         return mask
 
-    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int) -> Tensor:
+    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int, topology: Topology) -> Tensor:
         return mask
 
     def unsupported(self, space: Space) -> str | None:
@@ -98,7 +98,7 @@ class Monotone:
             alpha.copy_((alpha * alive).clamp(min=0.0))
         return alive
 
-    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int) -> Tensor:
+    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int, topology: Topology) -> Tensor:
         return mask
 
     def unsupported(self, space: Space) -> str | None:
@@ -112,7 +112,8 @@ class Milestones:
     * "fix-best": the edge with the heaviest operation keeps that one alone;
     * "drop-worst": every edge that has a choice loses its lightest operation;
 
-    weights go on as they are. The number of milestones is what it takes to leave one operation per edge.
+    weights go on as they are. The number of milestones is what it takes to leave one operation per edge, which is never
+    `none`: no architecture would be derived from it.
 
     Source: the abstract of PD-DARTS only; when milestones come and what is kept across them is our reading.
 
@@ -140,10 +141,10 @@ class Milestones:
     def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
         return mask
 
-    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int) -> Tensor:
+    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int, topology: Topology) -> Tensor:
         total = len(mask) if self.strategy == "fix-best" else mask.shape[1] - 1
         for _ in range(self._due(epoch + 1, epochs, total) - self._due(epoch, epochs, total)):
-            mask = self._strike(weights, mask)
+            mask = self._strike(weights, mask, topology.none)
         return mask
 
     def _due(self, done: int, epochs: int, total: int) -> int:
@@ -151,17 +152,21 @@ class Milestones:
         warm = self.warmup * epochs
         return int(total * max(0.0, done - warm) / (epochs - warm) + 1e-9)
 
-    def _strike(self, weights: Tensor, mask: Tensor) -> Tensor:
+    def _strike(self, weights: Tensor, mask: Tensor, none: int | None) -> Tensor:
         open_edges = mask.sum(1) > 1
         if not open_edges.any():
             return mask
-        mask = mask.clone()
+        mask, weights = mask.clone(), weights.clone()
         if self.strategy == "fix-best":
+            if none is not None:
+                weights[:, none] = -1.0
             best = weights.masked_fill(~mask, -1.0).masked_fill(~open_edges[:, None], -1.0)
             edge, option = divmod(int(best.argmax()), mask.shape[1])
             mask[edge] = False
             mask[edge, option] = True
             return mask
+        if none is not None:
+            weights[mask.sum(1) == 2, none] = -1.0
         lightest = weights.masked_fill(~mask, float("inf")).argmin(1)
         for edge in open_edges.nonzero().flatten().tolist():
             mask[edge, int(lightest[edge])] = False
@@ -174,12 +179,13 @@ class Milestones:
 @dataclass(frozen=True, slots=True)
 class Stages:
     """STAGE: as many stages as `keep` has entries, each with a fresh supernet and fresh logits; at the end of stage s
-    every edge keeps its `keep[s]` heaviest operations.
+    every edge keeps its `keep[s]` heaviest operations; one that keeps a single operation keeps another than `none`.
 
     Args:
         depths: cells of each stage's supernet; empty: the space's own number in all.
 
-    Source: Chen et al. 2019, "Progressive DARTS": 5, 3, 1 of 8 operations; 5, 11, 17 cells.
+    Source: Chen et al. 2019, "Progressive DARTS": 5, 3, 1 of 8 operations; 5, 11, 17 cells. As in its code, edges are
+    ranked, and skips capped, by the weights that the last stage ended with, before it is pruned.
 
     Raises:
         StudyError: `keep` does not fall, or `depths` has another length.
@@ -209,11 +215,14 @@ class Stages:
     def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
         return mask
 
-    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int) -> Tensor:
+    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int, topology: Topology) -> Tensor:
         now = self.stage(epoch, epochs)
         if epoch + 1 < now.first + now.length:
             return mask
         kept = mask.clone().fill_(False)
+        if self.keep[now.number] == 1 and topology.none is not None:
+            weights = weights.clone()
+            weights[:, topology.none] = 0.0
         ranked = weights.masked_fill(~mask, -1.0).sort(dim=1, descending=True, stable=True).indices
         return kept.scatter_(1, ranked[:, : self.keep[now.number]], True) & mask
 

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from searchbench.errors import StudyError
-from searchbench.strategies.differentiable.discretise import Discretise, SpaceRule
+from searchbench.strategies.differentiable.discretise import Discretise
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,7 +69,8 @@ class Proximity:
 
     rho: float = 0.1
     power: int = 1
-    rule: Discretise = field(default_factory=SpaceRule)
+    rule: Discretise | None = None
+    """What it projects by; None: the derivation of the search."""
     projects = True
     expects = False
 
@@ -83,7 +84,7 @@ class Proximity:
         if self.rho == 0:
             return loss
         a = game.activated()
-        apart = distances(a - projection(a, self.rule, game.topology), game.topology, self.power)
+        apart = distances(a - projection(a, self.rule or game.derive, game.topology), game.topology, self.power)
         return loss + game.moment.progress * (self.rho / 2) * apart
 
     def after_alpha_step(self, game: Game, memory: None) -> None:
@@ -105,7 +106,8 @@ class Admm:
     discount: float = 1.0
     every: int = 10
     power: int = 2
-    rule: Discretise = field(default_factory=SpaceRule)
+    rule: Discretise | None = None
+    """What it projects by; None: the derivation of the search."""
     projects = True
     expects = False
 
@@ -127,7 +129,7 @@ class Admm:
         if (steps + 1) % self.every:
             return z, u, steps + 1
         a = game.activated().detach()
-        z = projection(a + u, self.rule, game.topology)
+        z = projection(a + u, self.rule or game.derive, game.topology)
         return z, self.discount * u + a - z, steps + 1
 
 

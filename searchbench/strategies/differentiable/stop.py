@@ -13,7 +13,8 @@ import numpy as np
 
 from searchbench.errors import StudyError
 from searchbench.spaces.topology import Topology
-from searchbench.strategies.differentiable.discretise import Chosen, Weights, skips_of
+from searchbench.strategies.differentiable.connect import Chosen, Weights
+from searchbench.strategies.differentiable.discretise import skips_of
 
 
 @dataclass(frozen=True, slots=True)

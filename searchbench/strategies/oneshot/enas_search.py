@@ -123,7 +123,7 @@ class EnasSearch:
                 self._players.load_state_dict(self._restored)
                 self._restored = None
             else:
-                lab.recommend(self._scenario.space.sample(seeds.rng("init")))
+                lab.recommend(self._scenario.space.sample_carrying(seeds.rng("init")))
             if self._epochs is None:
                 self._epochs = self._affordable(lab, supernet)
         return self._players
@@ -203,16 +203,18 @@ class EnasSearch:
         return self._settings.reward.of(lab.infer(players.supernet, batch, path), batch.targets)
 
     def _choose(self, lab: Lab, players: Players) -> None:
-        """The best of fresh draws, on the same validation minibatch."""
+        """The best of fresh draws, on the same validation minibatch; of those that can learn, as long as there are."""
         batch = next(self._validation(lab))
-        best: tuple[float, Architecture] | None = None
+        best: tuple[tuple[bool, float], Architecture] | None = None
         with _held(players.supernet), torch.no_grad():
             for _ in range(self._settings.candidates):
                 path = players.path(players.draw())
                 value = self._settings.reward.minimised(self._reward(lab, players, batch, path))
-                if best is None or value < best[0]:
-                    best = value, players.supernet.architecture(path)
-                    lab.recommend(best[1], value)
+                architecture = players.supernet.architecture(path)
+                rank = not self._scenario.space.carrying(architecture), value
+                if best is None or rank < best[0]:
+                    best = rank, architecture
+                    lab.recommend(architecture, value)
 
 
 def _descend(players: Players, loss: torch.Tensor) -> None:

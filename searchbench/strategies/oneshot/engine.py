@@ -82,13 +82,16 @@ class Watched:
             self.best = trial.value, trial.architecture
 
     def choice(self) -> tuple[Architecture, float] | None:
-        """The search's own choice if it makes one, else the best scored; None before the first score."""
+        """The search's own choice if it makes one, else the best scored; None before the first score. What cannot
+        learn gives way to the best scored that can, as long as there is one: chance alone ranks it high."""
         if self.best is None:
             return None
-        if isinstance(self.search, Recommending):
-            architecture = self.search.recommend()
-            return architecture, self.values[architecture]
-        return self.best[1], self.best[0]
+        own = self.search.recommend() if isinstance(self.search, Recommending) else self.best[1]
+        if own.space.carrying(own):
+            return own, self.values[own]
+        able = {a: value for a, value in self.values.items() if a.space.carrying(a) and not math.isnan(value)}
+        best = min(able, key=able.__getitem__, default=own)
+        return best, self.values[best]
 
 
 class OneShotSearch:
@@ -163,7 +166,7 @@ class OneShotSearch:
                 self._weights.load_state_dict(self._restored)
                 self._restored = None
             else:  # nothing is known yet: should the budget end in the training, a random design is handed over
-                lab.recommend(self._scenario.space.sample(self._scenario.seeds.rng("init")))
+                lab.recommend(self._scenario.space.sample_carrying(self._scenario.seeds.rng("init")))
             if self._epochs is None:
                 self._epochs = self._affordable(lab, supernet)
         return self._weights
