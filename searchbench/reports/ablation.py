@@ -7,12 +7,13 @@ left out of the full method, one at a time make a ladder, which cannot tell inte
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError
-from searchbench.reports.leaderboard import current_runs
+from searchbench.reports.leaderboard import current_runs, incomplete
 from searchbench.reports.standing import POINTS, Declared, as_arm, shown_scale
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
@@ -51,6 +52,8 @@ class Ablation:
     """ "percentage points", or nothing."""
     alpha: float
     notes: tuple[str, ...] = field(default=())
+    caveats: tuple[str, ...] = ()
+    """What the conclusion must be read with; see `Answer.caveats`."""
 
     @property
     def established(self) -> tuple[str, ...]:
@@ -60,7 +63,12 @@ class Ablation:
 
     @property
     def conclusion(self) -> str:
-        """What is established, in one sentence."""
+        """What is established, in one sentence, under its caveats."""
+        from searchbench.statistics.record import marked
+
+        return marked(self._concluded(), self.caveats)
+
+    def _concluded(self) -> str:
         if not self.effects:
             what = f"the design is partial ({', '.join(self.missing)} not run), so interactions are not identified"
             rungs = [r for r in self.ladder if any(_holds(a, self.alpha) for a in (r.added, r.removed))]
@@ -104,10 +112,18 @@ def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[A
         return []
     plan = Declared.of(spec, "ablation")
     labels = [problem["label"] for problem in spec["problems"]]
-    return [_one(study.name, label, spec["ablation"], runs.get(label, ()), plan) for label in labels]
+    planned = Counter((entry["problem"], entry["strategy"]) for entry in spec.get("planned", ()))
+    return [_one(study.name, label, spec["ablation"], runs.get(label, ()), plan, planned) for label in labels]
 
 
-def _one(study: str, problem: str, plan: Mapping[str, Any], runs: Sequence[RunRecord], declared: Declared) -> Ablation:
+def _one(
+    study: str,
+    problem: str,
+    plan: Mapping[str, Any],
+    runs: Sequence[RunRecord],
+    declared: Declared,
+    planned: Mapping[tuple[str, str], int],
+) -> Ablation:
     from searchbench import statistics as st
     from searchbench.statistics.factorial import cells as all_cells
     from searchbench.statistics.factorial import label as cell_label
@@ -120,6 +136,9 @@ def _one(study: str, problem: str, plan: Mapping[str, Any], runs: Sequence[RunRe
     missing = tuple(cell_label(c, factors) for c in all_cells(factors) if c not in arms)
     alpha = declared.level
     ordered = sorted(arms.items(), key=lambda item: _order(item[0], factors))
+    lacking = sum(max(0, planned.get((problem, label), 0) - len(some)) for label, some in own.items())
+    caveats = declared.caveats + incomplete(lacking, sum(planned.get((problem, label), 0) for label in own))
+    kinds = tuple(dict.fromkeys(caveat.kind for caveat in caveats))
     found: Factorial | None = None
     if not missing:
         found = st.factorial(arms, factors, paired_by_seed=True, alpha=alpha)
@@ -129,11 +148,12 @@ def _one(study: str, problem: str, plan: Mapping[str, Any], runs: Sequence[RunRe
         factors=factors,
         cells=tuple(Cell(parts, arm.name, st.describe(arm)) for parts, arm in ordered),
         missing=missing,
-        effects=found.effects if found is not None else {},
-        ladder=_ladder(arms, factors, alpha),
+        effects={name: a.with_caveats(*kinds) for name, a in found.effects.items()} if found is not None else {},
+        ladder=tuple(_under(rung, kinds) for rung in _ladder(arms, factors, alpha)),
         unit="percentage points" if scale == POINTS else "",
         alpha=alpha,
-        notes=tuple(map(str, declared.caveats)),
+        notes=tuple(map(str, caveats)),
+        caveats=kinds,
     )
 
 
@@ -157,6 +177,11 @@ def _ladder(arms: Mapping[frozenset[str], Arm], factors: Sequence[str], alpha: f
     if not added and not removed:
         return ()
     return st.ladder(arms[base], arms[whole], added, removed, better="lower", alpha=alpha)
+
+
+def _under(rung: Rung, kinds: Sequence[str]) -> Rung:
+    added, removed = (None if a is None else a.with_caveats(*kinds) for a in (rung.added, rung.removed))
+    return replace(rung, added=added, removed=removed)
 
 
 def _order(parts: frozenset[str], factors: Sequence[str]) -> tuple[int, list[int]]:

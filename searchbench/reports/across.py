@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import StatisticsError
 from searchbench.reports.leaderboard import Block, Leaderboard
+from searchbench.statistics.record import marked, ordered
 
 if TYPE_CHECKING:
     from searchbench.statistics import Answer, Arm, Place
@@ -36,6 +37,8 @@ class Across:
     refusal: str = ""
     left_out: tuple[str, ...] = ()
     """Strategies without runs on some problem."""
+    caveats: tuple[str, ...] = ()
+    """What every statement must be read with; see `Answer.caveats`."""
 
     def records(self) -> list[dict[str, Any]]:
         """A plain mapping per strategy."""
@@ -48,6 +51,7 @@ class Across:
                 "iqm_high": place.answer.interval.high if place.answer.interval else None,
                 "p_improvement": chance[place.name].estimate if place.name in chance else None,
                 "n": place.answer.n, "failed": place.answer.n_failed, "wording": place.answer.wording,
+                "caveats": ";".join(self.caveats),
             }
             for place in self.places
         ]  # fmt: skip
@@ -63,7 +67,7 @@ class Across:
             said.append(f"No ranks over all problems: {self.refusal}.")
         said += [f"{name} against {self.baseline}: {answer.wording}." for name, answer in self.improvement]
         about = self.new_problems.refusal_reason or self.new_problems.wording
-        said.append(f"About other problems: {about}.")
+        said = [marked(sentence, self.caveats) for sentence in (*said, f"About other problems: {about}.")]
         if self.left_out:
             said.append(f"Left out, for lack of runs on every problem: {', '.join(self.left_out)}.")
         return said
@@ -110,6 +114,7 @@ def across(board: Leaderboard) -> Across | None:
         constants=scores.constants or (),
         refusal=ranking.refusal_reason,
         left_out=tuple(dict.fromkeys(_missing(arms, names))),
+        caveats=ordered(kind for block in blocks for kind in block.verdicts.kinds),
     )
 
 

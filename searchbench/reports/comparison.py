@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError, UnknownName, did_you_mean
-from searchbench.reports.leaderboard import current_runs
+from searchbench.reports.leaderboard import build, current_runs
 from searchbench.reports.questions import Asked, ask
-from searchbench.reports.standing import Declared
+from searchbench.reports.standing import Verdicts
 from searchbench.reports.summary import Summary, summarise
+from searchbench.results.history import EXPLORATORY, Caveat
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
@@ -55,9 +56,14 @@ class PairedComparison:
     pairs: tuple[Pair, ...]
     """Every planned seed, in the study's order."""
     asked: tuple[Asked, ...] = ()
-    """Every test that applies, in shown units (percentage points of shares)."""
+    """Every test that applies to the two by themselves, in shown units (percentage points of shares); exploratory
+    unless the study declared this one comparison and no other."""
     planned: bool = True
     """Whether the study declared that it would compare the two."""
+    family: Asked | None = None
+    """What the leaderboard says of the two, adjusted over the study's family; None where nothing can be asked."""
+    caveats: tuple[Caveat, ...] = ()
+    """What every statement must be read with."""
 
     @property
     def complete(self) -> tuple[Pair, ...]:
@@ -135,18 +141,47 @@ def compare(
     if left == right:
         raise InputError(f"a comparison needs two different strategies, but got `{left}` twice.")
     wanted = problems if problem is None else [problem]
-    plan = Declared.of(spec)
-    return [_compared(declared, label, left, right, runs.get(label, []), plan) for label in wanted]
+    board = build(declared, (run for own in runs.values() for run in own))
+    blocks = {block.problem: block.verdicts for block in board.blocks}
+    return [_compared(declared, label, left, right, runs.get(label, []), blocks[label]) for label in wanted]
 
 
 def _compared(
-    study: StudyRecord, problem: str, left: str, right: str, runs: Sequence[RunRecord], plan: Declared
+    study: StudyRecord, problem: str, left: str, right: str, runs: Sequence[RunRecord], verdicts: Verdicts
 ) -> PairedComparison:
+    plan = verdicts.declared
     own = [[run for run in runs if run.strategy == label] for label in (left, right)]
     spec = study.declared
     asked = ask(own[0], own[1], (left, right), plan, budget=tuple(spec.get("budget", ())))
     planned = plan.family == "all-pairs" or plan.baseline in (left, right)
-    return PairedComparison(study.name, problem, left, right, _pairs(spec["seeds"], runs, left, right), asked, planned)
+    family = _in_family(left, right, verdicts, planned)
+    alone = planned and (family is None or family.answer.family_size == 1)
+    kinds = verdicts.kinds if alone else (*verdicts.kinds, EXPLORATORY)
+    return PairedComparison(
+        study.name,
+        problem,
+        left,
+        right,
+        _pairs(spec["seeds"], runs, left, right),
+        tuple(one.under(kinds) for one in asked),
+        planned,
+        None if alone else family,
+        verdicts.caveats,
+    )
+
+
+def _in_family(left: str, right: str, verdicts: Verdicts, planned: bool) -> Asked | None:
+    """The leaderboard's answer about two strategies: of the baseline's family, or of all pairs."""
+    plan = verdicts.declared
+    with_baseline = plan.family == "baseline" and plan.baseline in (left, right)
+    found = verdicts.versus if with_baseline else verdicts.pairs
+    pair = next((pair for pair in ((left, right), (right, left)) if found is not None and pair in found.pairs), None)
+    if found is None or pair is None:
+        return None
+    m = len(found.answers)
+    whole = f"all {m} comparisons with {plan.baseline}" if with_baseline else f"all {m} pairs"
+    answer = found[pair] if planned else found[pair].with_caveats(EXPLORATORY)
+    return Asked(f"In the study's family ({whole}, Holm):", answer)
 
 
 def _pairs(seeds: Sequence[int], runs: Sequence[RunRecord], left: str, right: str) -> tuple[Pair, ...]:

@@ -17,7 +17,7 @@ from searchbench.reports.ranking import build as build_rankings
 from searchbench.reports.sampling import build as build_sampled
 from searchbench.reports.tradeoff import Tradeoff
 from searchbench.reports.tradeoff import build as build_tradeoffs
-from searchbench.results.history import History
+from searchbench.results.history import Caveat, History
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
@@ -54,6 +54,12 @@ class Dossier:
     def spec(self) -> dict[str, Any]:
         """The declaration."""
         return self.study.declared
+
+    @property
+    def caveats(self) -> tuple[Caveat, ...]:
+        """What all statements must be read with, each once; what removes a ranking stands with its problem."""
+        found = dict.fromkeys(caveat for block in self.board.blocks for caveat in block.caveats)
+        return tuple(caveat for caveat in found if caveat.kind != "refused")
 
     @property
     def checklist_lines(self) -> list[str]:

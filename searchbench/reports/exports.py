@@ -80,7 +80,7 @@ def _flat(answer: Answer) -> dict[str, Any]:
         "effect_name": effect.name if effect else None, "effect": effect.value if effect else None, "p": answer.p,
         "p_adjusted": answer.p_adj, "family_size": answer.family_size, "n": answer.n, "failed": answer.n_failed,
         "status": answer.status, "method": answer.method, "call": answer.call, "wording": answer.wording,
-        "refusal": answer.refusal_reason,
+        "refusal": answer.refusal_reason, "caveats": ";".join(answer.caveats),
     }  # fmt: skip
 
 

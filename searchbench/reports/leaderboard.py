@@ -21,6 +21,7 @@ from searchbench.reports.rows import COLUMNS, SHORT_NAMES, SUMMED_AXES, Row
 from searchbench.reports.sampling import Sampled
 from searchbench.reports.standing import MAX_FAILED_SHARE, Declared, Standing, Verdicts, judge_standings
 from searchbench.reports.summary import summarise
+from searchbench.results.history import Caveat
 from searchbench.results.records import DEFAULT_PROTOCOL, RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
@@ -57,14 +58,21 @@ class Block:
     """What was drawn at random and never selected."""
 
     @property
+    def caveats(self) -> tuple[Caveat, ...]:
+        """What every statement about the block must be read with."""
+        return self.verdicts.caveats
+
+    @property
     def missing(self) -> int:
         """Planned runs not recorded yet."""
         return sum(row.missing for row in self.rows)
 
     def withheld_for(self, why: str) -> Block:
         """The same numbers without ranks and tests."""
-        rows = tuple(replace(row, standing=Standing(row.standing.estimate)) for row in self.rows)
-        bare = replace(self.verdicts, versus=None, pairs=None, standings={}, notes=())
+        caveats = (Caveat("refused", why), *self.caveats)
+        kinds = tuple(dict.fromkeys(caveat.kind for caveat in caveats))
+        rows = tuple(replace(row, standing=Standing(row.standing.estimate, caveats=kinds)) for row in self.rows)
+        bare = replace(self.verdicts, versus=None, pairs=None, standings={}, notes=(), caveats=caveats)
         return replace(self, ranked=False, rows=rows, verdicts=bare, withheld=why)
 
 
@@ -139,7 +147,7 @@ class Leaderboard:
                 "protocol": block.protocol,
                 "budget": block.budget,
                 "fingerprint": block.fingerprint,
-                "source": "measured",
+                "source": "imported" if "imported" in block.verdicts.kinds else "measured",
             }
             | row.values()
             for block in self.blocks
@@ -227,7 +235,9 @@ def _current_block(
     by_strategy: dict[str, list[RunRecord]] = {strategy: [] for strategy in plan}
     for run in runs:
         by_strategy.setdefault(run.strategy, []).append(run)
+    missing = sum(max(0, plan[strategy] - len(own)) for strategy, own in by_strategy.items())
     verdicts = judge_standings(by_strategy, _planned_seeds(spec, label, runs), declared)
+    verdicts = verdicts.under(declared.caveats + incomplete(missing, sum(plan.values())))
     return Block(
         problem=label,
         fingerprint=problem["fingerprint"],
@@ -239,6 +249,11 @@ def _current_block(
         failures=_failures(runs),
         verdicts=verdicts,
     )
+
+
+def incomplete(missing: int, planned: int) -> tuple[Caveat, ...]:
+    """The caveat of runs that were planned and are not there; none where all are."""
+    return (Caveat("incomplete", f"{missing} of {planned} planned runs are not recorded yet"),) if missing else ()
 
 
 def _planned_seeds(spec: Mapping[str, Any], problem: str, runs: Sequence[RunRecord]) -> list[int]:

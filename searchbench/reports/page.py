@@ -97,6 +97,7 @@ def to_html(dossier: Dossier, figures: Mapping[str, Mapping[str, Sequence[Pictur
         others=[_table(dossier.board, block) for block in dossier.board.blocks if not (block.ranked or block.withheld)],
         published=_published(dossier.board),
         across=dossier.across,
+        caveats=dossier.caveats,
         provenance=_provenance(dossier),
         declaration=json.dumps(_short_spec(dossier.spec), indent=1, ensure_ascii=False),
         failures=_failures(dossier.runs),

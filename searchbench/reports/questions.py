@@ -19,6 +19,12 @@ class Asked:
 
     question: str
     answer: Answer
+    claims: bool = True
+    """Whether the answer says something of the strategies; what it would take to know does not."""
+
+    def under(self, kinds: Sequence[str]) -> Asked:
+        """The same, read with these caveats."""
+        return replace(self, answer=self.answer.with_caveats(*kinds)) if self.claims else self
 
 
 def ask(
@@ -53,7 +59,7 @@ def ask(
         *_second_opinion(main, a, b, declared),
         Asked("Are they practically the same?", st.tost(a, b, delta=rope or None, paired_by_seed=True)),
         *([Asked("Where does the difference lie?", _posterior(a, b, rope))] if rope else []),
-        Asked("How many more seeds would it take?", _seeds_needed(a, b, rope, declared)),
+        Asked("How many more seeds would it take?", _seeds_needed(a, b, rope, declared), claims=False),
     ]
     if a.n_failed or b.n_failed:
         asked.append(Asked("Do they fail at different rates?", st.failure_rates(a, b, alpha=declared.level)))

@@ -52,6 +52,14 @@ class Row:
         return 1 - self.n / self.total if self.total else 0.0
 
     @property
+    def caveats(self) -> tuple[str, ...]:
+        """What its numbers must be read with; see `Answer.caveats`."""
+        from searchbench.statistics.record import ordered
+
+        refused = ("refused",) if self.standing.verdict == "refused" else ()
+        return ordered((*self.standing.caveats, *refused, *(("incomplete",) if self.missing else ())))
+
+    @property
     def n(self) -> int:
         """Independent searches behind the mean."""
         return self.test_error.n
@@ -81,7 +89,7 @@ class Row:
 COLUMNS = (
     "strategy", "n", "total", "failed", "judge_failed", "missing", "test_error_mean", "test_error_std", "value_mean",
     "value_std", "params", "macs", "interval_low", "interval_high", "rank_low", "rank_high", "top_group",
-    "bootstrap_rank_low", "bootstrap_rank_high", "p_best", "verdict", "difference", "difference_low",
+    "bootstrap_rank_low", "bootstrap_rank_high", "p_best", "verdict", "caveats", "difference", "difference_low",
     "difference_high", "p", "p_adjusted", "family_size", "effect", "effect_name", "refusal",
     *(f"cost_{axis}" for axis in SUMMED_AXES),
 )  # fmt: skip
@@ -103,7 +111,8 @@ def standing_values(row: Row) -> dict[str, Any]:
         "bootstrap_rank_low": _number(at.bootstrap_ranks and at.bootstrap_ranks[0]),
         "bootstrap_rank_high": _number(at.bootstrap_ranks and at.bootstrap_ranks[1]),
         "p_best": _number(at.p_best),
-        "verdict": at.verdict,
+        "verdict": at.said,
+        "caveats": ";".join(row.caveats),
         "difference": math.nan if versus is None or versus.estimate is None else versus.estimate / unit,
         "difference_low": math.nan if gap is None else gap.low / unit,
         "difference_high": math.nan if gap is None else gap.high / unit,

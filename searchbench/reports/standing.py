@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from searchbench.results.history import EXPLORATORY, Caveat, caveats_of
@@ -51,7 +51,8 @@ class Declared:
         taken = spec.get("looks_taken", 1)
         caveats = tuple(c for c in caveats_of(spec) if c.about in ("", about))
         if not plan:
-            return cls(taken=taken, caveats=(*caveats, Caveat(EXPLORATORY, UNDECLARED)))
+            bare = () if about else (Caveat(EXPLORATORY, UNDECLARED),)  # an ablation is a declaration by itself
+            return cls(taken=taken, caveats=caveats + bare)
         keys = ("baseline", "alpha", "rope", "looks", "family", "estimand")
         known = {k: plan[k] for k in keys if plan.get(k) is not None}
         return cls(**known, taken=taken, beforehand=True, caveats=caveats)
@@ -86,6 +87,22 @@ class Standing:
     verdict: str = ""
     """Against the baseline: "better", "worse", "no evidence", "refused", "baseline", or "failing" where too many runs
     failed for a comparison of means; empty where nothing was asked."""
+    caveats: tuple[str, ...] = ()
+    """What it must be read with; see `Answer.caveats`."""
+
+    @property
+    def said(self) -> str:
+        """The verdict under its caveats: "exploratory: better"."""
+        from searchbench.statistics.record import marked
+
+        return marked(self.verdict, self.caveats) if self.verdict in ("better", "worse") else self.verdict
+
+    def under(self, kinds: tuple[str, ...]) -> Standing:
+        """The same, read with further caveats."""
+        if not kinds:
+            return self
+        versus = None if self.versus is None else self.versus.with_caveats(*kinds)
+        return replace(self, versus=versus, caveats=(*self.caveats, *kinds))
 
 
 NOTHING = Standing()
@@ -105,13 +122,38 @@ class Verdicts:
     notes: tuple[str, ...] = ()
     declared: Declared = field(default_factory=Declared)
 
+    caveats: tuple[Caveat, ...] = ()
+    """What every statement about them must be read with."""
+
     def __getitem__(self, strategy: str) -> Standing:
         return self.standings.get(strategy, NOTHING)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of the caveats, each once."""
+        return tuple(dict.fromkeys(caveat.kind for caveat in self.caveats))
+
+    def under(self, caveats: tuple[Caveat, ...]) -> Verdicts:
+        """The same, every answer and standing read with these caveats."""
+        kinds = tuple(dict.fromkeys(caveat.kind for caveat in caveats))
+        return replace(
+            self,
+            standings={name: standing.under(kinds) for name, standing in self.standings.items()},
+            versus=_under(self.versus, kinds),
+            pairs=_under(self.pairs, kinds),
+            caveats=caveats,
+        )
 
     @property
     def unit(self) -> str:
         """ "percentage points", or nothing."""
         return "percentage points" if self.scale == POINTS else ""
+
+
+def _under(family: Family | None, kinds: tuple[str, ...]) -> Family | None:
+    if family is None:
+        return None
+    return replace(family, answers=tuple(answer.with_caveats(*kinds) for answer in family.answers))
 
 
 def judge_standings(
@@ -245,7 +287,7 @@ def _seed_notes(seeds: Sequence[int], common: Sequence[int], declared: Declared)
 def _family_notes(versus: Family | None, pairs: Family | None, declared: Declared) -> tuple[str, ...]:
     notes = []
     if not declared.beforehand:
-        notes.append(f"{UNDECLARED}: ranks are exploratory")
+        pass  # a caveat says so
     elif versus is None:
         missing = f"`{declared.baseline}` has no run here" if declared.baseline else "none was declared"
         notes.append(f"no baseline ({missing}): nothing is tested against one")

@@ -10,6 +10,7 @@ from searchbench.reports.leaderboard import Block, Leaderboard
 from searchbench.reports.render.numbers import budget, clipped, number
 from searchbench.reports.rows import Row
 from searchbench.reports.standing import MAX_FAILED_SHARE
+from searchbench.statistics.record import marked
 
 NAMED = 8
 
@@ -27,10 +28,12 @@ def sentences(block: Block) -> list[str]:
         f"{len(block.rows)} strategies on {block.problem}, up to {searches} independent searches each, "
         f"under {budget(block.budget)}."
     ]
+    said += [f"{caveat}." for caveat in block.caveats if caveat.kind not in ("refused", "incomplete")]
     if block.withheld:
         said.append(f"Nothing is ranked: {block.withheld}.")
     elif any(row.standing.ranks for row in block.rows):
-        said += [*_against_baseline(block), _top(block), *_open_questions(block)]
+        said += [marked(claim, block.verdicts.kinds) for claim in (*_against_baseline(block), _top(block))]
+        said += _open_questions(block)
     failed = sum(row.total - row.n for row in block.rows)
     if failed:
         worst = max(block.rows, key=lambda row: row.total - row.n)

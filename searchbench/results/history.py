@@ -25,8 +25,6 @@ ADDABLE = "looks"
 DEFAULTS: Mapping[str, Any] = {"alpha": 0.05, "family": "baseline", "estimand": "mean", "looks": 1, "reference": {}}
 """What a comparison means by a key it does not give."""
 EXPLORATORY = "exploratory"
-CAVEATS = ("imported", "incomplete", "exploratory")
-"""Kinds, in the order in which they stand before a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Caveat:
     """What must be read with every statement about a study."""
 
     kind: str
-    """One of `CAVEATS`."""
+    """ "exploratory", "imported" or "incomplete"."""
     reason: str
     about: str = ""
     """What it is about: "ablation", or everything where it is empty."""
@@ -175,7 +173,8 @@ def plan_of(declared: Mapping[str, Any]) -> dict[str, Any]:
     plan = {k: v for k, v in (given or {}).items() if k != "class" and v is not None and v != DEFAULTS.get(k)}
     if given is not None:
         plan.setdefault("baseline", "none")  # told from a study that declares nothing
-    ways = {p["label"]: p["metric"]["better"] for p in declared.get("problems", ()) if p.get("metric")}
+    metrics = {p["label"]: p.get("metric") or declared.get("metric") for p in declared.get("problems", ())}
+    ways = {label: metric["better"] for label, metric in metrics.items() if metric}
     return plan | ({"better": ways} if "higher" in ways.values() else {})
 
 
@@ -201,8 +200,9 @@ def whole(history: History) -> StudyRecord:
 
 
 def caveats_of(declared: Mapping[str, Any]) -> tuple[Caveat, ...]:
-    """The caveats that stand in a declaration."""
-    return tuple(Caveat(e["kind"], e["reason"], e.get("about", "")) for e in declared.get("caveats", ()))
+    """The caveats that stand in a declaration; results that come from elsewhere say so in `imported`."""
+    imported = tuple(Caveat("imported", str(reason)) for reason in declared.get("imported", ()))
+    return imported + tuple(Caveat(e["kind"], e["reason"], e.get("about", "")) for e in declared.get("caveats", ()))
 
 
 def _alike(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

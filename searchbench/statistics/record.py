@@ -7,6 +7,7 @@ lost, the estimate with its interval, the effect, and one plain sentence. A refu
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,6 +16,8 @@ import numpy as np
 from searchbench.errors import StatisticsError
 
 Status = Literal["ok", "refused", "degenerate", "incomplete", "undefined"]
+CAVEATS = ("refused", "imported", "incomplete", "exploratory")
+"""What may have to be read with an answer, in the order in which it is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Answer:
         wording: one plain sentence, the only claim the numbers deserve.
         facts: further named values, read as `answer["name"]`.
         warnings: short sentences a reader must see beside the answer.
+        caveats: what it must be read with, of `CAVEATS`; a refused or incomplete answer carries its status by itself.
     """
 
     method: str
@@ -87,8 +91,10 @@ class Answer:
     refusal_reason: str = ""
     facts: tuple[tuple[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "caveats", ordered((*self.caveats, self.status)))
         for name, p in (("p", self.p), ("p_adj", self.p_adj)):
             if p is not None and not 0.0 <= p <= 1.0:
                 raise StatisticsError(f"`{name}` must lie in [0, 1], but got {p} from {self.method}")
@@ -114,6 +120,12 @@ class Answer:
         """The same answer with further named values, which replace those of the same name."""
         return replace(self, facts=tuple((dict(self.facts) | dict(facts(**more))).items()))
 
+    def with_caveats(self, *kinds: str) -> Answer:
+        """The same answer under further caveats: they stand before its words, which claim nothing without them."""
+        new = tuple(kind for kind in ordered(kinds) if kind not in self.caveats)
+        wording = self.wording if self.status == "refused" else marked(self.wording, new)
+        return replace(self, caveats=(*self.caveats, *new), wording=wording)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; intervals as [low, high], non-finite numbers as strings."""
         out: dict[str, Any] = {
@@ -124,12 +136,24 @@ class Answer:
         out["level"] = None if self.interval is None else self.interval.level
         out["effect"] = None if self.effect is None else _plain(self.effect)
         out |= {n: getattr(self, n) for n in ("family_size", "status", "code", "refusal_reason", "wording")}
-        out["warnings"] = list(self.warnings)
+        out["warnings"], out["caveats"] = list(self.warnings), list(self.caveats)
         out["facts"] = {key: _plain(value) for key, value in self.facts}
         return out
 
     def __str__(self) -> str:
         return self.wording
+
+
+def ordered(kinds: Iterable[str]) -> tuple[str, ...]:
+    """Those of `CAVEATS` that are among `kinds`, in their order."""
+    given = set(kinds)
+    return tuple(kind for kind in CAVEATS if kind in given)
+
+
+def marked(text: str, kinds: Iterable[str]) -> str:
+    """ "imported, exploratory: A is better than B"; the text alone under no caveat."""
+    said = ", ".join(ordered(kinds))
+    return f"{said}: {text}" if said else text
 
 
 def facts(**named: Any) -> tuple[tuple[str, Any], ...]:

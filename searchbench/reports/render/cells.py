@@ -13,6 +13,7 @@ from searchbench.reports.rows import Row
 from searchbench.reports.standing import MAX_FAILED_SHARE
 from searchbench.reports.summary import Summary
 from searchbench.results.records import DEFAULT_PROTOCOL
+from searchbench.statistics.record import marked
 
 if TYPE_CHECKING:
     from searchbench.reports.standing import Standing
@@ -145,6 +146,7 @@ def heading(board: Leaderboard, block: Block) -> str:
     """What the rows of a block have in common, in one line."""
     kind = "" if block.ranked else " · not comparable with the study as declared now, not ranked"
     kind = " · not ranked" if block.withheld else kind
+    kind += "".join(f" · {caveat}" for caveat in block.verdicts.kinds if caveat != "refused")
     protocol = "" if block.protocol == DEFAULT_PROTOCOL else f" · protocol {block.protocol}"
     return f"{board.study} · {block.problem} · budget {budget(block.budget)}{protocol}{kind}"
 
@@ -154,6 +156,7 @@ def notes(board: Leaderboard, block: Block) -> list[str]:
     said = [f"mean ± std (ddof 1) over n independent searches; {LOWER} lower is better"]
     if block.withheld:
         said.append(f"no ranking: {block.withheld}")
+    said += [str(caveat) for caveat in block.caveats if caveat.kind != "refused"]
     if block.ranked and board.sorted_by != "test_error_mean":
         said[0] += f"; sorted by {board.sorted_by}"
     if block.verdicts.pairs is not None:
@@ -163,7 +166,7 @@ def notes(board: Leaderboard, block: Block) -> list[str]:
         bold = (
             f"bold, {TOP}: the top group, which nothing was shown to beat" if top else "nothing is bold: no top group"
         )
-        said.append(f"rank: {what}; {bold}")
+        said.append(marked(f"rank: {what}; {bold}", block.verdicts.kinds))
     said += block.verdicts.notes
     effects = {
         row.standing.versus.effect.name for row in block.rows if row.standing.versus and row.standing.versus.effect
@@ -173,9 +176,6 @@ def notes(board: Leaderboard, block: Block) -> list[str]:
     ungraded = [row.strategy for row in block.rows if row.total and row.failed_share > MAX_FAILED_SHARE]
     if ungraded:
         said.append(f"not ranked, because more than a fifth of the runs failed: {', '.join(ungraded)}")
-    if block.missing:
-        whole = sum(row.total + row.missing for row in block.rows)
-        said.append(f"incomplete: {block.missing} of {whole} planned runs are not recorded yet")
     if any(row.n == 1 for row in block.rows):
         said.append("one run has no spread: no ± where n = 1")
     if any(row.failed or row.judge_failed for row in block.rows):

@@ -38,6 +38,7 @@ def to_json(board: Leaderboard) -> str:
             "missing": block.missing,
             "withheld": block.withheld,
             "checklist": block.checklist,
+            "caveats": [{"kind": caveat.kind, "reason": caveat.reason} for caveat in block.caveats],
             "notes": list(block.verdicts.notes),
             "rows": [_plain(row.values()) for row in block.rows],
             "skipped": [{"strategy": strategy, "reason": reason} for strategy, reason in block.skipped],

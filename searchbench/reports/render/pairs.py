@@ -19,6 +19,7 @@ UNPLANNED = (
     "The study did not declare this comparison; its p-values are not adjusted for the other pairs one might have "
     "looked at: take them as exploratory."
 )
+ALONE = "The two by themselves, not adjusted for the rest of that family:"
 NAMED = 8
 """Incomplete seeds that are named in a sentence; the table has them all."""
 
@@ -43,6 +44,11 @@ def sentences(comparison: PairedComparison) -> list[str]:
         named = [f"seed {pair.seed} ({_reason(comparison, pair)})" for pair in comparison.incomplete]
         more = f"; and {len(named) - NAMED} more" if len(named) > NAMED else ""
         said.append(f"Left out of the difference: {'; '.join(named[:NAMED])}{more}.")
+    said += [f"{caveat}." for caveat in comparison.caveats]
+    if comparison.family is not None:
+        said.append(f"{comparison.family.question} {comparison.family.answer.wording}.")
+        if comparison.asked:
+            said.append(ALONE)
     said += [f"{asked.question} {capitalised(asked.answer.wording)}." for asked in comparison.asked]
     if comparison.asked and not comparison.planned:
         said.append(UNPLANNED)
