@@ -81,8 +81,8 @@ def hodges_lehmann(d: Floats) -> float:
 
 
 def standardised(d: Floats) -> Floats:
-    """Cohen's dz, mean over standard deviation of the differences, per column; NaN where the spread is zero."""
-    spread = d.std(axis=0, ddof=1)
+    """Cohen's dz, mean over standard deviation of the differences, per column; NaN where there is no spread."""
+    spread = d.std(axis=0, ddof=1) if len(d) > 1 else np.zeros(d.shape[1])
     return np.asarray(np.divide(d.mean(axis=0), spread, out=np.full_like(spread, np.nan), where=spread > 0))
 
 
@@ -96,6 +96,17 @@ def cohen_d(a: Floats, b: Floats) -> float | None:
 
 
 def hedges_g(a: Floats, b: Floats) -> float | None:
-    """Cohen's d times the small-sample factor 1 - 3/(4 df - 1) (Hedges 1981)."""
+    """Cohen's d times the small-sample factor."""
     d = cohen_d(a, b)
-    return None if d is None else d * (1 - 3 / (4 * (len(a) + len(b) - 2) - 1))
+    return None if d is None else d * hedges_factor(len(a) + len(b) - 2)
+
+
+def hedges_factor(df: int) -> float:
+    """1 - 3/(4 df - 1), which takes the upward bias out of a standardised mean (Hedges 1981)."""
+    return 1 - 3 / (4 * df - 1)
+
+
+def cohen_d_av(a: Floats, b: Floats) -> float | None:
+    """Mean paired difference over the root mean of both variances (Lakens 2013, d_av with pooled variances)."""
+    spread = float(np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)) if len(a) > 1 else 0.0
+    return float((a - b).mean()) / spread if spread > 0 else None

@@ -13,7 +13,7 @@ from scipy import stats
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import MAX_FAILED_SHARE, Arm, Floats, arm
-from searchbench.statistics.paired import pair_seeds
+from searchbench.statistics.paired import differences, pair_seeds
 from searchbench.statistics.record import Answer, Interval, facts, refused
 from searchbench.statistics.two_sample import welch
 
@@ -107,7 +107,7 @@ def _samples(
     if short < MIN_N:
         return refused(method, call, m.n, f"{short} completed runs; {MIN_N - short} more are needed to speak of "
                        "equivalence")  # fmt: skip
-    flat = np.ptp(np.round(x - y, 12)) == 0 if matched else np.ptp(x) == 0 and np.ptp(y) == 0
+    flat = np.ptp(differences(x[:, None], y[:, None])) == 0 if matched else np.ptp(x) == 0 and np.ptp(y) == 0
     if flat:
         diff = float(x.mean() - y.mean())
         return Answer(method=method, call=call, n=m.n, estimate=diff, status="degenerate",

@@ -15,9 +15,6 @@ from scipy import stats
 
 from searchbench.statistics.arms import Floats
 
-DECIMALS = 6
-"""Differences are rounded to this many decimals before ranking: float noise un-ties a 0.1 grid (scipy#26082)."""
-
 EXACT_SIGNED_RANK_N = 50
 EXACT_FLIPS_N = 16
 RESAMPLES = 9_999
@@ -87,21 +84,41 @@ def sign_flip(d: Floats, *, seed: int, resamples: int = RESAMPLES) -> tuple[Floa
         seed: declared seed of the random flips.
         resamples: random flips beyond n = 16.
     """
-    n, columns = d.shape
     observed = np.abs(d.sum(axis=0))
-    threshold = observed - 1e-9 * np.maximum(1e-300, np.abs(d).sum(axis=0))
-    if n <= EXACT_FLIPS_N:
-        # A flip and its negation have the same |sum|: half of them, first sign fixed, is all of them.
-        hits = _hits(_half_flips(n), d, threshold)
-        return hits / 2 ** (n - 1), 2**n
-    rng = np.random.default_rng(seed)
-    hits, done = np.zeros(columns), 0
-    while done < resamples:
-        size = min(2_000, resamples - done)
-        signs = rng.integers(0, 2, (size, n), dtype=np.int8).astype(np.float64) * 2 - 1
-        hits += _hits(signs, d, threshold)
-        done += size
+    threshold = observed - 1e-9 * np.abs(d).sum(axis=0)
+    signs, complete = flips(len(d), seed, resamples)
+    hits = _hits(signs, d, threshold)
+    if complete:
+        return hits / len(signs), 2 * len(signs)
     return np.asarray((hits + 1) / (resamples + 1), dtype=np.float64), resamples
+
+
+def flips(n: int, seed: int, resamples: int, *, exact_to: int = EXACT_FLIPS_N) -> tuple[Floats, bool]:
+    """Sign vectors [R, n] and whether they are complete: every flip up to a global sign, or random ones."""
+    # A flip and its negation have the same |sum|: half of them, first sign fixed, is all of them.
+    return (_half_flips(n), True) if n <= exact_to else (_random_flips(n, seed, resamples), False)
+
+
+def typical_values(d: Floats, *, alpha: float, seed: int, resamples: int = RESAMPLES) -> tuple[float, float]:
+    """Interval of the mean of differences [n]: what `sign_flip` of d - value does not reject at `alpha`.
+
+    A flip S counts against a value below the mean exactly where the mean of d over S, or over its complement, is at
+    most that value; so the bounds are order statistics of means of subsets (Hartigan 1969). Infinite where no p can
+    fall below alpha.
+    """
+    signs, complete = flips(len(d), seed, resamples)
+    flipped = (len(d) - signs.sum(axis=1)) / 2
+    total = signs @ d
+    with np.errstate(invalid="ignore", divide="ignore"):  # the empty set has no mean; it always counts
+        inside, outside = (d.sum() - total) / 2 / flipped, (d.sum() + total) / 2 / (len(d) - flipped)
+    ends = np.stack([np.fmin(inside, outside), np.fmax(inside, outside)])
+    ends[:, (flipped == 0) | (flipped == len(d))] = np.array([[-np.inf], [np.inf]])
+    size = len(signs) if complete else len(signs) + 1
+    k = int(np.ceil(alpha * size * (1 - 1e-12))) - (0 if complete else 1)
+    if k < 1:
+        return -np.inf, np.inf
+    low, high = np.partition(ends[0], k - 1)[k - 1], -np.partition(-ends[1], k - 1)[k - 1]
+    return float(low), float(high)
 
 
 def _hits(signs: Floats, d: Floats, threshold: Floats) -> Floats:
@@ -109,6 +126,14 @@ def _hits(signs: Floats, d: Floats, threshold: Floats) -> Floats:
     for start in range(0, len(signs), 4_096):
         out += (np.abs(signs[start : start + 4_096] @ d) >= threshold).sum(axis=0)
     return out
+
+
+@lru_cache(maxsize=4)
+def _random_flips(n: int, seed: int, resamples: int) -> Floats:
+    rng = np.random.default_rng(seed)
+    signs = rng.integers(0, 2, (resamples, n), dtype=np.int8).astype(np.float64) * 2 - 1
+    signs.setflags(write=False)
+    return signs
 
 
 @lru_cache(maxsize=4)

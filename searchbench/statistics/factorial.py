@@ -1,29 +1,41 @@
-"""Ablations: main effects and interactions of a 2^k design, and what a one-off ladder can and cannot say.
+"""Ablations: main effects and interactions of a factorial design, and what a one-off ladder can and cannot say.
 
 Contrasts: the main effect of A is mean(A present) - mean(A absent); the interaction AB is the difference of
-differences (AB - A) - (B - base). Per seed when the cells share seeds, else Welch over cells.
+differences (AB - A) - (B - base). A factor of more levels has such a contrast for each level against its first one.
+Per seed when the cells share seeds, else Welch over cells.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
 from searchbench.errors import StatisticsError
-from searchbench.statistics.arms import MAX_FAILED_SHARE, Arm, Better, Floats
-from searchbench.statistics.exact import DECIMALS, sign_flip
-from searchbench.statistics.families import holm
-from searchbench.statistics.paired import paired
-from searchbench.statistics.power import min_pairs
+from searchbench.statistics.arms import MAX_FAILED_SHARE, Arm, Better, Floats, direction
+from searchbench.statistics.claims import established, said_interval
+from searchbench.statistics.estimand import Estimand, EstimandName
+from searchbench.statistics.estimand import estimand as find_estimand
+from searchbench.statistics.families import adjusted_together
+from searchbench.statistics.paired import (
+    Question,
+    answers,
+    below_family_minimum,
+    compared,
+    contrasts,
+    t_interval,
+    twice,
+)
 from searchbench.statistics.record import Answer, Effect, Interval, facts, refused
 from searchbench.statistics.two_sample import Summary
 
 Cell = frozenset[str]
+Levels = tuple[str, ...]
+"""One level of each factor, in the order of the factors; the first level of a factor is its base."""
 MIN_PER_CELL = 4
 
 
@@ -32,7 +44,7 @@ class Factorial:
     """Contrasts of a factorial study.
 
     Attributes:
-        effects: name ("FIMT", "FIMT × PR") to answer, Holm-adjusted together.
+        effects: name ("FIMT", "FIMT × PR", "lr=high") to answer, Holm-adjusted together.
         design: "blocked by seed" or "independent cells".
         missing: absent cells; not empty means partial, and then no contrast that needs them exists.
     """
@@ -45,63 +57,131 @@ class Factorial:
         return self.effects[name]
 
 
-def contrast(factors: Sequence[str], effect: Cell) -> dict[Cell, float]:
-    """Weights of each cell in one effect: sign / 2^(k - order)."""
-    weights = {}
-    for cell in cells(factors):
-        absent = len(effect - cell)
-        weights[cell] = (-1.0) ** absent / 2 ** (len(factors) - len(effect))
-    return weights
-
-
 def cells(factors: Sequence[str]) -> list[Cell]:
     """Every subset of the factors, small first."""
     sizes = range(len(factors) + 1)
     return [frozenset(c) for k in sizes for c in itertools.combinations(factors, k)]
 
 
+def label(cell: Cell, factors: Sequence[str]) -> str:
+    """ "base", "FIMT", "FIMT+PR" …"""
+    return "+".join(f for f in factors if f in cell) or "base"
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Factors and their levels; a part that is present or absent has the levels "" and its own name."""
+
+    levels: Mapping[str, Levels]
+
+    @classmethod
+    def of(cls, factors: Sequence[str] | Mapping[str, Sequence[str]]) -> Design:
+        """From names of parts, or from the levels of each factor, base first.
+
+        Raises:
+            StatisticsError: a factor has fewer than two levels, or one twice.
+        """
+        if not isinstance(factors, Mapping):
+            return cls({f: ("", f) for f in factors})
+        for name, own in factors.items():
+            if len(own) < 2 or len(set(own)) < len(own):
+                raise StatisticsError(f"factor `{name}` needs at least two distinct levels, but got {list(own)}")
+        return cls({name: tuple(own) for name, own in factors.items()})
+
+    def cells(self) -> Iterator[Levels]:
+        """Every combination of levels."""
+        return itertools.product(*self.levels.values())
+
+    def place(self, cell: Cell | Levels) -> Levels:
+        """A cell by the level of each factor; a set of parts says which are present.
+
+        Raises:
+            StatisticsError: it names something that is not declared.
+        """
+        found = tuple(f if f in cell else "" for f in self.levels) if isinstance(cell, frozenset) else tuple(cell)
+        known = len(found) == len(self.levels) and all(
+            x in own for x, own in zip(found, self.levels.values(), strict=True)
+        )
+        if not known or (isinstance(cell, frozenset) and not cell <= set(self.levels)):
+            declared = [f if own == ("", f) else f"{f}: {', '.join(own)}" for f, own in self.levels.items()]
+            raise StatisticsError(f"cells name factors that are not declared: {sorted(cell)}; declared: {declared}")
+        return found
+
+    def label(self, cell: Levels) -> str:
+        """ "base", "FIMT+PR", "lr=high+FIMT" …"""
+        shown = (self._said(f, x) for f, x in zip(self.levels, cell, strict=True) if x != self.levels[f][0])
+        return "+".join(shown) or "base"
+
+    def effects(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Main effects, then interactions of rising order: name, and the level of each factor in it."""
+        for order in range(1, len(self.levels) + 1):
+            for some in itertools.combinations(self.levels, order):
+                for chosen in itertools.product(*(self.levels[f][1:] for f in some)):
+                    at = dict(zip(some, chosen, strict=True))
+                    yield " × ".join(self._said(f, x) for f, x in at.items()), at
+
+    def weights(self, effect: Mapping[str, str]) -> dict[Levels, float]:
+        """Weights of each cell in one effect: a level against the base of its factor, averaged over the others."""
+        found = {}
+        for cell in self.cells():
+            weight = 1.0
+            for factor, level in zip(self.levels, cell, strict=True):
+                own = self.levels[factor]
+                weight *= 1 / len(own) if factor not in effect else (level == effect[factor]) - (level == own[0])
+            found[cell] = weight
+        return {cell: w for cell, w in found.items() if w}
+
+    def _said(self, factor: str, level: str) -> str:
+        return factor if self.levels[factor] == ("", factor) else f"{factor}={level}"
+
+
 def factorial(
-    table: Mapping[Cell, Arm | Summary],
-    factors: Sequence[str],
+    table: Mapping[Cell, Arm | Summary] | Mapping[Levels, Arm | Summary],
+    factors: Sequence[str] | Mapping[str, Sequence[str]],
     *,
     paired_by_seed: bool,
     alpha: float = 0.05,
-    level: float = 0.95,
+    level: float | None = None,
+    rope: float | None = None,
+    seed: int = 0,
+    estimand: EstimandName | Estimand = "mean",
 ) -> Factorial:
-    """Main effects and interactions of all orders.
+    """Main effects and interactions of all orders, Holm-adjusted together; intervals hold jointly.
 
     Args:
-        table: cell (the factors that are present) to its arm, or to a published mean ± std.
-        factors: names, in printing order.
+        table: cell to its arm, or to a published mean ± std. A cell is the set of parts that are present, or, where
+            `factors` gives levels, a tuple with the level of each factor.
+        factors: names of parts, in printing order; or each factor's levels, base first.
         paired_by_seed: cells share seeds, so each seed gives its own contrast; needs arms.
+        level: of the intervals; 1 - alpha by default.
+        rope: effects up to this are practically none, raw units.
+        seed: declared seed of random sign flips beyond 16 seeds.
+        estimand: what of the per-seed contrasts is tested and estimated.
 
     Raises:
         StatisticsError: a cell names an unknown factor, or blocking was asked of summaries.
     """
-    unknown = [sorted(c) for c in table if not c <= set(factors)]
-    if unknown:
-        raise StatisticsError(f"cells name factors that are not declared: {unknown}; declared: {list(factors)}")
-    wanted = [c for c in cells(factors) if c]
-    missing = tuple(label(c, factors) for c in cells(factors) if c not in table)
-    design = "blocked by seed" if paired_by_seed else "independent cells"
+    design = Design.of(factors)
+    placed = {design.place(cell): arm for cell, arm in table.items()}
+    missing = tuple(design.label(c) for c in design.cells() if c not in placed)
+    effects = dict(design.effects())
+    level = 1 - alpha if level is None else level
+    asked = Question(find_estimand(estimand), alpha, level, len(effects), rope, seed)
+    kind = "blocked by seed" if paired_by_seed else "independent cells"
     found = {}
-    for effect in wanted:
-        name = " × ".join(f for f in factors if f in effect)
-        weights = contrast(factors, effect)
+    for name, at in effects.items():
+        weights = design.weights(at)
         if missing:
             reason = f"not identified: cell{'s' if len(missing) > 1 else ''} {', '.join(missing)} missing"
-            found[name] = refused(f"factorial contrast, {design}", "", 0, reason, code="not_identified",
+            found[name] = refused(f"factorial contrast, {kind}", "", 0, reason, code="not_identified",
                                   wording=f"{name}: {reason}")  # fmt: skip
         elif paired_by_seed:
-            found[name] = _blocked(name, {c: _arm(table[c]) for c in weights}, weights, alpha, level)
+            found[name] = _blocked({c: _arm(placed[c]) for c in weights}, weights, asked)
         else:
-            found[name] = _independent(name, table, weights, alpha, level)
-    return Factorial(_adjust(found, alpha), design, missing)
-
-
-def label(cell: Cell, factors: Sequence[str]) -> str:
-    """ "base", "FIMT", "FIMT+PR" …"""
-    return "+".join(f for f in factors if f in cell) or "base"
+            found[name] = _independent(name, placed, weights, asked)
+    together = adjusted_together(list(found.values()), alpha)
+    worded = {name: _worded(name, x, asked) for name, x in zip(found, together, strict=True)}
+    return Factorial(worded, kind, missing)
 
 
 def _arm(x: Arm | Summary) -> Arm:
@@ -110,60 +190,68 @@ def _arm(x: Arm | Summary) -> Arm:
     return x
 
 
-def _blocked(name: str, arms: Mapping[Cell, Arm], weights: Mapping[Cell, float], alpha: float, level: float) -> Answer:
-    method, call = "per-seed contrast, one-sample t", "scipy.stats.ttest_1samp"
+def _blocked(arms: Mapping[Levels, Arm], weights: Mapping[Levels, float], asked: Question) -> Answer:
+    method, call = f"per-seed contrast, {asked.estimand.method}", asked.estimand.call
     lists = [set(a.seeds) for a in arms.values()]
     if any(s != lists[0] for s in lists):
         return refused(method, call, len(set.intersection(*lists)), "the cells ran different seeds; run the same "
                        "ones, or analyse independent cells", code="seeds_differ")  # fmt: skip
     seeds = next(iter(arms.values())).seeds
-    per_seed = np.asarray(sum(w * arms[c].at(seeds).values for c, w in weights.items()), dtype=np.float64)
-    kept = np.isfinite(per_seed)
-    d, n = per_seed[kept], int(kept.sum())
-    lost = [s for s, k in zip(seeds, kept, strict=True) if not k]
-    worst = max(a.failed_share for a in arms.values())
-    known = {"n": len(seeds), "n_effective": n, "n_failed": sum(a.n_failed for a in arms.values())}
-    if worst > MAX_FAILED_SHARE:
-        return refused(method, call, len(seeds), f"{100 * worst:.0f} % of a cell failed: means are not compared",
-                       code="too_many_failures", n_failed=known["n_failed"])  # fmt: skip
-    answer = _one_sample(name, d, alpha=alpha, level=level, method=method, call=call, known=known)
-    if lost and answer.status not in ("undefined",):
-        note = f"seeds without all cells, left out: {lost}"
-        answer = replace(answer, status="incomplete", code="incomplete_block", warnings=(note,),
-                         wording=f"{answer.wording}; {note}")  # fmt: skip
-    return answer
+    own = [a.at(seeds) for a in arms.values()]
+    pending = [s for i, s in enumerate(seeds) if any(a.statuses[i] == "infra" for a in own)]
+    kept = [s for s in seeds if s not in pending]
+    own = [a.at(kept) for a in own]
+    answer = _contrast(own, np.array([weights[c] for c in arms]), asked)
+    lost = [s for i, s in enumerate(kept) if any(a.statuses[i] != "ok" for a in own)]
+    notes = [f"seeds with a failed cell: {lost}"] if lost else []
+    notes += [f"seeds lost to infrastructure, left out and to be rerun: {pending}"] if pending else []
+    if notes and answer.status not in ("undefined", "refused"):
+        answer = replace(answer, status="incomplete", code="incomplete_block")
+    return replace(answer, n=len(seeds), warnings=(*answer.warnings, *notes))
 
 
-def _one_sample(
-    name: str, d: Floats, *, alpha: float, level: float, method: str, call: str, known: dict[str, int]
-) -> Answer:
-    n = len(d)
-    if n == 0:
-        return Answer(method=method, call=call, **known, status="undefined", code="no_complete_block",  # type: ignore[arg-type]
-                      wording=f"{name}: no seed has every cell")  # fmt: skip
-    mean = float(d.mean())
-    if n > 1 and np.ptp(np.round(d, DECIMALS)) == 0:
-        code = "identical" if round(mean, DECIMALS) == 0 else "degenerate_zero_variance"
-        return Answer(method=method, call=call, **known, estimate=mean, status="degenerate", code=code,  # type: ignore[arg-type]
-                      wording=f"{name}: the contrast is {mean:.4g} at every seed")  # fmt: skip
-    interval = _interval(mean, float(d.std(ddof=1)) / math.sqrt(n), n - 1, level) if n > 1 else None
-    text = f"{name}: {mean:+.4g}" + (f" {interval}" if interval else "")
-    if n < min_pairs(alpha):
-        short = min_pairs(alpha) - n
-        reason = f"{n} seeds cannot reach p < {alpha:g} with an exact test; {short} more are needed"
-        return refused(method, call, known["n"], reason, n_effective=n, n_failed=known["n_failed"], estimate=mean,
-                       interval=interval, wording=f"{text}; {reason}", facts=facts(mean=mean))  # fmt: skip
-    test = stats.ttest_1samp(d, 0.0)
-    flip = sign_flip(np.round(d, DECIMALS)[:, None], seed=0)[0]
-    return Answer(
-        method=method, call=call, **known, estimate=mean, interval=interval,  # type: ignore[arg-type]
-        effect=Effect("dz", mean / float(d.std(ddof=1))), p=float(test.pvalue), wording=text,
-        facts=facts(mean=mean, t=test.statistic, df=n - 1, se=d.std(ddof=1) / math.sqrt(n), signflip_p=flip[0]),
-    )  # fmt: skip
+def _contrast(arms: Sequence[Arm], weights: np.ndarray, asked: Question) -> Answer:
+    """One contrast over the seeds of all cells, unworded; failures looked at twice as everywhere."""
+    method, call = f"per-seed contrast, {asked.estimand.method}", asked.estimand.call
+    scores, n = np.stack([a.values for a in arms]), arms[0].n
+    whole = np.isfinite(scores).all(axis=0)
+    done = contrasts(scores[:, whole], weights)
+    lost, share = sum(a.n_failed for a in arms), max(a.failed_share for a in arms)
+    if not done.size:
+        return Answer(method=method, call=call, n=n, n_effective=0, n_failed=lost, status="undefined",
+                      code="no_complete_block", wording="no seed has every cell")  # fmt: skip
+    if share > MAX_FAILED_SHARE:
+        return refused(method, call, n, f"{100 * share:.0f} % of a cell failed: means are not compared",
+                       code="too_many_failures", n_failed=lost)  # fmt: skip
+    if n < asked.needed and (np.ptp(done) > 0 or done.size < 2):
+        short = asked.needed_in_family - n
+        reason = f"{n} seeds cannot reach p < {asked.alpha:g} with an exact test; {short} more are needed"
+        return refused(method, call, n, reason, n_effective=done.size, n_failed=lost, estimate=float(done.mean()),
+                       interval=t_interval(done, asked), facts=facts(mean=done.mean()))  # fmt: skip
+    if lost and any(a.better for a in arms):
+        sign = -1.0 if direction(*arms) == "higher" else 1.0
+        answer = twice(sign * np.stack([a.losses() for a in arms]), weights, asked, share=share, sign=sign)
+    else:
+        answer = _whole(done, asked)
+        if answer.status == "degenerate":
+            return answer
+        if lost:  # without a direction a failure cannot be ranked worst, and nothing is claimed
+            answer = answer.with_facts(p_completed_only=answer.p, same_side=False)
+            answer = replace(answer, p=1.0, warnings=("no metric direction: failures cannot be ranked worst",))
+    return below_family_minimum(replace(answer, n_failed=lost), asked)
+
+
+def _whole(done: Floats, asked: Question) -> Answer:
+    """The contrasts of complete seeds alone."""
+    answer = answers(done[:, None], asked)[0]
+    if answer.status == "degenerate":
+        return replace(answer, wording=f"the contrast is {answer.estimate:.4g} at every seed", warnings=())
+    answer = replace(answer, method=f"per-seed contrast, {asked.estimand.method}")
+    return answer.with_facts(mean=done.mean(), se=done.std(ddof=1) / math.sqrt(len(done)))
 
 
 def _independent(
-    name: str, table: Mapping[Cell, Arm | Summary], weights: Mapping[Cell, float], alpha: float, level: float
+    name: str, table: Mapping[Levels, Arm | Summary], weights: Mapping[Levels, float], asked: Question
 ) -> Answer:
     method, call = "contrast of cell means, Welch-Satterthwaite", "scipy.stats.t"
     worst = max((x.failed_share for x in table.values() if isinstance(x, Arm)), default=0.0)
@@ -180,17 +268,15 @@ def _independent(
         return refused(method, call, sum(sizes), "a spread needs at least 2 differing runs per cell", estimate=value,
                        wording=f"{name}: {value:+.4g} without an interval")  # fmt: skip
     df, se = se2**2 / sum(v**2 / d for v, d in terms), math.sqrt(se2)
-    interval, t = _interval(value, se, df, level), value / se
-    text = f"{name}: {value:+.4g} {interval}"
+    interval, t = _interval(value, se, df, asked), value / se
     known = facts(se=se, t=t, df=df)
     if min(sizes) < MIN_PER_CELL:
         reason = f"{min(sizes)} runs in a cell; {MIN_PER_CELL - min(sizes)} more are needed to test"
-        return refused(method, call, sum(sizes), reason, estimate=value, interval=interval, facts=known,
-                       wording=f"{text}; {reason}")  # fmt: skip
+        return refused(method, call, sum(sizes), reason, estimate=value, interval=interval, facts=known)  # fmt: skip
     p = float(2 * stats.t.sf(abs(t), df))
     return Answer(
         method=method, call=call, n=sum(sizes), n_failed=lost, estimate=value, interval=interval,
-        effect=Effect("t", t), p=p, wording=text, facts=known, status="incomplete" if lost else "ok",
+        effect=Effect("t", t), p=p, wording="", facts=known, status="incomplete" if lost else "ok",
         code="incomplete" if lost else "ok",
     )  # fmt: skip
 
@@ -203,22 +289,25 @@ def _cell_summary(x: Arm | Summary) -> Summary:
     return Summary(float(done.mean()) if len(done) else math.nan, std, len(done), x.name)
 
 
-def _interval(mean: float, se: float, df: float, level: float) -> Interval:
-    half = float(stats.t.ppf(0.5 + level / 2, df)) * se
-    return Interval(mean - half, mean + half, level, "t")
+def _interval(mean: float, se: float, df: float, asked: Question) -> Interval:
+    half = float(stats.t.ppf(1 - asked.tail / 2, df)) * se
+    return Interval(mean - half, mean + half, asked.level, "Welch-Satterthwaite t", asked.comparisons)
 
 
-def _adjust(found: dict[str, Answer], alpha: float) -> dict[str, Answer]:
-    adjusted = holm([1.0 if a.p is None else a.p for a in found.values()])
-    out = {}
-    for (name, a), q in zip(found.items(), adjusted, strict=True):
-        if a.p is None:
-            out[name] = replace(a, family_size=len(found))
-            continue
-        verdict = "established" if q < alpha else "not established"
-        text = f"{a.wording}, adjusted p={q:.3g} over {len(found)}: {verdict}"
-        out[name] = replace(a, p_adj=float(q), family_size=len(found), wording=text)
-    return out
+def _worded(name: str, a: Answer, asked: Question) -> Answer:
+    if a.code == "not_identified":
+        return a
+    shown = "" if a.estimate is None else f" {a.estimate:+.4g}"
+    shown += "" if a.interval is None else f" {said_interval(a.interval)}"
+    said = [] if a.status in ("degenerate", "undefined") else [shown.strip()] * bool(shown)
+    if a.status in ("refused", "degenerate", "undefined"):
+        said.append(a.refusal_reason or a.wording)
+    elif a.p_adj is not None:
+        verdict = "established" if established(a, alpha=asked.alpha, rope=asked.rope) else "not established"
+        if a.get("sensitivity") == "disagrees":
+            verdict += ": with failures ranked worst and with complete seeds only the conclusions differ"
+        said.append(f"adjusted p={a.p_adj:.3g} over {a.family_size}: {verdict}")
+    return replace(a, wording="; ".join([f"{name}: {', '.join(said)}", *a.warnings]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +318,8 @@ class Rung:
         component: its name.
         added: base + component against base; None where that arm was not run.
         removed: full against full - component; None where that arm was not run.
-        interaction: always "not identified" unless both were run; even then only its sum with the others.
+        interaction: "not identified" unless both were run; then the sum of its interactions, of two components the one
+            there is.
     """
 
     component: str
@@ -246,39 +336,40 @@ def ladder(
     *,
     better: Better,
     alpha: float = 0.05,
+    level: float | None = None,
+    rope: float | None = None,
     seed: int = 0,
+    estimand: EstimandName | Estimand = "mean",
 ) -> tuple[Rung, ...]:
     """Each component against the base (added alone) and against the full method (left out), paired, Holm over all.
 
-    A ladder has no corner cells, so it cannot tell interactions apart; `factorial` can.
+    A ladder of more than two components has no corner cells, so it cannot tell interactions apart; `factorial` can.
     """
     first = {c: (a, base) for c, a in added.items()}
     last = {c: (full, a) for c, a in removed.items()}
     m = len(first) + len(last)
     if m == 0:
         raise StatisticsError("a ladder needs at least one component added to the base or removed from the full method")
-    asked = list(first.values()) + list(last.values())
-    found = [paired(x, y, better=better, alpha=alpha, comparisons=m, seed=seed) for x, y in asked]
-    adjusted = holm([1.0 if a.p is None else a.p for a in found])
-    done = [_rung_answer(a, float(q), m, alpha) for a, q in zip(found, adjusted, strict=True)]
+    asked = Question(find_estimand(estimand), alpha, 1 - alpha if level is None else level, m, rope, seed)
+    pairs = list(first.values()) + list(last.values())
+    found = [compared(replace(x, better=better), replace(y, better=better), asked) for x, y in pairs]
+    done = [_worded("effect", a, asked) for a in adjusted_together(found, alpha)]
     up = dict(zip(first, done[: len(first)], strict=True))
     down = dict(zip(last, done[len(first) :], strict=True))
-    return tuple(_rung(c, up.get(c), down.get(c)) for c in dict.fromkeys([*added, *removed]))
+    names = tuple(dict.fromkeys([*added, *removed]))
+    return tuple(_rung(c, up.get(c), down.get(c), [other for other in names if other != c]) for c in names)
 
 
-def _rung_answer(a: Answer, q: float, m: int, alpha: float) -> Answer:
-    if a.p is None or a.status in ("refused", "degenerate", "undefined"):
-        return replace(a, family_size=m)
-    verdict = "established" if q < alpha and a.get("sensitivity") != "disagrees" else "not established"
-    shown = "" if a.estimate is None else f"{a.estimate:+.4g} {a.interval or ''}"
-    return replace(a, p_adj=q, family_size=m, wording=f"effect {shown}, adjusted p={q:.3g} over {m}: {verdict}")
-
-
-def _rung(component: str, up: Answer | None, down: Answer | None) -> Rung:
+def _rung(component: str, up: Answer | None, down: Answer | None, others: Sequence[str]) -> Rung:
     gap = "interaction not identified: a ladder has no corner cells"
     if up is not None and down is not None and up.estimate is not None and down.estimate is not None:
+        which = (
+            f"is its interaction with {others[0]}"
+            if len(others) == 1
+            else f"sums all interactions of {component}; which one is not identified"
+        )
         gap = (
             f"alone {up.estimate:+.4g}, within the full method {down.estimate:+.4g}: their gap "
-            f"{down.estimate - up.estimate:+.4g} sums all interactions of {component}; which one is not identified"
+            f"{down.estimate - up.estimate:+.4g} {which}"
         )
     return Rung(component, up, down, gap)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import Floats
+from searchbench.statistics.claims import sensitivity
 from searchbench.statistics.record import Answer, facts, refused
 
 
@@ -24,6 +28,23 @@ def holm(p: ArrayLike) -> Floats:
     out = np.empty(len(raw))
     out[order] = np.minimum(1.0, stepped)
     return out
+
+
+def adjusted_together(found: Sequence[Answer], alpha: float) -> list[Answer]:
+    """The answers of one family with `p_adj`, `family_size` and, where runs failed, whether both treatments agree.
+
+    A comparison that could not be tested stays in the family as p = 1: leaving would flatter the others. The line
+    between failures ranked worst and left out is drawn where the claim is made, on p-values adjusted twice.
+    """
+    worst = holm([1.0 if x.p is None else x.p for x in found])
+    done = holm([x.get("p_completed_only", 1.0 if x.p is None else x.p) for x in found])
+    return [_together(x, float(q), float(c), len(found), alpha) for x, q, c in zip(found, worst, done, strict=True)]
+
+
+def _together(x: Answer, worst: float, done: float, m: int, alpha: float) -> Answer:
+    if "same_side" in x:
+        x = x.with_facts(sensitivity=sensitivity(worst, done, x["same_side"], alpha), p_completed_adj=done)
+    return replace(x, p_adj=None if x.p is None else worst, family_size=m)
 
 
 def benjamini_hochberg(p: ArrayLike) -> Floats:

@@ -18,6 +18,7 @@ from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import Better, Floats
 from searchbench.statistics.families import holm
 from searchbench.statistics.record import Answer, Effect, facts, refused
+from searchbench.statistics.ties import mid_ranks
 
 MIN_BLOCKS = 5
 MIN_BLOCKS_FOR_CD = 10
@@ -26,9 +27,9 @@ _METHOD, _CALL = "Friedman test, Iman-Davenport F", "scipy.stats.rankdata; scipy
 
 
 def block_ranks(scores: ArrayLike, *, better: Better) -> Floats:
-    """Mid-ranks [blocks, strategies], rank 1 = best; scores are rounded to 9 decimals so that float noise ties."""
-    x = np.round(np.asarray(scores, dtype=np.float64), 9)
-    return np.asarray(stats.rankdata(-x if better == "higher" else x, axis=1), dtype=np.float64)
+    """Mid-ranks [blocks, strategies], rank 1 = best; float noise ties, relative to the scores of its block."""
+    x = np.asarray(scores, dtype=np.float64)
+    return mid_ranks(-x if better == "higher" else x, axis=1)
 
 
 def friedman(scores: ArrayLike, *, better: Better, alpha: float = 0.05, unit: str = "blocks") -> Answer:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import Arm, Better, Floats, direction
-from searchbench.statistics.claims import sensitivity, significant, winner, with_claim
+from searchbench.statistics.claims import significant, winner, with_claim
 from searchbench.statistics.effects import superiority
-from searchbench.statistics.families import holm
+from searchbench.statistics.estimand import Estimand, EstimandName
+from searchbench.statistics.estimand import estimand as find_estimand
+from searchbench.statistics.families import adjusted_together
 from searchbench.statistics.friedman import friedman
 from searchbench.statistics.letters import letters
-from searchbench.statistics.paired import answers, below_family_minimum, differences, paired
-from searchbench.statistics.power import min_pairs
+from searchbench.statistics.paired import Question, answers, below_family_minimum, compared, differences, interval_of
 from searchbench.statistics.record import Answer
 from searchbench.statistics.unpaired import unpaired, unpaired_columns
 
@@ -30,6 +31,7 @@ class Family:
         answers: one per pair, each with `p_adj` and `family_size`.
         better: direction of the metric.
         omnibus: the Friedman answer over the same seeds; None where it does not apply.
+        keys: where each arm lies by the estimand, lower is better.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -38,6 +40,7 @@ class Family:
     alpha: float
     rope: float | None = None
     omnibus: Answer | None = None
+    keys: Mapping[str, float] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[tuple[tuple[str, str], Answer]]:
         return iter(zip(self.pairs, self.answers, strict=True))
@@ -72,12 +75,35 @@ class Family:
         shown = letters(wins | wins.T, list(np.argsort(beaten, kind="stable")))
         return dict(zip(self.names, shown, strict=True))
 
+    def shown_better(self) -> np.ndarray:
+        """[k, k] booleans: row is better than column, by a test or because one between them is (better is transitive,
+        so what follows from true claims is true)."""
+        reach = self.wins()
+        for middle in range(len(reach)):
+            reach |= np.outer(reach[:, middle], reach[middle])
+        return reach
+
     def rank_intervals(self) -> dict[str, tuple[int, int]]:
         """1 + strategies shown better, to k - strategies shown worse: simultaneous confidence ranks (Mogstad et
         al. 2024, Rev. Econ. Stud. 91:476), valid at any number of seeds since the tests behind it are."""
-        wins, k = self.wins(), len(self.names)
-        low, high = 1 + wins.sum(axis=0), k - wins.sum(axis=1)
+        better, k = self.shown_better(), len(self.names)
+        low, high = 1 + better.sum(axis=0), k - better.sum(axis=1)
         return {name: (int(a), int(b)) for name, a, b in zip(self.names, low, high, strict=True)}
+
+    def order(self) -> tuple[str, ...]:
+        """Names from best to worst by the estimand, nobody above one that was shown better than it.
+
+        Sorting by a location of each arm alone could contradict a test of paired differences (of medians, of ranks, of
+        the pairs that both completed).
+        """
+        better, names = self.shown_better(), self.names
+        left = sorted(range(len(names)), key=lambda i: (self.keys.get(names[i], 0.0), i))
+        out = []
+        while left:
+            free = next((i for i in left if not better[left, i].any()), left[0])
+            out.append(names[free])
+            left.remove(free)
+        return tuple(out)
 
 
 def versus_baseline(
@@ -86,10 +112,12 @@ def versus_baseline(
     *,
     paired_by_seed: bool,
     alpha: float = 0.05,
+    level: float | None = None,
     rope: float | None = None,
     seed: int = 0,
+    estimand: EstimandName | Estimand = "mean",
 ) -> Family:
-    """Every arm against the declared baseline, Holm over k - 1. Sign-flip leads (paired), else as `unpaired`.
+    """Every arm against the declared baseline, Holm over k - 1; paired by the estimand's test, else as `unpaired`.
 
     Raises:
         StatisticsError: fewer than two arms, repeated names, no such baseline, or no common direction.
@@ -98,7 +126,8 @@ def versus_baseline(
     if baseline not in by_name:
         raise StatisticsError(f"the baseline `{baseline}` is not among the arms: {', '.join(by_name)}")
     pairs = [(a, by_name[baseline]) for a in arms if a.name != baseline]
-    return _family(arms, pairs, paired_by_seed, flip=True, alpha=alpha, rope=rope, seed=seed)
+    asked = _question(estimand, len(pairs), alpha, level, rope, seed)
+    return _family(arms, pairs, paired_by_seed, asked)
 
 
 def all_pairs(
@@ -106,16 +135,21 @@ def all_pairs(
     *,
     paired_by_seed: bool,
     alpha: float = 0.05,
+    level: float | None = None,
     rope: float | None = None,
     seed: int = 0,
+    estimand: EstimandName | Estimand = "mean",
 ) -> Family:
-    """Every pair, Holm over k (k - 1) / 2; paired: exact Wilcoxon, with Friedman over the same seeds beside it.
-
-    Random sign flips are not used here: 9,999 of them cannot give a p small enough for a large family.
-    """
+    """Every pair, Holm over k (k - 1) / 2, with Friedman over the same seeds beside it where they are paired."""
     _by_name(arms)
     pairs = list(itertools.combinations(arms, 2))
-    return _family(arms, pairs, paired_by_seed, flip=False, alpha=alpha, rope=rope, seed=seed)
+    return _family(arms, pairs, paired_by_seed, _question(estimand, len(pairs), alpha, level, rope, seed))
+
+
+def _question(
+    estimand: EstimandName | Estimand, m: int, alpha: float, level: float | None, rope: float | None, seed: int
+) -> Question:
+    return Question(find_estimand(estimand), alpha, 1 - alpha if level is None else level, m, rope, seed)
 
 
 def _by_name(arms: Sequence[Arm]) -> dict[str, Arm]:
@@ -125,59 +159,56 @@ def _by_name(arms: Sequence[Arm]) -> dict[str, Arm]:
     return out
 
 
-def _family(
-    arms: Sequence[Arm],
-    pairs: list[tuple[Arm, Arm]],
-    paired_by_seed: bool,
-    *,
-    flip: bool,
-    alpha: float,
-    rope: float | None,
-    seed: int,
-) -> Family:
-    better, m = direction(*arms), len(pairs)
+def _family(arms: Sequence[Arm], pairs: list[tuple[Arm, Arm]], paired_by_seed: bool, asked: Question) -> Family:
+    better = direction(*arms)
     if paired_by_seed:
-        found = _paired_answers(pairs, flip, alpha, m, seed)
+        found = _paired_answers(pairs, asked)
     else:
-        found = _unpaired_answers(pairs, better, alpha, m)
-    # A comparison that could not be tested stays in the family as p = 1: leaving would flatter the others.
-    adjusted = holm([1.0 if x.p is None else x.p for x in found])
-    # The sensitivity line is drawn where the claim is made: on p-values adjusted over the whole family, twice.
-    completed = holm([x.get("p_completed_only", 1.0 if x.p is None else x.p) for x in found])
-    found = [
-        x.with_facts(sensitivity=sensitivity(float(q), float(c), x["same_side"], alpha)) if "same_side" in x else x
-        for x, q, c in zip(found, adjusted, completed, strict=True)
-    ]
+        found = _unpaired_answers(pairs, better, asked.alpha, asked.comparisons)
+    found = _stepped(adjusted_together(found, asked.alpha), asked)
     named = tuple((a.name, b.name) for a, b in pairs)
     worded = tuple(
-        _adjusted(x, float(q), m, pair, better=better, alpha=alpha, rope=rope)
-        for x, q, pair in zip(found, adjusted, named, strict=True)
+        with_claim(x, *pair, better=better, alpha=asked.alpha, rope=asked.rope)
+        for x, pair in zip(found, named, strict=True)
     )
-    omnibus = _omnibus(arms, better, alpha) if paired_by_seed and len(arms) > 2 else None
-    return Family(named, worded, better, alpha, rope, omnibus)
+    omnibus = _omnibus(arms, better, asked.alpha) if paired_by_seed and len(arms) > 2 else None
+    return Family(named, worded, better, asked.alpha, asked.rope, omnibus, _keys(arms, asked.estimand, better))
 
 
-def _adjusted(
-    x: Answer, p_adj: float, m: int, pair: tuple[str, str], *, better: Better, alpha: float, rope: float | None
-) -> Answer:
-    x = replace(x, p_adj=None if x.p is None else p_adj, family_size=m)
-    return with_claim(x, *pair, better=better, alpha=alpha, rope=rope)
+def _stepped(found: list[Answer], asked: Question) -> list[Answer]:
+    """Intervals that agree with Holm: his later steps are wider than the joint level, so where one of them rejects zero
+    inside the joint interval, the end at zero is that of the step."""
+    order = np.argsort([1.0 if x.p is None else x.p for x in found], kind="stable").tolist()
+    out = list(found)
+    for step, i in enumerate(order):
+        x = found[i]
+        if not significant(x, asked.alpha) or x.interval is None or 0.0 not in x.interval or "diffs" not in x:
+            continue
+        own = interval_of(np.asarray(x["diffs"]), replace(asked, comparisons=len(found) - step))
+        if own is not None and 0.0 not in own:
+            low, high = (own.low, x.interval.high) if own.low > 0 else (x.interval.low, own.high)
+            out[i] = replace(x, interval=replace(x.interval, low=low, high=high))
+    return out
 
 
-def _paired_answers(pairs: list[tuple[Arm, Arm]], flip: bool, alpha: float, m: int, seed: int) -> list[Answer]:
+def _keys(arms: Sequence[Arm], led: Estimand, better: Better) -> dict[str, float]:
+    """Where each arm lies by the estimand, lower is better; the worst where nothing completed."""
+    sign = -1.0 if better == "higher" else 1.0
+    return {a.name: sign * led.location(a.completed) if len(a.completed) else np.inf for a in arms}
+
+
+def _paired_answers(pairs: list[tuple[Arm, Arm]], asked: Question) -> list[Answer]:
     """Complete pairs are computed as columns of one matrix; the others one by one, with their own policy."""
     seeds = pairs[0][0].seeds
     good = _complete(pairs)
     columns = [i for i, (x, y) in enumerate(pairs) if x.name in good and y.name in good and x.seeds == y.seeds == seeds]
     out: dict[int, Answer] = {}
-    if columns and len(seeds) >= min_pairs(alpha):
+    if columns and len(seeds) >= asked.needed:
         a = np.stack([pairs[i][0].values for i in columns], axis=1)
         b = np.stack([pairs[i][1].values for i in columns], axis=1)
-        found = differences(a, b, level=0.95, flip=flip, seed=seed)
-        need = min_pairs(alpha, m)
-        for i, x in zip(columns, answers(found, level=0.95, alpha=alpha), strict=True):
-            out[i] = below_family_minimum(x, need, m, alpha)
-    return [out[i] if i in out else paired(*pairs[i], alpha=alpha, comparisons=m, seed=seed) for i in range(len(pairs))]
+        for i, x in zip(columns, answers(differences(a, b), asked), strict=True):
+            out[i] = below_family_minimum(x, asked)
+    return [out[i] if i in out else compared(*pairs[i], asked) for i in range(len(pairs))]
 
 
 def _complete(pairs: list[tuple[Arm, Arm]]) -> set[str]:

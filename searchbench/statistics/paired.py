@@ -1,4 +1,4 @@
-"""Two strategies, paired by seed: sign-flip permutation, exact Wilcoxon, paired t-interval.
+"""Two strategies, paired by seed: the estimand's exact test, its inversion as interval, failures looked at twice.
 
 Whether runs are paired is decided before running: only if the seed drives shared randomness (split, initial
 designs, evaluation noise). Then a pair is one seed.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,15 +24,24 @@ from searchbench.statistics.arms import (
     arm,
     direction,
 )
-from searchbench.statistics.claims import sensitivity, with_claim
-from searchbench.statistics.effects import hodges_lehmann, rank_biserial, standardised
-from searchbench.statistics.exact import DECIMALS, min_p_paired, sign_flip, signed_rank, signed_rank_demsar
-from searchbench.statistics.power import detectable_d, min_pairs
-from searchbench.statistics.record import Answer, Effect, Interval, facts, refused
+from searchbench.statistics.claims import said_interval, sensitivity, with_claim
+from searchbench.statistics.effects import (
+    cohen_d_av,
+    hedges_factor,
+    hodges_lehmann,
+    rank_biserial,
+    standardised,
+)
+from searchbench.statistics.estimand import Estimand, EstimandName, opposed
+from searchbench.statistics.estimand import estimand as find_estimand
+from searchbench.statistics.exact import RESAMPLES, signed_rank, signed_rank_demsar
+from searchbench.statistics.power import min_pairs
+from searchbench.statistics.record import Answer, Effect, Interval, facts, freeze, refused
 from searchbench.statistics.reliability import failure_rates
+from searchbench.statistics.ties import resolution, settled
 
-_FLIP, _FLIP_CALL = "sign-flip permutation of the mean difference", "scipy.stats.permutation_test"
-_RANK, _RANK_CALL = "Wilcoxon signed-rank (exact)", "scipy.stats.wilcoxon"
+_RANK_CALL = "scipy.stats.wilcoxon"
+NORMAL_T = "paired t, assumes normal differences"
 
 
 def pair_seeds(a: Sequence[int], b: Sequence[int]) -> Answer:
@@ -59,94 +69,148 @@ def pair_seeds(a: Sequence[int], b: Sequence[int]) -> Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Differences:
-    """Statistics of complete paired differences, one per column.
+class Question:
+    """What is asked of paired differences.
 
     Attributes:
-        d: differences a - b [n, columns], rounded.
-        mean, low, high: mean difference and its t-interval, unrounded data.
-        t, t_p: the paired t-test behind the interval; it never leads. NaN and 1 where nothing varies.
-        p, w: Wilcoxon's p and W.
-        flip: sign-flip p, None where it was not asked for.
+        estimand: what of them is tested, estimated and ranked by.
+        alpha: error allowed, over the whole family.
+        level: nominal level of intervals; they hold jointly over the family.
+        comparisons: size of the family.
+        rope: declared half-width of practical equivalence, raw units.
+        seed: declared seed of random flips.
     """
 
-    d: Floats
-    mean: Floats
-    low: Floats
-    high: Floats
-    t: Floats
-    t_p: Floats
-    w: Floats
-    p: Floats
-    flip: Floats | None
-    flips: int
+    estimand: Estimand
+    alpha: float = 0.05
+    level: float = 0.95
+    comparisons: int = 1
+    rope: float | None = None
+    seed: int = 0
+
+    @property
+    def resamples(self) -> int:
+        """Random flips, enough for the smallest step of Holm's in a large family."""
+        return RESAMPLES if self.comparisons <= 100 else 10 * RESAMPLES + 9
+
+    @property
+    def tail(self) -> float:
+        """What one interval may miss so that all hold jointly (Bonferroni)."""
+        return (1 - self.level) / self.comparisons
+
+    @property
+    def needed(self) -> int:
+        """Fewest pairs with which one test alone could ever reject."""
+        return min_pairs(self.alpha, least_p=self.estimand.least_p)
+
+    @property
+    def needed_in_family(self) -> int:
+        """Fewest pairs with which one of the family could."""
+        return min_pairs(self.alpha, self.comparisons, least_p=self.estimand.least_p)
 
 
-def differences(a: Floats, b: Floats, *, level: float, flip: bool, seed: int) -> Differences:
-    """`Differences` of complete score matrices [n, columns], n >= 2."""
-    raw = a - b
-    d = np.round(raw, DECIMALS)
-    mean, half = raw.mean(axis=0), _half_width(raw, level)
-    w, p = signed_rank(d)
-    flips, count = sign_flip(d, seed=seed) if flip else (None, 0)
-    se = half / stats.t.ppf(0.5 + level / 2, len(d) - 1)
-    t = np.divide(mean, se, out=np.full_like(mean, np.nan), where=np.ptp(d, axis=0) > 0)
-    t_p = np.nan_to_num(2 * stats.t.sf(np.abs(t), len(d) - 1), nan=1.0)
-    return Differences(d, mean, mean - half, mean + half, t, t_p, w, p, flips, count)
+MAX_INTERVALS = 500
+"""Families of more comparisons get p-values and ranks, but no joint intervals: nobody reads thousands."""
 
 
-def _half_width(d: Floats, level: float) -> Floats:
+def differences(a: Floats, b: Floats) -> Floats:
+    """a - b [n, columns], float noise settled relative to the scores."""
+    return settled(a - b, resolution(a, b))
+
+
+def answers(d: Floats, asked: Question) -> list[Answer]:
+    """One unworded `Answer` per column of settled differences [n, columns], n >= 2."""
     n = len(d)
-    bound = stats.t.ppf(0.5 + level / 2, n - 1)
-    return np.asarray(bound * d.std(axis=0, ddof=1) / np.sqrt(n), dtype=np.float64)
-
-
-def answers(found: Differences, *, level: float, alpha: float) -> list[Answer]:
-    """One unworded `Answer` per column; the sign-flip p leads where it was computed, else Wilcoxon's."""
-    n = len(found.d)
-    rb, dz = rank_biserial(found.d), standardised(found.d)
-    nonzero, spread = (found.d != 0).sum(axis=0), found.d.std(axis=0, ddof=1)
-    multiple = detectable_d(n, paired=True, alpha=alpha)
-    constant = np.ptp(found.d, axis=0) == 0
+    led = asked.estimand
+    found = led.test(d, seed=asked.seed, resamples=asked.resamples)
+    beside = _Beside.of(d, asked.level)
+    constant = np.ptp(d, axis=0) == 0
+    nonzero = (d != 0).sum(axis=0)
     out = []
-    for j in range(found.d.shape[1]):
+    for j in range(d.shape[1]):
         if constant[j]:
-            out.append(_constant(found, j))
+            out.append(_constant(d[:, j]))
             continue
-        leads = found.flip is not None
         out.append(
             Answer(
-                method=_FLIP if leads else _RANK,
-                call=_FLIP_CALL if leads else _RANK_CALL,
+                method=led.method,
+                call=led.call,
                 n=n,
                 wording="",
                 n_effective=int(nonzero[j]),
-                estimate=float(found.mean[j]),
-                interval=Interval(float(found.low[j]), float(found.high[j]), level, "paired t"),
-                effect=Effect("rank-biserial", float(rb[j])),
-                p=float(found.p[j] if found.flip is None else found.flip[j]),
+                estimate=float(found.estimate[j]),
+                interval=interval_of(d[:, j], asked) if asked.comparisons <= MAX_INTERVALS else None,
+                effect=Effect(led.effect, float(found.effect[j])),
+                p=float(found.p[j]),
                 facts=(
-                    ("W", float(found.w[j])),
-                    ("wilcoxon_p", float(found.p[j])),
-                    ("signflip_p", None if found.flip is None else float(found.flip[j])),
+                    ("estimand", led.name),
+                    ("lean", float(found.lean[j])),
                     ("n_perm", found.flips),
-                    ("rank_biserial", float(rb[j])),
-                    ("dz", float(dz[j])),
-                    ("mean_diff", float(found.mean[j])),
-                    ("t", float(found.t[j])),
-                    ("df", n - 1),
-                    ("t_p", float(found.t_p[j])),
-                    ("detectable", None if multiple is None else float(multiple * spread[j])),
+                    ("diffs", freeze(d[:, j])),
+                    ("rope", asked.rope),
+                    ("comparisons", asked.comparisons),
                     ("said_n", f"{n} pairs"),
+                    *beside.facts(j),
                 ),
             )
         )
     return out
 
 
-def _constant(found: Differences, j: int) -> Answer:
-    n, offset = len(found.d), float(found.mean[j])
-    if found.d[0, j] == 0:
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What other tests and effects say of the same differences, by column; none of it leads."""
+
+    d: Floats
+    t: Floats
+    t_p: Floats
+    w: Floats
+    w_p: Floats
+    rb: Floats
+    dz: Floats
+    t_bound: float
+
+    @classmethod
+    def of(cls, d: Floats, level: float) -> _Beside:
+        dz = standardised(d)
+        t = dz * np.sqrt(len(d))
+        t_p = np.nan_to_num(2 * stats.t.sf(np.abs(t), len(d) - 1), nan=1.0)
+        return cls(d, t, t_p, *signed_rank(d), rank_biserial(d), dz, float(stats.t.ppf(0.5 + level / 2, len(d) - 1)))
+
+    def facts(self, j: int) -> tuple[tuple[str, Any], ...]:
+        n = len(self.d)
+        mean, sd = self.d[:, j].mean(), self.d[:, j].std(ddof=1)
+        half = self.t_bound * sd / np.sqrt(n)
+        return (
+            ("W", float(self.w[j])), ("wilcoxon_p", float(self.w_p[j])), ("rank_biserial", float(self.rb[j])),
+            ("dz", float(self.dz[j])), ("hedges_gz", float(self.dz[j]) * hedges_factor(n - 1)),
+            ("mean_diff", float(mean)), ("sd", float(sd)),
+            ("t", float(self.t[j])), ("df", n - 1), ("t_p", float(self.t_p[j])),
+            ("t_interval", (float(mean - half), float(mean + half))),
+        )  # fmt: skip
+
+
+def interval_of(d: Floats, asked: Question) -> Interval | None:
+    """What the estimand's test does not reject, jointly over the family; where no number of these differences could be
+    rejected, the t-interval, which assumes that they are normal and says so."""
+    low, high = asked.estimand.interval(d, alpha=asked.tail, seed=asked.seed, resamples=asked.resamples)
+    if np.isfinite(low) and np.isfinite(high):
+        return Interval(low, high, asked.level, asked.estimand.inversion, asked.comparisons)
+    return t_interval(d, asked) if asked.estimand.name == "mean" else None
+
+
+def t_interval(d: Floats, asked: Question) -> Interval | None:
+    """Paired t-interval of the mean of differences [n]; None where nothing varies."""
+    if len(d) < 2 or np.ptp(d) == 0:
+        return None
+    half = float(stats.t.ppf(1 - asked.tail / 2, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d)))
+    mean = float(d.mean())
+    return Interval(mean - half, mean + half, asked.level, NORMAL_T, asked.comparisons)
+
+
+def _constant(d: Floats) -> Answer:
+    n, offset = len(d), float(d.mean())
+    if d[0] == 0:
         return Answer(
             method="comparison of identical vectors", call="numpy.ptp", n=n, n_effective=0, estimate=0.0,
             effect=Effect("A12", 0.5), p=1.0, status="degenerate", code="identical",
@@ -167,39 +231,49 @@ def paired(
     better: Better | None = None,
     names: tuple[str, str] = ("a", "b"),
     alpha: float = 0.05,
-    level: float = 0.95,
+    level: float | None = None,
     rope: float | None = None,
     comparisons: int = 1,
     seed: int = 0,
+    estimand: EstimandName | Estimand = "mean",
 ) -> Answer:
-    """Compare two arms that ran the same seeds. The estimate is mean(a - b) in raw units.
+    """Compare two arms that ran the same seeds. The estimate is that of a - b in raw units.
 
-    Below 6 pairs no exact test can reach 0.05: estimate and t-interval only. The strategies' failures count as
-    worst rank (Wilcoxon then leads), with a sensitivity line; pairs lost to infrastructure are listed and left out.
+    Below 6 pairs no exact test can reach 0.05: estimate and t-interval only. The strategies' failures are looked at
+    twice, ranked worst (Wilcoxon then leads) and left out; where the two disagree there is no claim. Pairs lost to
+    infrastructure are listed and left out.
 
     Args:
         better: direction of the metric; without it no arm is called better.
+        level: of the interval; 1 - alpha by default.
         rope: declared half-width of practical equivalence, raw units.
-        comparisons: size of the family this test will be adjusted in (for the minimum number of pairs).
+        comparisons: size of the family this test will be adjusted in; the interval holds jointly over it.
         seed: declared seed of random sign flips beyond 16 pairs.
+        estimand: what of the differences is tested and estimated: "mean", "median", "iqm" or "rank".
 
     Raises:
-        StatisticsError: a failed run must be ranked worst but no direction is known.
+        StatisticsError: a failed run must be ranked worst but no direction is known, or there is no such estimand.
     """
     a, b = arm(a, name=names[0], better=better), arm(b, name=names[1], better=better)
+    asked = Question(find_estimand(estimand), alpha, 1 - alpha if level is None else level, comparisons, rope, seed)
+    answer = compared(a, b, asked)
+    if answer.code == "seeds_differ":
+        return answer
+    return with_claim(answer, a.name, b.name, better=better or a.better or b.better, alpha=alpha, rope=rope)
+
+
+def compared(a: Arm, b: Arm, asked: Question) -> Answer:
+    """`paired`, not worded as a claim yet."""
     pairing = pair_seeds(a.seeds, b.seeds)
     if pairing.status == "refused":
         return pairing
     a, b, lost = _align(a, b, pairing)
-    say = better or a.better or b.better
-    whole = a.n_ok == a.n and b.n_ok == b.n
     if a.n < 2:
-        answer = _too_few(a, b, level, alpha, comparisons)
-    elif whole:
-        answer = _complete(a, b, level=level, alpha=alpha, comparisons=comparisons, seed=seed)
+        answer = _too_few(a, b, asked)
+    elif a.n_ok == a.n and b.n_ok == b.n:
+        answer = _complete(a, b, asked)
     else:
-        answer = _worst_rank(a, b, level=level, alpha=alpha, comparisons=comparisons)
-    answer = with_claim(answer, a.name, b.name, better=say, alpha=alpha, rope=rope)
+        answer = _worst_rank(a, b, asked)
     if lost or pairing.status == "incomplete":
         answer = _as_incomplete(answer, lost, pairing)
     return answer
@@ -214,55 +288,56 @@ def _align(a: Arm, b: Arm, pairing: Answer) -> tuple[Arm, Arm, list[int]]:
     return a.at(kept), b.at(kept), lost
 
 
-def _complete(a: Arm, b: Arm, *, level: float, alpha: float, comparisons: int, seed: int) -> Answer:
+def _complete(a: Arm, b: Arm, asked: Question) -> Answer:
     x, y = a.values[:, None], b.values[:, None]
-    d = np.round(x - y, DECIMALS)
-    if np.ptp(d) > 0 and a.n < min_pairs(alpha):
-        return _too_few(a, b, level, alpha, comparisons)
-    found = differences(x, y, level=level, flip=True, seed=seed)
-    answer = answers(found, level=level, alpha=alpha)[0]
+    d = differences(x, y)[:, 0]
+    if np.ptp(d) > 0 and a.n < asked.needed:
+        return _too_few(a, b, asked)
+    answer = answers(d[:, None], asked)[0]
     if answer.status == "degenerate":
         return answer
     r = _correlation(x[:, 0], y[:, 0])
     answer = answer.with_facts(
         pairing_correlation=r,
         said_n=f"{a.n} pairs by seed" + ("" if r is None else f", r={r:.2f}"),
-        hodges_lehmann=hodges_lehmann(d[:, 0]),
+        hodges_lehmann=hodges_lehmann(d),
         A12=float(np.mean(d > 0) + np.mean(d == 0) / 2),
-        diffs=d[:, 0],
-        std_diff=float((x - y).std(ddof=1)),
+        cohen_d_av=cohen_d_av(x[:, 0], y[:, 0]),
+        std_diff=float(d.std(ddof=1)),
+        opposed=opposed(asked.estimand, d, asked.alpha),
     )
-    return below_family_minimum(answer, min_pairs(alpha, comparisons), comparisons, alpha)
+    return below_family_minimum(answer, asked)
 
 
-def below_family_minimum(answer: Answer, needed: int, comparisons: int, alpha: float) -> Answer:
+def below_family_minimum(answer: Answer, asked: Question) -> Answer:
     """Refuse a badge that no data could win: at this n even the smallest p does not survive Holm."""
-    if comparisons == 1 or answer.n >= needed or answer.status in ("degenerate", "undefined"):
+    needed, m = asked.needed_in_family, asked.comparisons
+    if m == 1 or answer.n >= needed or answer.status in ("degenerate", "undefined"):
         return answer
-    least = min_p_paired(answer.n) * comparisons
+    least = asked.estimand.least_p(answer.n) * m
     reason = (
-        f"{answer.n} paired seeds cannot survive Holm over {comparisons} comparisons at {alpha:g} (smallest "
+        f"{answer.n} paired seeds cannot survive Holm over {m} comparisons at {asked.alpha:g} (smallest "
         f"adjusted p {min(1.0, least):.3g}); {needed - answer.n} more per arm are needed"
     )
     return replace(answer, status="refused", code="insufficient_n_for_family", refusal_reason=reason, wording=reason)
 
 
-def _too_few(a: Arm, b: Arm, level: float, alpha: float, comparisons: int) -> Answer:
-    n, need = a.n, min_pairs(alpha, comparisons)
+def _too_few(a: Arm, b: Arm, asked: Question) -> Answer:
+    n, need = a.n, asked.needed_in_family
     d = (a.values - b.values)[np.isfinite(a.values - b.values)]
+    least = asked.estimand.least_p(n)
     reason = (
-        f"{n} paired seed{'s' if n != 1 else ''} cannot reach p < {alpha:g} with an exact test (minimum "
-        f"{min_p_paired(n):g}); {need - n} more per arm are needed"
+        f"{n} paired seed{'s' if n != 1 else ''} cannot reach p < {asked.alpha:g} with an exact test (minimum "
+        f"{least:g}); {need - n} more per arm are needed"
     )
     mean = float(d.mean()) if d.size else None
-    interval, known = None, facts(min_p=min_p_paired(n), more_seeds_needed=need - n, mean_diff=mean)
+    interval, known = None, facts(min_p=least, more_seeds_needed=need - n, mean_diff=mean)
     if d.size > 1 and np.ptp(d) > 0:
-        half = float(_half_width(d, level))
-        interval = Interval(float(d.mean()) - half, float(d.mean()) + half, level, "paired t")
+        interval = t_interval(d, asked)
         known += facts(dz=float(d.mean() / d.std(ddof=1)), pairing_correlation=_correlation(a.values, b.values))
     text = reason
     if mean is not None:
-        tail = f" ({100 * level:g}% CI {interval})" if interval is not None else ""
+        tail = f" ({said_interval(interval)}, assumes normal differences)" if interval is not None else ""
         text = f"{a.name} - {b.name} = {mean:.4g}{tail}; {reason}"
     return refused(
         "estimate and paired t-interval; test refused", "statsmodels DescrStatsW.tconfint_mean", n, reason,
@@ -271,59 +346,83 @@ def _too_few(a: Arm, b: Arm, level: float, alpha: float, comparisons: int) -> An
     )  # fmt: skip
 
 
-def _worst_rank(a: Arm, b: Arm, *, level: float, alpha: float, comparisons: int) -> Answer:
-    better = direction(a, b)
-    d = worst_rank_differences(a.losses(), b.losses())
-    d = -d if better == "higher" else d
-    both = np.isfinite(a.values) & np.isfinite(b.values)
-    done = (a.values - b.values)[both]
+def _worst_rank(a: Arm, b: Arm, asked: Question) -> Answer:
+    sign = -1.0 if direction(a, b) == "higher" else 1.0
+    losses = np.stack([a.losses(), b.losses()])
     share = max(a.failed_share, b.failed_share)
+    answer = twice(sign * losses, np.array([1.0, -1.0]), asked, share=share, sign=sign)
     known = facts(
-        lost_a=a.n_failed, lost_b=b.n_failed, completed_pairs=done.size, said_n=_said_completed(a, b),
-        failure_p=failure_rates(a, b).p,
+        lost_a=a.n_failed, lost_b=b.n_failed, said_n=_said_completed(a, b), failure_p=failure_rates(a, b).p,
     )  # fmt: skip
-    mean, interval = _completed_mean(done, level, share)
-    if a.n < min_pairs(alpha):
-        answer = _too_few(a, b, level, alpha, comparisons)
-        return replace(answer, estimate=mean, interval=interval, facts=answer.facts + known)
-    w, p = signed_rank(d[:, None])
-    alone = np.round(done, DECIMALS)[:, None]
-    p_done = float(signed_rank(alone)[1][0]) if done.size else 1.0
-    rb = float(rank_biserial(d[:, None])[0])
-    same_side = bool(done.size and np.sign(alone.mean()) == np.sign(rb))
+    if a.n < asked.needed:
+        few = _too_few(a, b, asked)
+        return replace(few, estimate=answer.estimate, interval=answer.interval, facts=few.facts + known)
+    answer = replace(answer, n_failed=a.n_failed + b.n_failed, facts=answer.facts + known)
+    return below_family_minimum(answer, asked)
+
+
+def twice(scores: Floats, weights: Floats, asked: Question, *, share: float, sign: float = 1.0) -> Answer:
+    """One contrast of cells with failed runs, tested with failures ranked worst and without them, unworded.
+
+    The one failure policy, of two arms (weights 1, -1) and of factorial contrasts alike: the signed-rank test of
+    contrasts in which a failure outranks every value, beside the estimand's test of complete seeds.
+
+    Args:
+        scores: [cells, n]; sign * inf where a run failed.
+        weights: of each cell, [cells].
+        share: largest share of failed runs in a cell; above 20 % the estimate is withheld.
+        sign: +1 where lower is better, -1 where higher is.
+    """
+    led = asked.estimand
+    d = worst_contrasts(scores, weights, sign=sign)[:, None]
+    whole = np.isfinite(scores).all(axis=0)
+    done = contrasts(scores[:, whole], weights)
+    (w,), (p,) = signed_rank(d)
+    rb = float(rank_biserial(d)[0])
+    p_done, lean, estimate = 1.0, 0.0, None
+    if done.size:
+        found = led.test(done[:, None], seed=asked.seed, resamples=asked.resamples)
+        p_done, lean, estimate = float(found.p[0]), float(found.lean[0]), float(found.estimate[0])
+    few = share > MAX_FAILED_SHARE or not done.size
     refusal = f"{100 * share:.0f} % of an arm failed: means are not compared" if share > MAX_FAILED_SHARE else ""
-    warnings = (refusal,) if refusal else ()
+    interval = None if few or done.size < 2 or np.ptp(done) == 0 else interval_of(done, asked)
     return Answer(
-        method="Wilcoxon signed-rank, failures ranked worst", call=_RANK_CALL, n=a.n,
-        n_effective=int((d != 0).sum()), n_failed=a.n_failed + b.n_failed, estimate=mean, interval=interval,
-        effect=Effect("rank-biserial", rb), p=float(p[0]), warnings=warnings, refusal_reason=refusal,
-        code="too_many_failures" if refusal else "ok",
-        facts=known + facts(W=w[0], p_worst_rank=p[0], p_completed_only=p_done, lean=rb, rank_biserial=rb,
-                            same_side=same_side,
-            sensitivity=sensitivity(float(p[0]), p_done, same_side, alpha)),
-    wording="")  # fmt: skip
+        method="Wilcoxon signed-rank, failures ranked worst", call=_RANK_CALL, n=scores.shape[1],
+        n_effective=int((d != 0).sum()), estimate=None if few else estimate, interval=interval,
+        effect=Effect("rank-biserial", rb), p=float(p), warnings=(refusal,) if refusal else (), refusal_reason=refusal,
+        code="too_many_failures" if refusal else "ok", wording="",
+        facts=facts(
+            estimand=led.name, W=w, p_worst_rank=p, p_completed_only=p_done, lean=rb, rank_biserial=rb, rope=asked.rope,
+            completed_pairs=done.size, same_side=bool(lean * rb > 0),
+            sensitivity=sensitivity(float(p), p_done, bool(lean * rb > 0), asked.alpha),
+        ),
+    )  # fmt: skip
 
 
 def worst_rank_differences(a: Floats, b: Floats) -> Floats:
-    """Differences of losses (lower is better, +inf = failed) for ranking: a lone failure outranks every finite
-    difference, failures tie with each other, and two failures in a pair tie at zero."""
-    both = np.isfinite(a) & np.isfinite(b)
-    d = np.zeros(len(a))
-    d[both] = np.round(a[both] - b[both], DECIMALS)
-    beyond = np.abs(d).max(initial=0.0) + 1.0
-    d[np.isposinf(a) & np.isfinite(b)] = beyond
-    d[np.isfinite(a) & np.isposinf(b)] = -beyond
+    """Differences [n] of losses (lower is better, +inf = failed) for ranking; see `worst_contrasts`."""
+    return worst_contrasts(np.stack([a, b]), np.array([1.0, -1.0]), sign=1.0)
+
+
+def contrasts(scores: Floats, weights: Floats) -> Floats:
+    """Weighted sum over cells of finite scores [cells, n] -> [n], float noise settled."""
+    if not scores.shape[1]:
+        return np.empty(0)
+    least = resolution(scores.reshape(-1, 1)) * np.abs(weights).sum()
+    return np.asarray(settled((weights @ scores)[:, None], least)[:, 0], dtype=np.float64)
+
+
+def worst_contrasts(scores: Floats, weights: Floats, *, sign: float) -> Floats:
+    """Contrasts [n] for ranking: one with a failure (sign * inf) in it outranks every finite one, towards the side its
+    failed cells weigh to; failures tie with each other, and those that weigh against each other alike tie at zero."""
+    failed = ~np.isfinite(scores)
+    whole = ~failed.any(axis=0)
+    d = np.zeros(scores.shape[1])
+    d[whole] = contrasts(scores[:, whole], weights)
+    beyond = 3 * np.abs(d).max(initial=0.0) or 1.0
+    weight = weights @ failed
+    d[~whole] = sign * beyond * np.sign(np.where(np.abs(weight) > 1e-9, weight, 0.0))[~whole]
     return d
-
-
-def _completed_mean(done: Floats, level: float, share: float) -> tuple[float | None, Interval | None]:
-    if share > MAX_FAILED_SHARE or done.size == 0:
-        return None, None
-    mean = float(done.mean())
-    if done.size < 2 or np.ptp(done) == 0:
-        return mean, None
-    half = float(_half_width(done, level))
-    return mean, Interval(mean - half, mean + half, level, "paired t, completed pairs")
 
 
 def _as_incomplete(answer: Answer, lost: list[int], pairing: Answer) -> Answer:
@@ -331,7 +430,7 @@ def _as_incomplete(answer: Answer, lost: list[int], pairing: Answer) -> Answer:
     code = "infra_pending" if lost and pairing.status != "incomplete" else "incomplete_pairs"
     return replace(
         answer, status="incomplete", code=code, facts=answer.facts + pairing.facts + facts(infra_seeds=lost),
-        warnings=(*answer.warnings, note), wording=f"{answer.wording}; {note}",
+        warnings=(*answer.warnings, note), wording=f"{answer.wording}; {note}".removeprefix("; "),
     )  # fmt: skip
 
 
@@ -352,9 +451,9 @@ def signed_rank_normal(a: ArrayLike, b: ArrayLike) -> Answer:
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise StatisticsError("error_nan: scores over data sets must be finite; rank failures worst first")
-    d = np.round(x - y, DECIMALS)
+    d = differences(x[:, None], y[:, None])[:, 0]
     if not d.any():
-        return _constant(differences(x[:, None], y[:, None], level=0.95, flip=False, seed=0), 0)
+        return _constant(d)
     t, z, p = signed_rank_demsar(d)
     return Answer(
         method="Wilcoxon signed-rank, zeros split, normal approximation", call=_RANK_CALL, n=len(d),

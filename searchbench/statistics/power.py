@@ -7,6 +7,7 @@ few seeds is itself uncertain, plan on its upper limit (80 % by default).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -14,16 +15,16 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from searchbench.errors import StatisticsError
-from searchbench.statistics.exact import min_p_paired, min_p_unpaired
+from searchbench.statistics.exact import EXACT_FLIPS_N, min_p_paired, min_p_unpaired
 from searchbench.statistics.record import Answer, Effect, facts, refused
 
 WILCOXON_ARE = 0.955
 """Asymptotic relative efficiency 3/pi of Wilcoxon to t at the normal."""
 
 
-def min_pairs(alpha: float = 0.05, comparisons: int = 1) -> int:
+def min_pairs(alpha: float = 0.05, comparisons: int = 1, *, least_p: Callable[[int], float] = min_p_paired) -> int:
     """Fewest paired seeds with which any of `comparisons` exact paired tests could survive Holm."""
-    return next(n for n in range(1, 200) if min_p_paired(n) * comparisons <= alpha)
+    return next(n for n in range(1, 200) if least_p(n) * comparisons <= alpha)
 
 
 def min_per_arm(alpha: float = 0.05, comparisons: int = 1) -> int:
@@ -64,6 +65,58 @@ def detectable_d(n: int, *, paired: bool, alpha: float = 0.05, power: float = 0.
     if n < 2:
         return None
     return float(brentq(lambda d: power_at(d, n, paired=paired, alpha=alpha) - power, 1e-6, 1e3, xtol=1e-6))
+
+
+@lru_cache(maxsize=4096)
+def claim_power(d: float, n: int, *, alpha: float = 0.05, rope: float = 0.0, paired: bool = True) -> float:
+    """How often the better arm is *called* better: significant, on its side, and its estimate beyond the rope.
+
+    Args:
+        d: true difference in standard deviations (of paired differences, or of an arm).
+        n: pairs, or runs per arm.
+        alpha: level of this one test; alpha / m in a family of m.
+        rope: in the same standard deviations; 0 asks for significance only.
+
+    Source: a t-test given its estimated variance, averaged over chi2 quantiles; exact paired tests of at most 16 pairs
+    can only reach multiples of 2/2^n, so that the largest of them below alpha is their level.
+    """
+    reached = _reached(alpha, n) if paired else alpha
+    if n < 2 or reached <= 0:
+        return 0.0
+    df = n - 1 if paired else 2 * (n - 1)
+    se = 1 / math.sqrt(n if paired else n / 2)
+    spread = np.sqrt(stats.chi2.ppf((np.arange(400) + 0.5) / 400, df) / df)
+    bound = np.maximum(stats.t.ppf(1 - reached / 2, df) * spread * se, rope)
+    return float(stats.norm.sf((bound - abs(d)) / se).mean())
+
+
+def _reached(alpha: float, n: int) -> float:
+    if n > EXACT_FLIPS_N:
+        return alpha
+    steps = 2.0 ** (n - 1)
+    return (math.ceil(alpha * steps * (1 - 1e-12)) - 1) / steps
+
+
+@lru_cache(maxsize=4096)
+def detectable_in(n: int, *, alpha: float, rope: float = 0.0, power: float = 0.80, paired: bool = True) -> float | None:
+    """Difference, in *estimated* standard deviations, whose claim has the given power in another study of `n`.
+
+    The standard deviation at hand is itself an estimate: the power is averaged over what it may have been. None where
+    nothing can be claimed at this n.
+
+    Args:
+        rope: in estimated standard deviations.
+    """
+    if claim_power(1e6, n, alpha=alpha, rope=rope, paired=paired) < power:
+        return None
+    df = n - 1 if paired else 2 * (n - 1)
+    seen = np.sqrt(stats.chi2.ppf((np.arange(40) + 0.5) / 40, df) / df)
+
+    def short(d: float) -> float:
+        found = [claim_power(round(d * s, 9), n, alpha=alpha, rope=round(rope * s, 9), paired=paired) for s in seen]
+        return float(np.mean(found)) - power
+
+    return float(brentq(short, 1e-6, 1e4, xtol=1e-4))
 
 
 def sd_upper_factor(df: int, confidence: float = 0.80) -> float:
@@ -111,21 +164,25 @@ def more_seeds(
     comparisons: int = 1,
     rank_test: bool = False,
     sd_confidence: float = 0.80,
+    rope: float | None = None,
+    efficiency: float = 1.0,
     cost_per_run: float | None = None,
     cost_unit: str = "GPU-days",
 ) -> Answer:
-    """How many more seeds until a declared difference would be seen.
+    """How many more seeds until a declared difference would be *called* better with the given power.
 
     Args:
-        delta: the declared difference, raw units; never the observed one.
+        delta: the declared true difference, raw units, larger than the rope; never the observed one.
         sd: standard deviation of the paired differences, or pooled over unpaired arms, from the pilot.
         n_pilot: seeds at hand (pairs, or per arm).
         df: degrees of freedom of `sd`; n-1 paired, 2(n-1) unpaired by default.
-        comparisons: family size; alpha is divided by it and the combinatorial minimum respected.
+        comparisons: size of the family; alpha is divided by it and the combinatorial minimum respected.
         rank_test: plan for Wilcoxon / Mann-Whitney (n / 0.955).
+        rope: declared half-width of practical equivalence: the claim also needs an estimate beyond it.
+        efficiency: of the estimand's test relative to that of the mean.
         cost_per_run: cost of one run, to price the answer.
     """
-    method = "sample size, SD at its upper limit"
+    method = "sample size for the claim, SD at its upper limit"
     call = "scipy.stats.nct, as statsmodels solve_power; scipy.stats.chi2"
     if delta is None:
         return refused(method, call, n_pilot, "declare the difference that would matter (delta) before the run; "
@@ -136,16 +193,25 @@ def more_seeds(
     if sd <= 0 or delta == 0:
         return refused(method, call, n_pilot, f"planning needs a positive spread and delta, but got sd={sd}, "
                        f"delta={delta}", code="degenerate")  # fmt: skip
+    if rope is not None and abs(delta) <= rope:
+        return refused(method, call, n_pilot, f"a true difference of {delta:g} within the rope {rope:g} is called "
+                       "better in at most half of all studies, however large; plan for one beyond it",
+                       code="delta_within_rope")  # fmt: skip
     df = df or (n_pilot - 1 if paired else 2 * (n_pilot - 1))
     factor = sd_upper_factor(df, sd_confidence)
-    need = required_n(abs(delta) / (sd * factor), paired=paired, alpha=alpha / comparisons, power=power)
+    worst = sd * factor
+    one = alpha / comparisons
+    need = required_n(abs(delta) / worst, paired=paired, alpha=one, power=power)
     floor = min_pairs(alpha, comparisons) if paired else min_per_arm(alpha, comparisons)
-    total = max(math.ceil(need / WILCOXON_ARE if rank_test else need), floor)
+    share = efficiency * (WILCOXON_ARE if rank_test else 1.0)
+    total = max(math.ceil(need / share), floor)
+    total = _enough(total, abs(delta) / worst, (rope or 0.0) / worst, one, power=power, paired=paired, share=share)
     extra = max(0, total - n_pilot)
     per = "pairs" if paired else "per arm"
     text = f"have {n_pilot}, need {total} {per} (+{extra}"
     if cost_per_run is not None:
         text += f", ~{extra * cost_per_run:g} {cost_unit} per arm at {cost_per_run:g} each"
+    seen = detectable_in(n_pilot, alpha=one, rope=(rope or 0.0) / sd, paired=paired) if n_pilot < MANY else None
     return Answer(
         method=method,
         call=call,
@@ -153,8 +219,24 @@ def more_seeds(
         estimate=float(total),
         wording=text + ")",
         facts=facts(
-            n_required=need, ceil=total, more_seeds_needed=extra, sd_ucl_factor=factor,
-            planning_sd=sd * factor, combinatorial_minimum=floor,
-            detectable=(detectable_d(n_pilot, paired=paired, alpha=alpha / comparisons) or math.nan) * sd,
+            n_required=need, ceil=total, more_seeds_needed=extra, sd_ucl_factor=factor, planning_sd=worst,
+            combinatorial_minimum=floor, detectable=math.nan if seen is None else seen * sd,
         ),
     )  # fmt: skip
+
+
+MANY = 10_000
+"""Beyond this many runs a normal plan is exact to every printed digit."""
+
+
+def _enough(n: int, d: float, rope: float, alpha: float, *, power: float, paired: bool, share: float) -> int:
+    """The first number of runs, from `n` on, with which the claim keeps its power."""
+    per = 1.0 if paired else 2.0
+    if rope:
+        n = max(n, math.ceil(per * (float(stats.norm.ppf(power)) / (d - rope)) ** 2 / share))
+    while (
+        n < MANY
+        and claim_power(d * math.sqrt(share), n, alpha=alpha, rope=rope * math.sqrt(share), paired=paired) < power
+    ):
+        n += 1
+    return n

@@ -22,12 +22,17 @@ CAVEATS = ("refused", "imported", "incomplete", "exploratory")
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A confidence interval; `method` says how it was made ("t", "BCa bootstrap", "Wilson" …)."""
+    """A confidence interval; `method` says how it was made ("t", "BCa bootstrap", "Wilson" …).
+
+    Attributes:
+        joint: how many intervals hold together at `level`; 1 is a single one.
+    """
 
     low: float
     high: float
     level: float = 0.95
     method: str = "t"
+    joint: int = 1
 
     def __post_init__(self) -> None:
         if not self.low <= self.high:
@@ -134,6 +139,8 @@ class Answer:
         }
         out["interval"] = None if self.interval is None else _plain((self.interval.low, self.interval.high))
         out["level"] = None if self.interval is None else self.interval.level
+        out["joint"] = None if self.interval is None else self.interval.joint
+        out["interval_method"] = None if self.interval is None else self.interval.method
         out["effect"] = None if self.effect is None else _plain(self.effect)
         out |= {n: getattr(self, n) for n in ("family_size", "status", "code", "refusal_reason", "wording")}
         out["warnings"], out["caveats"] = list(self.warnings), list(self.caveats)

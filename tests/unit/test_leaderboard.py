@@ -326,7 +326,7 @@ def test_each_strategy_is_tested_against_the_declared_baseline_with_holm() -> No
     assert good["difference"] == pytest.approx(-0.15, abs=0.002)
     assert good["difference_low"] < good["difference"] < good["difference_high"] < 0
     assert good["p_adjusted"] == pytest.approx(2 * 2 / 2**12)  # the smallest sign-flip p of 12 pairs, twice by Holm
-    assert good["effect"] == -1
+    assert (good["effect_name"], good["effect"] < 0) == ("dz", True)
     assert rows["poor"].standing.verdict == "baseline"
     assert math.isnan(rows["poor"].values()["p"])
 
