@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test slow lint types clean
+.PHONY: demo test slow lint types docs gallery clean
 
 demo: $(STAMP)
 	$(BIN)/searchbench run examples/quickstart.toml --store quickstart.db --resume
@@ -22,6 +22,17 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
+docs: $(STAMP)
+	$(BIN)/mkdocs build --strict
+
+# The studies of docs/gallery.md that need no data set of one's own; an hour or so on two cores.
+gallery: $(STAMP)
+	mkdir -p gallery
+	for study in quickstart blackbox_leaderboard supernet_ranking darts_prime_ablation; do \
+	  $(BIN)/searchbench run examples/$$study.toml --store gallery/$$study.db --resume && \
+	  $(BIN)/searchbench report --store gallery/$$study.db --out gallery/$$study || exit 1; \
+	done
+
 # PyTorch is installed first and by itself, at the pinned version, so that nothing else pulls another build of it.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "searchbench needs Python 3.11 or newer; try: make PYTHON=python3.12 …")'
@@ -31,4 +42,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) quickstart.db quickstart.db-wal quickstart.db-shm quickstart-report
+	rm -rf $(VENV) site gallery quickstart.db quickstart.db-wal quickstart.db-shm quickstart-report

@@ -1,0 +1,113 @@
+"""Pages of the site that are generated: one per strategy from its docstring, and the reference of every public name."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.nav import Navigation
+
+FAMILIES = {
+    "searchbench.strategies.differentiable": "Differentiable search",
+    "searchbench.strategies.oneshot": "Supernets searched afterwards, and controllers over them",
+    "searchbench.strategies": "Black-box search",
+}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the generated pages to those of the folder."""
+    for path, text in {**strategy_pages(), **reference_pages()}.items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
+    """Generated pages are reached from their index; they would crowd the navigation."""
+    for page in files.documentation_pages():
+        if page.src_uri.startswith(("strategies/", "reference/")):
+            page.inclusion = page.inclusion.__class__.NOT_IN_NAV
+    return nav
+
+
+def strategy_pages() -> dict[str, str]:
+    """A page per registered strategy and one that lists them by family."""
+    from searchbench.strategies import STRATEGIES
+
+    groups: dict[str, list[str]] = {family: [] for family in FAMILIES.values()}
+    pages = {}
+    for name, entry in STRATEGIES.builtin.items():
+        groups[_family(entry.path)].append(f"- [`{name}`]({name}.md): {entry.summary}")
+        pages[f"strategies/{name}.md"] = strategy_page(name, entry.summary, STRATEGIES.factory(name))
+    adapters = [f"- `{prefix}:…`: {entry.summary}" for prefix, entry in STRATEGIES.adapters.items()]
+    listed = [f"## {family}\n\n" + "\n".join(lines) for family, lines in groups.items() if lines]
+    listed.append("## Libraries that compete\n\n" + "\n".join(adapters))
+    intro = "Every strategy runs through the same lab, budget and judge. `searchbench describe NAME` prints its page.\n"
+    pages["strategies/index.md"] = "# Strategies\n\n" + intro + "\n" + "\n\n".join(listed) + "\n"
+    return pages
+
+
+def strategy_page(name: str, summary: str, factory: Any) -> str:
+    """The page of one strategy: idea, equations, source and differences as its docstring has them, and parameters."""
+    document = inspect.getdoc(factory) or ""
+    rows = "\n".join(f"| `{key}` | `{value}` |" for key, value in parameters(factory).items())
+    table = f"\n## Parameters\n\n| parameter | default |\n|---|---|\n{rows}\n" if rows else ""
+    use = f'```toml\n[[strategies]]\nuse = "{name}"\n```\n'
+    return f"# {name}\n\n{summary[:1].upper()}{summary[1:]}.\n\n{use}\n{_markdown(document)}\n{table}"
+
+
+def parameters(factory: Any) -> dict[str, str]:
+    """Defaults as they print, by parameter."""
+    found = {}
+    defaults = {f.name: f for f in dataclasses.fields(factory)} if dataclasses.is_dataclass(factory) else {}
+    for parameter in inspect.signature(factory).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        field = defaults.get(parameter.name)
+        made = field is not None and field.default_factory is not dataclasses.MISSING
+        value = field.default_factory() if made else parameter.default  # type: ignore[union-attr, misc]
+        shown = "required" if value is parameter.empty else repr(value)
+        found[parameter.name] = shown.replace("|", "\\|")
+    return found
+
+
+def reference_pages() -> dict[str, str]:
+    """The reference: every public name of the package, grouped by the module that it stands in."""
+    import searchbench
+    from searchbench import statistics
+
+    where: Mapping[str, str] = searchbench._WHERE  # the table that __init__ imports by
+    modules: dict[str, list[str]] = {}
+    for name, module in sorted(where.items()):
+        modules.setdefault(module, []).append(name)
+    lines = ["# Reference", "", "Every public name. `import searchbench as sb` gives them all."]
+    pages = {}
+    for module, names in sorted(modules.items()):
+        page = module.removeprefix("searchbench.").replace(".", "-")
+        lines.append(f"- [`{module}`]({page}.md): {', '.join(f'`{name}`' for name in names)}")
+        blocks = "\n\n".join(f"::: {module}.{name}" for name in names)
+        pages[f"reference/{page}.md"] = f"# {module}\n\n{blocks}\n"
+    places = {name: getattr(getattr(statistics, name), "__module__", "") for name in statistics.__all__}
+    own = {name: module for name, module in places.items() if module.startswith("searchbench.")}  # the rest are aliases
+    lines.append(f"- [`searchbench.statistics`](statistics.md): {len(own)} names, a library by itself")
+    blocks = "\n\n".join(f"::: {module}.{name}" for name, module in own.items())
+    pages["reference/statistics.md"] = f"# searchbench.statistics\n\n{blocks}\n"
+    pages["reference/index.md"] = "\n".join(lines[:3]) + "\n\n" + "\n".join(lines[3:]) + "\n"
+    return pages
+
+
+def _family(path: str) -> str:
+    return next(family for prefix, family in FAMILIES.items() if path.startswith(prefix + ".") or prefix in path)
+
+
+def _markdown(document: str) -> str:
+    """A docstring as Markdown: its sections as headings, what stands below `::` as code, parameters as a list."""
+    text = re.sub(r"``([^`]+)``", r"`\1`", document)
+    text = re.sub(r"(?m)^(Args|Raises|Returns):$", r"**\1**\n", text)
+    text = re.sub(r"(?m)^(Source|Differs): ?", r"\n**\1.** ", text)
+    text = re.sub(r"(?m)::$", ":", text)
+    return re.sub(r"(?m)^ {4}(\w[\w, ]*): ", r"- `\1`: ", text)
