@@ -34,6 +34,7 @@ _WHERE = {
     "Integer": "searchbench.spaces.choices",
     "Measurement": "searchbench.trial",
     "Metric": "searchbench.metric",
+    "Objective": "searchbench.harness.objective",
     "Outcome": "searchbench.trial",
     "Problem": "searchbench.harness.problem",
     "Proposal": "searchbench.trial",

@@ -1,15 +1,18 @@
 """Names to things, without importing the things.
 
 A name is one of: a built-in ("random"), an entry point of another package (group "searchbench.strategies" and so on),
-an adapter and what it adapts ("optuna:tpe"), or a path to an object ("my_module:MyStrategy").
+an adapter and what it adapts ("optuna:tpe"), or a path to an object ("my_module:MyStrategy", "parts/mine.py:My").
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from searchbench.errors import InputError, UnknownName
@@ -87,10 +90,35 @@ class Registry:
         return importlib.metadata.entry_points(group=self.group)
 
 
-def _load(path: str, name: str) -> Callable[..., Any]:
-    module_name, _, attribute = path.partition(":")
+def load(path: str) -> Any:
+    """The object at ``module:attribute`` or ``folder/file.py:attribute``.
+
+    Raises:
+        InputError: it cannot be imported, or importing it raises.
+    """
+    if not all(path.rpartition(":")[::2]):
+        raise InputError(f'an object is named as "module:name" or "file.py:name", but got `{path}`.')
+    return _object(path, path)
+
+
+def _module(name: str) -> ModuleType:
+    """A module by its name, or by the path of its file, whose folder is then searched for modules from now on."""
+    if not name.endswith(".py"):
+        return importlib.import_module(name)
+    file = Path(name).absolute()
+    if file.is_file() and str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
+    module = importlib.import_module(file.stem)  # by its name, so that what it holds can be sent to other processes
+    found = Path(getattr(module, "__file__", None) or "")
+    if file.is_file() and not found.samefile(file):
+        raise ImportError(f"`{file.stem}` is the module {found} already; give the file another name")
+    return module
+
+
+def _object(path: str, name: str) -> Any:
+    module_name, _, attribute = path.rpartition(":")
     try:
-        target: Any = importlib.import_module(MOVED.get(module_name, module_name))
+        target: Any = _module(MOVED.get(module_name, module_name))
         for part in attribute.split("."):
             target = getattr(target, part)
     except (ImportError, AttributeError) as error:
@@ -98,6 +126,14 @@ def _load(path: str, name: str) -> Callable[..., Any]:
             f"`{name}` names the object {path}, which cannot be imported: {error}; "
             "check the spelling and that its package is installed (or that its folder is on PYTHONPATH)."
         ) from error
+    except Exception as error:  # whatever the module does when it is imported
+        raised = f"{type(error).__name__}: {error}"
+        raise InputError(f"`{name}` names the object {path}, whose import raises {raised}.") from error
+    return target
+
+
+def _load(path: str, name: str) -> Callable[..., Any]:
+    target = _object(path, name)
     if not callable(target):
         raise InputError(f"`{name}` must name a callable, but {path} is a {type(target).__name__}.")
     return target  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ import click
 from searchbench.cli.options import terminal
 
 if TYPE_CHECKING:
-    from searchbench.harness.problem import Problem
+    from searchbench.harness.problem import Posed, Problem
 
 _study = click.argument("study", type=click.Path(dir_okay=False))
 _problem = click.option("--problem", default=None, metavar="LABEL", help="Of which problem. [default: the first]")
@@ -104,10 +104,13 @@ def check(study: str, problem: str | None, networks: int, repeats: int, batch_si
         click.echo(out)
 
 
-def _chosen(problems: Iterable[Problem], label: str | None) -> Problem:
+def _chosen(problems: Iterable[Posed], label: str | None) -> Problem:
     from searchbench.errors import InputError, did_you_mean
+    from searchbench.harness.problem import Problem
 
-    known = {problem.name: problem for problem in problems}
+    known = {problem.name: problem for problem in problems if isinstance(problem, Problem)}
+    if not known:
+        raise InputError("the study has only objectives, which have no networks to measure; declare space and task.")
     if label is None:
         return next(iter(known.values()))
     if label not in known:

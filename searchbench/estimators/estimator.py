@@ -79,6 +79,14 @@ class Stoppable(Protocol):
 
 
 @runtime_checkable
+class Charging(Protocol):
+    """A description of an estimator that does not charge every axis of a budget."""
+
+    def charges(self) -> tuple[str, ...]:
+        """Those on which an evaluation costs something."""
+
+
+@runtime_checkable
 class Parallel(Protocol):
     """A description of an estimator that simulates parallel workers."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from searchbench.cost import Budget
-from searchbench.harness.problem import Problem
+from searchbench.errors import StudyError
+from searchbench.estimators.estimator import Charging
+from searchbench.harness.problem import Posed
 from searchbench.harness.study import Contestant, Duplicates, Study, run_identity, strategy_description
 from searchbench.seeds import Seeds
 from searchbench.strategies.strategy import Restricted, Scenario, Strategy
@@ -17,7 +19,7 @@ class RunSpec:
 
     run_id: str
     study: str
-    problem: Problem
+    problem: Posed
     contestant: Contestant
     replicate: int
     budget: Budget
@@ -52,10 +54,12 @@ def plan(study: Study) -> Plan:
     """All runs of a study.
 
     Raises:
-        InputError: a name is unknown, a parameter impossible, or data missing.
+        InputError: a name is unknown, a parameter impossible, data missing, or the budget limits nothing that a
+            problem charges.
     """
     possible, skipped = [], []
     for problem in study.problems:
+        _check_ends(study, problem)
         for contestant in study.strategies:
             reason = _unsupported(study, problem, contestant)
             if reason is None:
@@ -66,12 +70,22 @@ def plan(study: Study) -> Plan:
     return Plan(tuple(runs), tuple(skipped))
 
 
-def _run(study: Study, problem: Problem, contestant: Contestant, replicate: int) -> RunSpec:
+def _check_ends(study: Study, problem: Posed) -> None:
+    """Raise StudyError where a search would never exhaust its budget."""
+    estimator, limits = problem.resolve().estimator, study.budget.limits
+    if isinstance(estimator, Charging) and not set(limits) & set(estimator.charges()):
+        raise StudyError(
+            f"the budget limits {' and '.join(f'`{axis}`' for axis in limits)}, on which problem `{problem.name}` "
+            f"charges nothing, so no search would end; limit {' or '.join(f'`{a}`' for a in estimator.charges())}."
+        )
+
+
+def _run(study: Study, problem: Posed, contestant: Contestant, replicate: int) -> RunSpec:
     identity = run_identity(study, problem, contestant, replicate)
     return RunSpec(identity, study.name, problem, contestant, replicate, study.budget, study.duplicates)
 
 
-def _unsupported(study: Study, problem: Problem, contestant: Contestant) -> str | None:
+def _unsupported(study: Study, problem: Posed, contestant: Contestant) -> str | None:
     strategy = contestant.make()
     if not isinstance(strategy, Restricted):
         return None

@@ -5,19 +5,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from searchbench.errors import StudyError
 from searchbench.estimators import ESTIMATORS, JUDGES
 from searchbench.estimators.estimator import Checking, Checksummed, EstimatorSpec, JudgeSpec, Stoppable
 from searchbench.estimators.latency import LATENCIES, LatencySpec
-from searchbench.harness.components import Use, as_use, describe, fingerprint, make
+from searchbench.harness.components import Use, as_use, describe, fingerprint, make, written
 from searchbench.harness.constraint import Constraint, Measures, view
+from searchbench.metric import Metric
 from searchbench.spaces import SPACES
 from searchbench.spaces.notation import check_round_trip
 from searchbench.spaces.space import Space
 from searchbench.tasks import TASKS
 from searchbench.tasks.task import Task
+
+
+class Posed(Protocol):
+    """What a study compares strategies on: a `Problem` of parts, or an `Objective`."""
+
+    @property
+    def name(self) -> str:
+        """How tables call it."""
+
+    def resolve(self) -> ResolvedProblem:
+        """Its parts, made and checked. Raises InputError."""
+
+    def given(self) -> dict[str, Any]:
+        """As it was given, in plain values from which it is made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,15 @@ class Problem:
         """
         return _resolve(self)
 
+    def given(self) -> dict[str, Any]:
+        """As it was given, in plain values; what most problems do not have only where it is there."""
+        told = {name: written(getattr(self, name)) for name in ("space", "task", "estimator", "judge", "label")}
+        if self.latency is not None:
+            told["latency"] = written(self.latency)
+        if self.constraint is not None:
+            told["constraint"] = self.constraint.limits
+        return told
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResolvedProblem:
@@ -74,6 +98,9 @@ class ResolvedProblem:
     searched: Space
     """The space as strategies see it: through the constraint, where there is one."""
     latency: LatencySpec | None = None
+    constraint: Constraint | None = None
+    metric: Metric | None = None
+    """What the number is by which strategies are ranked; None: the test error of the task."""
 
     @property
     def stops(self) -> tuple[float, ...]:
@@ -106,7 +133,7 @@ def _resolve(problem: Problem) -> ResolvedProblem:
     measures = Measures(space, shape, classes, opened)
     searched = space if problem.constraint is None else cast(Space, view(space, problem.constraint, measures))
     known = _fingerprint(space, task, estimator, judge, latency, problem.constraint)
-    return ResolvedProblem(space, task, estimator, judge, known, measures, searched, latency)
+    return ResolvedProblem(space, task, estimator, judge, known, measures, searched, latency, problem.constraint)
 
 
 def _fingerprint(

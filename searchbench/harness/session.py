@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 from searchbench.errors import InputError, did_you_mean
 from searchbench.harness.campaign import Observer, carry_out
 from searchbench.harness.executors.executor import Executor
+from searchbench.harness.objective import Objective
+from searchbench.harness.plan import plan
 from searchbench.harness.progress import Silent
 from searchbench.harness.study import Study
 from searchbench.results.store import open_store
+from searchbench.seeds import Seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,9 +83,19 @@ def run(
     if only is not None and only not in labels:
         raise InputError(f"no strategy of study `{study.name}` is labelled `{only}`; {did_you_mean(only, labels)}")
     study.spec()  # whatever the user wrote wrong is said before a store or Ray is touched
+    plan(study)
+    if not resume:
+        _try_out(study)
     with open_store(store, write=True) as opened, executor(workers, ray_address) as chosen:
         carry_out(study, opened, chosen, observer or Silent(), resume=resume, only=only)
     return Results(study.name, str(store))
+
+
+def _try_out(study: Study) -> None:
+    """Ask every objective once, so that a broken one is told at once. Raises StudyError."""
+    for problem in study.problems:
+        if isinstance(problem, Objective):
+            problem.try_out(Seeds(study.name, study.seeds[0]))
 
 
 @contextmanager

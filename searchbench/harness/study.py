@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.harness.ablation import AblationPlan
 from searchbench.harness.components import Use, as_use, canonical_json, describe, fingerprint, make, written
 from searchbench.harness.constraint import LIMITS
-from searchbench.harness.problem import Problem
+from searchbench.harness.objective import Objective, posed
+from searchbench.harness.problem import Posed, Problem
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.strategy import Strategy
+from searchbench.tasks.task import NoTask
 
 Duplicates = Literal["charge", "cache"]
 ESTIMANDS = ("mean", "median", "iqm", "rank")
@@ -95,7 +97,7 @@ class Study:
 
     Args:
         name: identifies it in the store and enters every seed.
-        problems: one or more `Problem`s.
+        problems: one or more `Problem`s or `Objective`s.
         strategies: names, `Use`s, strategy objects or `Contestant`s; or a mapping of labels to them.
         seeds: a number of replicates (0, 1, …), or the replicates' own seeds.
         budget: the limits of every single run.
@@ -109,7 +111,7 @@ class Study:
     """
 
     name: str
-    problems: tuple[Problem, ...]
+    problems: tuple[Posed, ...]
     strategies: tuple[Contestant, ...]
     seeds: tuple[int, ...]
     budget: Budget
@@ -120,7 +122,7 @@ class Study:
     def __init__(
         self,
         name: str,
-        problems: Problem | Iterable[Problem],
+        problems: Posed | Iterable[Posed],
         strategies: Iterable[Any] | Mapping[str, Any],
         seeds: int | Iterable[int],
         budget: Budget,
@@ -128,7 +130,7 @@ class Study:
         comparison: ComparisonPlan | None = None,
         ablation: AblationPlan | None = None,
     ) -> None:
-        given = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        given = (problems,) if isinstance(problems, Problem | Objective) else tuple(cast(Iterable[Posed], problems))
         values = {
             "name": name,
             "problems": given,
@@ -162,10 +164,7 @@ class Study:
             "comparison": describe(self.comparison) if self.comparison is not None else None,
             "ablation": self.ablation.to_spec() if self.ablation is not None else None,
             "given": {
-                "problems": [
-                    {k: written(getattr(p, k)) for k in ("space", "task", "estimator", "judge", "label")} | _extras(p)
-                    for p in self.problems
-                ],
+                "problems": [problem.given() for problem in self.problems],
                 "strategies": [[c.label, written(c.strategy)] for c in self.strategies],
             },
         }
@@ -181,7 +180,7 @@ def study_from_spec(spec: Mapping[str, Any]) -> Study:
     comparison = {k: v for k, v in (spec["comparison"] or {}).items() if k != "class"}
     return Study(
         name=spec["name"],
-        problems=[Problem(**problem) for problem in given["problems"]],
+        problems=[posed(problem) for problem in given["problems"]],
         strategies=dict(given["strategies"]),
         seeds=spec["seeds"],
         budget=Budget.from_mapping(spec["budget"]),
@@ -196,7 +195,7 @@ def strategy_description(strategy: Strategy) -> str:
     return canonical_json(describe(strategy))
 
 
-def run_identity(study: Study, problem: Problem, contestant: Contestant, replicate: int) -> str:
+def run_identity(study: Study, problem: Posed, contestant: Contestant, replicate: int) -> str:
     """The id of a run: a fingerprint of everything that determines its numbers, and of its label."""
     return fingerprint(
         [
@@ -212,27 +211,18 @@ def run_identity(study: Study, problem: Problem, contestant: Contestant, replica
     )
 
 
-def _extras(problem: Problem) -> dict[str, Any]:
-    """What most problems do not have, as it was given."""
-    given: dict[str, Any] = {}
-    if problem.latency is not None:
-        given["latency"] = written(problem.latency)
-    if problem.constraint is not None:
-        given["constraint"] = problem.constraint.limits
-    return given
-
-
-def _problem_spec(problem: Problem) -> dict[str, Any]:
+def _problem_spec(problem: Posed) -> dict[str, Any]:
     resolved = problem.resolve()
     return {
         "label": problem.name,
         "fingerprint": resolved.fingerprint,
         "space": describe(resolved.space),
-        "task": describe(resolved.task),
+        "task": None if isinstance(resolved.task, NoTask) else describe(resolved.task),
         "estimator": describe(resolved.estimator),
         "judge": describe(resolved.judge),
         **({} if resolved.latency is None else {"latency": describe(resolved.latency)}),
-        **({} if problem.constraint is None else {"constraint": problem.constraint.limits}),
+        **({} if resolved.constraint is None else {"constraint": resolved.constraint.limits}),
+        **({} if resolved.metric is None else {"metric": resolved.metric.to_spec()}),
     }
 
 

@@ -10,7 +10,9 @@ from typing import Any
 from searchbench.cost import Budget
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.harness.ablation import AblationPlan
-from searchbench.harness.problem import Problem
+from searchbench.harness.objective import KEYS as OBJECTIVE_KEYS
+from searchbench.harness.objective import posed
+from searchbench.harness.problem import Posed
 from searchbench.harness.study import ComparisonPlan, Study
 
 KEYS = ("name", "seeds", "budget", "duplicates", "problems", "strategies", "comparison", "ablation")
@@ -60,10 +62,14 @@ def study_from_mapping(content: Mapping[str, Any]) -> Study:
     )
 
 
-def _problem(entry: Any) -> Problem:
+def _problem(entry: Any) -> Posed:
     _check_is(entry, Mapping, "an entry of `problems`", 'a table such as space = "nasbench201", task = "digits"')
-    _check_keys(entry, PROBLEM_KEYS, "a problem", required=("space", "task", "estimator"))
-    return Problem(**entry)
+    if "objective" not in entry and "command" not in entry:
+        _check_keys(entry, PROBLEM_KEYS, "a problem", required=("space", "task", "estimator"))
+    for key in entry if "objective" in entry or "command" in entry else ():
+        if key in PROBLEM_KEYS and key not in OBJECTIVE_KEYS:
+            raise StudyError(f"a problem with an objective has no `{key}`: it is all there is; leave it out.")
+    return posed(entry)
 
 
 def _comparison(entry: Any) -> ComparisonPlan:

@@ -2,15 +2,20 @@
 
 Every decision answers the same questions (draw, is this legal, what is next to it, how is it encoded), so a space
 never asks which kind it holds.
+
+A decision is named first, ``Float("lr", 1e-5, 1.0)``, or gets its name from the mapping in which it stands,
+``{"lr": Float(1e-5, 1.0)}``.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import MISSING, dataclass, fields
 from enum import Enum
-from typing import Any, Final, Protocol
+from functools import cache
+from typing import Any, Final, Protocol, overload
 
 import numpy as np
 
@@ -48,13 +53,20 @@ def _settled(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A condition: the decision is active only while the earlier decision `name` has one of `values`."""
+    """A condition: the decision is active only while the earlier decision `name` has one of `values`.
+
+    Args:
+        name: of the decision it depends on.
+        values: a list or tuple of values, or the only one.
+    """
 
     name: str
     values: tuple[Value, ...]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "values", settled(self.values))
+    def __init__(self, name: str, values: Iterable[Value] | Value) -> None:
+        several = values if isinstance(values, tuple | list | set | frozenset | range) else (values,)
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "values", settled(several))
 
 
 class Decision(Protocol):
@@ -92,7 +104,7 @@ class Decision(Protocol):
     def encode(self, value: Value) -> list[float]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Choice:
     """One of finitely many options, without order.
 
@@ -106,7 +118,12 @@ class Choice:
     options: tuple[Value, ...]
     when: When | None = None
 
-    def __post_init__(self) -> None:
+    @overload
+    def __init__(self, name: str, options: Iterable[Value], when: When | None = None) -> None: ...
+    @overload
+    def __init__(self, options: Iterable[Value], /, *, when: When | None = None) -> None: ...
+    def __init__(self, *given: Any, **named: Any) -> None:
+        _fill(self, given, named)
         _check_name(self.name)
         object.__setattr__(self, "options", settled(self.options))
         try:
@@ -156,7 +173,7 @@ class Choice:
         return [1.0 if option == value else 0.0 for option in self.options]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Integer:
     """An integer in [low, high]; with `log`, drawn log-uniformly and then rounded.
 
@@ -170,7 +187,12 @@ class Integer:
     log: bool = False
     when: When | None = None
 
-    def __post_init__(self) -> None:
+    @overload
+    def __init__(self, name: str, low: int, high: int, log: bool = False, when: When | None = None) -> None: ...
+    @overload
+    def __init__(self, low: int, high: int, /, *, log: bool = False, when: When | None = None) -> None: ...
+    def __init__(self, *given: Any, **named: Any) -> None:
+        _fill(self, given, named)
         _check_range(self.name, self.low, self.high, self.log)
         if max(abs(self.low), abs(self.high)) > LARGEST:
             raise SpaceError(f"`{self.name}`: the ends of a range of integers must lie within 64 bits.")
@@ -216,7 +238,7 @@ class Integer:
         return [_unit(_number(value), self.low, self.high, self.log)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Float:
     """A real number in [low, high]; with `log`, drawn as exp(U(log low, log high)).
 
@@ -230,7 +252,12 @@ class Float:
     log: bool = False
     when: When | None = None
 
-    def __post_init__(self) -> None:
+    @overload
+    def __init__(self, name: str, low: float, high: float, log: bool = False, when: When | None = None) -> None: ...
+    @overload
+    def __init__(self, low: float, high: float, /, *, log: bool = False, when: When | None = None) -> None: ...
+    def __init__(self, *given: Any, **named: Any) -> None:
+        _fill(self, given, named)
         _check_range(self.name, self.low, self.high, self.log)
 
     @property
@@ -277,6 +304,27 @@ class Float:
         return float(min(max(drawn, self.low), self.high))
 
 
+def _fill(decision: Decision, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """Set the fields; the name stays open ("") where none comes first. Raises TypeError as any wrong call does."""
+    if "name" not in named and not (given and isinstance(given[0], str)):
+        given = ("", *given)
+    bound = _signature(type(decision)).bind(*given, **named)
+    bound.apply_defaults()
+    for field, value in bound.arguments.items():
+        object.__setattr__(decision, field, value)
+
+
+@cache
+def _signature(kind: Any) -> inspect.Signature:
+    parameter, empty = inspect.Parameter, inspect.Parameter.empty
+    return inspect.Signature(
+        [
+            parameter(f.name, parameter.POSITIONAL_OR_KEYWORD, default=empty if f.default is MISSING else f.default)
+            for f in fields(kind)
+        ]
+    )
+
+
 def _check_name(name: object) -> None:
     if not isinstance(name, str):
         raise SpaceError(f"a decision's `name` must be a text, but got {name!r}.")
@@ -284,6 +332,9 @@ def _check_name(name: object) -> None:
 
 def _check_range(name: str, low: float, high: float, log: bool) -> None:
     _check_name(name)
+    for bound in (low, high):
+        if isinstance(bound, bool) or not isinstance(bound, int | float):
+            raise SpaceError(f"`{name}`: the ends of a range must be numbers, but got {bound!r}.")
     if not low <= high:
         raise SpaceError(f"`{name}`: `low <= high` must hold, but got low={low}, high={high}.")
     if log and low <= 0:

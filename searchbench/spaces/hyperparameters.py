@@ -27,7 +27,8 @@ def hyperparameters(**declared: Any) -> Space:
     Args:
         declared: by name. A list is the options of a category; a table says ``float = [low, high]`` or
             ``int = [low, high]`` (with ``log = true`` for a log scale) or ``choice = [...]``, and may have a condition
-            ``when = { other = value }`` (or a list of values): the hyper-parameter exists only then.
+            ``when = { other = value }`` (or a list of values): the hyper-parameter exists only then. In Python a
+            `Float`, `Integer` or `Choice` stands for itself, its name left open.
 
     Raises:
         StudyError: nothing is declared, a declaration is misspelt, or conditions form a circle.
@@ -42,6 +43,8 @@ def hyperparameters(**declared: Any) -> Space:
 
 
 def _decision(name: str, declared: Any) -> Decision:
+    if isinstance(declared, Choice | Integer | Float):
+        declared = as_table(name, declared)
     table = _table(declared)
     if table is None:
         return Choice(name, _options(name, declared))
@@ -63,6 +66,18 @@ def _decision(name: str, declared: Any) -> Decision:
     if not isinstance(log, bool):
         raise StudyError(f"hyperparameters: `log` of `{name}` must be true or false, but got {log!r}.")
     return Integer(name, low, high, log, when) if kinds == ["int"] else Float(name, float(low), float(high), log, when)
+
+
+def as_table(name: str, declared: Decision) -> dict[str, Any]:
+    """A decision as a study file declares it. Raises StudyError where it has another name than `name`."""
+    if declared.name not in ("", name):
+        raise StudyError(f"hyperparameters: `{name}` is given a decision named `{declared.name}`; leave one name out.")
+    when = {} if declared.when is None else {"when": {declared.when.name: list(declared.when.values)}}
+    if isinstance(declared, Choice):
+        return {"choice": list(declared.options), **when}
+    assert isinstance(declared, Integer | Float)
+    kind = "int" if isinstance(declared, Integer) else "float"
+    return {kind: [declared.low, declared.high], **({"log": True} if declared.log else {}), **when}
 
 
 def _table(declared: Any) -> dict[str, Any] | None:

@@ -187,3 +187,29 @@ class Task(Protocol):
 
     def judge_data(self, seeds: Seeds) -> JudgeData:
         """Train and valid together, and test. Only the judge's process calls this."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoTask:
+    """The task of a problem that has none: an objective brings its own data, if it needs any."""
+
+    name: str = ""
+    shape: tuple[int, ...] = ()
+    classes: int = 0
+
+    @property
+    def recipe(self) -> Recipe:
+        """Raises StudyError: nothing is trained by the harness."""
+        raise StudyError("this problem has no task, so nothing can be trained on it; name one, such as `digits`.")
+
+    def checksum(self) -> str:
+        """No data, no checksum."""
+        return ""
+
+    def search_data(self, seeds: Seeds) -> SearchData:
+        """Raises StudyError, as `recipe` does."""
+        raise StudyError("this problem has no task, so there is no data to search on; name one, such as `digits`.")
+
+    def judge_data(self, seeds: Seeds) -> JudgeData:
+        """Raises StudyError, as `recipe` does."""
+        raise StudyError("this problem has no task, so there is no data to judge on; name one, such as `digits`.")
