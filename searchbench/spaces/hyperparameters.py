@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from searchbench.errors import SpaceError, StudyError, did_you_mean
-from searchbench.spaces.choices import Choice, Decision, Float, Integer, When
+from searchbench.spaces.choices import NOTHING, Choice, Decision, Float, Integer, When
 from searchbench.spaces.space import Space
 
 KINDS = ("float", "int", "choice")
@@ -72,12 +72,16 @@ def as_table(name: str, declared: Decision) -> dict[str, Any]:
     """A decision as a study file declares it. Raises StudyError where it has another name than `name`."""
     if declared.name not in ("", name):
         raise StudyError(f"hyperparameters: `{name}` is given a decision named `{declared.name}`; leave one name out.")
-    when = {} if declared.when is None else {"when": {declared.when.name: list(declared.when.values)}}
+    when = {} if declared.when is None else {"when": {declared.when.name: _plain(declared.when.values)}}
     if isinstance(declared, Choice):
-        return {"choice": list(declared.options), **when}
+        return {"choice": _plain(declared.options), **when}
     assert isinstance(declared, Integer | Float)
     kind = "int" if isinstance(declared, Integer) else "float"
     return {kind: [declared.low, declared.high], **({"log": True} if declared.log else {}), **when}
+
+
+def _plain(options: tuple[Any, ...]) -> list[Any]:
+    return [None if option is NOTHING else option for option in options]
 
 
 def _table(declared: Any) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from searchbench.errors import InputError, SpaceError
+from searchbench.errors import InputError, SpaceError, StudyError
 from searchbench.harness.components import as_use, make
 from searchbench.spaces import SPACES
 from searchbench.spaces.choices import Choice, Float, Integer, When
@@ -101,3 +101,18 @@ def test_a_wrong_declaration_is_refused_with_its_reason(declared, says):
 def test_it_has_no_networks():
     with pytest.raises(SpaceError, match="no networks"):
         hyperparameters(a=[1, 2]).builder()
+
+
+def test_decisions_of_python_get_their_names_from_the_mapping():
+    space = hyperparameters(
+        opt=Choice(["sgd", None, [1, 2]]), lr=Float(1e-4, 1, log=True), momentum=Float(0, 1, when=When("opt", "sgd"))
+    )
+    assert set(space.decisions) == {
+        Choice("opt", ("sgd", None, (1, 2))),
+        Float("lr", 1e-4, 1.0, log=True),
+        Float("momentum", 0.0, 1.0, when=When("opt", ("sgd",))),
+    }
+    with pytest.raises(StudyError, match="is given a decision named `rate`"):
+        hyperparameters(lr=Float("rate", 0, 1))
+    with pytest.raises(SpaceError, match="must be numbers"):
+        Float("a", "b", "c")
