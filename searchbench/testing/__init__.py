@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from searchbench.harness.process import one_thread
 from searchbench.strategies.strategy import Strategy
 from searchbench.testing.behaviours import ASK_TELL, TRAINING, Behaviour, description, overhead
+from searchbench.testing.in_flight import Flight, Rule, check_in_flight, fly
 from searchbench.testing.rehearsal import ConformanceError, Stage, stages, training_stage, trains, unsupported
 
 
@@ -103,4 +104,16 @@ def _guarded(behaviour: Behaviour, strategy: Strategy, stage: Stage) -> str | No
         return f"{type(error).__name__}: {error}"
 
 
-__all__ = ["Check", "Conformance", "ConformanceError", "Stage", "check_strategy", "stages", "training_stage"]
+__all__ = [
+    "Check",
+    "Conformance",
+    "ConformanceError",
+    "Flight",
+    "Rule",
+    "Stage",
+    "check_in_flight",
+    "check_strategy",
+    "fly",
+    "stages",
+    "training_stage",
+]

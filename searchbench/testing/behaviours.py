@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from searchbench.strategies.strategy import AskTellSearch, Strategy, TrainingSearch
+from searchbench.testing.in_flight import fly
 from searchbench.testing.rehearsal import Stage, Weather, evaluate, in_another_process, rehearse, scenario
 
 Behaviour = Callable[[Strategy, Stage], str | None]
@@ -109,7 +110,8 @@ def _weathers(weather: Weather) -> Behaviour:
 
 
 def _abreast(strategy: Strategy, stage: Stage) -> str | None:
-    rehearse(strategy, stage, abreast=4, weather="failures")
+    for under_way in (4, 32):
+        fly(strategy, stage, under_way)
     return None
 
 
@@ -167,7 +169,7 @@ ASK_TELL: dict[str, Behaviour] = {
     "survives failed evaluations": _weathers("failures"),
     "survives nothing but failures": _weathers("only failures"),
     "survives equal values": _weathers("all equal"),
-    "survives four proposals under way at a time": _abreast,
+    "survives 4 and 32 proposals under way, answered out of order": _abreast,
     "leaves every global generator alone": _leaves_global_state,
     "proposes nothing more after it has ended": _ends_for_good,
 }

@@ -133,8 +133,8 @@ def _ask_tell(search: AskTellSearch, stage: Stage, weather: Weather, abreast: in
             proposal = search.ask()
             if proposal is None:
                 break
-            lines.append(_written(proposal, stage.space))
-            _check_resume(proposal, told)
+            lines.append(written(proposal, stage.space))
+            check_resume(proposal, told)
             trials.append(evaluate(proposal, len(lines) - 1, weather))
         for trial in reversed(trials):
             search.tell(trial)
@@ -143,7 +143,7 @@ def _ask_tell(search: AskTellSearch, stage: Stage, weather: Weather, abreast: in
         if not trials:
             break
     if isinstance(search, Recommending) and succeeded:
-        lines.append("hands over " + _written(Proposal(search.recommend()), stage.space))
+        lines.append("hands over " + written(Proposal(search.recommend()), stage.space))
     return lines
 
 
@@ -184,7 +184,8 @@ def evaluate(proposal: Proposal, number: int, weather: Weather) -> Trial:
     return Trial(number, proposal.architecture, fidelity, "ok", value, cost, metrics)
 
 
-def _written(proposal: Any, space: Space) -> str:
+def written(proposal: Any, space: Space) -> str:
+    """A line that tells a proposal from others. Raises ConformanceError where it is none, or not of the space."""
     if not isinstance(proposal, Proposal):
         raise ConformanceError(f"`ask` must return a Proposal or None, but returned {proposal!r}.")
     architecture = proposal.architecture
@@ -194,7 +195,8 @@ def _written(proposal: Any, space: Space) -> str:
     return f"{architecture.values!r} at {proposal.fidelity}"
 
 
-def _check_resume(proposal: Proposal, told: dict[int, Trial]) -> None:
+def check_resume(proposal: Proposal, told: dict[int, Trial]) -> None:
+    """Raise ConformanceError where a proposal continues what the search was not told, or another architecture."""
     if proposal.resume is None:
         return
     earlier = told.get(proposal.resume)

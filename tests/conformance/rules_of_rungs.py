@@ -1,0 +1,120 @@
+"""What searches promise that train many architectures briefly and continue the best."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from searchbench.strategies.asha import Asha
+from searchbench.strategies.bohb import Bohb
+from searchbench.strategies.halving import Hyperband, SuccessiveHalving, rounds
+from searchbench.strategies.rungs import Bracket
+from searchbench.strategies.strategy import Scenario
+from searchbench.testing import Flight
+from searchbench.testing.in_flight import Anything
+from searchbench.trial import Proposal, Trial
+
+
+class Brackets(Anything):
+    """Of successive halving and Hyperband: of each rung of each bracket, once all of it has come back, the best that
+    did not fail are continued, as many as the published table says, each once."""
+
+    def __init__(self, strategy: SuccessiveHalving | Hyperband | Bohb) -> None:
+        self.strategy = strategy
+        self.coming: Iterator[Bracket] | None = None
+        self.brackets: list[Bracket] = []
+        self.rungs: list[list[list[int]]] = []
+        """Of each bracket, of each rung, the tickets."""
+        self.place: dict[int, tuple[int, int]] = {}
+        self.promoted: set[int] = set()
+
+    def cycle(self, scenario: Scenario) -> Iterator[Bracket]:
+        strategy = self.strategy
+        table = rounds(strategy.eta, strategy.min_epochs, scenario, getattr(strategy, "ceiling", False))
+        while True:
+            yield from table[:1] if isinstance(strategy, SuccessiveHalving) else table
+
+    def asked(self, flight: Flight, proposal: Proposal | None) -> None:
+        assert proposal is not None
+        ticket = len(flight.asked) - 1
+        if proposal.resume is None:
+            bracket, rung = self.fresh(flight), 0
+        else:
+            bracket, rung = self.continued(flight, proposal)
+        self.place[ticket] = bracket, rung
+        self.rungs[bracket][rung].append(ticket)
+        assert proposal.fidelity.epochs == self.brackets[bracket].epochs[rung]
+        assert len(self.rungs[bracket][rung]) <= self.brackets[bracket].sizes[rung]
+
+    def fresh(self, flight: Flight) -> int:
+        """The bracket a new architecture belongs to: they are filled one after the other."""
+        self.coming = self.coming or self.cycle(flight.scenario)
+        if not self.brackets or len(self.rungs[-1][0]) == self.brackets[-1].sizes[0]:
+            self.brackets.append(next(self.coming))
+            self.rungs.append([[] for _ in self.brackets[-1].sizes])
+        return len(self.brackets) - 1
+
+    def continued(self, flight: Flight, proposal: Proposal) -> tuple[int, int]:
+        assert proposal.resume not in self.promoted, "it was continued before"
+        self.promoted.add(proposal.resume)  # type: ignore[arg-type]
+        bracket, rung = self.place[flight.tickets[proposal.resume]]  # type: ignore[index]
+        tickets = self.rungs[bracket][rung]
+        trial_of = dict(zip(flight.tickets, flight.trials, strict=True))
+        assert all(ticket in trial_of for ticket in tickets), "the rung was not complete"
+        came = sorted((t for ticket in tickets if not (t := trial_of[ticket]).failed), key=lambda t: t.value)
+        kept = [trial.number for trial in came[: self.brackets[bracket].sizes[rung + 1]]]
+        assert proposal.resume in kept, "a better training was left behind"
+        return bracket, rung + 1
+
+
+class Promotions(Anything):
+    """Of ASHA, by brute force: the best of the top floor(n / eta) of the highest rung that has one which has not been
+    continued; where no rung has one, a new architecture at the smallest fidelity."""
+
+    def __init__(self, strategy: Asha) -> None:
+        self.eta = strategy.eta
+        self.promoted: set[int] = set()
+
+    def asked(self, flight: Flight, proposal: Proposal | None) -> None:
+        assert proposal is not None
+        levels = flight.search.epochs  # type: ignore[attr-defined]
+        assert levels[0] == flight.scenario.stops[0]
+        for low, high in reversed(list(pairwise(levels))):
+            rung = [t for t in flight.trials if t.fidelity.epochs == low]
+            ranked = sorted(rung, key=lambda t: (math.inf if t.failed else t.value, t.number))
+            for trial in ranked[: len(rung) // self.eta]:
+                if trial.number not in self.promoted and not trial.failed:
+                    self.promoted.add(trial.number)
+                    assert (proposal.resume, proposal.fidelity.epochs) == (trial.number, high)
+                    return
+        assert (proposal.resume, proposal.fidelity.epochs) == (None, levels[0])
+
+
+class Densities(Brackets):
+    """Of BOHB, beside its brackets: the model is of the longest trainings of which there are enough, and has seen
+    everything of that length that has come back, the failed ones among the worst, and nothing else."""
+
+    strategy: Bohb
+
+    def told(self, flight: Flight, trial: Trial) -> None:
+        source: Any = flight.search._source  # type: ignore[attr-defined]
+        least = len(flight.scenario.space.decisions) + 1
+        by_length: dict[float, list[Trial]] = defaultdict(list)
+        for known in flight.trials:
+            by_length[known.fidelity.epochs or 0.0].append(known)
+        enough = [length for length, known in by_length.items() if len(known) >= 2 * least]
+        assert max(source._models, default=None) == max(enough, default=None)
+        if not enough:
+            return
+        ranked = sorted(by_length[max(enough)], key=lambda t: math.inf if t.failed else t.value)
+        good = max(least, int(self.strategy.top * len(ranked)))
+        bad = max(least, int((1 - self.strategy.top) * len(ranked)))
+        for density, seen in zip(source._models[max(enough)], (ranked[:good], ranked[good : good + bad]), strict=True):
+            rows = np.array([source._coordinates.of(t.architecture) for t in seen])
+            known_at = ~np.isnan(rows)
+            np.testing.assert_array_equal(density.rows[known_at], rows[known_at])
