@@ -10,6 +10,7 @@
     │   ├── DataMissing           a data set or table was not found where it was looked for
     │   ├── TableError            a table of recorded results is truncated, duplicated or out of range
     │   └── StoreError            a result store is foreign, newer, unwritable or already holds the study
+    │       └── CheckpointError   what an interrupted run left was written by another version
     ├── BudgetExhausted           raised by the lab *before* the step that would exceed the budget
     ├── EvaluationFailed          one evaluation failed; becomes a failed trial, never a crashed run
     └── StatisticsError           a statistic was asked of data that cannot have one (a bug in the caller)
@@ -66,6 +67,10 @@ class TableError(InputError):
 
 class StoreError(InputError):
     """A result store cannot be opened, written or continued."""
+
+
+class CheckpointError(StoreError):
+    """What an interrupted run left cannot be continued by this version."""
 
 
 class BudgetExhausted(SearchbenchError):

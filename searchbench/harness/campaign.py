@@ -94,7 +94,9 @@ def carry_out(
     done = set(store.run_ids(study.name, statuses=DONE))
     observer.planned(planned, sum(r.run_id in done for r in planned.runs))
     missing = [r for r in planned.runs if r.run_id not in done and only in (None, r.contestant.label)]
-    return _Campaign(store, executor, observer, deque(missing), _checkpoints(store)).run()
+    campaign = _Campaign(store, executor, observer, deque(missing), _checkpoints(store))
+    campaign.check_checkpoints()
+    return campaign.run()
 
 
 def _checkpoints(store: ResultStore) -> Path | None:
@@ -126,6 +128,11 @@ class _Campaign:
             self.observer.tick()
         self._remove_empty_folder()
         return self.recorded
+
+    def check_checkpoints(self) -> None:
+        """Raise CheckpointError, before anything runs, where one of another version waits to be continued."""
+        for spec in self.searches if self.checkpoints is not None and self.checkpoints.is_dir() else ():
+            Checkpoint(Path(self._checkpoint(spec))).check()
 
     def _submit(self) -> None:
         """Keep every worker busy and one batch waiting for each; judges go first, so that runs get recorded."""

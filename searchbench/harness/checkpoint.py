@@ -2,32 +2,64 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from searchbench.errors import CheckpointError
 from searchbench.harness.lab import MeteredLab
 from searchbench.strategies.strategy import Search, TrainingSearch
+
+VERSION = 1
+"""Raise it with every change of what a checkpoint holds: the states of the lab, of a search, or of their parts."""
+_OPENING = b"searchbench checkpoint "
+_LONGEST = 64
+"""Bytes in which the first line must end."""
 
 
 @dataclass(slots=True)
 class Checkpoint:
-    """One run's checkpoint file, replaced atomically at most every `every_s` seconds."""
+    """One run's checkpoint file, replaced atomically at most every `every_s` seconds.
+
+    A line with the version stands before the state, so that another version is refused without being unpickled: its
+    classes may not exist any more, or mean something else under the same name.
+    """
 
     path: Path
     every_s: float = 20.0
     _last: float = field(default_factory=time.monotonic)
 
+    def check(self) -> None:
+        """Raise CheckpointError where a checkpoint of another version stands; without one, do nothing."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            opening = file.read(_LONGEST)
+        found = _version(opening)
+        if opening and found != VERSION:
+            words = "before checkpoints had versions" if found is None else f"as version {found}"
+            raise CheckpointError(
+                f"the checkpoint `{self.path}` was written {words}, and this searchbench continues version {VERSION} "
+                "only; complete the study with the searchbench that began it, or delete the file to run it anew."
+            )
+
     def restore(self, search: Search, lab: MeteredLab) -> bool:
-        """Continue from the file if there is one and it is whole; whether it did."""
+        """Continue from the file if there is one and it is whole; whether it did.
+
+        Raises:
+            CheckpointError: it is of another version.
+        """
         if not isinstance(search, TrainingSearch) or not self.path.exists():
             return False
+        self.check()
         import torch
 
+        _, _, written = self.path.read_bytes().partition(b"\n")
         try:
-            state: dict[str, Any] = torch.load(self.path, weights_only=False)
+            state: dict[str, Any] = torch.load(io.BytesIO(written), weights_only=False)
         except Exception:  # a file cut short by a crash is no checkpoint: start over, which gives the same result
             return False
         search.load_state_dict(state["search"])
@@ -42,10 +74,19 @@ class Checkpoint:
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")
-        torch.save({"search": search.state_dict(), "lab": lab.state_dict()}, partial)
+        with partial.open("wb") as file:
+            file.write(_OPENING + b"%d\n" % VERSION)
+            torch.save({"search": search.state_dict(), "lab": lab.state_dict()}, file)
         os.replace(partial, self.path)
         self._last = time.monotonic()
 
     def remove(self) -> None:
-        """The run has ended: its result is in the store."""
+        """Delete the file of a run that has ended: its result is in the store."""
         self.path.unlink(missing_ok=True)
+
+
+def _version(opening: bytes) -> int | None:
+    """The version that a file's first line gives, or None."""
+    line, newline, _ = opening.partition(b"\n")
+    number = line.removeprefix(_OPENING)
+    return int(number) if newline and line.startswith(_OPENING) and number.isdigit() else None

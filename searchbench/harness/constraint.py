@@ -110,6 +110,14 @@ class Excess:
         )
 
 
+def broken_limits(space: Space, architecture: Architecture) -> str | None:
+    """The limits of a space's constraint that an architecture of the whole space exceeds, in words; None: legal."""
+    if space.whole is space or architecture in space:
+        return None
+    limit = getattr(space, "amount", None)
+    return limit.broken(architecture) if isinstance(limit, Excess) else str(architecture)
+
+
 def view(space: Space, constraint: Constraint, measures: Measures) -> Within:
     """The space through the limits.
 

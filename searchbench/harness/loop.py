@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Literal
 
 from searchbench.errors import BudgetExhausted
 from searchbench.harness.host_clock import HostClock
-from searchbench.harness.lab import MeteredLab, Stalled
+from searchbench.harness.lab import MeteredLab
+from searchbench.harness.repeats import Stalled
 from searchbench.harness.simulation import simulate
 from searchbench.strategies.strategy import AskTellSearch, Recommending, Search, Tracing, TrainingSearch
 
@@ -49,7 +49,7 @@ def drive(
 
 
 def _ask_tell(search: AskTellSearch, lab: MeteredLab) -> None:
-    clock, evaluate = HostClock(lab.ledger), lab.evaluate
+    clock, evaluate = HostClock(lab.account.ledger), lab.evaluate
     begin, end = clock.begin, clock.end
     try:
         proposal = search.ask()
@@ -65,11 +65,8 @@ def _ask_tell(search: AskTellSearch, lab: MeteredLab) -> None:
 
 def _advance(search: TrainingSearch, lab: MeteredLab, after_slice: Callable[[], None]) -> None:
     while not search.done:
-        started, held = time.process_time(), lab.held_cpu_s
-        try:
+        with lab.account.strategys_turn():
             search.advance(lab)
-        finally:
-            lab.ledger.host_s += max(0.0, time.process_time() - started - (lab.held_cpu_s - held))
         after_slice()
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Literal
 
 from searchbench.cost import Cost
-from searchbench.errors import SearchbenchError
+from searchbench.errors import CheckpointError, SearchbenchError
 from searchbench.estimators.estimator import Parallel, Trainable
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.lab import MeteredLab
@@ -80,9 +80,11 @@ def run_search(spec: RunSpec, checkpoint: Checkpoint | None = None) -> SearchRes
     with PeakMemory() as memory:
         try:
             ended = _search(spec, strategy, lab, checkpoint)
+        except CheckpointError:  # no failure of the strategy: nothing has run
+            raise
         except Exception as failure:
             error = _told(failure)
-    lab.ledger.peak_memory_bytes = max(lab.ledger.peak_memory_bytes, memory.bytes)
+    lab.account.ledger.peak_memory_bytes = max(lab.account.ledger.peak_memory_bytes, memory.bytes)
     final = lab.final
     if error is None and final is None:
         error = _nothing_to_judge(lab, ended)
@@ -147,11 +149,14 @@ def _search(spec: RunSpec, strategy: Strategy, lab: MeteredLab, checkpoint: Chec
 
 
 def _nothing_to_judge(lab: MeteredLab, ended: str) -> str:
-    if lab.trials == 0 and ended == "budget":
+    record = lab.record
+    if record.trials == 0 and ended == "budget":
         return f"the budget ({lab.scenario.budget}) pays for no evaluation and no slice of this strategy; raise it."
-    if lab.refused:
-        return f"nothing that the search would hand over keeps to the problem's constraint: {lab.refused}."
-    return f"the search ended ({ended}) after {lab.trials} trials without an architecture to recommend: none succeeded."
+    if record.refused:
+        return f"nothing that the search would hand over keeps to the problem's constraint: {record.refused}."
+    return (
+        f"the search ended ({ended}) after {record.trials} trials without an architecture to recommend: none succeeded."
+    )
 
 
 def _told(failure: Exception) -> str:

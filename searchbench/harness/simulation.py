@@ -12,8 +12,10 @@ from typing import Literal
 
 from searchbench.cost import Cost
 from searchbench.errors import BudgetExhausted
+from searchbench.harness.evaluation import Launched
 from searchbench.harness.host_clock import HostClock
-from searchbench.harness.lab import Launched, MeteredLab, Stalled
+from searchbench.harness.lab import MeteredLab
+from searchbench.harness.repeats import Stalled
 from searchbench.strategies.strategy import AskTellSearch
 
 
@@ -28,8 +30,8 @@ def simulate(search: AskTellSearch, lab: MeteredLab, workers: int) -> Literal["b
         lab: of a problem whose evaluations are looked up.
         workers: at least 1.
     """
-    lab.simulated()
-    clock = HostClock(lab.ledger)
+    lab.account.overlap()
+    clock = HostClock(lab.account.ledger)
     flying: list[tuple[float, int, Launched]] = []
     ended: Literal["budget", "finished", "stalled"] = "finished"
     now_s, begun = 0.0, 0
@@ -41,20 +43,20 @@ def simulate(search: AskTellSearch, lab: MeteredLab, workers: int) -> Literal["b
             if proposal is None:
                 break
             try:
-                launched = lab.launch(proposal)
+                launched = lab.evaluation.launch(proposal)
             except BudgetExhausted:
                 ended = "budget"
                 break
             except Stalled:
                 ended = "stalled"
                 break
-            heappush(flying, (now_s + duration_s(launched.cost), begun, launched))
+            heappush(flying, (now_s + duration_s(launched.measured.cost), begun, launched))
             begun += 1
         if not flying:
             clock.settle()
             return ended
         now_s, _, launched = heappop(flying)
-        trial = lab.settle(launched, clock_s=now_s)
+        trial = lab.evaluation.settle(launched, clock_s=now_s)
         clock.begin()
         search.tell(trial)
         clock.end()

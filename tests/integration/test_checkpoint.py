@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from searchbench import Budget, Problem, Study, Use
+from searchbench import Budget, Problem, Study, Use, run
+from searchbench.errors import CheckpointError
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.run import SearchResult, run_search
 from searchbench.results.columns import first_difference
+from searchbench.results.store import open_store
 
 TRAINERS = {
     "darts": Use("darts", epochs=4, batch_size=32),
@@ -70,3 +72,24 @@ def test_a_checkpoint_cut_short_is_ignored(spec: RunSpec, tmp_path: Path) -> Non
         run_search(spec, KilledAfter(path))
     path.write_bytes(path.read_bytes()[:500])
     assert told(run_search(spec, Checkpoint(path))) == told(run_search(spec))
+
+
+@pytest.mark.parametrize(("written", "said"), [(b"2", "as version 2"), (b"", "before checkpoints had versions")])
+def test_a_checkpoint_of_another_version_is_refused_and_left_where_it_is(
+    training_problem: Problem, tmp_path: Path, written: bytes, said: str
+) -> None:
+    study = Study("s", training_problem, {"it": TRAINERS["darts"]}, [3], Budget(samples=30_000))
+    store = tmp_path / "results.db"
+    with pytest.raises(KeyboardInterrupt):
+        run_search(plan(study).runs[0], KilledAfter(path := _checkpoint_of(study, store)))
+    state = path.read_bytes().split(b"\n", 1)[1]
+    path.write_bytes((b"searchbench checkpoint " + written + b"\n" if written else b"") + state)
+    with pytest.raises(CheckpointError, match=f"was written {said}, and this searchbench continues version 1 only; "):
+        run(study, store, workers=0)
+    with open_store(store) as opened:
+        assert opened.run_ids("s") == []  # neither failed nor started over
+    assert path.exists()
+
+
+def _checkpoint_of(study: Study, store: Path) -> Path:
+    return store.with_name(store.name + ".checkpoints") / f"{plan(study).runs[0].run_id}.pt"

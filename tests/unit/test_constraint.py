@@ -95,7 +95,7 @@ def test_what_is_recommended_beyond_the_limit_is_not_taken(table: Use) -> None:
     lab.recommend(resolved.space.architecture(("k7e6",) * 3))
     assert lab.final is not None
     assert lab.final.architecture == legal
-    assert lab.refused == "latency_ms 19 > 8"
+    assert lab.record.refused == "latency_ms 19 > 8"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 
 from searchbench import Budget, Cost, Fidelity, Measurement, Problem, Proposal, Scenario, Seeds
 from searchbench.errors import BudgetExhausted, EvaluationFailed, SpaceError
-from searchbench.harness.lab import STALLED_AFTER, MeteredLab, Stalled
+from searchbench.harness.lab import MeteredLab
+from searchbench.harness.repeats import STALLED_AFTER, Stalled
 from searchbench.results.columns import read_trials
 from searchbench.spaces import SPACES
 from searchbench.trial import FULL
@@ -71,7 +72,7 @@ def test_budget_is_refused_before_the_charge_that_would_exceed_it(budget: Budget
 
 def test_an_evaluation_that_ends_after_the_seconds_have_run_out_does_not_count() -> None:
     lab = make_lab(Budget(seconds=25), Scripted(cost=Cost(evaluations=1, device_s=10)))
-    lab._estimator.price = lambda *_: Cost(evaluations=1)  # type: ignore[method-assign]  # seconds are not foreseen
+    lab.evaluation.estimator.price = lambda *_: Cost(evaluations=1)  # type: ignore[method-assign]  # seconds are not foreseen
     statuses = [lab.evaluate(p).status for p in proposals(3)]
     assert statuses == ["ok", "ok", "timeout"]
     with pytest.raises(BudgetExhausted):
