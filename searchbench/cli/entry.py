@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from searchbench.cli.bundles import export, import_bundle, merge
 from searchbench.cli.data import doctor
 from searchbench.cli.finished import results
 from searchbench.cli.latencies import latency
@@ -42,6 +43,9 @@ for command in (
     checklist,
     report,
     results,
+    export,
+    import_bundle,
+    merge,
     list_things,
     describe,
     verify,

@@ -142,6 +142,15 @@ class ResultStore:
             raise StoreError(f"no run `{run_id}` in `{self.location.shown}`; `searchbench status` lists its studies.")
         return _run(rows[0])
 
+    def rows(self, study: str) -> list[dict[str, Any]]:
+        """A study's runs as the store keeps them, recordings with them: plain columns, from which `add_row` makes the
+        same runs in another store."""
+        return [{name: row[name] for name in row if name != "id"} for row in self._latest(study, recorded=True)]
+
+    def add_row(self, row: Mapping[str, Any]) -> None:
+        """Record a run from the columns that `rows` gave. Raises StoreError as `add_run` does."""
+        self.add_run(_run(row))
+
     def trials(self, run_id: str) -> pd.DataFrame:
         """The trials of one run, a row each; the columns of `columns.read_trials`."""
         from searchbench.results.columns import read_trials
