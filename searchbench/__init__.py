@@ -17,21 +17,69 @@ One budget metered outside the contestants, one judge, declared seeds, honest st
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
+    from searchbench.cost import Budget as Budget
+    from searchbench.cost import Cost as Cost
+    from searchbench.errors import BudgetExhausted as BudgetExhausted
+    from searchbench.errors import InputError as InputError
+    from searchbench.errors import SearchbenchError as SearchbenchError
+    from searchbench.estimators.estimator import Estimator as Estimator
+    from searchbench.estimators.estimator import EstimatorSpec as EstimatorSpec
+    from searchbench.estimators.estimator import Judge as Judge
+    from searchbench.estimators.estimator import JudgeSpec as JudgeSpec
+    from searchbench.harness.ablation import AblationPlan as AblationPlan
+    from searchbench.harness.components import Use as Use
+    from searchbench.harness.imported import results_from as results_from
+    from searchbench.harness.objective import Objective as Objective
+    from searchbench.harness.problem import Problem as Problem
+    from searchbench.harness.session import Results as Results
+    from searchbench.harness.session import run as run
+    from searchbench.harness.study import ComparisonPlan as ComparisonPlan
+    from searchbench.harness.study import Contestant as Contestant
+    from searchbench.harness.study import Study as Study
+    from searchbench.harness.study_file import read_study as read_study
+    from searchbench.metric import Metric as Metric
+    from searchbench.results.store import open_store as open_store
+    from searchbench.seeds import Seeds as Seeds
+    from searchbench.spaces.choices import Choice as Choice
+    from searchbench.spaces.choices import Float as Float
+    from searchbench.spaces.choices import Integer as Integer
+    from searchbench.spaces.choices import When as When
+    from searchbench.spaces.space import Architecture as Architecture
+    from searchbench.spaces.space import Space as Space
+    from searchbench.strategies.strategy import AskTellSearch as AskTellSearch
+    from searchbench.strategies.strategy import Lab as Lab
+    from searchbench.strategies.strategy import Scenario as Scenario
+    from searchbench.strategies.strategy import Strategy as Strategy
+    from searchbench.strategies.strategy import TrainingSearch as TrainingSearch
+    from searchbench.tasks.task import Task as Task
+    from searchbench.trial import Fidelity as Fidelity
+    from searchbench.trial import Measurement as Measurement
+    from searchbench.trial import Outcome as Outcome
+    from searchbench.trial import Proposal as Proposal
+    from searchbench.trial import Trial as Trial
 
 _WHERE = {
     "AblationPlan": "searchbench.harness.ablation",
     "Architecture": "searchbench.spaces.space",
+    "AskTellSearch": "searchbench.strategies.strategy",
     "Budget": "searchbench.cost",
     "BudgetExhausted": "searchbench.errors",
     "Choice": "searchbench.spaces.choices",
     "ComparisonPlan": "searchbench.harness.study",
     "Contestant": "searchbench.harness.study",
     "Cost": "searchbench.cost",
+    "Estimator": "searchbench.estimators.estimator",
+    "EstimatorSpec": "searchbench.estimators.estimator",
     "Fidelity": "searchbench.trial",
     "Float": "searchbench.spaces.choices",
     "InputError": "searchbench.errors",
     "Integer": "searchbench.spaces.choices",
+    "Judge": "searchbench.estimators.estimator",
+    "JudgeSpec": "searchbench.estimators.estimator",
+    "Lab": "searchbench.strategies.strategy",
     "Measurement": "searchbench.trial",
     "Metric": "searchbench.metric",
     "Objective": "searchbench.harness.objective",
@@ -43,7 +91,10 @@ _WHERE = {
     "SearchbenchError": "searchbench.errors",
     "Seeds": "searchbench.seeds",
     "Space": "searchbench.spaces.space",
+    "Strategy": "searchbench.strategies.strategy",
     "Study": "searchbench.harness.study",
+    "Task": "searchbench.tasks.task",
+    "TrainingSearch": "searchbench.strategies.strategy",
     "Trial": "searchbench.trial",
     "Use": "searchbench.harness.components",
     "When": "searchbench.spaces.choices",

@@ -159,6 +159,24 @@ def test_public_names_are_what_is_exported() -> None:
     assert list(searchbench.__all__)[1:] == sorted(searchbench.__all__[1:])
 
 
+def test_type_checkers_see_every_public_name() -> None:
+    """`__getattr__` gives a checker Any; the imports under TYPE_CHECKING of `__init__` give it the real thing."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.asname: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert seen == searchbench._WHERE
+
+
+@pytest.mark.parametrize("described", [searchbench.Problem, searchbench.Contestant, searchbench.Study])
+def test_no_field_of_a_study_is_of_any_type(described: type) -> None:
+    """A user's type checker can only help where something is said."""
+    fields = described.__annotations__
+    assert fields
+    assert not [name for name, kind in fields.items() if str(kind) in ("Any", "typing.Any")]
+
+
 def test_global_random_state_is_never_used() -> None:
     forbidden = {"np.random.seed", "numpy.random.seed", "random.seed", "torch.manual_seed", "np.random.rand"}
     for path, _, tree in modules():

@@ -88,14 +88,16 @@ def update(optimizer: torch.optim.Optimizer, clip: float | None = None, rate: fl
 
 @contextmanager
 def scaled_rate(optimizer: torch.optim.Optimizer, factor: float) -> Iterator[None]:
-    """The learning rate times `factor`, for a while."""
+    """Multiply the learning rate by `factor` for a while; afterwards it is what it was, whatever happened inside."""
     rates = [group["lr"] for group in optimizer.param_groups]
     if factor != 1.0:
         for group in optimizer.param_groups:
             group["lr"] *= factor
-    yield
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate
+    try:
+        yield
+    finally:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
 
 
 # -- a whole training ----------------------------------------------------------------------------------------------

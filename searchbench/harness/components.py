@@ -45,6 +45,10 @@ class Use:
         return f"{self.name}({given})" if given else self.name
 
 
+Named = str | Mapping[str, Any] | Use
+"""How a part is asked for by its registered name: the name, a study file's table with `use`, or a `Use`."""
+
+
 def as_use(given: Any, where: str) -> Any:
     """A study file's value (a name, or a table with `use`) as a `Use`; anything else is returned untouched.
 

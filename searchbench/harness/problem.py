@@ -3,6 +3,7 @@ results comparable."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, cast
@@ -11,7 +12,7 @@ from searchbench.errors import StudyError
 from searchbench.estimators import ESTIMATORS, JUDGES
 from searchbench.estimators.estimator import Checking, Checksummed, EstimatorSpec, JudgeSpec, Stoppable
 from searchbench.estimators.latency import LATENCIES, LatencySpec
-from searchbench.harness.components import Use, as_use, describe, fingerprint, make, written
+from searchbench.harness.components import Named, Use, as_use, describe, fingerprint, make, written
 from searchbench.harness.constraint import Constraint, Measures, view
 from searchbench.metric import Metric
 from searchbench.spaces import SPACES
@@ -47,13 +48,13 @@ class Problem:
         constraint: a `Constraint`, or a mapping of `params`, `macs`, `latency_ms` to what they may be at most.
     """
 
-    space: Any
-    task: Any
-    estimator: Any = "train"
-    judge: Any = None
+    space: Named | Space
+    task: Named | Task
+    estimator: Named | EstimatorSpec = "train"
+    judge: Named | JudgeSpec | None = None
     label: str | None = None
-    latency: Any = None
-    constraint: Any = None
+    latency: Named | LatencySpec | None = None
+    constraint: Constraint | Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         for part in ("space", "task", "estimator", "judge", "latency"):
@@ -80,8 +81,9 @@ class Problem:
         told = {name: written(getattr(self, name)) for name in ("space", "task", "estimator", "judge", "label")}
         if self.latency is not None:
             told["latency"] = written(self.latency)
-        if self.constraint is not None:
-            told["constraint"] = self.constraint.limits
+        constraint = Constraint.of(self.constraint)
+        if constraint is not None:
+            told["constraint"] = constraint.limits
         return told
 
 
@@ -131,9 +133,10 @@ def _resolve(problem: Problem) -> ResolvedProblem:
     shape, classes = getattr(task, "shape", (0, 0, 0)), getattr(task, "classes", 0)  # a text has neither
     opened = None if latency is None else latency.open(space, shape, classes)
     measures = Measures(space, shape, classes, opened)
-    searched = space if problem.constraint is None else cast(Space, view(space, problem.constraint, measures))
-    known = _fingerprint(space, task, estimator, judge, latency, problem.constraint)
-    return ResolvedProblem(space, task, estimator, judge, known, measures, searched, latency, problem.constraint)
+    constraint = Constraint.of(problem.constraint)
+    searched = space if constraint is None else cast(Space, view(space, constraint, measures))
+    known = _fingerprint(space, task, estimator, judge, latency, constraint)
+    return ResolvedProblem(space, task, estimator, judge, known, measures, searched, latency, constraint)
 
 
 def _fingerprint(

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from searchbench.cost import Budget
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.harness.ablation import AblationPlan
-from searchbench.harness.components import Use, as_use, canonical_json, describe, fingerprint, make, written
+from searchbench.harness.components import Named, Use, as_use, canonical_json, describe, fingerprint, make, written
 from searchbench.harness.constraint import LIMITS
 from searchbench.harness.objective import Objective, posed
 from searchbench.harness.problem import Posed, Problem
@@ -27,8 +27,8 @@ ESTIMANDS = ("mean", "median", "iqm", "rank")
 class Contestant:
     """A strategy under the label tables call it by."""
 
-    strategy: Any
-    """A `Use`, or a strategy object."""
+    strategy: Use | Strategy
+    """By its registered name with parameters, or the object."""
     label: str
 
     def make(self) -> Strategy:
@@ -123,7 +123,7 @@ class Study:
         self,
         name: str,
         problems: Posed | Iterable[Posed],
-        strategies: Iterable[Any] | Mapping[str, Any],
+        strategies: Iterable[Named | Strategy | Contestant] | Mapping[str, Named | Strategy],
         seeds: int | Iterable[int],
         budget: Budget,
         duplicates: Duplicates = "charge",

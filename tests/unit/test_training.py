@@ -22,6 +22,7 @@ from searchbench.estimators.training import (
     fit,
     learning_rate,
     order_seed,
+    scaled_rate,
     training_cost,
     update,
 )
@@ -212,3 +213,18 @@ def test_devices_are_checked() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(StudyError, match="PyTorch sees no CUDA device"):
             choose_device("cuda")
+
+
+def test_a_step_that_fails_leaves_the_learning_rate_as_it_was() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+    seen: list[float] = []
+
+    def failing() -> None:
+        with scaled_rate(optimizer, 0.1):
+            seen.append(optimizer.param_groups[0]["lr"])
+            raise EvaluationFailed("nan", "the loss became nan.")
+
+    with pytest.raises(EvaluationFailed):
+        failing()
+    assert seen == [pytest.approx(0.05)]
+    assert optimizer.param_groups[0]["lr"] == 0.5
