@@ -37,7 +37,7 @@ def run(
 
     study = read_study(study_file)
     console = terminal(stderr=True)
-    with LiveProgress(console) as progress:
+    with LiveProgress(console, workers) as progress:
         run_study(study, store, workers=workers, ray_address=ray_address, resume=resume, only=only, observer=progress)
     with open_store(store) as opened:
         dossier = read(opened, study.name, axes=AXES if wants_report else ())

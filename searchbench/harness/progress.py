@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from searchbench.cost import Cost
+from searchbench.harness.forecast import duration, forecast
 from searchbench.harness.plan import Plan, RunSpec
 from searchbench.results.records import RunRecord
 
@@ -33,8 +34,9 @@ class LiveProgress:
     Where the output is no terminal (a log file), a plain line per finished run is printed instead.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, workers: int | None = None) -> None:
+        self._console, self._workers = console, workers
+        self._expected: float | None = None
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=None),
@@ -70,6 +72,10 @@ class LiveProgress:
             self._console.print(f"[yellow]skipped[/] {skipped.strategy} on {skipped.problem}: {skipped.reason}")
         if done:
             self._console.print(f"{done} of {self._total} runs stand already in the store.")
+        if done < self._total:
+            found = forecast(plan.runs[done:], self._workers)  # which ones are missing matters little
+            self._expected = found.seconds
+            self._console.print(str(found), markup=False, highlight=False)
 
     def started(self, spec: RunSpec) -> None:
         self._running[spec.run_id] = f"{spec.contestant.label} · seed {spec.replicate}"
@@ -91,10 +97,11 @@ class LiveProgress:
         self._bar.update(self._task, left=self._time_left())
 
     def _time_left(self) -> str:
-        if not self._done:
-            return ""
-        left = (time.monotonic() - self._began) / self._done * (self._total - self._before - self._done)
-        return f"about {left:,.0f} s left"
+        elapsed = time.monotonic() - self._began
+        if self._done:
+            return f"about {duration(elapsed / self._done * (self._total - self._before - self._done))} left"
+        left = None if self._expected is None else self._expected - elapsed
+        return "" if left is None or left <= 0 else f"about {duration(left)} left"
 
     def _render(self) -> Group:
         counts = Text.assemble(
