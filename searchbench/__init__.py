@@ -102,6 +102,7 @@ _WHERE = {
     "read_study": "searchbench.harness.study_file",
     "results_from": "searchbench.harness.imported",
     "run": "searchbench.harness.session",
+    "sklearn_objective": "searchbench.harness.sklearn_objective",
 }
 
 __version__ = "0.1.0"

@@ -89,7 +89,6 @@ class Function:
     def check(self, space: Space, fidelity: str | None) -> None:
         """Raise StudyError where it cannot be called with what the harness gives."""
         parameters, who = list(self._parameters.values()), f"objective `{self.name}`"
-        anything = any(p.kind is p.VAR_KEYWORD for p in parameters)
         first = next(iter(parameters), None)
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         if first is None or first.kind not in (*positional, first.VAR_POSITIONAL):
@@ -105,21 +104,24 @@ class Function:
                     f"{who} needs the argument `{parameter.name}`, but is given a configuration (first) and, by name, "
                     f"{', '.join(sorted(offered))}; its signature is {self._signature}."
                 )
-        if fidelity is not None and not anything and fidelity not in self._parameters:
+        if fidelity is not None and not self.takes(fidelity):
             raise StudyError(
                 f"{who} takes no `{fidelity}`, the fidelity that is declared; its signature is {self._signature}. "
                 "Give it that parameter, or declare no fidelity."
             )
 
     def takes(self, name: str | None) -> bool:
-        """Whether it has a parameter of that name."""
-        return name in self._parameters
+        """Whether it can be given something under that name."""
+        return name in self._parameters or self._takes_anything
+
+    @property
+    def _takes_anything(self) -> bool:
+        return any(p.kind is p.VAR_KEYWORD for p in self._parameters.values())
 
     def caller(self, fidelity: str | None) -> Call:
         """What calls it with the parameters it has."""
-        function, names = self.function, self._parameters
-        anything = any(p.kind is p.VAR_KEYWORD for p in names.values())
-        seeded, stopped = anything or SEED in names, fidelity is not None and (anything or fidelity in names)
+        function = self.function
+        seeded, stopped = self.takes(SEED), fidelity is not None and self.takes(fidelity)
         continues = self.continues
 
         def call(config: dict[str, Any], seed: int, amount: float | int | None, folder: Path | None) -> Any:
