@@ -42,6 +42,23 @@ def test_the_plug_in_of_the_readme_passes_the_conformance_suite(
     check_strategy(my_strategy.HillClimb())
 
 
+def test_the_function_of_the_readme_takes_at_most_twelve_lines_and_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code = block("python", "def loss")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 12
+    small = code.replace("    ...\n", '    return config["lr"] / epochs + seed % 7\n')
+    small = small.replace("seeds=20", "seeds=1").replace("epochs=500", "epochs=60")
+    session: Any = __import__("searchbench.harness.session", fromlist=["run"])
+    found: list[Any] = []
+    monkeypatch.setattr(
+        searchbench, "run", lambda study: found.append(session.run(study, tmp_path / "r.db", workers=0)), raising=False
+    )
+    exec(small, {"__name__": "readme"})
+    assert (found[0].leaderboard().n == 1).all()
+    assert len(found[0].leaderboard()) == 5
+
+
 @pytest.mark.slow
 def test_the_ten_lines_of_python_give_a_leaderboard(monkeypatch: pytest.MonkeyPatch) -> None:
     session: Any = __import__("searchbench.harness.session", fromlist=["run"])

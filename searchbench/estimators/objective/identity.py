@@ -69,16 +69,24 @@ def _function(function: FunctionType, deep: int, seen: set[int]) -> Any:
 
 def _object(value: Any, module: str | None, deep: int, seen: set[int]) -> Any:
     """An array by its content; any other object by its class, how it is called, and its state."""
-    if hasattr(value, "__array__") and hasattr(value, "shape"):
-        import numpy as np
-
-        array = np.asarray(value)
-        content = repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).tobytes()
-        return [type(value).__name__, str(array.dtype), list(array.shape), _sha(content)]
+    array = _array(value)
+    if array is not None:
+        return [type(value).__name__, *array]
     called = type(value).__dict__.get("__call__")
     state = getattr(value, "__dict__", None) or {n: getattr(value, n, None) for n in getattr(value, "__slots__", ())}
-    told = {"class": settled_name(type(value)), **_part(dict(state), module, deep - 1, seen)}
+    told = {"class": settled_name(type(value)), "state": _part(dict(state), module, deep - 1, seen)}
     return told if called is None else told | {"call": _part(called, None, deep - 1, seen)}
+
+
+def _array(value: Any) -> list[Any] | None:
+    """Type, shape and content of what holds numbers: an array, a tensor, a frame."""
+    if not hasattr(value, "__array__") or not hasattr(value, "shape"):
+        return None
+    import numpy as np
+
+    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    content = repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).tobytes()
+    return [str(array.dtype), list(array.shape), _sha(content)]
 
 
 def _names(code: CodeType) -> set[str]:
