@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
     from searchbench.harness.problem import Problem as Problem
     from searchbench.harness.session import Results as Results
     from searchbench.harness.session import run as run
+    from searchbench.harness.sklearn_objective import sklearn_objective as sklearn_objective
     from searchbench.harness.study import ComparisonPlan as ComparisonPlan
     from searchbench.harness.study import Contestant as Contestant
     from searchbench.harness.study import Study as Study
