@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError
+from searchbench.metric import Metric
 from searchbench.reports.leaderboard import current_runs, incomplete
-from searchbench.reports.standing import POINTS, Declared, as_arm, shown_scale
+from searchbench.reports.standing import Declared, as_arm
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
@@ -48,12 +49,17 @@ class Ablation:
     """Main effects and interactions; empty where combinations are missing."""
     ladder: tuple[Rung, ...]
     """Each part added to the base and taken from the full method, as far as those ran."""
-    unit: str
-    """ "percentage points", or nothing."""
+    metric: Metric
+    """What was measured."""
     alpha: float
     notes: tuple[str, ...] = field(default=())
     caveats: tuple[str, ...] = ()
     """What the conclusion must be read with; see `Answer.caveats`."""
+
+    @property
+    def unit(self) -> str:
+        """What effects are counted in: "percentage points", the metric's unit, or nothing."""
+        return self.metric.difference_unit
 
     @property
     def established(self) -> tuple[str, ...]:
@@ -75,7 +81,7 @@ class Ablation:
             if rungs:
                 return f"Established one at a time: {', '.join(r.component for r in rungs)}; {what}."
             return f"Nothing is established: {what}, and no single step reaches significance."
-        yes = [f"{name} ({_signed(self.effects[name])})" for name in self.established]
+        yes = [f"{name} ({_signed(self.effects[name], self.metric)})" for name in self.established]
         no = [name for name in self.effects if name not in self.established]
         unit = f" {self.unit}" if self.unit else ""
         first = (
@@ -110,10 +116,10 @@ def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[A
     spec = study.declared
     if not spec.get("ablation"):
         return []
-    plan = Declared.of(spec, "ablation")
     labels = [problem["label"] for problem in spec["problems"]]
     planned = Counter((entry["problem"], entry["strategy"]) for entry in spec.get("planned", ()))
-    return [_one(study.name, label, spec["ablation"], runs.get(label, ()), plan, planned) for label in labels]
+    plans = {label: Declared.of(spec, "ablation", label) for label in labels}
+    return [_one(study.name, p, spec["ablation"], runs.get(p, ()), plans[p], planned) for p in labels]
 
 
 def _one(
@@ -131,8 +137,8 @@ def _one(
     factors = tuple(dict(plan["factors"]))
     parts = parts_of(plan)
     own = {label: [run for run in runs if run.strategy == label] for label in parts}
-    scale = shown_scale([run.test_error for some in own.values() for run in some if run.judged])
-    arms = {parts[label]: as_arm(label, some, scale) for label, some in own.items() if some}
+    metric = declared.measured(run for some in own.values() for run in some)
+    arms = {parts[label]: as_arm(label, some, metric) for label, some in own.items() if some}
     missing = tuple(cell_label(c, factors) for c in all_cells(factors) if c not in arms)
     alpha = declared.level
     ordered = sorted(arms.items(), key=lambda item: _order(item[0], factors))
@@ -150,7 +156,7 @@ def _one(
         missing=missing,
         effects={name: a.with_caveats(*kinds) for name, a in found.effects.items()} if found is not None else {},
         ladder=tuple(_under(rung, kinds) for rung in _ladder(arms, factors, alpha)),
-        unit="percentage points" if scale == POINTS else "",
+        metric=metric,
         alpha=alpha,
         notes=tuple(map(str, caveats)),
         caveats=kinds,
@@ -176,7 +182,7 @@ def _ladder(arms: Mapping[frozenset[str], Arm], factors: Sequence[str], alpha: f
     removed = {f: arms[whole - {f}] for f in factors if whole - {f} in arms}
     if not added and not removed:
         return ()
-    return st.ladder(arms[base], arms[whole], added, removed, better="lower", alpha=alpha)
+    return st.ladder(arms[base], arms[whole], added, removed, better=arms[base].better or "lower", alpha=alpha)
 
 
 def _under(rung: Rung, kinds: Sequence[str]) -> Rung:
@@ -192,5 +198,8 @@ def _holds(answer: Answer | None, alpha: float) -> bool:
     return answer is not None and answer.p_adj is not None and answer.p_adj < alpha and answer.status != "refused"
 
 
-def _signed(answer: Answer) -> str:
-    return "–" if answer.estimate is None else f"{answer.estimate:+.2f}"
+def _signed(answer: Answer, metric: Metric) -> str:
+    if answer.estimate is None:
+        return "–"
+    text = metric.number(answer.estimate, abs(answer.estimate))
+    return text if text.startswith("-") else f"+{text}"

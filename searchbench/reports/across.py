@@ -119,9 +119,10 @@ def across(board: Leaderboard) -> Across | None:
 
 
 def _values(own: dict[str, Arm], names: Sequence[str], seeds: Sequence[int], block: Block) -> Any:
+    """Numbers of which less is better."""
     import numpy as np
 
-    return np.stack([own[name].at(seeds).values for name in names]) / block.verdicts.scale
+    return np.stack([own[name].at(seeds).values for name in names]) / block.verdicts.metric.factor
 
 
 def _missing(arms: Iterable[dict[str, Arm]], names: Sequence[str]) -> Iterable[str]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError, UnknownName, did_you_mean
+from searchbench.metric import Metric
 from searchbench.reports.leaderboard import build, current_runs
 from searchbench.reports.questions import Asked, ask
 from searchbench.reports.standing import Verdicts
@@ -36,7 +37,7 @@ class Pair:
 
     @property
     def difference(self) -> float:
-        """Left minus right: negative where left has the lower error; NaN unless both ended well."""
+        """Left minus right: negative where left is the lower; NaN unless both ended well."""
         return self.left - self.right
 
     @property
@@ -64,6 +65,8 @@ class PairedComparison:
     """What the leaderboard says of the two, adjusted over the study's family; None where nothing can be asked."""
     caveats: tuple[Caveat, ...] = ()
     """What every statement must be read with."""
+    metric: Metric = field(default_factory=Metric)
+    """What was measured."""
 
     @property
     def complete(self) -> tuple[Pair, ...]:
@@ -167,6 +170,7 @@ def _compared(
         planned,
         None if alone else family,
         verdicts.caveats,
+        verdicts.metric,
     )
 
 

@@ -12,6 +12,7 @@ from searchbench.reports.across import Across, across
 from searchbench.reports.checklist import Checklist, checklist
 from searchbench.reports.gathering import gather
 from searchbench.reports.leaderboard import Leaderboard, build, current_runs
+from searchbench.reports.measured import declared_metric
 from searchbench.reports.ranking import ProxyRanking
 from searchbench.reports.ranking import build as build_rankings
 from searchbench.reports.sampling import build as build_sampled
@@ -94,7 +95,9 @@ def read(
     declared = history.whole
     runs = tuple(store.runs(declared.name))
     current, _ = current_runs(declared, runs)
-    board = build(declared, runs).with_samples({p: build_sampled(own) for p, own in current.items()})
+    board = build(declared, runs).with_samples(
+        {p: build_sampled(own, declared_metric(declared.declared, p)) for p, own in current.items()}
+    )
     if published is not None:
         board = board.with_published(published)
     curves = {label: _curves(own, _axes(declared.declared, axes)) for label, own in current.items()}

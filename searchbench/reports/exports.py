@@ -56,7 +56,7 @@ def written(rows: Iterable[Mapping[str, Any]]) -> str:
 def _comparisons(dossier: Dossier) -> Iterable[dict[str, Any]]:
     """Every test of the leaderboard: against the baseline, then all pairs."""
     for block in dossier.board.blocks:
-        unit = block.verdicts.unit or "test error"
+        unit = block.verdicts.unit or block.verdicts.metric.name
         for kind, family in (("baseline", block.verdicts.versus), ("all pairs", block.verdicts.pairs)):
             for (a, b), answer in family or ():
                 yield {"problem": block.problem, "family": kind, "a": a, "b": b, "unit": unit} | _flat(answer)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError, did_you_mean
+from searchbench.reports.measured import declared_metric, natural
 from searchbench.reports.rows import COLUMNS, SHORT_NAMES, SUMMED_AXES, Row
 from searchbench.reports.sampling import Sampled
 from searchbench.reports.standing import MAX_FAILED_SHARE, Declared, Standing, Verdicts, judge_standings
@@ -24,6 +25,9 @@ from searchbench.reports.summary import summarise
 from searchbench.results.history import Caveat
 from searchbench.results.records import DEFAULT_PROTOCOL, RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
+
+MAIN = "test_error_mean"
+"""The column of `Row.values` that holds what is ranked by."""
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +70,11 @@ class Block:
     def missing(self) -> int:
         """Planned runs not recorded yet."""
         return sum(row.missing for row in self.rows)
+
+    def sorted(self, key: str, descending: bool) -> Block:
+        """The same with its rows in the order of a column."""
+        better_is_more = self.verdicts.metric.better == "higher" and key in ("test_error_mean", "value_mean")
+        return replace(self, rows=tuple(sorted(self.rows, key=_order(key, descending=descending != better_is_more))))
 
     def withheld_for(self, why: str) -> Block:
         """The same numbers without ranks and tests."""
@@ -124,21 +133,29 @@ class Leaderboard:
             raise InputError(str(error)) from None
 
     def sorted(self, by: str) -> Leaderboard:
-        """The same, ranked blocks sorted by a column (lowest first; highest first with a leading "-").
+        """The same, ranked blocks sorted by a column: lowest first, highest first with a leading "-". What is measured
+        goes by its direction: the best first, the worst with "-".
 
         Raises:
             InputError: there is no such column.
         """
         name = by.removeprefix("-")
-        key = name if name in COLUMNS else SHORT_NAMES.get(name)
+        own = {self.named(key): key for key in COLUMNS} | {self.named("test_error_mean").removesuffix("_mean"): MAIN}
+        key = own.get(name) or (name if name in COLUMNS else SHORT_NAMES.get(name))
         if key is None:
-            raise InputError(f"cannot sort by `{name}`; {did_you_mean(name, [*COLUMNS, *SHORT_NAMES])}")
-        order = _order(key, descending=by.startswith("-"))
-        blocks = tuple(replace(b, rows=tuple(sorted(b.rows, key=order))) if b.ranked else b for b in self.blocks)
+            raise InputError(f"cannot sort by `{name}`; {did_you_mean(name, [*own, *SHORT_NAMES])}")
+        descending = by.startswith("-")
+        blocks = tuple(b.sorted(key, descending) if b.ranked else b for b in self.blocks)
         return replace(self, blocks=blocks, sorted_by=("-" if by.startswith("-") else "") + key)
 
+    def named(self, column: str) -> str:
+        """What a column of `Row.values` is called here: those of the test error by the name of what was measured,
+        `score` where problems measure different things."""
+        names = {block.verdicts.metric.key for block in self.blocks} or {"test_error"}
+        return column.replace("test_error", names.pop() if len(names) == 1 else "score")
+
     def records(self) -> list[dict[str, Any]]:
-        """A plain mapping per row: where it stands, and its `Row.values`."""
+        """A plain mapping per row: where it stands, what was measured, and its `Row.values`, as they are `named`."""
         return [
             {
                 "study": self.study,
@@ -149,7 +166,8 @@ class Leaderboard:
                 "fingerprint": block.fingerprint,
                 "source": "imported" if "imported" in block.verdicts.kinds else "measured",
             }
-            | row.values()
+            | measured_values(block)
+            | {self.named(key): value for key, value in row.values().items()}
             for block in self.blocks
             for row in block.rows
         ] + [self._published(row) for row in self.reported]
@@ -158,8 +176,10 @@ class Leaderboard:
         """A published row in its own unit (`metric` names it); it has no rank and no test."""
         place = {"study": self.study, "problem": row.key.task, "ranked": False, "protocol": str(row.key.protocol)}
         place |= {"budget": row.key.budget, "fingerprint": "", "source": "reported", "strategy": row.name}
-        numbers = {"n": row.n or math.nan, "test_error_mean": row.mean, "test_error_std": _known(row.std)}
-        return place | numbers | {"marks": row.marks, "reference": row.reference, "metric": row.key.metric}
+        mean, std = self.named(MAIN), self.named("test_error_std")
+        numbers = {"n": row.n or math.nan, mean: row.mean, std: _known(row.std)}
+        place |= {"metric": row.key.metric, "unit": "", "better": "lower"}
+        return place | numbers | {"marks": row.marks, "reference": row.reference}
 
     def to_frame(self) -> pd.DataFrame:
         """A row per strategy and block, then the published ones."""
@@ -187,12 +207,14 @@ def build(study: StudyRecord, runs: Iterable[RunRecord]) -> Leaderboard:
         runs: all its runs.
     """
     spec = study.declared
-    declared = Declared.of(spec)
     current, other = current_runs(study, runs)
     groups: dict[tuple[str, ...], list[RunRecord]] = {}
     for run in other:
         groups.setdefault((run.problem, run.fingerprint, run.protocol, run.budget), []).append(run)
-    blocks = [_current_block(spec, declared, p, current.get(p["label"], [])) for p in spec.get("problems", [])]
+    blocks = [
+        _current_block(spec, Declared.of(spec, problem=p["label"]), p, current.get(p["label"], []))
+        for p in spec.get("problems", [])
+    ]
     blocks += [_other_block(key, group) for key, group in sorted(groups.items())]
     return Leaderboard(study.name, study.revision, tuple(blocks))
 
@@ -208,7 +230,8 @@ def current_runs(study: StudyRecord, runs: Iterable[RunRecord]) -> tuple[dict[st
         mine = run.run_id in planned if planned else _declared(spec, run)
         if mine and run.protocol == DEFAULT_PROTOCOL and run.problem in labels:
             label = planned.get(run.run_id, run.strategy)  # another, where it was described otherwise at the time
-            current.setdefault(run.problem, []).append(run if label == run.strategy else replace(run, strategy=label))
+            own = natural(run, declared_metric(spec, run.problem))
+            current.setdefault(run.problem, []).append(own if label == run.strategy else replace(own, strategy=label))
         else:
             other.append(run)
     return current, other
@@ -251,6 +274,12 @@ def _current_block(
     )
 
 
+def measured_values(block: Block) -> dict[str, str]:
+    """What a block's numbers are, flat: in data a share is a share, whatever it is shown as."""
+    metric = block.verdicts.metric
+    return {"metric": metric.name, "unit": metric.unit, "better": metric.better}
+
+
 def incomplete(missing: int, planned: int) -> tuple[Caveat, ...]:
     """The caveat of runs that were planned and are not there; none where all are."""
     return (Caveat("incomplete", f"{missing} of {planned} planned runs are not recorded yet"),) if missing else ()
@@ -287,7 +316,7 @@ def _row(strategy: str, runs: Sequence[RunRecord], verdicts: Verdicts, missing: 
         macs=summarise([run.test_metrics.get("macs", math.nan) for run in judged]).mean,
         cost={axis: summarise([getattr(run.cost, axis) for run in ended_well]).mean for axis in SUMMED_AXES},
         standing=verdicts[strategy],
-        scale=verdicts.scale,
+        metric=verdicts.metric,
     )
 
 

@@ -43,7 +43,6 @@ def figures_of(dossier: Dossier) -> dict[str, dict[str, Sequence[Picture]]]:
     for block in _own_blocks(dossier.board):
         runs = dossier.current.get(block.problem, ())
         colours = {row.strategy: i for i, row in enumerate(block.rows)}
-        scale = block.verdicts.scale
         logs = logged.logs_of(runs)
         curves = dossier.curves.get(block.problem, {})
         main = [contest.errors(block, runs, colours) if any(row.n for row in block.rows) else None]
@@ -52,7 +51,9 @@ def figures_of(dossier: Dossier) -> dict[str, dict[str, Sequence[Picture]]]:
         others = [row.strategy for row in block.rows]
         found[block.problem] = {
             "results": _some(main),
-            "anytime": [anytime.anytime(block.problem, runs, c, colours, scale) for c in curves.values()],
+            "anytime": [
+                anytime.anytime(block.problem, runs, c, colours, block.verdicts.metric) for c in curves.values()
+            ],
             "pairs": _some(contest.pairs(block, name, colours) for name in others),
             "costs": _some(
                 contest.against(block, runs, colours, axis=axis, title=title)
@@ -174,7 +175,7 @@ def _sort_keys(block: Block, shown: Sequence[Column]) -> dict[str, list[Any]]:
     keys: dict[str, list[Any]] = {}
     for column in shown:
         name = fields.get(column.title)
-        if column.title.startswith("test error"):
+        if column.title.startswith(block.verdicts.metric.name):
             name = "test_error_mean"
         elif column.title.startswith("validation"):
             name = "value_mean"
@@ -202,7 +203,7 @@ def _published(board: Leaderboard) -> dict[str, Any] | None:
 def _ablation(found: Any) -> dict[str, Any]:
     return {
         "conclusion": found.conclusion,
-        "effects": [cells_of(name, answer) for name, answer in found.effects.items()],
+        "effects": [cells_of(name, answer, found.metric) for name, answer in found.effects.items()],
         "ladder": [rung.interaction for rung in found.ladder],
         "unit": found.unit,
     }

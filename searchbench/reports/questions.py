@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from searchbench.reports.standing import POINTS, Declared, as_arm, shown_scale
+from searchbench.metric import PERCENT
+from searchbench.reports.measured import undeclared
+from searchbench.reports.standing import Declared, as_arm
 from searchbench.results.records import RunRecord
 
 if TYPE_CHECKING:
@@ -46,16 +48,17 @@ def ask(
 
     if not left or not right:
         return ()
-    scale = shown_scale([run.test_error for run in (*left, *right) if run.judged])
-    a, b = as_arm(names[0], left, scale), as_arm(names[1], right, scale)
+    metric = declared.measured((*left, *right))
+    real = f"Is the difference in {metric.name} real?"
+    a, b = as_arm(names[0], left, metric), as_arm(names[1], right, metric)
     common = [s for s in a.seeds if s in set(b.seeds)]
     if not common:
-        return (Asked("Is the difference in test error real?", st.pair_seeds(a.seeds, b.seeds)),)
+        return (Asked(real, st.pair_seeds(a.seeds, b.seeds)),)
     a, b = a.at(common), b.at(common)
-    rope = None if declared.rope is None else declared.rope * scale
+    rope = None if declared.rope is None else declared.rope * metric.scale
     main = st.paired(a, b, alpha=declared.level, rope=rope)
     asked = [
-        Asked("Is the difference in test error real?", main),
+        Asked(real, main),
         *_second_opinion(main, a, b, declared),
         Asked("Are they practically the same?", st.tost(a, b, delta=rope or None, paired_by_seed=True)),
         *([Asked("Where does the difference lie?", _posterior(a, b, rope))] if rope else []),
@@ -116,7 +119,7 @@ def _anytime(
 
     axis = next((axis for axis in budget if axis in CURVE_AXES), None)
     runs = [run for run in (*left, *right) if run.ok and run.trials]
-    if axis is None or not runs or shown_scale([run.value for run in runs]) != POINTS:
+    if axis is None or not runs or not undeclared(run.value for run in runs).share:
         return []
     level = _levels(runs, axis)
     arms = [
@@ -141,4 +144,4 @@ def _levels(runs: Sequence[RunRecord], axis: str) -> dict[str, float]:
     edges = np.unique(np.concatenate([[0.0], curves.spent[curves.spent < end], [end]]))
     heights = np.nan_to_num(curves.at(edges[:-1]), nan=1.0)
     means = heights @ np.diff(edges) / end
-    return {run.run_id: POINTS * float(mean) for run, mean in zip(runs, means, strict=True)}
+    return {run.run_id: PERCENT * float(mean) for run, mean in zip(runs, means, strict=True)}

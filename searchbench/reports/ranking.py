@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from searchbench.metric import Metric
 from searchbench.reports.leaderboard import current_runs
-from searchbench.reports.standing import POINTS, shown_scale
+from searchbench.reports.measured import declared_metric, natural, undeclared
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
@@ -97,11 +98,19 @@ class ProxyRanking:
     """Pooled ones first, one for each kind of value, then every strategy that handed something over."""
     ceiling: Answer
     """Tau-b of two judgements of the same architectures under different seeds; or why not."""
-    unit: str
-    """ "percentage points", or nothing."""
-    scale: float
-    """Shown units per unit of the test error."""
+    metric: Metric
+    """What was measured; errors here are its negative where more is better."""
     caveats: tuple[str, ...]
+
+    @property
+    def unit(self) -> str:
+        """What differences are counted in."""
+        return self.metric.difference_unit
+
+    @property
+    def scale(self) -> float:
+        """What an error is multiplied by to be shown."""
+        return self.metric.factor
 
     @property
     def conclusion(self) -> str:
@@ -126,12 +135,13 @@ def ranking(store: ResultStore, study: str | None = None) -> list[ProxyRanking]:
 def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[ProxyRanking]:
     """The same from the comparable runs of each problem; their recordings are not read."""
     labels = [problem["label"] for problem in study.declared.get("problems", [])]
-    return [_one(study.name, label, runs.get(label, ())) for label in labels]
+    return [_one(study.name, label, runs.get(label, ()), declared_metric(study.declared, label)) for label in labels]
 
 
-def _one(study: str, problem: str, runs: Sequence[RunRecord]) -> ProxyRanking:
-    judged = [run for run in runs if run.judged and run.architecture_key]
-    scale = shown_scale([run.test_error for run in judged])
+def _one(study: str, problem: str, runs: Sequence[RunRecord], declared: Metric | None) -> ProxyRanking:
+    judged = [natural(run, declared) for run in runs if run.judged and run.architecture_key]  # errors again
+    metric = declared or undeclared(run.test_error for run in judged)
+    scale = metric.scale
     by_strategy = _grouped(judged, lambda run: run.strategy)
     kinds = {name: _kind(own) for name, own in by_strategy.items()}
     agreements = []
@@ -147,8 +157,7 @@ def _one(study: str, problem: str, runs: Sequence[RunRecord]) -> ProxyRanking:
         failed=sum(run.ok and run.architecture is not None and not run.judged for run in runs),
         agreements=tuple(agreements),
         ceiling=_ceiling(judged),
-        unit="percentage points" if scale == POINTS else "",
-        scale=scale,
+        metric=metric,
         caveats=(CAVEAT, OWN_SUPERNET) if INHERITED in kinds.values() else (CAVEAT,),
     )
 
@@ -276,7 +285,7 @@ def _record(
         "tau_b": answer.estimate, "low": interval.low if interval else None,
         "high": interval.high if interval else None,
         "level": interval.level if interval else None, "spearman": answer.get("spearman"),
-        **{f"regret_at_{k}": regrets.get(k) for k in KS}, "unit": one.unit or "test error", "status": answer.status,
+        **{f"regret_at_{k}": regrets.get(k) for k in KS}, "unit": one.unit or one.metric.name, "status": answer.status,
         "method": answer.method, "call": answer.call, "wording": answer.wording, "refusal": answer.refusal_reason,
     }  # fmt: skip
 

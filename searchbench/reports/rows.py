@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from searchbench.cost import COST_AXES
+from searchbench.metric import Metric
 from searchbench.reports.standing import NOTHING, Standing
 from searchbench.reports.summary import Summary
 
@@ -43,8 +44,8 @@ class Row:
     """What a search that ended well spent on average, on each of `SUMMED_AXES`."""
     standing: Standing = NOTHING
     """What the statistics say of it."""
-    scale: float = 1.0
-    """Shown units per unit of the test error, in which the standing's answers are."""
+    metric: Metric = field(default_factory=Metric)
+    """What was measured; the standing's answers are in its shown units."""
 
     @property
     def failed_share(self) -> float:
@@ -97,7 +98,7 @@ COLUMNS = (
 
 def standing_values(row: Row) -> dict[str, Any]:
     """A row's statistics, flat, in the unit of the test error; NaN where there are none."""
-    at, unit = row.standing, row.scale
+    at, unit = row.standing, row.metric.scale
     versus = at.versus
     interval = None if at.estimate is None else at.estimate.interval
     gap = None if versus is None else versus.interval

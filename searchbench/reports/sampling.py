@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from searchbench.metric import Metric
 from searchbench.reports.evidence import ArmKind
-from searchbench.reports.standing import as_arm, shown_scale
+from searchbench.reports.measured import undeclared
+from searchbench.reports.standing import as_arm
 from searchbench.reports.summary import Summary, summarise
 from searchbench.results.records import RunRecord
 
@@ -32,6 +34,8 @@ class Sampled:
     """Draws of one strategy on one problem."""
 
     strategy: str
+    metric: Metric
+    """What was measured."""
     test_error: Summary
     """Of the draws."""
     value: Summary
@@ -59,8 +63,9 @@ def kind_of(description: str) -> ArmKind:
     return next((kind for name, kind in KINDS.items() if f'"class":"{name}"' in description), "search")
 
 
-def build(runs: Sequence[RunRecord]) -> tuple[Sampled, ...]:
-    """Of the comparable runs of one problem, with their recordings: every strategy that draws."""
+def build(runs: Sequence[RunRecord], metric: Metric | None = None) -> tuple[Sampled, ...]:
+    """Every strategy that draws, from the comparable runs of one problem with their recordings; without a declared
+    metric, test errors in [0, 1] are shares."""
     by_strategy: dict[str, list[RunRecord]] = {}
     for run in runs:
         by_strategy.setdefault(run.strategy, []).append(run)
@@ -70,10 +75,12 @@ def build(runs: Sequence[RunRecord]) -> tuple[Sampled, ...]:
         return ()
     searched = tuple(_mean_draw(name, by_strategy[name]) for name, kind in kinds.items() if kind == "random_search")
     searching = {name: own for name, own in by_strategy.items() if kinds[name] != "random_sampling"}
-    shares = shown_scale([run.test_error for run in runs if run.judged]) != 1
+    metric = metric or undeclared(run.test_error for run in runs if run.judged)
+    shares = metric.share and metric.better == "lower"
     return tuple(
         Sampled(
             strategy=name,
+            metric=metric,
             test_error=summarise(run.test_error for run in by_strategy[name] if run.judged),
             value=summarise(run.value for run in by_strategy[name] if run.judged),
             improvements=_improvements(searching, by_strategy[name]) if shares else {},
@@ -88,7 +95,7 @@ def _improvements(searching: Mapping[str, Sequence[RunRecord]], drawn: Sequence[
     from searchbench import statistics as st
 
     def accuracies(name: str, runs: Sequence[RunRecord]) -> st.Arm:
-        errors = as_arm(name, runs)
+        errors = as_arm(name, runs, Metric())
         return replace(errors, scores=tuple(1 - error for error in errors.scores), better="higher")
 
     reference = accuracies("draws", drawn)

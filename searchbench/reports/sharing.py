@@ -15,7 +15,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from searchbench.reports.leaderboard import current_runs
-from searchbench.reports.standing import POINTS, shown_scale
+from searchbench.reports.measured import undeclared
 from searchbench.results.inherited import Scores, Truth, alike, common, scores_of
 from searchbench.results.records import StudyRecord
 from searchbench.results.store import ResultStore
@@ -110,7 +110,8 @@ def build(study: str, problem: str, methods: Mapping[str, Sequence[Scores]], tru
     repeats = [truth.errors[key] for key in keys]
     errors = [math.fsum(own) / len(own) for own in repeats]
     good = [-error for error in errors]
-    scale = shown_scale(errors)
+    metric = undeclared(errors)  # the truth may be another table's
+    scale = metric.scale
     proxies = {name: [[-scores.values[key] for key in keys] for scores in own] for name, own in able.items()}
     ranked = tuple(_method(name, own, proxies[name], errors, scale) for name, own in able.items() if keys)
     return SharingRanking(
@@ -131,7 +132,7 @@ def build(study: str, problem: str, methods: Mapping[str, Sequence[Scores]], tru
         alone=_between(repeats, alone=True),
         params=_floor(good, [truth.sizes[key][0] for key in keys]),
         macs=_floor(good, [truth.sizes[key][1] for key in keys]),
-        unit="percentage points" if scale == POINTS else "",
+        unit=metric.difference_unit,
     )
 
 

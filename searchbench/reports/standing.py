@@ -8,18 +8,18 @@ Mogstad et al. 2024), which hold at any number of seeds; the joint-seed bootstra
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from searchbench.metric import Metric
+from searchbench.reports.measured import declared_metric, undeclared
 from searchbench.results.history import EXPLORATORY, Caveat, caveats_of
 from searchbench.results.records import RunRecord
 
 if TYPE_CHECKING:
     from searchbench.statistics import Answer, Arm, Family
 
-POINTS = 100.0
-"""Shares are analysed as percentages, so that differences read in percentage points."""
 UNDECLARED = "nothing was declared in [comparison] before the first run"
 MAX_FAILED_SHARE = 0.20
 """Above this share of failed runs a strategy's mean is shown, but neither ranked nor compared."""
@@ -43,24 +43,32 @@ class Declared:
     """What of the paired differences is tested, estimated and ranked by."""
     caveats: tuple[Caveat, ...] = ()
     """What must be read with every statement."""
+    metric: Metric | None = None
+    """What is measured; None where that was not declared."""
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any], about: str = "") -> Declared:
-        """From a study's declaration: its `comparison`, and the caveats about all of it and about one analysis."""
+    def of(cls, spec: Mapping[str, Any], about: str = "", problem: str = "") -> Declared:
+        """From a study's declaration: its `comparison`, the caveats about all of it and about one analysis, and the
+        metric of one problem."""
+        metric = declared_metric(spec, problem)
         plan = spec.get("comparison")
         taken = spec.get("looks_taken", 1)
         caveats = tuple(c for c in caveats_of(spec) if c.about in ("", about))
         if not plan:
             bare = () if about else (Caveat(EXPLORATORY, UNDECLARED),)  # an ablation is a declaration by itself
-            return cls(taken=taken, caveats=caveats + bare)
+            return cls(taken=taken, caveats=caveats + bare, metric=metric)
         keys = ("baseline", "alpha", "rope", "looks", "family", "estimand")
         known = {k: plan[k] for k in keys if plan.get(k) is not None}
-        return cls(**known, taken=taken, beforehand=True, caveats=caveats)
+        return cls(**known, taken=taken, beforehand=True, caveats=caveats, metric=metric)
 
     @property
     def level(self) -> float:
         """Alpha of one look: Bonferroni over those declared."""
         return self.alpha / self.looks
+
+    def measured(self, runs: Iterable[RunRecord]) -> Metric:
+        """What is measured, by the judged ones of some runs where it was not declared."""
+        return self.metric or undeclared(run.test_error for run in runs if run.judged)
 
     @property
     def exploratory(self) -> bool:
@@ -115,8 +123,8 @@ class Verdicts:
     standings: Mapping[str, Standing]
     arms: tuple[Arm, ...] = ()
     """Scores in shown units, on the seeds every strategy has a result of."""
-    scale: float = 1.0
-    """Shown units per unit of the test error."""
+    metric: Metric = field(default_factory=Metric)
+    """What was measured."""
     versus: Family | None = None
     pairs: Family | None = None
     notes: tuple[str, ...] = ()
@@ -145,9 +153,14 @@ class Verdicts:
         )
 
     @property
+    def scale(self) -> float:
+        """Shown units per unit of the metric."""
+        return self.metric.scale
+
+    @property
     def unit(self) -> str:
-        """ "percentage points", or nothing."""
-        return "percentage points" if self.scale == POINTS else ""
+        """What differences are counted in: "percentage points", the metric's unit, or nothing."""
+        return self.metric.difference_unit
 
 
 def _under(family: Family | None, kinds: tuple[str, ...]) -> Family | None:
@@ -170,32 +183,28 @@ def judge_standings(
     from searchbench import statistics as st
 
     started = {name: runs for name, runs in by_strategy.items() if runs}
-    scale = shown_scale([run.test_error for runs in started.values() for run in runs if run.judged])
-    whole = {name: as_arm(name, runs, scale) for name, runs in started.items()}
+    metric = declared.measured(run for runs in started.values() for run in runs)
+    whole = {name: as_arm(name, runs, metric) for name, runs in started.items()}
     described = {name: Standing(st.describe(a)) for name, a in whole.items()}
     if not compare or len(whole) < 2:
-        return Verdicts(described, tuple(whole.values()), scale, declared=declared)
+        return Verdicts(described, tuple(whole.values()), metric, declared=declared)
     common = [s for s in seeds if all(s in set(a.seeds) for a in whole.values())]
     notes = _seed_notes(seeds, common, declared)
     if not common:
-        return Verdicts(described, tuple(whole.values()), scale, notes=notes, declared=declared)
+        return Verdicts(described, tuple(whole.values()), metric, notes=notes, declared=declared)
     arms = tuple(a.at(common) for a in whole.values())
-    return _compared(described, arms, scale, notes, declared)
+    return _compared(described, arms, metric, notes, declared)
 
 
-def shown_scale(errors: Sequence[float]) -> float:
-    """100 where all errors are shares, else 1."""
-    return POINTS if errors and all(0 <= error <= 1 for error in errors) else 1.0
-
-
-def as_arm(name: str, runs: Sequence[RunRecord], scale: float = 1.0) -> Arm:
-    """A strategy's runs by seed, each with what became of it; the last recorded counts where a seed has two."""
+def as_arm(name: str, runs: Sequence[RunRecord], metric: Metric) -> Arm:
+    """A strategy's runs by seed in shown units, each with what became of it; the last recorded counts where a seed has
+    two."""
     from searchbench import statistics as st
 
     latest = {run.replicate: run for run in runs}
-    scores = [run.test_error * scale if run.judged else math.nan for run in latest.values()]
+    scores = [run.test_error * metric.scale if run.judged else math.nan for run in latest.values()]
     endings = [_ending(run) for run in latest.values()]
-    return st.arm(scores, name=name, seeds=tuple(latest), statuses=endings, better="lower")
+    return st.arm(scores, name=name, seeds=tuple(latest), statuses=endings, better=metric.better)
 
 
 def _ending(run: RunRecord) -> str:
@@ -207,11 +216,11 @@ def _ending(run: RunRecord) -> str:
 
 
 def _compared(
-    described: Mapping[str, Standing], arms: tuple[Arm, ...], scale: float, notes: tuple[str, ...], declared: Declared
+    described: Mapping[str, Standing], arms: tuple[Arm, ...], metric: Metric, notes: tuple[str, ...], declared: Declared
 ) -> Verdicts:
     from searchbench import statistics as st
 
-    rope = None if declared.rope is None else declared.rope * scale
+    rope = None if declared.rope is None else declared.rope * metric.scale
     sound = [a for a in arms if a.failed_share <= MAX_FAILED_SHARE]
     pairs = st.all_pairs(sound, paired_by_seed=True, alpha=declared.level, rope=rope) if len(sound) > 1 else None
     versus = None
@@ -238,7 +247,7 @@ def _compared(
             else _verdict(answer, versus, is_baseline=name == declared.baseline),
         )
     notes += _family_notes(versus, pairs, declared)
-    return Verdicts(standings, arms, scale, versus, pairs, notes, declared)
+    return Verdicts(standings, arms, metric, versus, pairs, notes, declared)
 
 
 def _beaten(versus: Family | None) -> set[str]:
@@ -258,7 +267,7 @@ def _bootstrap(arms: Sequence[Arm]) -> dict[str, tuple[int | None, int | None, f
     values = np.stack([a.values for a in arms])[:, :, None] if arms else np.empty((0, 0, 1))
     if not np.isfinite(values).any():
         return {}
-    scores = st.Scores(tuple(a.name for a in arms), ("task",), values, ("lower",))
+    scores = st.Scores(tuple(a.name for a in arms), ("task",), values, (arms[0].better or "lower",))
     return {p.name: (p.low, p.high, p.p_best) for p in st.rank(scores).places}
 
 

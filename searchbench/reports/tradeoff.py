@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from searchbench.metric import Metric
 from searchbench.reports.leaderboard import current_runs
-from searchbench.reports.standing import shown_scale
+from searchbench.reports.measured import metric_of
 from searchbench.results.columns import read_trials
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
@@ -71,8 +72,13 @@ class Tradeoff:
     rows: tuple[Traded, ...]
     front: tuple[Found, ...]
     """Of all that was handed over, by cost."""
-    scale: float
-    """Shown units per unit of the test error."""
+    measured: Metric
+    """What error is meant."""
+
+    @property
+    def scale(self) -> float:
+        """Shown units per unit of the error."""
+        return self.measured.scale
 
     @property
     def name(self) -> str:
@@ -95,8 +101,23 @@ def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[T
     """The same from the comparable runs of each problem."""
     labels = [problem["label"] for problem in study.declared.get("problems", [])]
     given = (study.declared.get("comparison") or {}).get("reference") or {}
-    made = (_one(study.name, label, metric, runs.get(label, ()), given) for label in labels for metric in METRICS)
+    made = (
+        _one(
+            study.name,
+            label,
+            metric,
+            runs.get(label, ()),
+            given,
+            metric_of(study.declared, label, _errors(runs, label)),
+        )
+        for label in labels
+        for metric in METRICS
+    )
     return [one for one in made if one is not None]
+
+
+def _errors(runs: Mapping[str, Sequence[RunRecord]], problem: str) -> list[float]:
+    return [run.test_error for run in runs.get(problem, ()) if run.judged]
 
 
 def records(found: Iterable[Tradeoff]) -> Iterable[dict[str, Any]]:
@@ -117,18 +138,23 @@ def records(found: Iterable[Tradeoff]) -> Iterable[dict[str, Any]]:
 
 
 def _one(
-    study: str, problem: str, metric: str, runs: Sequence[RunRecord], given: Mapping[str, float]
+    study: str,
+    problem: str,
+    metric: str,
+    runs: Sequence[RunRecord],
+    given: Mapping[str, float],
+    measured: Metric,
 ) -> Tradeoff | None:
     found = [
         Found(run.strategy, run.replicate, run.architecture or "", float(run.test_metrics[metric]), run.test_error)
         for run in runs
         if run.judged and run.test_metrics.get(metric, 0.0) > 0
     ]
-    if not found or min(own.error for own in found) < 0:
-        return None
+    if not found or min(own.error for own in found) < 0 or measured.better == "higher":
+        return None  # a hypervolume between zero and a reference is of errors
     reference = _corner([(f.cost, f.error) for f in found], given.get(metric), given.get("test_error"))
-    measured = {run.run_id: points for run in runs if (points := _measured(run, metric))}
-    worst = _corner([point for points in measured.values() for point in points], given.get(metric), None)
+    searched = {run.run_id: points for run in runs if (points := _measured(run, metric))}
+    worst = _corner([point for points in searched.values() for point in points], given.get(metric), None)
     front = tuple(found[at] for at in pareto([(f.cost, f.error) for f in found]))
     names = dict.fromkeys(run.strategy for run in runs)
     rows = tuple(
@@ -137,16 +163,14 @@ def _one(
             [run for run in runs if run.strategy == name],
             [own for own in found if own.strategy == name],
             front,
-            measured,
+            searched,
             reference,
             worst,
         )
         for name in names
     )
     declared = metric in given and "test_error" in given
-    return Tradeoff(
-        study, problem, metric, reference, declared, worst, rows, front, shown_scale([f.error for f in found])
-    )
+    return Tradeoff(study, problem, metric, reference, declared, worst, rows, front, measured)
 
 
 def _row(

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from searchbench.metric import Metric
 from searchbench.reports.leaderboard import Block, Leaderboard
-from searchbench.reports.render.numbers import budget, clipped, number
+from searchbench.reports.render.numbers import budget, clipped, signed
 from searchbench.reports.rows import Row
 from searchbench.reports.standing import MAX_FAILED_SHARE
 from searchbench.statistics.record import marked
@@ -38,8 +39,8 @@ def sentences(block: Block) -> list[str]:
     if failed:
         worst = max(block.rows, key=lambda row: row.total - row.n)
         said.append(
-            f"{failed} of {total} runs gave no test error (most: {worst.strategy}, {worst.total - worst.n} of "
-            f"{worst.total}); tests rank them worst."
+            f"{failed} of {total} runs gave no {block.verdicts.metric.name} (most: {worst.strategy}, "
+            f"{worst.total - worst.n} of {worst.total}); tests rank them worst."
         )
     failing = [row.strategy for row in block.rows if row.total and row.failed_share > MAX_FAILED_SHARE]
     if failing:
@@ -66,20 +67,20 @@ def _top(block: Block) -> str:
 
 
 def _error(row: Row, block: Block) -> str:
-    share = block.verdicts.scale != 1
-    return f"{number(row.test_error.mean, share)}{' %' if share else ''}"
+    metric, scale = block.verdicts.metric, block.verdicts.scale
+    return metric.with_unit(metric.number(scale * row.test_error.mean, scale * row.test_error.std))
 
 
 def _against_baseline(block: Block) -> list[str]:
     baseline = block.verdicts.declared.baseline
     if block.verdicts.versus is None:
         return [*(f"{note[:1].upper()}{note[1:]}." for note in block.verdicts.notes)]
-    unit = " points" if block.verdicts.unit else ""
+    metric = block.verdicts.metric
     said = []
     for verdict, opening in (("better", "Better than"), ("worse", "Worse than")):
         rows = [row for row in block.rows if row.standing.verdict == verdict]
         if rows:
-            said.append(f"{opening} {baseline} (the baseline): {_list(_difference(row, unit) for row in rows)}.")
+            said.append(f"{opening} {baseline} (the baseline): {_list(_difference(row, metric) for row in rows)}.")
     none = [row.strategy for row in block.rows if row.standing.verdict == "no evidence"]
     if none:
         said.append(f"No evidence of a difference from {baseline}: {_list(none)}.")
@@ -91,12 +92,16 @@ def _against_baseline(block: Block) -> list[str]:
     return said
 
 
-def _difference(row: Row, unit: str) -> str:
+def _difference(row: Row, metric: Metric) -> str:
     answer = row.standing.versus
     if answer is None or answer.estimate is None:
         return row.strategy
-    tail = "" if answer.interval is None else f" [{answer.interval.low:+.2f}, {answer.interval.high:+.2f}]"
-    return f"{row.strategy} ({answer.estimate:+.2f}{tail}{unit})"
+    unit = f" {metric.short_difference_unit}" if metric.short_difference_unit else ""
+    if answer.interval is None:
+        return f"{row.strategy} ({signed(answer.estimate, metric)}{unit})"
+    low, high = answer.interval.low, answer.interval.high
+    middle, left, right = (signed(value, metric, (high - low) / 4) for value in (answer.estimate, low, high))
+    return f"{row.strategy} ({middle} [{left}, {right}]{unit})"
 
 
 def _open_questions(block: Block) -> list[str]:
@@ -121,7 +126,8 @@ def _open_questions(block: Block) -> list[str]:
         m = block.verdicts.versus.answers[0].family_size if block.verdicts.versus is not None else 1
         answer = st.more_seeds(delta=delta, sd=spread, n_pilot=len(d), paired=True, alpha=declared.level, comparisons=m)
         said.append(f"{row.strategy}: {answer.wording}")
-    unit = " points" if block.verdicts.unit else ""
+    short = block.verdicts.metric.short_difference_unit
+    unit = f" {short}" if short else ""
     return [f"To see a difference of {delta:g}{unit} (the declared one) with 80 % power: {'; '.join(said)}."]
 
 

@@ -228,7 +228,7 @@ def test_no_spread_is_shown_for_a_single_run(board: Leaderboard) -> None:
 def test_values_that_are_no_shares_are_not_shown_as_percentages() -> None:
     runs = [a_run("random", seed, test_error=57.25 + seed, value=0.5) for seed in range(2)]
     shown = {column.title: column.cells for column in columns(build(a_study(), runs).blocks[0])}
-    assert shown["test error ↓"][0] == "57.75 ± 0.7071"
+    assert shown["test error ↓"][0] == "57.75 ± 0.71"
     assert shown["validation"][0] == "0.5 ± 0"
 
 

@@ -15,6 +15,7 @@ from recorded import BROKEN, CELL, EVIL, a_store
 
 from searchbench.cli.entry import cli
 from searchbench.cost import Cost
+from searchbench.metric import Metric
 from searchbench.reports import drawings
 from searchbench.reports.dossier import Dossier, read
 from searchbench.reports.figures import anytime, contest, logged
@@ -62,7 +63,7 @@ def test_a_tied_top_group_is_said_to_be_tied(tmp_path: Path) -> None:
 def test_curves_are_the_mean_of_all_runs_at_every_point(dossier: Dossier) -> None:
     curves = dossier.curves["cells"]["evaluations"]
     runs = dossier.current["cells"]
-    figure = anytime.anytime("cells", runs, curves, colours(dossier), 100.0)
+    figure = anytime.anytime("cells", runs, curves, colours(dossier), Metric(share=True))
     line = next(m for m in figure.marks if isinstance(m, Line) and m.name == "+B")
     own = [i for i, run in enumerate(runs) if run.strategy == "+B"]
     expected = 100 * curves.at(np.asarray(line.x))[own].mean(axis=0)

@@ -112,7 +112,7 @@ def test_values_that_are_no_shares_have_no_relative_improvement(dossier: Dossier
     assert found.improvements == {}
     said = lines((found,))
     assert said[0].endswith("over 10 draws")
-    assert "no shares" in said[1]
+    assert "no error rate" in said[1]
 
 
 def test_strategies_are_told_apart_by_their_description() -> None:

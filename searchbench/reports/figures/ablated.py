@@ -17,14 +17,14 @@ def effects(found: Ablation) -> list[Figure]:
     if shown := _shown(found.effects):
         figures.append(
             _forest(f"effects-{found.problem}", "Effects of the parts", shown,
-                    f"effect on the test error{unit}", "Per-seed contrasts with 95 % t-intervals; left of zero: "
-                    "the part lowers the error. Adjusted p-values stand in the table.")
+                    f"effect on the {found.metric.name}{unit}", "Per-seed contrasts with 95 % t-intervals; left of "
+                    f"zero: the part lowers the {found.metric.name}. Adjusted p-values stand in the table.")
         )  # fmt: skip
     steps = {f"base + {r.component}": r.added for r in found.ladder if r.added is not None}
     steps |= {f"{r.component} within full": r.removed for r in found.ladder if r.removed is not None}
     if shown := _shown(steps):
         figures.append(
-            _forest(f"ladder-{found.problem}", "One part at a time", shown, f"change of the test error{unit}",
+            _forest(f"ladder-{found.problem}", "One part at a time", shown, f"change of the {found.metric.name}{unit}",
                     "Each part added to the base, and its contribution within the full method.")
         )  # fmt: skip
     return figures
@@ -49,8 +49,9 @@ def waterfall(found: Ablation) -> Figure | None:
     return Figure(
         slug(f"waterfall-{found.problem}"),
         "From base to full",
-        "Mean test error after each part, in the declared order; another order would split the change differently.",
-        Axis("mean test error" + (" (%)" if found.unit else "")),
+        f"Mean {found.metric.name} after each part, in the declared order; another order would split the change "
+        "differently.",
+        Axis(f"mean {found.metric.heading}"),
         Axis(categories=names),
         (Spans("mean", low, levels, high, list(range(len(names))), told=told),),
     )
@@ -65,10 +66,10 @@ def _interaction(found: Ablation, a: str, b: str) -> Figure:
     return Figure(
         slug(f"interaction-{found.problem}-{a}-{b}"),
         f"Interaction of {a} and {b}",
-        "Mean test errors of the four cells (other parts absent). Whether the lines are parallel is for the "
+        f"Mean {found.metric.name} of the four cells (other parts absent). Whether the lines are parallel is for the "
         "interaction's interval to say, not for the eye.",
         Axis(categories=(f"without {a}", f"with {a}")),
-        Axis("mean test error" + (" (%)" if found.unit else "")),
+        Axis(f"mean {found.metric.heading}"),
         tuple(marks),
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from searchbench.metric import Metric
 from searchbench.reports.figures.figure import Axis, Band, Figure, Floats, Line, Mark, slug
 from searchbench.results.records import RunRecord
 
@@ -27,18 +28,19 @@ TITLES = {
 
 
 def anytime(
-    problem: str, runs: Sequence[RunRecord], curves: Curves, colours: Mapping[str, int], scale: float
+    problem: str, runs: Sequence[RunRecord], curves: Curves, colours: Mapping[str, int], metric: Metric
 ) -> Figure:
     """Validation value of the incumbent against cost: mean over runs with a pointwise 95 % bootstrap band."""
     grid = curves.grid(POINTS)
-    values = curves.at(grid) * scale if len(grid) else np.empty((len(runs), 0))
+    values = curves.at(grid) * metric.factor if len(grid) else np.empty((len(runs), 0))
     names = np.array([run.strategy for run in runs], dtype=object)
     marks: list[Mark] = []
     for name, colour in colours.items():
         own = values[names == name]
         if len(own) and len(grid):
             marks += _of_strategy(name, grid, own, colour)
-    unit = " (%)" if scale != 1 else ""
+    unit = f" ({metric.shown_unit})" if metric.shown_unit else ""
+    what = "error" if metric.name == "test error" else metric.name
     axis = TITLES.get(curves.axis, curves.axis)
     return Figure(
         name=slug(f"anytime-{problem}-{curves.axis}"),
@@ -46,10 +48,10 @@ def anytime(
         caption=(
             "Validation error of the incumbent as a right-continuous step; line: mean of all runs once every run has "
             "one. Band: pointwise 95 % bootstrap over runs; with fewer than 10 runs, the runs. It describes: what "
-            "counts is the test error after the search."
+            f"counts is the {metric.name} after the search."
         ),
         x=Axis(axis),
-        y=Axis(f"validation error of the incumbent{unit}"),
+        y=Axis(f"validation {what.removeprefix('validation ')} of the incumbent{unit}"),
         marks=tuple(marks),
     )
 

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def errors(block: Block, runs: Sequence[RunRecord], colours: Mapping[str, int]) -> Figure:
-    """Test error of every run, with the mean and its 95 % t-interval."""
+    """The metric of every run, with its mean and interval."""
     rows = [row for row in block.rows if row.n]
     scale = block.verdicts.scale
     marks: list[Mark] = []
@@ -47,10 +47,10 @@ def errors(block: Block, runs: Sequence[RunRecord], colours: Mapping[str, int]) 
     )
     return Figure(
         slug(f"errors-{block.problem}"),
-        "Test error of every run",
+        f"{_capital(block)} of every run",
         "Each dot is one independent search, judged once. Bars: mean with its 95 % t-interval. Overlapping bars do "
         "not say that strategies are alike: they are compared in pairs, below.",
-        Axis("test error" + (" (%)" if scale != 1 else "")),
+        Axis(block.verdicts.metric.heading),
         Axis(categories=tuple(row.strategy for row in rows)),
         tuple(marks),
     )
@@ -98,13 +98,14 @@ def differences(block: Block, colours: Mapping[str, int]) -> Figure | None:
     rope = None if declared.rope is None else declared.rope * block.verdicts.scale
     unit = f" ({block.verdicts.unit})" if block.verdicts.unit else ""
     told = tuple(a.wording for a in answers)
+    better = "" if block.verdicts.metric.better == "lower" else " (higher is better)"
     shade = "; shaded: practically none" if rope else ""
     return Figure(
         slug(f"differences-{block.problem}"),
         f"Difference from {declared.baseline}",
         f"Mean paired difference and its 95 % interval (not adjusted; p-values in the table are){shade}. Left of zero: "
-        f"lower error than {declared.baseline}.",
-        Axis(f"test error minus that of {declared.baseline}{unit}"),
+        f"lower {block.verdicts.metric.name} than {declared.baseline}{better}.",
+        Axis(f"{block.verdicts.metric.name} minus that of {declared.baseline}{unit}"),
         Axis(categories=tuple(row.strategy for row in rows)),
         (Spans("difference", low, middle, high, list(range(len(rows))), [colours[r.strategy] for r in rows], told),),
         vertical=(0.0,),
@@ -165,14 +166,14 @@ def against(
         marks.append(Dots(row.strategy, [mean[0]], [mean[1]], colours[row.strategy], (f"{row.strategy}: mean",)))
     if len(means) < 2:
         return None
-    front = _pareto(means)
+    front = _pareto(means, 1 if block.verdicts.metric.better == "lower" else -1)
     marks.insert(0, Line("Pareto front of the means", [x for x, _ in front], [y for _, y in front], GREY, dashed=True))
     return Figure(
         slug(f"error-{axis}-{block.problem}"),
-        f"Test error against {title}",
+        f"{_capital(block)} against {title}",
         "Small: runs; large: means. Dashed: means that no other mean beats on both axes (a description).",
         Axis(title, log=True),
-        Axis("test error" + (" (%)" if scale != 1 else "")),
+        Axis(block.verdicts.metric.heading),
         tuple(marks),
     )
 
@@ -195,7 +196,7 @@ def pairs(block: Block, strategy: str, colours: Mapping[str, int]) -> Figure | N
         slug(f"pairs-{block.problem}-{strategy}"),
         f"{strategy} and {baseline}, seed by seed",
         "Runs of one seed share the split, the first designs and the evaluation noise, so they are compared in pairs.",
-        Axis("test error" + (" (%)" if block.verdicts.scale != 1 else "")),
+        Axis(block.verdicts.metric.heading),
         Axis("seed", categories=tuple(str(seed) for seed in seeds)),
         (links, Dots(strategy, left, y, colours[strategy]), Dots(str(baseline), right, y, colours[str(baseline)],
                                                                  hollow=True)),
@@ -203,17 +204,18 @@ def pairs(block: Block, strategy: str, colours: Mapping[str, int]) -> Figure | N
 
 
 def best_of(block: Block, runs: Sequence[RunRecord], colours: Mapping[str, int]) -> Figure | None:
-    """Expected lowest test error if only the best of n searches were reported; up to half of the runs."""
+    """What reporting only the best of n searches would be expected to show; up to half of the runs."""
     from searchbench import statistics as st
 
-    scale = block.verdicts.scale
+    scale, metric = block.verdicts.scale, block.verdicts.metric
+    best = "lowest" if metric.better == "lower" else "highest"
     marks: list[Mark] = []
     for row in block.rows:
         values = [scale * run.test_error for run in runs if run.strategy == row.strategy and run.judged]
         if len(values) < MIN_FOR_BEST_OF:
             continue
         banded = len(values) <= MAX_DOTS  # the bootstrap's cost grows with the square of the runs
-        found = st.expected_best(values, better="lower", resamples=500 if banded else 1)
+        found = st.expected_best(values, better=metric.better, resamples=500 if banded else 1)
         half = len(values) // 2
         n, colour = np.arange(1.0, half + 1), colours[row.strategy]
         if banded:
@@ -224,11 +226,11 @@ def best_of(block: Block, runs: Sequence[RunRecord], colours: Mapping[str, int])
     return Figure(
         slug(f"best-of-{block.problem}"),
         "What reporting the best of n would show",
-        "Expected lowest test error of n searches (unbiased, Tang et al. 2020) with its 95 % bootstrap band, up to "
+        f"Expected {best} {metric.name} of n searches (unbiased, Tang et al. 2020) with its 95 % bootstrap band, up to "
         "half of the runs. At n = 1 it is the mean, which the leaderboard ranks; a best-of-n row of another table is "
         "to be read at its n.",
         Axis("searches, of which the best is reported", whole=True),
-        Axis("expected lowest test error" + (" (%)" if scale != 1 else "")),
+        Axis(f"expected {best} {metric.heading}"),
         tuple(marks),
     )
 
@@ -239,10 +241,15 @@ def _quantity(run: RunRecord, axis: str) -> float:
     return float(getattr(run.cost, axis))
 
 
-def _pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _capital(block: Block) -> str:
+    name = block.verdicts.metric.name
+    return name[:1].upper() + name[1:]
+
+
+def _pareto(points: Sequence[tuple[float, float]], sign: int) -> list[tuple[float, float]]:
     front: list[tuple[float, float]] = []
-    for point in sorted(points):
-        if not front or point[1] < front[-1][1]:
+    for point in sorted(points, key=lambda p: (p[0], sign * p[1])):
+        if not front or sign * point[1] < sign * front[-1][1]:
             front.append(point)
     return front
 

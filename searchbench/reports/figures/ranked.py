@@ -20,14 +20,13 @@ def _scatter(found: ProxyRanking, pool: Agreement, colours: Mapping[str, int]) -
     own = [a for a in found.agreements if not a.pooled and a.kind == pool.kind and a.judged]
     if not own:
         return None
-    unit = " (%)" if found.unit else ""
     caption = f"Each dot is an architecture, means over its judgements. Values: {WHAT[pool.kind]}. {pool.tau.wording}."
     return Figure(
         slug(f"ranking-{found.problem}-{pool.kind}"),
         f"Validation against test ({pool.kind})",
         caption,
         Axis("validation value stated by the search"),
-        Axis(f"test error{unit}"),
+        Axis(found.metric.heading),
         tuple(_dots(found, a, colours.get(a.name, i)) for i, a in enumerate(own)),
     )
 

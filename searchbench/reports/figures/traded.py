@@ -27,11 +27,11 @@ def picture(found: Tradeoff, colours: Mapping[str, int]) -> Figure:
     )
     return Figure(
         slug(f"pareto-{found.metric}-{found.problem}"),
-        f"Pareto front: test error against {found.name}",
+        f"Pareto front: {found.measured.name} against {found.name}",
         "Each dot is what one search handed over, judged once. Dashed: what nothing handed over beats in both, "
         "whoever found it.",
         Axis(found.name),
-        Axis("test error" + (" (%)" if scale != 1 else "")),
+        Axis(found.measured.heading),
         (staircase, *dots),
     )
 

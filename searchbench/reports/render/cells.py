@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from searchbench.metric import Metric
 from searchbench.reports.leaderboard import Block, Leaderboard
 from searchbench.reports.render import draws
-from searchbench.reports.render.numbers import NONE, budget, clipped, count, memory, number, seconds, spread, times
+from searchbench.reports.render.numbers import NONE, budget, clipped, count, memory, seconds, signed, spread, times
 from searchbench.reports.rows import Row
 from searchbench.reports.standing import MAX_FAILED_SHARE
-from searchbench.reports.summary import Summary
 from searchbench.results.records import DEFAULT_PROTOCOL
 from searchbench.statistics.record import marked
 
@@ -49,8 +50,8 @@ class Column:
 
 def columns(block: Block) -> list[Column]:
     """The columns of a block that say something about it; costs that are zero throughout are left out."""
-    shares = _are_shares(row.test_error for row in block.rows)
-    value_shares = shares and _are_shares(row.value for row in block.rows)
+    metric = block.verdicts.metric
+    on_way = validated(block)
 
     def column(heading: tuple[str, ...], cell: Callable[[Row], str], rank: int = 0) -> Column:
         return Column(heading, tuple(cell(row) for row in block.rows), rank)
@@ -60,11 +61,11 @@ def columns(block: Block) -> list[Column]:
         column(("n",), lambda row: str(row.n)),
         column(("failed",), lambda row: f"{row.failed}/{row.total}"),
         replace(
-            column((f"test error {LOWER}", "(%)" if shares else ""), lambda row: result(row, shares)),
+            column((f"{metric.name} {metric.arrow}", _bracketed(metric)), lambda row: result(row, metric)),
             bold=tuple(row.standing.top for row in block.rows),
         ),
         *_statistics(block),
-        column(("validation", "(%)" if value_shares else ""), lambda row: spread(row.value, value_shares), 3),
+        column(("validation", _bracketed(on_way)), lambda row: spread(row.value, on_way), 3),
         column(("params",), lambda row: count(row.params), 2),
         column(("MACs",), lambda row: count(row.macs), 2),
         *(_cost_column(block, *cost) for cost in _COSTS if any(row.cost[cost[0]] > 0 for row in block.rows)),
@@ -78,7 +79,7 @@ def columns(block: Block) -> list[Column]:
 
 def _statistics(block: Block) -> list[Column]:
     """What the tests say: ranks, intervals, and each strategy against the baseline."""
-    rows = block.rows
+    rows, metric = block.rows, block.verdicts.metric
     baseline = block.verdicts.declared.baseline
 
     def column(heading: tuple[str, ...], cell: Callable[[Standing], str], rank: int) -> Column:
@@ -86,11 +87,15 @@ def _statistics(block: Block) -> list[Column]:
 
     found = [
         column(("rank",), ranks, 0),
-        column(("95 % CI",), lambda at: interval(at, block.verdicts.scale), 3),
+        column(("95 % CI",), lambda at: interval(at, metric), 3),
     ]
     if block.verdicts.versus is not None:
         found += [
-            column((f"against {clipped(str(baseline), 18)}", f"Δ {block.verdicts.unit and '(points)'}"), difference, 1),
+            column(
+                (f"against {clipped(str(baseline), 18)}", f"Δ {_bracketed(metric, metric.short_difference_unit)}"),
+                lambda at: difference(at, metric),
+                1,
+            ),
             column(("adjusted", "p"), p_value, 1),
             column(("effect", "size"), effect, 3),
         ]
@@ -107,19 +112,21 @@ def ranks(at: Standing) -> str:
     return (f"{TOP} " if at.top else "") + (str(low) if low == high else f"{low}–{high}")
 
 
-def interval(at: Standing, scale: float) -> str:
-    """ "[6.37, 7.94]", of the mean."""
+def interval(at: Standing, metric: Metric) -> str:
+    """ "[6.37, 7.94]", in shown units."""
     found = None if at.estimate is None else at.estimate.interval
     if found is None:
         return NONE
-    return f"[{number(found.low / scale, scale != 1)}, {number(found.high / scale, scale != 1)}]"
+    width = (found.high - found.low) / 4  # about a standard error, as which its digits are read
+    return f"[{metric.number(found.low, width)}, {metric.number(found.high, width)}]"
 
 
-def difference(at: Standing) -> str:
+def difference(at: Standing, metric: Metric) -> str:
     """ "-8.71"; a strategy minus the baseline, in shown units."""
     if at.versus is None or at.versus.estimate is None:
         return "baseline" if at.verdict == "baseline" else NONE
-    return f"{at.versus.estimate:+.2f}"
+    gap = at.versus.interval
+    return signed(at.versus.estimate, metric, math.nan if gap is None else (gap.high - gap.low) / 4)
 
 
 def p_value(at: Standing) -> str:
@@ -132,7 +139,7 @@ def p_value(at: Standing) -> str:
 
 
 def effect(at: Standing) -> str:
-    """ "-0.89": the rank-biserial correlation, negative where the strategy has the lower errors."""
+    """ "-0.89": the rank-biserial correlation, negative where the strategy has the lower numbers."""
     if at.versus is None or at.versus.effect is None or at.verdict == "refused":
         return NONE
     return f"{at.versus.effect.value:+.2f}"
@@ -153,7 +160,8 @@ def heading(board: Leaderboard, block: Block) -> str:
 
 def notes(board: Leaderboard, block: Block) -> list[str]:
     """What must be read beside the numbers, one sentence each."""
-    said = [f"mean ± std (ddof 1) over n independent searches; {LOWER} lower is better"]
+    metric = block.verdicts.metric
+    said = [f"mean ± std (ddof 1) over n independent searches; {metric.arrow} {metric.better} is better"]
     if block.withheld:
         said.append(f"no ranking: {block.withheld}")
     said += [str(caveat) for caveat in block.caveats if caveat.kind != "refused"]
@@ -172,7 +180,8 @@ def notes(board: Leaderboard, block: Block) -> list[str]:
         row.standing.versus.effect.name for row in block.rows if row.standing.versus and row.standing.versus.effect
     }
     if effects:
-        said.append(f"effect size: {' or '.join(sorted(effects))}, negative where the strategy has the lower errors")
+        what = "errors" if metric.name == "test error" else metric.name
+        said.append(f"effect size: {' or '.join(sorted(effects))}, negative where the strategy has the lower {what}")
     ungraded = [row.strategy for row in block.rows if row.total and row.failed_share > MAX_FAILED_SHARE]
     if ungraded:
         said.append(f"not ranked, because more than a fifth of the runs failed: {', '.join(ungraded)}")
@@ -221,16 +230,23 @@ PUBLISHED_NOTES = (
 )
 
 
-def result(row: Row, shares: bool) -> str:
-    """The test error of a strategy, or why there is none."""
+def result(row: Row, metric: Metric) -> str:
+    """What a strategy reached, or why there is nothing."""
     if row.n == 0 and row.total > 0:
         return "failed"
-    return spread(row.test_error, shares)
+    return spread(row.test_error, metric)
 
 
-def _are_shares(summaries: Iterable[Summary]) -> bool:
-    """Whether all means lie in [0, 1], so that they read as percentages."""
-    return all(0 <= s.mean <= 1 for s in summaries if s.n)
+def validated(block: Block) -> Metric:
+    """What validation values are: as the metric, but no shares where one lies outside [0, 1]."""
+    metric = block.verdicts.metric
+    within = all(0 <= row.value.mean <= 1 for row in block.rows if row.value.n)
+    return metric if within or not metric.share else replace(metric, share=False)
+
+
+def _bracketed(metric: Metric, unit: str | None = None) -> str:
+    shown = metric.shown_unit if unit is None else unit
+    return f"({shown})" if shown else ""
 
 
 _COSTS: tuple[tuple[str, tuple[str, ...], Callable[[float], str], int], ...] = (

@@ -8,18 +8,22 @@ import json
 import math
 from typing import Any
 
-from searchbench.reports.leaderboard import Leaderboard
+from searchbench.reports.leaderboard import Leaderboard, measured_values
 from searchbench.reports.rows import COLUMNS
 
-PLACE = ("study", "problem", "ranked", "protocol", "budget", "fingerprint", "source")
-MARKS = ("marks", "reference", "metric")
+PLACE = (
+    "study", "problem", "ranked", "protocol", "budget", "fingerprint", "source", "metric", "unit", "better",
+)  # fmt: skip
+MARKS = ("marks", "reference")
 """What a published row adds."""
 
 
 def to_csv(board: Leaderboard) -> str:
     """A line per strategy and block, under one heading."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, [*PLACE, *COLUMNS, *(MARKS if board.reported else ())], lineterminator="\n")
+    writer = csv.DictWriter(
+        out, [*PLACE, *map(board.named, COLUMNS), *(MARKS if board.reported else ())], lineterminator="\n"
+    )
     writer.writeheader()
     for record in board.records():
         writer.writerow({key: "" if value is None else value for key, value in _plain(record).items()})
@@ -40,7 +44,8 @@ def to_json(board: Leaderboard) -> str:
             "checklist": block.checklist,
             "caveats": [{"kind": caveat.kind, "reason": caveat.reason} for caveat in block.caveats],
             "notes": list(block.verdicts.notes),
-            "rows": [_plain(row.values()) for row in block.rows],
+            **measured_values(block),
+            "rows": [_plain({board.named(key): value for key, value in row.values().items()}) for row in block.rows],
             "skipped": [{"strategy": strategy, "reason": reason} for strategy, reason in block.skipped],
             "failures": [{"strategy": s, "message": message, "runs": count} for s, message, count in block.failures],
         }

@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 import math
 
+from searchbench.metric import Metric
 from searchbench.reports.summary import Summary
 
 NONE = "–"
 _SUFFIXES = ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"), (1e15, "P"), (1e18, "E"))
 
 
-def spread(summary: Summary, shares: bool) -> str:
-    """ "6.12 ± 0.31"; without ± where there is one run."""
+def spread(summary: Summary, metric: Metric) -> str:
+    """ "6.12 ± 0.31" in shown units; without ± where there is one run."""
     if summary.n == 0:
         return NONE
-    ends = "" if math.isnan(summary.std) else f" ± {number(summary.std, shares)}"
-    return number(summary.mean, shares) + ends
+    return metric.spread(metric.scale * summary.mean, metric.scale * summary.std)
 
 
-def number(value: float, share: bool) -> str:
-    """A result: a share as a percentage with two decimals, anything else with four significant digits."""
-    return f"{100 * value:.2f}" if share else f"{value:.4g}"
+def number(value: float, metric: Metric) -> str:
+    """A result in shown units: a share as a percentage."""
+    return metric.number(metric.scale * value)
+
+
+def signed(shown: float, metric: Metric, beside: float = math.nan) -> str:
+    """ "+0.31": a difference in shown units, in digits that follow what stands beside it."""
+    text = metric.number(shown, abs(beside) if math.isfinite(beside) else abs(shown))
+    return text if text.startswith(("-", "–")) else f"+{text}"
 
 
 def count(value: float) -> str:

@@ -9,9 +9,10 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from searchbench.metric import Metric
 from searchbench.reports.comparison import Pair, PairedComparison
 from searchbench.reports.render import sketch
-from searchbench.reports.render.numbers import NONE, number, spread, times
+from searchbench.reports.render.numbers import NONE, number, signed, spread, times
 
 WIDTH = 32
 """Characters of the drawing of a pair."""
@@ -26,18 +27,17 @@ NAMED = 8
 
 def sentences(comparison: PairedComparison) -> list[str]:
     """What happened, then every test that applies, each with its question."""
-    share = _is_share(comparison)
+    metric = comparison.metric
     left, right, difference = comparison.left_summary, comparison.right_summary, comparison.difference
-    unit = " %" if share else ""
     said = [
-        f"On {comparison.problem}, {name} reached a test error of {spread(summary, share)}{unit} "
+        f"On {comparison.problem}, {name} reached a {metric.name} of {metric.with_unit(spread(summary, metric))} "
         f"({times(summary.n)} of {len(comparison.pairs)})."
         if summary.n
         else f"On {comparison.problem}, {name} has no judged run ({len(comparison.pairs)} planned)."
         for name, summary in ((comparison.left, left), (comparison.right, right))
     ]
     if difference.n:
-        said += [_difference(comparison, share), _directions(comparison)]
+        said += [_difference(comparison, metric), _directions(comparison)]
     else:
         said.append("No seed has a result of both, so there is no difference to report.")
     if comparison.incomplete:
@@ -63,25 +63,26 @@ def capitalised(text: str) -> str:
 
 def to_rich(comparison: PairedComparison) -> Group:
     """The sentences, the interval of the difference, then a row per seed with its pair of dots."""
-    share = _is_share(comparison)
+    metric = comparison.metric
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
-    unit = "\n(%)" if share else ""
+    unit = f"\n({metric.shown_unit})" if metric.shown_unit else ""
+    points = f"\n({metric.short_difference_unit})" if metric.short_difference_unit else ""
     table.add_column("seed", justify="right")
     for heading in (comparison.left, comparison.right):
         table.add_column(Text(f"{heading}{unit}"), justify="right", overflow="fold")
-    table.add_column(Text("difference" + ("\n(points)" if share else "")), justify="right")
+    table.add_column(Text("difference" + points), justify="right")
     table.add_column(Text(f"{sketch.LEFT} {comparison.left}\n{sketch.RIGHT} {comparison.right}"), no_wrap=True)
     known = [v for pair in comparison.pairs for v in (pair.left, pair.right) if math.isfinite(v)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     for pair in comparison.pairs:
-        cells = (_cell(pair.left, pair.left_state, share), _cell(pair.right, pair.right_state, share))
+        cells = (_cell(pair.left, pair.left_state, metric), _cell(pair.right, pair.right_state, metric))
         dots = sketch.pair(pair.left, pair.right, low, high, WIDTH)
-        table.add_row(str(pair.seed), *map(Text, cells), _signed(pair.difference, share), Text(dots))
+        table.add_row(str(pair.seed), *map(Text, cells), _signed(pair.difference, metric), Text(dots))
     said = [Text(f"- {sentence}") for sentence in sentences(comparison)]
-    return Group(*said, Text(), *_interval(comparison, share), table)
+    return Group(*said, Text(), *_interval(comparison), table)
 
 
-def _interval(comparison: PairedComparison, share: bool) -> list[Text]:
+def _interval(comparison: PairedComparison) -> list[Text]:
     """The difference's interval about zero, drawn."""
     answer = comparison.asked[0].answer if comparison.asked else None
     if answer is None or answer.interval is None or answer.estimate is None:
@@ -89,9 +90,11 @@ def _interval(comparison: PairedComparison, share: bool) -> list[Text]:
     found = answer.interval
     reach = 1.1 * max(abs(found.low), abs(found.high))
     line = sketch.interval(found.low, answer.estimate, found.high, reach=reach, width=2 * WIDTH)
-    unit = " percentage points" if share else ""
+    metric, width = comparison.metric, (found.high - found.low) / 4
+    unit = f" {metric.difference_unit}" if metric.difference_unit else ""
+    low, high = metric.number(found.low, width), metric.number(found.high, width)
     below = f"{comparison.left} lower".ljust(WIDTH) + f"{comparison.right} lower".rjust(WIDTH)
-    told = f"{comparison.left} - {comparison.right}: {answer.estimate:+.2f} [{found.low:.2f}, {found.high:.2f}]{unit}"
+    told = f"{comparison.left} - {comparison.right}: {signed(answer.estimate, metric, width)} [{low}, {high}]{unit}"
     return [Text(told), Text(line), Text(below, style="dim"), Text()]
 
 
@@ -103,18 +106,18 @@ def to_text(comparison: PairedComparison, width: int | None = None) -> str:
     return captured.get()
 
 
-def _difference(comparison: PairedComparison, share: bool) -> str:
+def _difference(comparison: PairedComparison, metric: Metric) -> str:
     difference = comparison.difference
     word = "lower" if difference.mean < 0 else "higher"
-    size = number(abs(difference.mean), share)
-    points = " percentage points" if share else ""
+    size = metric.number(metric.scale * abs(difference.mean), metric.scale * difference.std)
+    points = f" {metric.difference_unit}" if metric.difference_unit else ""
     seeds = "On the one seed" if difference.n == 1 else f"On the {difference.n} seeds"
     if difference.mean == 0:
-        return f"{seeds} both finished, their errors were equal on average."
-    std = "" if math.isnan(difference.std) else f" (std of the differences {number(difference.std, share)})"
+        return f"{seeds} both finished, their {_numbers(metric)} were equal on average."
+    std = "" if math.isnan(difference.std) else f" (std of the differences {number(difference.std, metric)})"
     on_average = "" if difference.n == 1 else " on average"
     return (
-        f"{seeds} both finished, the error of {comparison.left} was {word} than that of {comparison.right} "
+        f"{seeds} both finished, the {_number(metric)} of {comparison.left} was {word} than that of {comparison.right} "
         f"by {size}{points}{on_average}{std}."
     )
 
@@ -129,14 +132,17 @@ def _reason(comparison: PairedComparison, pair: Pair) -> str:
     return ", ".join(f"{name}: {state}" for name, state in sides if state != "ok")
 
 
-def _is_share(comparison: PairedComparison) -> bool:
-    means = (comparison.left_summary, comparison.right_summary)
-    return all(0 <= summary.mean <= 1 for summary in means if summary.n)
+def _number(metric: Metric) -> str:
+    return "error" if metric.name == "test error" else metric.name
 
 
-def _cell(value: float, state: str, share: bool) -> str:
-    return state if math.isnan(value) else number(value, share)
+def _numbers(metric: Metric) -> str:
+    return "errors" if metric.name == "test error" else f"values of {metric.name}"
 
 
-def _signed(value: float, share: bool) -> str:
-    return NONE if math.isnan(value) else ("+" if value > 0 else "") + number(value, share)
+def _cell(value: float, state: str, metric: Metric) -> str:
+    return state if math.isnan(value) else number(value, metric)
+
+
+def _signed(value: float, metric: Metric) -> str:
+    return NONE if math.isnan(value) else ("+" if value > 0 else "") + number(value, metric)

@@ -85,7 +85,7 @@ def notes(found: ProxyRanking) -> list[str]:
     said += [f"Refused for {', '.join(dict.fromkeys(names))}: {why}." for why, names in reasons.items()]
     said.append("params, MACs: the floor, tau-b of the same architectures ranked by size, the larger the better.")
     said.append(
-        "regret@k: test error of the best among the k best by validation, minus that of the row's best judged"
+        f"regret@k: {found.metric.name} of the best among the k best by validation, minus that of the row's best judged"
         f"{', in ' + found.unit if found.unit else ''}."
     )
     return [*said, *found.caveats]

@@ -22,7 +22,7 @@ def to_rich(found: Tradeoff) -> Group:
     drawn = Table(*HEADINGS, box=box.SIMPLE_HEAD, title=shown["title"], title_justify="left")
     for row in shown["rows"]:
         drawn.add_row(*row)
-    front = Table("on the front", found.name, "test error", box=box.SIMPLE_HEAD)
+    front = Table("on the front", found.name, found.measured.name, box=box.SIMPLE_HEAD)
     for own in found.front:
         front.add_row(f"{own.strategy}, seed {own.replicate}", f"{own.cost:,.4g}", f"{found.scale * own.error:.4g}")
     return Group(drawn, front, *(Text(note, style="dim") for note in shown["notes"]))
@@ -33,7 +33,7 @@ def table(found: Tradeoff) -> dict[str, Any]:
     cost, error = found.reference
     origin = "declared" if found.declared else "a tenth beyond the worst that was handed over, where not declared"
     return {
-        "title": f"{found.study} · {found.problem} · test error against {found.name}",
+        "title": f"{found.study} · {found.problem} · {found.measured.name} against {found.name}",
         "headings": HEADINGS,
         "rows": [_cells(row) for row in found.rows],
         "notes": [
