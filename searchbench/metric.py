@@ -105,6 +105,8 @@ class Metric:
         """ "6.12 ± 0.31", both to the same decimal; without ± where there is no spread."""
         if math.isnan(std):
             return self.number(mean)
+        if std == 0 and not self.share:
+            return f"{self.number(mean)} ± 0"
         ten = _exponent(mean)
         if self.share or -5 < ten < 7:
             places = _places(mean, std, 2 if self.share else None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from searchbench.cost import Cost
+from searchbench.metric import Metric
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Architecture, Space
 from searchbench.tasks.task import Task
@@ -115,3 +116,11 @@ class JudgeSpec(Protocol):
     """A frozen, printable description of a judge."""
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> Judge: ...
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """A description of a judge that says what it measures."""
+
+    def metric(self, task: Task) -> Metric:
+        """What its value is on a task."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from searchbench.errors import StudyError
 from searchbench.estimators.recipes import check_networks, check_training, recipe_of
+from searchbench.metric import Metric
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Space
 from searchbench.tasks.task import Task
@@ -59,6 +60,10 @@ class TrainJudge:
     def check(self, space: Space, task: Task) -> None:
         """Raise StudyError, SpaceError where the recipe asks for what the space's networks do not have."""
         check_networks(recipe_of(self, task.recipe), space, task)
+
+    def metric(self, task: Task) -> Metric:
+        """The share of images that are misclassified, or the perplexity of a text."""
+        return Metric(share=True) if task.shape else Metric("test perplexity")
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> FinalTraining:
         """Read the task's data, test split included.

@@ -27,7 +27,10 @@ def declare(study: Study, planned: Plan, store: ResultStore, *, resume: bool) ->
         StoreError: the store holds runs of it and `resume` is not set, or it was declared with something that is
             missing or different now.
     """
-    spec = study.spec() | {
+    spec = study.spec()
+    for entry in spec["problems"]:
+        entry["metric"] = planned.metrics[entry["label"]].to_spec()
+    spec |= {
         "planned": [
             {"run_id": r.run_id, "strategy": r.contestant.label, "problem": r.problem.name, "replicate": r.replicate}
             for r in planned.runs

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
-from searchbench.estimators.estimator import Charging
+from searchbench.estimators.estimator import Charging, Measuring
 from searchbench.harness.problem import Posed
 from searchbench.harness.study import Contestant, Duplicates, Study, run_identity, strategy_description
+from searchbench.metric import Metric
 from searchbench.seeds import Seeds
 from searchbench.strategies.strategy import Restricted, Scenario, Strategy
 
@@ -48,12 +50,15 @@ class Plan:
 
     runs: tuple[RunSpec, ...]
     skipped: tuple[Skipped, ...]
+    metrics: Mapping[str, Metric]
+    """What is measured on each problem, by its label."""
 
 
 def plan(study: Study) -> Plan:
     """All runs of a study.
 
     Raises:
+        StudyError: a metric is declared that the judge does not measure.
         InputError: a name is unknown, a parameter impossible, data missing, or the budget limits nothing that a
             problem charges.
     """
@@ -67,7 +72,22 @@ def plan(study: Study) -> Plan:
             else:
                 skipped.append(Skipped(contestant.label, problem.name, reason))
     runs = [_run(study, problem, contestant, r) for r in study.seeds for problem, contestant in possible]
-    return Plan(tuple(runs), tuple(skipped))
+    return Plan(tuple(runs), tuple(skipped), {problem.name: _measured(study, problem) for problem in study.problems})
+
+
+def _measured(study: Study, problem: Posed) -> Metric:
+    """What a problem says it measures, else the study, else its judge; the test error, of no known kind, where no one
+    says. Raises StudyError where the study turns the judge's direction round."""
+    resolved = problem.resolve()
+    own: Metric | None = getattr(resolved, "metric", None)
+    judge = resolved.judge
+    judged = judge.metric(resolved.task) if isinstance(judge, Measuring) else None
+    if own is None and study.metric is not None and judged is not None and study.metric.better != judged.better:
+        raise StudyError(
+            f"`better` is {study.metric.better!r}, but what the judge of `{problem.name}` measures is a {judged.name}, "
+            f"of which {judged.better} is better; leave `better` out."
+        )
+    return own or study.metric or judged or Metric()
 
 
 def _check_ends(study: Study, problem: Posed) -> None:

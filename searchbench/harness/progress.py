@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,7 @@ from rich.text import Text
 from searchbench.cost import Cost
 from searchbench.harness.forecast import duration, forecast
 from searchbench.harness.plan import Plan, RunSpec
+from searchbench.metric import Metric
 from searchbench.results.records import RunRecord
 
 
@@ -50,6 +52,7 @@ class LiveProgress:
         self._statuses: Counter[str] = Counter()
         self._spent = Cost()
         self._limits: dict[str, float] = {}
+        self._metrics: Mapping[str, Metric] = {}
         self._total = self._done = self._before = 0
         self._began = time.monotonic()
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
@@ -65,6 +68,7 @@ class LiveProgress:
 
     def planned(self, plan: Plan, done: int) -> None:
         self._total, self._before = len(plan.runs), done
+        self._metrics = plan.metrics
         self._limits = plan.runs[0].budget.limits if plan.runs else {}
         self._bar.update(self._task, total=self._total, completed=done)
         self._began = time.monotonic()
@@ -91,7 +95,11 @@ class LiveProgress:
             self._console.print(Text(f"failed {spec}: {told[-1] if told else record.ended}", style="red"))
         elif not self._console.is_terminal:
             count = self._before + self._done
-            self._console.print(f"[{count}/{self._total}] {spec}: test error {record.test_error:.4f}", markup=False)
+            self._console.print(f"[{count}/{self._total}] {spec}: {self._reached(spec, record)}", markup=False)
+
+    def _reached(self, spec: RunSpec, record: RunRecord) -> str:
+        metric = self._metrics[spec.problem.name]
+        return f"{metric.name} {metric.with_unit(metric.number(metric.factor * record.test_error))}"
 
     def tick(self) -> None:
         self._bar.update(self._task, left=self._time_left())

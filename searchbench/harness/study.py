@@ -14,6 +14,7 @@ from searchbench.harness.components import Named, Use, as_use, canonical_json, d
 from searchbench.harness.constraint import LIMITS
 from searchbench.harness.objective import Objective, posed
 from searchbench.harness.problem import Posed, Problem
+from searchbench.metric import Metric
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.strategy import Strategy
 from searchbench.tasks.task import NoTask
@@ -63,7 +64,8 @@ class ComparisonPlan:
     estimand: str = "mean"
     """ "mean", "median", "iqm" or "rank": what of the paired differences is tested, estimated and ranked by."""
     rope: float | None = None
-    """Differences of test error up to this are practically none (a share, 0.001 = 0.1 percentage points)."""
+    """Differences of the metric up to this are practically none: in its unit, a share as a share (0.001 is 0.1
+    percentage points)."""
     looks: int = 1
     """How often the results will be looked at while seeds are added."""
     reference: Mapping[str, float] = field(default_factory=dict, hash=False)
@@ -105,6 +107,8 @@ class Study:
             free from memory ("cache"); the same for all strategies.
         comparison: what will be compared, declared beforehand; None declares nothing.
         ablation: which strategies have which parts, for `searchbench ablation`.
+        metric: what is measured, where the problems do not say it themselves: a name, a table of `Metric`'s fields, or
+            a `Metric`. None: what the judge says of it.
 
     Raises:
         StudyError: anything is empty, duplicated or out of range.
@@ -118,6 +122,7 @@ class Study:
     duplicates: Duplicates = "charge"
     comparison: ComparisonPlan | None = field(default=None)
     ablation: AblationPlan | None = field(default=None)
+    metric: Metric | None = field(default=None)
 
     def __init__(
         self,
@@ -129,6 +134,7 @@ class Study:
         duplicates: Duplicates = "charge",
         comparison: ComparisonPlan | None = None,
         ablation: AblationPlan | None = None,
+        metric: str | Mapping[str, Any] | Metric | None = None,
     ) -> None:
         given = (problems,) if isinstance(problems, Problem | Objective) else tuple(cast(Iterable[Posed], problems))
         values = {
@@ -140,6 +146,7 @@ class Study:
             "duplicates": duplicates,
             "comparison": comparison,
             "ablation": ablation,
+            "metric": None if metric is None else Metric.of(metric),
         }
         for key, value in values.items():
             object.__setattr__(self, key, value)
@@ -163,6 +170,7 @@ class Study:
             ],
             "comparison": describe(self.comparison) if self.comparison is not None else None,
             "ablation": self.ablation.to_spec() if self.ablation is not None else None,
+            "metric": self.metric.to_spec() if self.metric is not None else None,
             "given": {
                 "problems": [problem.given() for problem in self.problems],
                 "strategies": [[c.label, written(c.strategy)] for c in self.strategies],
@@ -187,6 +195,7 @@ def study_from_spec(spec: Mapping[str, Any]) -> Study:
         duplicates=spec["duplicates"],
         comparison=ComparisonPlan(**comparison) if comparison else None,
         ablation=AblationPlan(**spec["ablation"]) if spec.get("ablation") else None,
+        metric=spec.get("metric"),
     )
 
 

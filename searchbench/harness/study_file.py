@@ -14,8 +14,10 @@ from searchbench.harness.objective import KEYS as OBJECTIVE_KEYS
 from searchbench.harness.objective import posed
 from searchbench.harness.problem import Posed
 from searchbench.harness.study import ComparisonPlan, Study
+from searchbench.metric import Metric
 
-KEYS = ("name", "seeds", "budget", "duplicates", "problems", "strategies", "comparison", "ablation")
+METRIC_KEYS = ("metric", "unit", "better", "share")
+KEYS = ("name", "seeds", "budget", "duplicates", "problems", "strategies", "comparison", "ablation", *METRIC_KEYS)
 PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label", "latency", "constraint")
 ABLATION_KEYS = ("base", "factors")
 COMPARISON_KEYS = ("baseline", "alpha", "family", "estimand", "rope", "looks", "reference")
@@ -58,8 +60,24 @@ def study_from_mapping(content: Mapping[str, Any]) -> Study:
         budget=Budget.from_mapping(content["budget"]),
         comparison=_comparison(content["comparison"]) if "comparison" in content else None,
         ablation=_ablation(content["ablation"]) if "ablation" in content else None,
+        metric=_metric(content),
         **optional,
     )
+
+
+def _metric(content: Mapping[str, Any]) -> Metric | None:
+    """What is measured: a name with `unit`, `better` and `share` beside it, or one table of all."""
+    given = {key: content[key] for key in METRIC_KEYS if key in content}
+    if not given or "metric" not in given:
+        for key in given:
+            raise StudyError(f"`{key}` says something of a `metric`, which is missing; name it.")
+        return None
+    name = given.pop("metric")
+    if isinstance(name, Mapping):
+        for key in given:
+            raise StudyError(f"`{key}` stands beside a `metric` that is a table; say it there.")
+        return Metric.of(name)
+    return Metric.of({"name": name, **given})
 
 
 def _problem(entry: Any) -> Posed:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed, InputError, SpaceError, StudyError, TableError
+from searchbench.metric import Metric
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, Value
 from searchbench.spaces.hyperparameters import hyperparameters
@@ -100,6 +101,10 @@ class RowJudge:
     """Judges by the test column, between rows as the estimator is."""
 
     table: RecordedRows
+
+    def metric(self, task: Task) -> Metric:
+        """The column of the test score; its negative is minimised where more is better."""
+        return Metric(self.table.test, better="higher" if self.table.higher_is_better else "lower")
 
     def checksum(self) -> str:
         """SHA-256 of the file. Raises DataMissing."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from searchbench.errors import StudyError, TableError
+from searchbench.metric import Metric
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Space
 from searchbench.tables.file import digest, stamp
@@ -149,6 +150,10 @@ class TableJudge:
     """Judges by the recorded test score: the mean of a row's recorded repeats."""
 
     table: Table
+
+    def metric(self, task: Task) -> Metric:
+        """An error rate where scores are accuracies or in percent; what else is recorded only its owner knows."""
+        return Metric(share=self.table.higher_is_better or self.table.percent)
 
     def checksum(self) -> str:
         """SHA-256 of the file, and of the joined one. Raises DataMissing."""

@@ -37,7 +37,7 @@ def test_long_frame_becomes_a_leaderboard_with_its_own_numbers() -> None:
     board = sb.results_from(frame, baseline="random").leaderboard().set_index("strategy")
     means = frame.groupby("strategy")["score"].mean()
     for strategy, mean in means.items():
-        assert board.loc[strategy, "test_error_mean"] == pytest.approx(mean, rel=1e-12)
+        assert board.loc[strategy, "score_mean"] == pytest.approx(mean, rel=1e-12)
         assert board.loc[strategy, "n"] == 8
 
 
@@ -47,7 +47,7 @@ def test_wide_form_and_arrays_say_what_long_form_says() -> None:
     arrays = {name: group.sort_values("seed")["score"].to_numpy() for name, group in frame.groupby("strategy")}
     boards = [sb.results_from(given).leaderboard() for given in (frame, wide)]
     boards.append(sb.results_from(arrays).leaderboard())
-    means = [board.set_index("strategy")["test_error_mean"].to_dict() for board in boards]
+    means = [board.set_index("strategy")["score_mean"].to_dict() for board in boards]
     assert means[0] == means[1] == means[2]
 
 
