@@ -240,6 +240,78 @@ def test_a_run_lost_three_times_is_recorded_as_lost_and_run_again_on_resume(stud
     assert {run.status for run in carried_out(study, tmp_path / "r.db", Unreliable(0)).values()} == {"ok"}
 
 
+@dataclass(frozen=True)
+class Poison:
+    """Kills whatever worker runs a job of this run in this role."""
+
+    run_id: str
+    role: str
+
+
+class Poisoned(LocalExecutor):
+    """Loses every batch that holds poison, and writes down what was submitted."""
+
+    def __init__(self, poison: Poison) -> None:
+        super().__init__()
+        self.poison = poison
+        self.batches: list[tuple[str, list[str]]] = []
+        self.lost: set[int] = set()
+
+    def submit(self, role: Any, function: Any, items: Any) -> int:
+        ticket = super().submit(role, function, items)
+        ids = [item.spec.run_id for item in items]
+        self.batches.append((role, ids))
+        if role == self.poison.role and self.poison.run_id in ids:
+            self.lost.add(ticket)
+        return ticket
+
+    def wait(self, timeout_s: float) -> list[Finished]:
+        return [Finished(f.ticket, Lost("killed")) if f.ticket in self.lost else f for f in super().wait(timeout_s)]
+
+
+@pytest.mark.parametrize("role", ["search", "judge"])
+def test_a_lost_batch_is_started_again_run_by_run_and_what_kills_its_worker_thrice_is_given_up(
+    study: Study, tmp_path: Path, role: str
+) -> None:
+    many = Study("many", study.problems, {"random": "random"}, 16, Budget(evaluations=3))
+    ids = [run.run_id for run in plan(many).runs]
+    executor = Poisoned(Poison(ids[8], role))
+    found = carried_out(many, tmp_path / "r.db", executor)
+    batches = [batch for kind, batch in executor.batches if kind == role]
+    first = next(batch for batch in batches if ids[8] in batch)
+    assert len(first) > 1
+    for run_id in first:
+        again = [batch for batch in batches if run_id in batch][1:]
+        assert again == [[run_id]] * (2 if run_id == ids[8] else 1)
+        assert found[run_id].attempts == (3 if run_id == ids[8] else 2)
+    assert all(found[run_id].attempts == 1 for run_id in ids if run_id not in first)
+    assert {run_id for run_id in ids if found[run_id].status != "ok"} == {ids[8]}
+    given_up = found[ids[8]]
+    assert (given_up.status, given_up.cost.evaluations) == ("infra", 0 if role == "search" else 3)
+
+
+def test_resume_runs_neither_what_succeeded_nor_what_failed_again(problem: Problem, tmp_path: Path) -> None:
+    study = Study("s", problem, {"bad": Misbehaving("ask"), "random": "random"}, 2, Budget(evaluations=5))
+    before = run_here(study, tmp_path / "r.db")
+    assert [run.status for run in before.values() if run.strategy == "bad"] == ["failed"] * 2
+    seen: list[Any] = []
+
+    class Watching(Silent):
+        def started(self, spec: Any) -> None:
+            seen.append(spec)
+
+    after = run_here(study, tmp_path / "r.db", resume=True, observer=Watching())
+    assert seen == []
+    assert {i: r.finished for i, r in after.items()} == {i: r.finished for i, r in before.items()}
+
+
+def test_a_study_cannot_continue_under_another_policy_for_duplicates(study: Study, tmp_path: Path) -> None:
+    run_here(study, tmp_path / "r.db", only="random")
+    other = replace(study, duplicates="cache" if study.duplicates == "charge" else "charge")
+    with pytest.raises(StoreError, match="another duplicates"):
+        run_here(other, tmp_path / "r.db", resume=True)
+
+
 # -- verify --------------------------------------------------------------------------------------------------------
 
 

@@ -183,3 +183,18 @@ def test_a_study_that_recorded_nothing_is_not_ranked() -> None:
     assert not found.ranking_allowed
     assert {i.id for i in found.blockers} == {"C01", "C02", "C03", "C04", "C09", "C17"}
     assert {i.id for i in found.of(Verdict.PASS)} == {"C19"}
+
+
+def test_enough_seeds_depends_on_how_many_arms_are_compared() -> None:
+    def seeds(arms: int, each: int) -> Any:
+        few = SEEDS[:each]
+        found = [arm(f"a{k}", float(k), seeds=few, evaluation_seeds=few) for k in range(arms)]
+        sampling = arm("sampling", 9.0, kind="random_sampling", seeds=few)
+        return checklist(sound(arms=(*found, sampling)))["C05"]
+
+    fewest = {2: 6, 3: 7, 4: 7, 5: 8, 9: 9}  # 2 x 0.5^n x comparisons <= 0.05
+    for arms, need in fewest.items():
+        assert seeds(arms, need).verdict == Verdict.PASS
+        short = seeds(arms, need - 1)
+        assert short.verdict == Verdict.FAIL
+        assert f"{need} are needed for {arms} arms" in str(short.evidence)

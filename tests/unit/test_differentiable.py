@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -285,3 +285,50 @@ def test_every_training_batch_is_used_once_per_epoch():
     metered.gradients = gradients
     darts(epochs=1, batch_size=16).start(metered.scenario).advance(metered)
     assert sum(seen) == TRAIN
+
+
+@dataclass(frozen=True)
+class Watching(Alternate):
+    """Writes down the squared norms it is told."""
+
+    told: list = field(default_factory=list, compare=False)
+    watches = True
+
+    def observe(self, memory, squared_norm):
+        self.told.append(squared_norm)
+
+
+def norms_told(clip):
+    schedule = Watching()
+    strategy = replace(darts(epochs=1, batch_size=16), schedule=schedule)
+    begun(replace(strategy, weights=replace(strategy.weights, clip=clip)))
+    return schedule.told
+
+
+def test_a_schedule_is_told_the_norm_of_the_gradient_before_it_is_clipped():
+    free, clipped = norms_told(None), norms_told(1e-4)
+    assert clipped[0] == free[0] > 1e-2
+    assert min(clipped) > 1e-2
+
+
+def test_minibatches_come_in_another_order_in_every_epoch_and_the_same_in_every_run():
+    def orders():
+        metered, seen = lab(), []
+        original = metered.batches
+
+        def batches(split, batch_size, share=(0.0, 1.0)):
+            for batch in original(split, batch_size, share):
+                seen[-1].append((split, batch.targets.tolist()))
+                yield batch
+
+        metered.batches = batches
+        search = darts(epochs=3, batch_size=16).start(metered.scenario)
+        while not search.done:
+            seen.append([])
+            search.advance(metered)
+        return [[[t for s, t in epoch if s == split] for split in ("train", "valid")] for epoch in seen]
+
+    first = orders()
+    assert first == orders()
+    for split in (0, 1):
+        assert len({str(epoch[split]) for epoch in first}) == 3

@@ -33,6 +33,20 @@ def test_top_edges_are_the_euclidean_projection_once_none_is_put_to_zero():
     assert np.square(weights - z).sum() == pytest.approx(best, abs=1e-15)
 
 
+def test_edges_of_equal_weight_are_kept_from_the_lower_source_on():
+    weights = np.full((28, 8), 0.1)
+    weights[:, 3] = 0.3
+    z = TopEdges(2).choose(weights, DARTS_LIKE)
+    for rows in DARTS_LIKE.nodes():
+        assert [at for at in rows if z[at].any()] == sorted(rows)[:2]
+    weights[:, 4] = 0.3  # and of equal operations the lower one is taken
+    assert z.tolist() == TopEdges(2).choose(weights, DARTS_LIKE).tolist()
+    heavier, second = weights.copy(), sorted(list(DARTS_LIKE.nodes())[1])
+    heavier[second[-1], 3] = 0.3001
+    kept = TopEdges(2).choose(heavier, DARTS_LIKE)
+    assert [at for at in second if kept[at].any()] == [second[0], second[-1]]
+
+
 def _feasible(edges):
     for kept in itertools.combinations(range(edges), 2):
         for ops in itertools.product((1, 2), repeat=2):

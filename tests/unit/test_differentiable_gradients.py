@@ -211,6 +211,16 @@ def test_the_score_function_follows_the_reward_of_sampled_paths():
         expected -= (reward - baseline) * (nn.functional.one_hot(torch.tensor(path), 5) - p) / 8
     assert game.baseline == pytest.approx(baseline)
     assert torch.allclose(game.alpha.grad, expected, atol=1e-6)
+    game.baseline = 10.0  # beyond the first step the newest mean weighs `momentum`, and what it moves to is subtracted
+    for momentum in (0.9, 0.25):
+        game.rng.set_state(rng)
+        game.alpha.grad, before = None, game.baseline
+        ScoreFunction(8, momentum=momentum).fill(game, None, valid)
+        assert game.baseline == pytest.approx(momentum * baseline + (1 - momentum) * before)
+        follows = torch.zeros(6, 5)
+        for reward, path in zip(rewards, paths, strict=True):
+            follows -= (reward - game.baseline) * (nn.functional.one_hot(torch.tensor(path), 5) - p) / 8
+        assert torch.allclose(game.alpha.grad, follows, atol=1e-5)
     assert ScoreFunction(target=100.0).reward(0.5, 100.0) == 0.5
     assert ScoreFunction(target=100.0).reward(0.5, 200.0) == pytest.approx(0.5 * 0.5**0.1)
 

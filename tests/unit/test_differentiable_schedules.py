@@ -79,3 +79,18 @@ def test_during_warm_up_only_the_weights_move():
 def test_ratio_ten_of_fifty_thousand_samples_gives_45454_and_4546():
     assert [samples(part, 50_000) for part in (Ratio(10).w, Ratio(10).alpha)] == [45_454, 4_546]
     assert [samples(part, 50_000) for part in (Ratio(1).w, Ratio(1).alpha)] == [25_000, 25_000]
+
+
+def test_the_moving_average_weighs_the_newest_trace_by_beta_and_the_past_by_the_rest():
+    schedule, memory = FisherInformed(beta=0.2), FisherInformed().fresh()
+    traces = []
+    for fisher in (1.0, 0.0, 10.0):
+        memory = schedule.observe(memory, fisher)
+        traces.append(memory[1])
+    assert traces == pytest.approx([1.0, 0.8, 0.2 * 10 + 0.8 * 0.8])
+
+
+def test_a_trace_just_at_the_threshold_does_not_move_the_architecture():
+    schedule = FisherInformed(threshold=1.0, rise=1.5)
+    assert schedule.steps(Moment(0, 1, 0, 9), (1.0, 1.0)) == (("w",), (1.5, 1.0))
+    assert schedule.steps(Moment(0, 1, 0, 9), (1.0, 0.999))[0] == ("alpha", "w")

@@ -94,3 +94,29 @@ def test_stratified_draws_exactly_the_share_and_loses_nothing() -> None:
         drawn, rest = stratified(targets, share, np.random.default_rng(0))
         assert len(drawn) == int(share * 15 + 0.5)
         assert sorted([*drawn, *rest]) == list(range(15))
+
+
+def test_leftovers_of_a_stratified_split_go_to_the_largest_remainders() -> None:
+    targets = np.array([0] * 19 + [1] * 16 + [2] * 13 + [3] * 12)
+    drawn, _ = stratified(targets, 0.1, np.random.default_rng(0))  # exactly 1.9, 1.6, 1.3, 1.2 of each: 6 in all
+    assert np.bincount(targets[drawn], minlength=4).tolist() == [2, 2, 1, 1]
+    drawn, _ = stratified(targets[::-1], 0.1, np.random.default_rng(0))
+    assert np.bincount(targets[::-1][drawn], minlength=4).tolist() == [2, 2, 1, 1]
+    equal = np.repeat(np.arange(4), 15)
+    drawn, _ = stratified(equal, 0.1, np.random.default_rng(0))  # 1.5 of each: the first two are rounded up
+    assert np.bincount(equal[drawn], minlength=4).tolist() == [2, 2, 1, 1]
+
+
+def test_stratified_draws_at_random_within_classes_and_gives_both_parts_in_random_order() -> None:
+    targets = np.repeat(np.arange(4), 50)
+    first = stratified(targets, 0.4, np.random.default_rng(0))
+    second = stratified(targets, 0.4, np.random.default_rng(1))
+    for part, other in zip(first, second, strict=True):
+        assert part.tolist() != sorted(part.tolist())
+        assert set(part.tolist()) != set(other.tolist())
+        runs = np.diff(targets[part]) == 0
+        assert runs.mean() < 0.5  # a quarter by chance; classes do not come one after the other
+    shares = np.array(
+        [np.isin(np.arange(200), stratified(targets, 0.4, np.random.default_rng(s))[0]) for s in range(300)]
+    )
+    assert np.abs(shares.mean(axis=0) - 0.4).max() < 4.5 * np.sqrt(0.4 * 0.6 / 300)

@@ -173,7 +173,9 @@ def test_asha_looks_for_promotions_from_the_highest_rung_down() -> None:
 def test_asha_never_promotes_a_failed_training() -> None:
     search = Asha(eta=2).start(scenario((1.0, 2.0, 4.0)))
     for number, value in enumerate((math.nan, math.nan, math.nan, math.nan, 0.9)):
-        search.tell(outcome(search.ask(), number, value))
+        begun = search.ask()
+        assert (begun.fidelity.epochs, begun.resume) == (1.0, None)
+        search.tell(outcome(begun, number, value))
     promoted = search.ask()
     assert (promoted.fidelity.epochs, promoted.resume) == (2.0, 4)  # the worst that came back is the best there is
     assert [search.ask().fidelity.epochs for _ in range(3)] == [1.0] * 3

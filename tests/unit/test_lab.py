@@ -248,3 +248,29 @@ def test_a_restored_lab_knows_its_incumbent_its_memory_and_what_can_be_continued
     assert second.evaluate(proposal).cached
     assert second.evaluate(Proposal(proposal.architecture, Fidelity(epochs=2), resume=0)).status == "ok"
     assert second.spent.evaluations == 2
+
+
+def test_a_restored_lab_gives_the_next_repeat_its_own_noise() -> None:
+    def seeds_of(restored: bool) -> list[int]:
+        estimator, same = Scripted(), proposals(1)[0]
+        lab = make_lab(Budget(evaluations=9), estimator)
+        lab.evaluate(same)
+        lab.evaluate(same)
+        if restored:
+            state, lab = lab.state_dict(), make_lab(Budget(evaluations=9), estimator)
+            lab.load_state_dict(state)
+        lab.evaluate(same)
+        return estimator.seeds
+
+    assert seeds_of(restored=True) == seeds_of(restored=False)
+    assert len(set(seeds_of(restored=True))) == 3
+
+
+def test_noise_of_an_evaluation_is_a_function_of_replicate_key_fidelity_and_repeat_alone() -> None:
+    estimator = Scripted()
+    lab, (one, other) = make_lab(Budget(evaluations=9), estimator), proposals(2)
+    for proposal in (one, other, one, Proposal(one.architecture, Fidelity(epochs=2))):
+        lab.evaluate(proposal)
+    expected = [(one, 4, 0), (other, 4, 0), (one, 4, 1), (one, 2, 0)]
+    told = Seeds("s", 0)
+    assert estimator.seeds == [told.seed("noise", f"{p.architecture.key}|epochs={e}|{r}") for p, e, r in expected]

@@ -7,9 +7,13 @@ import itertools
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from tiny_lab import lab
 
 from searchbench.errors import StudyError
 from searchbench.seeds import ROLES, Seeds, derive, seed
@@ -66,3 +70,38 @@ def test_neighbouring_streams_are_uncorrelated() -> None:
     draws = np.array([Seeds("study", r).rng("init").random(2000) for r in range(12)])
     correlations = np.corrcoef(draws)[np.triu_indices(12, 1)]
     assert np.abs(correlations).max() < 4.5 / np.sqrt(2000)
+
+
+def streams_of(private: str) -> dict[str, Any]:
+    """What a training lab of a strategy draws: a supernet's weights, minibatches, the images of a recalibration."""
+    metered = lab()
+    metered.scenario = replace(metered.scenario, seeds=Seeds("test", 0, private))
+    supernet = metered.supernet()
+    scored = metered.inherited(supernet, 8, 2)
+    return {
+        "supernet": next(iter(supernet.parameters())).detach().clone(),
+        "order": next(metered.batches("train", 8)).inputs.clone(),
+        "recalibration": scored._seed,  # type: ignore[attr-defined]
+    }
+
+
+def test_supernets_minibatches_and_recalibration_are_common_to_the_strategies_of_a_replicate() -> None:
+    one, other = streams_of("darts"), streams_of("spos")
+    assert torch.equal(one["supernet"], other["supernet"])
+    assert torch.equal(one["order"], other["order"])
+    assert one["recalibration"] == other["recalibration"]
+
+
+def test_supernets_minibatches_and_recalibration_each_have_a_role_of_their_own() -> None:
+    seeds, metered = Seeds("test", 0, "tiny"), lab()
+    for key in ("", "stage 1"):
+        expected = metered.bench.supernet(seeds.torch_seed("supernet", key))
+        for ours, theirs in zip(metered.supernet(key=key).parameters(), expected.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+    for split in ("train", "valid"):
+        for epoch in range(2):
+            found = next(metered.batches(split, 8))
+            expected = next(metered.bench.batches(split, 8, seeds.torch_seed("order", f"{split}|{epoch}"), (0.0, 1.0)))
+            assert torch.equal(found.inputs, expected.inputs)
+    scored = metered.inherited(metered.supernet(), 8, 2)
+    assert scored._seed == seeds.torch_seed("order", "recalibrate")  # type: ignore[attr-defined]
