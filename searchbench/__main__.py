@@ -1,5 +1,9 @@
 """`python -m searchbench`."""
 
-from searchbench.cli import main
+from searchbench.working_folder import search_last
+
+search_last()  # before anything that imports modules by common names
+
+from searchbench.cli import main  # noqa: E402
 
 main()

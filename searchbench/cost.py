@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -85,7 +85,7 @@ class Budget:
         for axis, limit in self.limits.items():
             if isinstance(limit, bool) or not isinstance(limit, int | float):
                 raise StudyError(f"`budget.{axis}` must be a number, but got {limit!r}.")
-            if not (limit > 0 and math.isfinite(limit)):
+            if not 0 < limit <= sys.float_info.max:
                 raise StudyError(f"`budget.{axis}` must be positive and finite, but got {limit!r}.")
         if not self.limits:
             raise StudyError(

@@ -14,6 +14,7 @@
     ├── BudgetExhausted           raised by the lab *before* the step that would exceed the budget
     ├── EvaluationFailed          one evaluation failed; becomes a failed trial, never a crashed run
     └── StatisticsError           a statistic was asked of data that cannot have one (a bug in the caller)
+    Interrupted                   the user or the system ends the process; no failure of anything
 
 Messages state the rule, then the offending value, then the way out.
 """
@@ -95,6 +96,10 @@ class EvaluationFailed(SearchbenchError):
 
 class StatisticsError(SearchbenchError):
     """A statistic was asked of data that cannot have one."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM. A class of its own, so that a plug-in that raises KeyboardInterrupt, or exits, only fails."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from searchbench.errors import InputError, UnknownName
+from searchbench.errors import InputError, Interrupted, UnknownName
 
 MOVED = {
     "searchbench.estimators.table": "searchbench.tables.table",
@@ -77,7 +77,7 @@ class Registry:
             return _load(self.builtin[name].path, name)
         for point in self._entry_points():
             if point.name == name:
-                return _load(point.value, name)
+                return _load(f"{point.module}:{point.attr}", name)
         prefix, colon, rest = name.partition(":")
         if colon and prefix in self.adapters:
             adapt = _load(self.adapters[prefix].path, name)
@@ -88,6 +88,11 @@ class Registry:
 
     def _entry_points(self) -> importlib.metadata.EntryPoints:
         return importlib.metadata.entry_points(group=self.group)
+
+
+def told(error: BaseException) -> str:
+    """What went wrong, in a line: the type and the message."""
+    return f"{type(error).__name__}: {error}"
 
 
 def load(path: str) -> Any:
@@ -126,9 +131,10 @@ def _object(path: str, name: str) -> Any:
             f"`{name}` names the object {path}, which cannot be imported: {error}; "
             "check the spelling and that its package is installed (or that its folder is on PYTHONPATH)."
         ) from error
-    except Exception as error:  # whatever the module does when it is imported
-        raised = f"{type(error).__name__}: {error}"
-        raise InputError(f"`{name}` names the object {path}, whose import raises {raised}.") from error
+    except Interrupted:
+        raise
+    except BaseException as error:  # whatever the module does when it is imported, `sys.exit(0)` included
+        raise InputError(f"`{name}` names the object {path}, whose import raises {told(error)}.") from error
     return target
 
 

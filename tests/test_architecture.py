@@ -26,7 +26,7 @@ LAYERS = {  # each may import itself and what it names
     "harness": {"core", "spaces", "tasks", "tables", "estimators", "strategies", "results"},
     "building": {"core", "spaces", "tasks", "tables", "estimators", "harness"},
     "testing": {"core", "spaces", "tasks", "estimators", "strategies", "results", "harness"},
-    "__main__": {"cli"},
+    "__main__": {"core", "cli"},
     "cli": {
         "core",
         "spaces",
@@ -42,7 +42,7 @@ LAYERS = {  # each may import itself and what it names
         "statistics",
     },
 }
-CORE = {"errors", "cost", "trial", "seeds", "registry", "metric"}
+CORE = {"errors", "cost", "trial", "seeds", "registry", "metric", "printable", "working_folder"}
 UPWARD = {
     ("harness/session.py", "reports"): "Results.leaderboard() is the Python face of the leaderboard; imported lazily",
 }

@@ -12,13 +12,14 @@ from searchbench.cli.options import store_option, terminal
 def doctor(store: str) -> int:
     """Look at this machine: Python, packages, devices, Ray, data found or missing, each with the way out."""
     from rich.table import Table
+    from rich.text import Text
 
     from searchbench.harness.doctor import findings
 
     table = Table.grid(padding=(0, 2))
-    marks = {"ok": "[green]ok[/]", "missing": "[yellow]missing[/]", "broken": "[bold red]broken[/]"}
+    styles = {"ok": "green", "missing": "yellow", "broken": "bold red"}
     found = list(findings(store))
     for finding in found:
-        table.add_row(marks[finding.state], finding.what, finding.told)
+        table.add_row(Text(finding.state, style=styles[finding.state]), finding.what, finding.told)
     terminal().print(table)
     return 1 if any(finding.state == "broken" for finding in found) else 0

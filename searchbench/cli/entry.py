@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +17,8 @@ from searchbench.cli.running import run, verify
 from searchbench.cli.showing import compare, leaderboard, status
 from searchbench.cli.tables import table
 from searchbench.cli.things import describe, list_things
+from searchbench.printable import printable
+from searchbench.working_folder import search_last
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -61,8 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 some runs failed or differ, 2 bad input, 130 interrupted."""
     from searchbench.errors import InputError
 
-    sys.path.insert(0, os.getcwd())  # a plug-in given as `module:attr` may lie in the folder one works in
-
+    search_last()
     try:
         code = cli.main(args=arguments, prog_name="searchbench", standalone_mode=False)
     except InputError as error:
@@ -74,8 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted; finished runs are kept, and --resume runs what is missing")
         sys.exit(INTERRUPTED)
+    except SystemExit as error:  # no command calls it: a plug-in has, where nothing could take it for its failure
+        _say(f"something that the command ran ended the process (exit status {error.code}); the command is not done")
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _say(message: str) -> None:
-    click.echo(f"searchbench: {message}", err=True)
+    click.echo(f"searchbench: {printable(message)}", err=True)

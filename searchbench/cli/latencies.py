@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from searchbench.cli.options import terminal
+from searchbench.printable import printable
 
 if TYPE_CHECKING:
     from searchbench.harness.problem import Posed, Problem
@@ -101,7 +102,7 @@ def check(study: str, problem: str | None, networks: int, repeats: int, batch_si
             chosen.name, predicted.tolist(), measured.tolist(), [str(architecture) for architecture in drawn]
         )
         Path(out).write_text(to_svg(figure), encoding="utf-8")
-        click.echo(out)
+        click.echo(printable(out))
 
 
 def _chosen(problems: Iterable[Posed], label: str | None) -> Problem:

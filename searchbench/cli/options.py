@@ -33,7 +33,7 @@ address_option: Callable[[Any], Any] = click.option(
 
 def terminal(stderr: bool = False) -> Console:
     """The terminal; where the output goes to a file or a pipe, lines of 120 characters."""
-    from rich.console import Console
+    from searchbench.reports.console import PlainConsole
 
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=120)
+    console = PlainConsole(stderr=stderr)
+    return console if console.is_terminal else PlainConsole(stderr=stderr, width=120)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from searchbench.printable import printable
+
 
 @click.command()
 @click.argument("name", metavar="MODULE:ATTR")
@@ -14,4 +16,4 @@ def check(name: str) -> None:
     from searchbench.testing import check_strategy
 
     report = check_strategy(Contestant(Use(name), name).make())
-    click.echo(str(report))
+    click.echo(printable(str(report)))

@@ -79,6 +79,7 @@ def build(
 def info(table: str) -> None:
     """What TABLE holds, a file or the name of one that ships with the package, and how it was trained."""
     from rich.table import Table
+    from rich.text import Text
 
     from searchbench.tables.file import locate
     from searchbench.tables.shipped import about
@@ -86,7 +87,7 @@ def info(table: str) -> None:
     told = about(locate(table))
     grid = Table.grid(padding=(0, 2))
     for key, value in _lines(told):
-        grid.add_row(f"[bold]{key}[/]", value)
+        grid.add_row(Text(key, style="bold"), value)
     terminal().print(grid)
 
 

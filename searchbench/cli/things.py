@@ -22,10 +22,11 @@ KINDS = ("strategies", "spaces", "tasks", "estimators", "judges", "latencies", "
 def list_things(kind: str, store: str) -> None:
     """What there is of a KIND, a line each."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table.grid(padding=(0, 3))
     for name, summary in _names(kind, store).items():
-        table.add_row(f"[bold]{name}[/]", summary)
+        table.add_row(Text(name, style="bold"), summary)
     terminal().print(table)
 
 
@@ -60,7 +61,7 @@ def registries() -> dict[str, Registry]:
 @click.argument("name")
 def describe(name: str) -> None:
     """What NAME is: its parts, parameters with defaults, equations, source and deliberate differences."""
-    from rich.markup import escape
+    from rich.text import Text
 
     from searchbench.errors import UnknownName
 
@@ -70,7 +71,7 @@ def describe(name: str) -> None:
     if not found:
         raise UnknownName("name", name, [n for kind in kinds for n in kind.names()])
     for kind, factory in found:
-        console.print(f"[bold]{escape(name)}[/], {kind}\n")
+        console.print(Text.assemble((name, "bold"), f", {kind}\n"))
         console.print(inspect.getdoc(factory) or "(no description)", markup=False, highlight=False)
         _print_parameters(console, factory)
         if kind == "space":

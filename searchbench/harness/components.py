@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from searchbench.errors import InputError, StudyError, did_you_mean
-from searchbench.registry import Registry, settled_name
+from searchbench.errors import InputError, Interrupted, StudyError, did_you_mean
+from searchbench.registry import Registry, settled_name, told
 from searchbench.spaces.space import Space
 
 Parameters = tuple[tuple[str, Any], ...]
@@ -83,6 +83,10 @@ def make(given: Any, registry: Registry) -> Any:
         raise
     except (TypeError, ValueError) as error:
         raise StudyError(f"{registry.kind} `{given.name}` refuses its parameters: {error}") from error
+    except Interrupted:
+        raise
+    except BaseException as error:
+        raise StudyError(f"{registry.kind} `{given.name}` cannot be made: {told(error)}") from error
 
 
 def _made(value: Any, registry: Registry) -> Any:
@@ -167,7 +171,8 @@ def written(given: Any) -> Any:
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no white space: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()  # half a pair of code units, as a path may hold: escaped
 
 
 def fingerprint(value: Any) -> str:

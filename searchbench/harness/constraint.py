@@ -7,7 +7,7 @@ it recommends all the same is not taken, and the last legal recommendation stand
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -42,7 +42,7 @@ class Constraint:
         if not self.limits:
             raise StudyError(f"a constraint needs a limit on one of {', '.join(LIMITS)}, but got none.")
         for name, limit in self.limits.items():
-            if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < math.inf:
+            if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit <= sys.float_info.max:
                 raise StudyError(f"a constraint's `{name}` must be a positive number, but got {limit!r}.")
 
     @classmethod

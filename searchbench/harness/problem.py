@@ -58,7 +58,7 @@ class Problem:
 
     def __post_init__(self) -> None:
         for part in ("space", "task", "estimator", "judge", "latency"):
-            object.__setattr__(self, part, as_use(getattr(self, part), f"a problem's `{part}`"))
+            object.__setattr__(self, part, _hashable(as_use(getattr(self, part), f"a problem's `{part}`"), part))
         object.__setattr__(self, "constraint", Constraint.of(self.constraint))
 
     @property
@@ -157,6 +157,17 @@ def _fingerprint(
     if constraint is not None:
         parts.append(constraint.limits)
     return fingerprint(parts)
+
+
+def _hashable(part: Any, name: str) -> Any:
+    try:
+        hash(part)
+    except TypeError as error:
+        raise StudyError(
+            f"a problem's `{name}` must be a name, a table with `use`, or an object with a hash (a frozen dataclass of "
+            f"tuples and plain values), but got {part!r}: {error}."
+        ) from None
+    return part
 
 
 def _short(part: Any) -> str:

@@ -73,7 +73,8 @@ class LiveProgress:
         self._bar.update(self._task, total=self._total, completed=done)
         self._began = time.monotonic()
         for skipped in plan.skipped:
-            self._console.print(f"[yellow]skipped[/] {skipped.strategy} on {skipped.problem}: {skipped.reason}")
+            told = f" {skipped.strategy} on {skipped.problem}: {skipped.reason}"
+            self._console.print(Text.assemble(("skipped", "yellow"), told))
         if done:
             self._console.print(f"{done} of {self._total} runs stand already in the store.")
         if done < self._total:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from searchbench.errors import InputError, did_you_mean
 from searchbench.harness.campaign import Observer, carry_out
 from searchbench.harness.executors.executor import Executor
+from searchbench.harness.interrupts import interruptible
 from searchbench.harness.objective import Objective
 from searchbench.harness.plan import plan
 from searchbench.harness.progress import Silent
@@ -111,6 +112,7 @@ def executor(workers: int | None, ray_address: str | None = None) -> Iterator[Ex
 
         chosen = RayExecutor(workers, ray_address)
     try:
-        yield chosen
+        with interruptible():
+            yield chosen
     finally:
         chosen.close()

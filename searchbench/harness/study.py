@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import math
+import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal, cast
 
 from searchbench.cost import Budget
@@ -22,6 +24,8 @@ from searchbench.tasks.task import NoTask
 Duplicates = Literal["charge", "cache"]
 ESTIMANDS = ("mean", "median", "iqm", "rank")
 """What a comparison may be about; the statistics layer's `estimand` computes each."""
+MOST_SEEDS = 100_000
+"""Replicates of a study: a number above is taken for a seed written where their number belongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ class ComparisonPlan:
         for name, value in self.reference.items():
             if name not in OBJECTIVES:
                 raise StudyError(f"`comparison.reference` has no objective `{name}`; {did_you_mean(name, OBJECTIVES)}")
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
                 raise StudyError(f"`comparison.reference.{name}` must be positive and finite, but got {value!r}.")
 
 
@@ -254,20 +258,32 @@ def _contestant(given: Any) -> Contestant:
 
 
 def _seeds(given: int | Iterable[int]) -> tuple[int, ...]:
-    if isinstance(given, bool | str) or not isinstance(given, int | Iterable):
+    if isinstance(given, bool | str | Mapping) or not isinstance(given, int | Iterable):
         raise StudyError(f"`seeds` must be a number of replicates or a list of integers, but got {given!r}.")
-    seeds = tuple(range(given)) if isinstance(given, int) else tuple(given)
+    listed = range(max(given, 0)) if isinstance(given, int) else given
+    seeds = tuple(islice(listed, MOST_SEEDS + 1))
     if not seeds:
         raise StudyError(f"`seeds` must give at least one replicate, but got {given!r}.")
+    if len(seeds) > MOST_SEEDS:
+        raise StudyError(
+            f"`seeds` may give at most {MOST_SEEDS:,} replicates, which is more than any test needs; a single seed of "
+            "your own is written as a list, [42]."
+        )
     for value in seeds:
         if isinstance(value, bool) or not isinstance(value, int):
             raise StudyError(f"`seeds` must be integers, but got {value!r}.")
+        if not -(2**63) <= value < 2**63:
+            raise StudyError(
+                "`seeds` must be 64-bit integers, which is what a store holds, but got a larger one; of NumPy's "
+                "128 bits of entropy take `entropy % 2**63`."
+            )
     return seeds
 
 
 def _check(study: Study) -> None:
     if not isinstance(study.name, str) or not study.name.strip():
         raise StudyError(f"`name` must be a text that is not empty, but got {study.name!r}.")
+    check_text(study.name, "`name`")
     if not isinstance(study.budget, Budget):
         raise StudyError(f"`budget` must be a Budget, but got {study.budget!r}; for example Budget(evaluations=100).")
     if study.duplicates not in ("charge", "cache"):
@@ -294,5 +310,16 @@ def _check_distinct(values: Sequence[Any], what: str, where: str, way_out: str) 
     for value in values:
         if not isinstance(value, int) and (not isinstance(value, str) or not value.strip()):
             raise StudyError(f"every {what} in `{where}` must be a text that is not empty, but got {value!r}.")
-        if values.count(value) > 1:
-            raise StudyError(f"the {what} `{value}` stands {values.count(value)} times in `{where}`; {way_out}.")
+        if isinstance(value, str):
+            check_text(value, f"the {what} in `{where}`")
+    for value, times in Counter(values).items():
+        if times > 1:
+            raise StudyError(f"the {what} `{value}` stands {times} times in `{where}`; {way_out}.")
+
+
+def check_text(text: str, what: str) -> None:
+    """Raise StudyError for a text that no file can hold: one with half of a pair of code units."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise StudyError(f"{what} must be a text that can be written down, but got {text!a}.") from None

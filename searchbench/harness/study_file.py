@@ -20,6 +20,8 @@ METRIC_KEYS = ("metric", "unit", "better", "share")
 KEYS = ("name", "seeds", "budget", "duplicates", "problems", "strategies", "comparison", "ablation", *METRIC_KEYS)
 PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label", "latency", "constraint")
 ABLATION_KEYS = ("base", "factors")
+DEEPEST = 50
+"""Levels of tables and lists within each other; parts within parts need a few."""
 COMPARISON_KEYS = ("baseline", "alpha", "family", "estimand", "rope", "looks", "reference")
 
 
@@ -32,14 +34,19 @@ def read_study(path: str | Path) -> Study:
     """
     path = Path(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise StudyError(f"{path}: no such study file{_neighbours(path)}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: cannot be read: {error}.") from error
     except tomllib.TOMLDecodeError as error:
         raise StudyError(f"{path}: is not valid TOML: {error}.") from error
+    except RecursionError:
+        raise StudyError(f"{path}: is nested too deeply to be a study.") from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise StudyError(f"{path}: holds a value that cannot be read: {error}.") from error
     try:
+        _check_values(content)
         return study_from_mapping(content)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from error
@@ -105,6 +112,17 @@ def _ablation(entry: Any) -> AblationPlan:
     _check_keys(entry, ABLATION_KEYS, "`ablation`", required=ABLATION_KEYS)
     _check_is(entry["factors"], Mapping, "`ablation.factors`", 'a table such as { PR = ["darts + PR"] }')
     return AblationPlan(**entry)
+
+
+def _check_values(value: Any, where: str = "", depth: int = 0) -> None:
+    """Raise StudyError for what TOML leaves to its readers: integers beyond 64 bits, endless nesting."""
+    if depth > DEEPEST:
+        raise StudyError(f"`{where[:60]}…` is nested more than {DEEPEST} levels deep.")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise StudyError(f"`{where}` holds an integer beyond 64 bits.")
+    inside = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inside:
+        _check_values(part, f"{where}.{key}" if where else str(key), depth + 1)
 
 
 def _check_keys(given: Mapping[str, Any], known: Collection[str], what: str, required: Collection[str] = ()) -> None:

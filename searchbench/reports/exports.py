@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from searchbench.printable import cell
 from searchbench.reports.dossier import Dossier
 from searchbench.reports.ranking import records as ranking_records
 from searchbench.reports.render.data import to_csv
@@ -26,7 +27,7 @@ def tables(dossier: Dossier) -> dict[str, str]:
         "leaderboard.csv": to_csv(dossier.board),
         "comparisons.csv": written(_comparisons(dossier)),
         "checklist.csv": written(_checks(dossier)),
-        "runs.csv": run_frame(dossier.runs).drop(columns=["error"]).to_csv(index=False, lineterminator="\n"),
+        "runs.csv": _frame(dossier.runs),
         "curves.csv": written(_curves(dossier)),
     }
     if dossier.across is not None:
@@ -40,6 +41,13 @@ def tables(dossier: Dossier) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
+def _frame(runs: Sequence[RunRecord]) -> str:
+    frame = run_frame(runs).drop(columns=["error"])
+    texts = frame.select_dtypes(exclude="number")
+    text: str = frame.assign(**{name: texts[name].map(cell) for name in texts}).to_csv(index=False, lineterminator="\n")
+    return text
+
+
 def written(rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows under the keys of the first as CSV; empty where there is none."""
     rows = list(rows)
@@ -49,7 +57,9 @@ def written(rows: Iterable[Mapping[str, Any]]) -> str:
     writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({k: "" if v is None or (isinstance(v, float) and math.isnan(v)) else v for k, v in row.items()})
+        writer.writerow(
+            {k: "" if v is None or (isinstance(v, float) and math.isnan(v)) else cell(v) for k, v in row.items()}
+        )
     return out.getvalue()
 
 

@@ -108,7 +108,7 @@ class Same:
         (lambda: Choice("c", (math.nan, 1)), "NaN"),
         (lambda: Choice("c", ({1: 2}, 1)), "told apart"),
         (lambda: Space("s", (Choice("c", (Same(), Same())),)), "written alike"),
-        (lambda: Choice(3, (1, 2)), "must be a text"),
+        (lambda: Choice(name=3, options=(1, 2)), "must be a text"),
         (lambda: Integer("n", 0, 2**70), "64 bits"),
         (lambda: Float("f", 0, math.inf), "finite"),
         (lambda: Float("f", 0, 10**400), "finite"),

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray import cloudpickle
+from ray.exceptions import RayError
 
 from searchbench.harness.executors.executor import Finished, Lost, Role, run_batch
+from searchbench.working_folder import search_last
 
 STARTUP = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a task without GPUs must not hide them from the others
@@ -46,7 +50,8 @@ class RayExecutor:
 
     def submit(self, role: Role, function: Callable[[Any], Any], items: Sequence[Any]) -> int:
         self._tickets += 1
-        self._running[self._tasks[role].remote(function, list(items))] = self._tickets
+        packed = cloudpickle.dumps((function, list(items)))
+        self._running[self._tasks[role].remote(packed)] = self._tickets
         return self._tickets
 
     def wait(self, timeout_s: float) -> list[Finished]:
@@ -61,9 +66,7 @@ class RayExecutor:
         ticket = self._running.pop(reference)
         try:
             results, seconds = ray.get(reference)
-        except RayTaskError:
-            raise  # a bug of the harness itself: jobs return their failures as values
-        except RayError as error:
+        except RayError as error:  # jobs return their failures as values: what comes here is nobody's strategy
             return Finished(ticket, Lost(f"{type(error).__name__}: {error}"))
         return Finished(ticket, results, seconds)
 
@@ -79,11 +82,21 @@ def _start(workers: int | None, address: str | None) -> None:
     os.environ.update({key: value for key, value in STARTUP.items() if key not in os.environ})
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(_import_paths()), "OMP_NUM_THREADS": "1"}}
+    ended_by = signal.getsignal(signal.SIGTERM)
+    try:
+        _connect(workers, address, environment, quiet)
+    finally:
+        if ended_by is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ended_by)  # Ray puts its own handler there, which exits at once
+
+
+def _connect(workers: int | None, address: str | None, environment: dict[str, Any], quiet: dict[str, Any]) -> None:
     if address is not None:
         ray.init(address=address, **quiet)
         return
     cores = workers or os.cpu_count() or 1
     ray.init(
+        address="local",  # not the cluster that RAY_ADDRESS or a file of Ray's names: none was asked for
         num_cpus=cores,
         include_dashboard=False,
         runtime_env=environment,
@@ -101,4 +114,18 @@ def _import_paths() -> list[str]:
 
 def _task(role: Role, cpus: float, gpus: float) -> Any:
     environment = {"env_vars": {"SEARCHBENCH_ROLE": role}}
-    return ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, runtime_env=environment)(run_batch)
+    return ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, runtime_env=environment)(_run)
+
+
+def _run(packed: bytes) -> tuple[list[Any], tuple[float, ...]]:
+    """Worker entry point: a packed function and its items.
+
+    They are unpacked only here because that imports modules: Ray has put the working folder first in the path.
+    SIGTERM ends the worker, so that no job takes Ray's exit for a failure of its own.
+    """
+    search_last()
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        return run_batch(*cloudpickle.loads(packed))
+    finally:
+        signal.signal(signal.SIGTERM, before)

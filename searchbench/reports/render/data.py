@@ -8,6 +8,7 @@ import json
 import math
 from typing import Any
 
+from searchbench.printable import cell, escaped
 from searchbench.reports.leaderboard import Leaderboard, measured_values
 from searchbench.reports.rows import COLUMNS
 
@@ -26,7 +27,7 @@ def to_csv(board: Leaderboard) -> str:
     )
     writer.writeheader()
     for record in board.records():
-        writer.writerow({key: "" if value is None else value for key, value in _plain(record).items()})
+        writer.writerow({key: "" if value is None else cell(value) for key, value in _plain(record).items()})
     return out.getvalue()
 
 
@@ -55,7 +56,7 @@ def to_json(board: Leaderboard) -> str:
     whole["blocks"] = blocks
     if board.reported:
         whole["reported"] = [_plain(r) for r in board.records() if r["source"] == "reported"]
-    return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return escaped(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from searchbench.metric import Metric
 from searchbench.reports.ablation import Ablation
+from searchbench.reports.console import on_paper
 from searchbench.reports.render import sketch
 from searchbench.reports.render.numbers import NONE, signed
 from searchbench.statistics import Answer
@@ -52,7 +53,7 @@ def to_rich(found: Ablation) -> Group:
 
 def to_text(found: Ablation, width: int = 120) -> str:
     """The same as plain text."""
-    console = Console(width=width, force_terminal=False, color_system=None, legacy_windows=False)
+    console = on_paper(width)
     with console.capture() as captured:
         console.print(to_rich(found))
     return captured.get()

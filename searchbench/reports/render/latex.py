@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from searchbench.printable import one_line, printable
 from searchbench.reports.leaderboard import Leaderboard
 from searchbench.reports.render.cells import (
     PUBLISHED_NOTES,
@@ -65,7 +66,7 @@ def escape(text: str) -> str:
     Letters of Latin alphabets are left to LaTeX's UTF-8; what pdfLaTeX has no glyph for becomes its nearest ASCII
     letters, or its Unicode name's code point where there are none.
     """
-    return "".join(_SPECIAL.get(c) or _letter(c) for c in text)
+    return "".join(_SPECIAL.get(c) or _letter(c) for c in printable(text))
 
 
 def _letter(character: str) -> str:
@@ -94,7 +95,7 @@ def _table(label: str, title: str, shown: Sequence[Column], notes: Sequence[str]
         r"    \bottomrule",
         r"  \end{tabular}}",
         r"\end{table}",
-        *(f"% {line}" for line in comments),
+        *(f"% {one_line(line)}" for line in comments),
     ]
     return "\n".join(body)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from searchbench.printable import printable
 from searchbench.reports.leaderboard import Leaderboard
 from searchbench.reports.render.cells import (
     PUBLISHED_NOTES,
@@ -31,7 +32,7 @@ def to_markdown(board: Leaderboard) -> str:
 
 def escape(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return text.translate(_SPECIAL)
+    return printable(text).translate(_SPECIAL)
 
 
 def _table(title: str, shown: Sequence[Column], notes: Iterable[str]) -> str:

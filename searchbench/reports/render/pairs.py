@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from searchbench.metric import Metric
 from searchbench.reports.comparison import Pair, PairedComparison
+from searchbench.reports.console import on_paper
 from searchbench.reports.render import sketch
 from searchbench.reports.render.numbers import NONE, number, signed, spread, times
 
@@ -100,7 +101,7 @@ def _interval(comparison: PairedComparison) -> list[Text]:
 
 def to_text(comparison: PairedComparison, width: int | None = None) -> str:
     """The same as plain text."""
-    console = Console(width=width or 120, force_terminal=False, color_system=None, legacy_windows=False)
+    console = on_paper(width or 120)
     with console.capture() as captured:
         console.print(to_rich(comparison))
     return captured.get()

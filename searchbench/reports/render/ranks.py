@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from searchbench.reports.console import on_paper
 from searchbench.reports.ranking import KS, WHAT, Agreement, ProxyRanking
 from searchbench.reports.render.numbers import NONE
 from searchbench.statistics import Answer
@@ -31,7 +32,7 @@ def to_rich(found: ProxyRanking) -> Group:
 
 def to_text(found: ProxyRanking, width: int = 140) -> str:
     """The same as plain text."""
-    console = Console(width=width, force_terminal=False, color_system=None, legacy_windows=False)
+    console = on_paper(width)
     with console.capture() as captured:
         console.print(to_rich(found))
     return captured.get()

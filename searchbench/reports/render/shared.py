@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from searchbench.reports.console import on_paper
 from searchbench.reports.render.numbers import NONE
 from searchbench.reports.sharing import KS, Against, Method, SharingRanking
 from searchbench.statistics import Answer
@@ -33,7 +34,7 @@ def to_rich(found: SharingRanking) -> Group:
 
 def to_text(found: SharingRanking, width: int = 140) -> str:
     """The same as plain text."""
-    console = Console(width=width, force_terminal=False, color_system=None, legacy_windows=False)
+    console = on_paper(width)
     with console.capture() as captured:
         console.print(to_rich(found))
     return captured.get()

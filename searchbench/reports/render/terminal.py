@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from searchbench.reports.console import on_paper
 from searchbench.reports.leaderboard import Leaderboard
 from searchbench.reports.render.cells import (
     PUBLISHED_NOTES,
@@ -47,7 +48,7 @@ def to_rich(board: Leaderboard, width: int) -> Group:
 def to_text(board: Leaderboard, width: int | None = None) -> str:
     """The same as plain text, 120 characters wide unless told."""
     width = width or 120
-    console = Console(width=width, force_terminal=False, color_system=None, legacy_windows=False)
+    console = on_paper(width)
     with console.capture() as captured:
         console.print(to_rich(board, width))
     return captured.get()
