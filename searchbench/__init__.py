@@ -56,6 +56,11 @@ if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
     from searchbench.strategies.strategy import Strategy as Strategy
     from searchbench.strategies.strategy import TrainingSearch as TrainingSearch
     from searchbench.tasks.task import Task as Task
+    from searchbench.testing import check_estimator as check_estimator
+    from searchbench.testing import check_judge as check_judge
+    from searchbench.testing import check_space as check_space
+    from searchbench.testing import check_strategy as check_strategy
+    from searchbench.testing import check_task as check_task
     from searchbench.trial import Fidelity as Fidelity
     from searchbench.trial import Measurement as Measurement
     from searchbench.trial import Outcome as Outcome
@@ -99,6 +104,11 @@ _WHERE = {
     "Trial": "searchbench.trial",
     "Use": "searchbench.harness.components",
     "When": "searchbench.spaces.choices",
+    "check_estimator": "searchbench.testing",
+    "check_judge": "searchbench.testing",
+    "check_space": "searchbench.testing",
+    "check_strategy": "searchbench.testing",
+    "check_task": "searchbench.testing",
     "open_store": "searchbench.results.store",
     "read_study": "searchbench.harness.study_file",
     "results_from": "searchbench.harness.imported",

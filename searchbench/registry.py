@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,19 @@ _SETTLED = {now: before for before, now in MOVED.items()}
 def settled_name(kind: Any) -> str:
     """`module:attribute` of a class or function, as descriptions and stores write it."""
     return f"{_SETTLED.get(kind.__module__, kind.__module__)}:{kind.__qualname__}"
+
+
+def lacking(part: object, protocol: type) -> tuple[str, ...]:
+    """Members of a Protocol that `part` does not have, in the order in which the Protocol states them."""
+    stated = [*vars(protocol), *protocol.__annotations__]
+    members = dict.fromkeys(name for name in stated if not name.startswith("_") or name == "__call__")
+    return tuple(name for name in members if not _has(part, name))
+
+
+def _has(part: object, name: str) -> bool:
+    absent = object()
+    found = inspect.getattr_static(part, name, absent)  # a property may need data that is not there
+    return found is not None and (found is not absent or hasattr(part, name))
 
 
 @dataclass(frozen=True, slots=True)

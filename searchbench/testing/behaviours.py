@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import pickle
-import random
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from searchbench.strategies.strategy import AskTellSearch, Strategy, TrainingSearch
+from searchbench.strategies.strategy import AskTellSearch, Strategy, search_kind
+from searchbench.testing.described import drawn_globally, implements
 from searchbench.testing.in_flight import fly
 from searchbench.testing.rehearsal import Stage, Weather, evaluate, in_another_process, rehearse, scenario
-
-Behaviour = Callable[[Strategy, Stage], str | None]
+from searchbench.testing.report import Behaviour
 
 
 @functools.lru_cache(maxsize=1)
@@ -30,40 +24,8 @@ def _reference(strategy: Any, stage: Stage) -> list[str]:
     return _remembered(strategy, stage)
 
 
-def description(strategy: Strategy) -> str | None:
-    """A strategy is frozen and hashable, prints what it is, and pickles to its equal."""
-    try:
-        hash(strategy)
-    except TypeError as error:
-        return f"it must be hashable, but: {error}; make it a frozen dataclass of plain values."
-    if " object at 0x" in repr(strategy):
-        return f"its repr must say what it is, but is {strategy!r}; make it a frozen dataclass."
-    try:
-        copy = pickle.loads(pickle.dumps(strategy))
-    except Exception as error:
-        return f"it must pickle, but: {error}; define it at the top of an importable module."
-    if copy != strategy or repr(copy) != repr(strategy):
-        return f"its pickled copy must equal it, but {copy!r} differs from {strategy!r}."
-    return _mutability(strategy)
-
-
-def _mutability(strategy: Strategy) -> str | None:
-    names = list(getattr(strategy, "__dataclass_fields__", ()))
-    for name in names or ["anything"]:
-        try:
-            object.__getattribute__(strategy, "__class__").__setattr__(strategy, name, getattr(strategy, name, None))
-        except (AttributeError, TypeError):
-            continue
-        return f"it must be frozen, but `{name}` can be set; say @dataclass(frozen=True)."
-    return None
-
-
 def _starts(strategy: Strategy, stage: Stage) -> str | None:
-    search = strategy.start(scenario(stage, strategy))
-    if isinstance(search, AskTellSearch) == isinstance(search, TrainingSearch):
-        return (
-            f"`start` must return a search with `ask` and `tell`, or with `advance`; it gave a {type(search).__name__}."
-        )
+    search_kind(strategy.start(scenario(stage, strategy)))  # raises, and says what is lacking
     return None
 
 
@@ -82,8 +44,7 @@ def _repeats(strategy: Strategy, stage: Stage) -> str | None:
 
 
 def _repeats_elsewhere(strategy: Strategy, stage: Stage) -> str | None:
-    there = in_another_process(strategy, stage)
-    return there if isinstance(there, str) else _difference(_reference(strategy, stage), there)
+    return _difference(_reference(strategy, stage), in_another_process(strategy, stage))
 
 
 def _difference(first: list[str], second: list[str]) -> str | None:
@@ -91,17 +52,17 @@ def _difference(first: list[str], second: list[str]) -> str | None:
         return None
     for number, (a, b) in enumerate(zip(first, second, strict=False)):
         if a != b:
-            return f"proposal {number} was {a}, then {b}; draw only from `scenario.seeds`, never from a set's order."
+            return f"proposal {number} was {a}, then {b}."
     return f"it made {len(first)} proposals, then {len(second)}."
 
 
 def _other_seeds(strategy: Strategy, stage: Stage) -> str | None:
     if _reference(strategy, stage) != rehearse(strategy, stage, replicate=1):
         return None
-    return "two seeds gave the same proposals; draw from `scenario.seeds`, or say random=False."
+    return "two seeds gave the same proposals."
 
 
-def _weathers(weather: Weather) -> Behaviour:
+def _weathers(weather: Weather) -> Callable[[Strategy, Stage], str | None]:
     def survives(strategy: Strategy, stage: Stage) -> str | None:
         rehearse(strategy, stage, weather=weather)
         return None
@@ -116,18 +77,7 @@ def _abreast(strategy: Strategy, stage: Stage) -> str | None:
 
 
 def _leaves_global_state(strategy: Strategy, stage: Stage) -> str | None:
-    before = _global_states()
-    rehearse(strategy, stage)
-    after = _global_states()
-    touched = [name for name in before if before[name] != after[name]]
-    return f"it drew from the global generator of {', '.join(touched)}; use `scenario.seeds.rng`." if touched else None
-
-
-def _global_states() -> dict[str, str]:
-    states: dict[str, Any] = {"random": random.getstate(), "numpy": pickle.dumps(np.random.get_state())}  # noqa: NPY002
-    if "torch" in sys.modules:
-        states["torch"] = sys.modules["torch"].get_rng_state().numpy().tobytes()
-    return {name: hashlib.sha256(repr(state).encode()).hexdigest() for name, state in states.items()}
+    return drawn_globally(lambda: rehearse(strategy, stage))
 
 
 def _ends_for_good(strategy: Strategy, stage: Stage) -> str | None:
@@ -146,38 +96,111 @@ def _ends_for_good(strategy: Strategy, stage: Stage) -> str | None:
     return None
 
 
-def overhead(strategy: Strategy, stage: Stage, slowest_s: float) -> tuple[float, str | None]:
-    """Its own CPU seconds per line of a rehearsal, and what is wrong with them."""
+def quickness(strategy: Strategy, stage: Stage, slowest_s: float) -> tuple[float, Behaviour]:
+    """Its own CPU seconds per line of a rehearsal, and the behaviour of needing no more than it may."""
     started = time.process_time()
     try:
         lines = rehearse(strategy, stage)
     except Exception as error:
-        return 0.0, f"{type(error).__name__}: {error}"
-    per_trial_s = (time.process_time() - started) / max(len(lines), 1)
-    if per_trial_s <= slowest_s:
-        return per_trial_s, None
-    return per_trial_s, f"it needs {per_trial_s:.3g} s of its own per trial, more than {slowest_s:g} s."
+        per_trial_s, wrong = 0.0, f"{type(error).__name__}: {error}"
+    else:
+        per_trial_s = (time.process_time() - started) / max(len(lines), 1)
+        wrong = f"it needs {per_trial_s:.3g} s of its own per trial, more than {slowest_s:g} s."
+        wrong = "" if per_trial_s <= slowest_s else wrong
+    return per_trial_s, Behaviour(
+        "is quick",
+        lambda: wrong or None,
+        "a study would wait for it instead of measuring",
+        "do less per proposal, or allow more with `slowest_s`.",
+    )
 
 
-ASK_TELL: dict[str, Behaviour] = {
-    "starts a search": _starts,
-    "proposes architectures of the space": _proposes,
-    "is not changed by a run": _stays_itself,
-    "repeats itself with the same seeds": _repeats,
-    "repeats itself in another process": _repeats_elsewhere,
-    "other seeds lead elsewhere": _other_seeds,
-    "survives failed evaluations": _weathers("failures"),
-    "survives nothing but failures": _weathers("only failures"),
-    "survives equal values": _weathers("all equal"),
-    "survives 4 and 32 proposals under way, answered out of order": _abreast,
-    "leaves every global generator alone": _leaves_global_state,
-    "proposes nothing more after it has ended": _ends_for_good,
-}
-TRAINING: dict[str, Behaviour] = {
-    "hands over an architecture within its budget": _proposes,
-    "is not changed by a run": _stays_itself,
-    "repeats itself with the same seeds": _repeats,
-    "repeats itself in another process": _repeats_elsewhere,
-    "other seeds lead elsewhere": _other_seeds,
-    "leaves every global generator alone": _leaves_global_state,
-}
+DECLARED = (implements(Strategy, "strategy"),)
+OTHER_SEEDS = "other seeds lead elsewhere"
+
+_COMMON = (
+    Behaviour(
+        "starts a search",
+        _starts,
+        "every run would fail when it begins",
+        "let `start` return a search with `ask` and `tell`, or with all four members of `TrainingSearch`.",
+    ),
+    Behaviour(
+        "is not changed by a run",
+        _stays_itself,
+        "the second run would be of another strategy than the first",
+        "keep the state of a run in the search that `start` returns.",
+    ),
+    Behaviour(
+        "repeats itself with the same seeds",
+        _repeats,
+        "no run could be repeated or verified",
+        "draw only from `scenario.seeds`, never from the clock or an object's identity.",
+    ),
+    Behaviour(
+        "repeats itself in another process",
+        _repeats_elsewhere,
+        "the same study would give other results on other workers",
+        "sort sets before their order counts; never use `hash`.",
+    ),
+    Behaviour(
+        OTHER_SEEDS,
+        _other_seeds,
+        "the spread over seeds would be none, and every test would be wrong",
+        "draw from `scenario.seeds`, or say random=False if it is deterministic.",
+    ),
+    Behaviour(
+        "leaves every global generator alone",
+        _leaves_global_state,
+        "what one run draws would change what the next draws",
+        'draw from `scenario.seeds.rng("search")`.',
+    ),
+)
+ASK_TELL = (
+    *_COMMON,
+    Behaviour(
+        "proposes architectures of the space",
+        _proposes,
+        "a run would end without a result",
+        "return Proposal(architecture of `scenario.space`) from `ask`.",
+    ),
+    Behaviour(
+        "survives failed evaluations",
+        _weathers("failures"),
+        "one failed training would end the run",
+        "failed trials arrive with value NaN: look at `trial.failed` before the value is used.",
+    ),
+    Behaviour(
+        "survives nothing but failures",
+        _weathers("only failures"),
+        "a study of a broken estimator would lose its runs without a record",
+        "go on proposing; there may be no best trial yet.",
+    ),
+    Behaviour(
+        "survives equal values",
+        _weathers("all equal"),
+        "ties would end the run",
+        "expect that no value is better than another.",
+    ),
+    Behaviour(
+        "survives 4 and 32 proposals under way, answered out of order",
+        _abreast,
+        "it could not run in parallel",
+        "expect `ask` before earlier proposals are told, and results in another order.",
+    ),
+    Behaviour(
+        "proposes nothing more after it has ended",
+        _ends_for_good,
+        "when a run ends would depend on who asks",
+        "return None for good once nothing is left.",
+    ),
+)
+TRAINING = (
+    *_COMMON,
+    Behaviour(
+        "hands over an architecture within its budget",
+        _proposes,
+        "a run would end without a result",
+        "call `lab.recommend` in every slice, and go through `lab` for everything expensive.",
+    ),
+)

@@ -16,7 +16,8 @@ from typing import Protocol
 import numpy as np
 
 from searchbench.strategies.strategy import AskTellSearch, Scenario, Strategy
-from searchbench.testing.rehearsal import ConformanceError, Stage, check_resume, evaluate, scenario, written
+from searchbench.testing.rehearsal import Stage, check_resume, evaluate, scenario, written
+from searchbench.testing.report import ConformanceError
 from searchbench.trial import Proposal, Trial
 
 UNDER_WAY = (1, 8, 32)

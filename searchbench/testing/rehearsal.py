@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
-import pickle
-import subprocess
-import sys
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from searchbench.cost import Budget, Cost
 from searchbench.harness.constraint import Measures
-from searchbench.harness.process import one_thread
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.nasbench201.space import nasbench201
@@ -24,18 +19,16 @@ from searchbench.strategies.strategy import (
     Restricted,
     Scenario,
     Strategy,
-    TrainingSearch,
+    search_kind,
 )
+from searchbench.testing.described import elsewhere
+from searchbench.testing.report import ConformanceError
 from searchbench.trial import Fidelity, Proposal, Trial
 
 FULL_EPOCHS = Fidelity(27.0, 1.0, 1.0, 1.0)
 
 Weather = Literal["fair", "failures", "only failures", "all equal"]
 """How the evaluations of a rehearsal turn out."""
-
-
-class ConformanceError(AssertionError):
-    """A strategy broke a rule every strategy must keep."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,9 +89,8 @@ def trains(strategy: Strategy) -> bool:
     """Whether the strategy starts a search that trains a supernet (one that does not start at all does not)."""
     stage = training_stage()
     try:
-        return unsupported(strategy, stage) is None and isinstance(
-            strategy.start(scenario(stage, strategy)), TrainingSearch
-        )
+        search = strategy.start(scenario(stage, strategy))
+        return unsupported(strategy, stage) is None and search_kind(search) == "training"
     except Exception:
         return False  # what is wrong is said by the behaviours
 
@@ -118,9 +110,9 @@ def rehearse(
     if stage.samples is not None:
         return _train(strategy, stage, replicate)
     search = strategy.start(scenario(stage, strategy, replicate))
-    if not isinstance(search, AskTellSearch):
-        raise ConformanceError(f"`start` must return a search with `ask` and `tell`, but gave {search!r}.")
-    return _ask_tell(search, stage, weather, abreast)
+    if search_kind(search) == "training":
+        raise ConformanceError("it trains a supernet, which cannot be rehearsed on a stage without training.")
+    return _ask_tell(cast(AskTellSearch, search), stage, weather, abreast)
 
 
 def _ask_tell(search: AskTellSearch, stage: Stage, weather: Weather, abreast: int) -> list[str]:
@@ -206,24 +198,11 @@ def check_resume(proposal: Proposal, told: dict[int, Trial]) -> None:
         )
 
 
-def in_another_process(strategy: Strategy, stage: Stage) -> list[str] | str:
-    """What `rehearse` writes down in a fresh interpreter with another hash seed; a sentence where it fails there."""
-    environment = dict(os.environ, PYTHONHASHSEED="1234", PYTHONPATH=os.pathsep.join(p for p in sys.path if p))
-    done = subprocess.run(
-        [sys.executable, "-c", "from searchbench.testing.rehearsal import replay; replay()"],
-        input=pickle.dumps((strategy, stage.space, stage.trials, stage.samples)),
-        capture_output=True,
-        env=environment,
-        check=False,
-    )
-    if done.returncode:
-        return f"it failed in another process: {done.stderr.decode(errors='replace')[-2000:]}"
-    lines: list[str] = pickle.loads(done.stdout)
+def in_another_process(strategy: Strategy, stage: Stage) -> list[str]:
+    """What `rehearse` writes down in a fresh interpreter with another hash seed. Raises what `elsewhere` does."""
+    lines: list[str] = elsewhere(_replay, strategy, stage.space, stage.trials, stage.samples)
     return lines
 
 
-def replay() -> None:
-    """The other process: rehearse what comes in, write out what was proposed."""
-    one_thread()
-    strategy, *stage = pickle.load(sys.stdin.buffer)
-    sys.stdout.buffer.write(pickle.dumps(rehearse(strategy, Stage(*stage))))
+def _replay(strategy: Strategy, *stage: Any) -> list[str]:
+    return rehearse(strategy, Stage(*stage))

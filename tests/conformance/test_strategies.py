@@ -81,7 +81,7 @@ ADAPTED = {
 @pytest.mark.parametrize("name", ROWS)
 def test_strategy_conforms(name: str) -> None:
     report = check_strategy(ROWS[name], trials=20)
-    assert {c.space for c in report.checks} >= {"nasbench201", "tiny"}
+    assert {c.where for c in report.checks} >= {"nasbench201", "tiny"}
 
 
 def test_generator_conforms_where_two_seeds_do_not_draw_the_same_by_chance() -> None:
@@ -218,3 +218,33 @@ def test_suite_finds_a_mutable_description() -> None:
 
     with pytest.raises(ConformanceError, match="repr must say what it is"):
         check_strategy(Mutable(), trials=5, another_process=False)
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """A strategy whose search lacks some members."""
+
+    has: tuple[str, ...]
+
+    def start(self, scenario: Any) -> Any:
+        return type("Half", (), {name: (lambda self, *_: None) for name in self.has})()
+
+
+@pytest.mark.parametrize(
+    ("has", "told"),
+    [
+        (("ask",), "asks and tells, but lacks `tell`"),
+        ((), "asks and tells, but lacks `ask`, `tell`"),
+        (("done", "advance", "state_dict"), "it trains, but lacks `load_state_dict`"),
+        (("advance",), "it trains, but lacks `done`, `state_dict`, `load_state_dict`"),
+        (("ask", "tell", "done", "advance", "state_dict", "load_state_dict"), "does both"),
+    ],
+)
+def test_a_search_that_lacks_a_method_is_told_which(has: tuple[str, ...], told: str) -> None:
+    with pytest.raises(ConformanceError, match=told):
+        check_strategy(Lacking(has), trials=2, another_process=False, on=(Stage(nasbench201(), 2),))  # type: ignore[arg-type]
+
+
+def test_a_strategy_that_lacks_start_is_told_so() -> None:
+    with pytest.raises(ConformanceError, match="it lacks `start`"):
+        check_strategy(FaultySearch, another_process=False)  # type: ignore[arg-type]

@@ -180,6 +180,72 @@ def test_bad_input_exits_with_2_and_changes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+PLUGIN = """
+from dataclasses import dataclass
+from searchbench import Choice, Proposal, Space
+
+@dataclass(frozen=True)
+class Good:
+    def start(self, scenario):
+        return Search(scenario)
+
+class Search:
+    def __init__(self, scenario):
+        self.space, self.rng = scenario.space, scenario.seeds.rng("search")
+    def ask(self):
+        return Proposal(self.space.sample(self.rng))
+    def tell(self, trial):
+        pass
+
+@dataclass(frozen=True)
+class Unable:
+    {unable}
+
+@dataclass(frozen=True)
+class Half:
+    def start(self, scenario):
+        return object()
+
+def cells():
+    return Space("cells", (Choice("left", ("a", "b")),))
+
+nothing = 3
+"""
+
+
+def test_check_finds_the_kind_and_prints_a_line_per_check(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "my_parts.py").write_text(PLUGIN.format(unable="def verdict(self, architecture): ..."))
+    good = command("check", "my_parts.py:Good")
+    assert good.code == 0
+    lines = good.out.strip().splitlines()
+    assert lines[-1] == "strategy Good(): 41 passed, 0 failed, 0 skipped"
+    assert all(line.startswith("PASS  ") for line in lines[:-1])
+    space = command("check", "my_parts.py:cells")
+    assert (space.code, space.out.strip().splitlines()[-1].partition(":")[0]) == (0, "space cells")
+
+
+def test_check_says_what_a_failure_means_and_the_way_out(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "other_parts.py").write_text(PLUGIN.format(unable="def verdict(self, architecture): ..."))
+    half = command("check", "other_parts.py:Half", "--wrong")
+    assert half.code == 1
+    assert "found:   StudyError: the search object has no `advance`, so it asks and tells, but lacks" in half.out
+    assert "means:   every run would fail when it begins" in half.out
+    assert "way out: let `start` return a search" in half.out
+    assert "PASS" not in half.out
+    for name, told in (("Unable", "no part of a study"), ("nothing", "no part of a study"), ("Nowhere", "cannot be")):
+        said = command("check", f"other_parts.py:{name}")
+        assert (said.code, said.out) == (2, "")
+        assert told in said.err
+
+
+def test_check_takes_registered_names_of_several_kinds_with_parameters(command: Command) -> None:
+    said = command("check", "table", "--wrong", "--with", "path=nasbench201-digits")
+    assert said.code == 0
+    assert [line.partition(" ")[0] for line in said.out.strip().splitlines()] == ["estimator", "judge"]
+    assert command("check", "digits").code == 0
+    assert command("check", "random", "--with", "replacment=false").code == 2
+
+
 def test_a_wrong_study_leaves_no_store_behind(command: Command, tmp_path: Path, table_path: Path) -> None:
     for wrong in ('use = "radnom"', 'use = "random"\npopulation = 3'):
         (tmp_path / "study.toml").write_text(FILE.format(table=table_path).replace('use = "random"', wrong))

@@ -1,0 +1,49 @@
+"""Every registered space with settings so small that its networks are built, run and compared in a moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from searchbench import Space
+from searchbench.testing.spaces import told
+
+STAGES = {"layers": (2, 2), "last": 16, "stem_stride": 1}
+
+SMALL: dict[str, dict[str, Any]] = {
+    "nasbench201": {"channels": 4, "cells": 1, "stages": 1},
+    "darts": {"channels": 4, "cells": 3},
+    "darts-s1": {"channels": 4, "cells": 3},
+    "darts-s2": {"channels": 4, "cells": 3},
+    "darts-s3": {"channels": 4, "cells": 3},
+    "darts-s4": {"channels": 4, "cells": 3},
+    "darts-nasp": {"channels": 4, "cells": 3},
+    "nasbench101": {"channels": 8, "stacks": 1, "modules": 1},
+    "shuffle": {"stem": 8, "channels": (16, 32), **STAGES},
+    "shuffle-channels": {"stem": 8, "channels": (20, 40), **STAGES},
+    "mobile-fairnas": {"stem": 8, "first": 8, "channels": (8, 16), "strides": (1, 2), **STAGES},
+    "mobile-proxyless": {"stem": 8, "first": 8, "channels": (8, 16), "strides": (1, 2), **STAGES},
+    "macro": {"stem": 4, "layers": (2, 2), "last": 16},
+    "nats-sss": {},
+    "chain": {"layers": 3, "filters": (4, 8), "strides": True},
+    "mnasnet": {"stem": 8, "channels": (8, 16), "layers": (1, 2), "strides": (1, 2), "last": 16},
+    "randwire": {"channels": 8, "nodes": 8},
+    "randwire-regular": {"channels": 8, "nodes": 16},
+    "nasnet": {"channels": 4, "cells": 1},
+    "pnas": {"blocks": 3, "channels": 4, "cells": 1},
+    "hierarchical": {"channels": 4},
+    "enas-macro": {"layers": 4, "channels": 4},
+    "darts-rnn": {"units": 16, "network_units": 16},
+    "enas-rnn": {"units": 16, "network_units": 16},
+    "enas-micro": {"channels": 4, "cells": 1},
+    "hyperparameters": {
+        "rate": {"float": [1e-4, 1e-1], "log": True},
+        "optimizer": ["sgd", "adam"],
+        "momentum": {"float": [0.0, 0.9], "when": {"optimizer": "sgd"}},
+        "layers": {"int": [1, 4]},
+    },
+}
+
+
+def each(spaces: list[Space]) -> list[Any]:
+    """Draws of each, as they are written, keyed and encoded; another process is asked for the same."""
+    return [told(space, 5) for space in spaces]
