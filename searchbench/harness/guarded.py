@@ -1,0 +1,55 @@
+"""Evaluations in processes of their own, so that one over its limits is killed and the search goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from searchbench.cost import Cost
+from searchbench.errors import EvaluationFailed, SearchbenchError
+from searchbench.harness.forked import call
+from searchbench.harness.limits import Limits
+from searchbench.spaces.space import Architecture
+from searchbench.trial import Fidelity, Measurement
+
+if TYPE_CHECKING:
+    from searchbench.estimators.estimator import Estimator
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guarded:
+    """An estimator whose evaluations run in forks, each within the limits.
+
+    The measurement is the same to the bit: a fork begins as a copy of the process. Unfinished trainings that an
+    estimator keeps for continuation stay in the fork; continued ones are repeated unseen, at the same charge.
+    """
+
+    inner: Estimator
+    limits: Limits
+
+    def complete(self, fidelity: Fidelity) -> Fidelity:
+        """As the estimator does."""
+        return self.inner.complete(fidelity)
+
+    def price(self, architecture: Architecture, fidelity: Fidelity, resume: Fidelity | None = None) -> Cost:
+        """As the estimator does."""
+        return self.inner.price(architecture, fidelity, resume)
+
+    def evaluate(
+        self, architecture: Architecture, fidelity: Fidelity, seed: int, resume: Fidelity | None = None
+    ) -> tuple[Measurement, Cost]:
+        """Measure in a fork. Raises EvaluationFailed where it is killed, crashes or fails."""
+        ended = call(
+            lambda: self.inner.evaluate(architecture, fidelity, seed, resume),
+            seconds=self.limits.evaluation_s or float("inf"),
+            memory_bytes=self.limits.memory_bytes,
+        )
+        if ended.end == "ok":
+            measurement, cost = ended.value
+            return measurement, cost
+        if ended.end == "raised":
+            if isinstance(ended.value, SearchbenchError | MemoryError):
+                raise ended.value
+            raise EvaluationFailed("error", ended.message)
+        reason = ended.end if ended.end in ("timeout", "memory") else "error"
+        raise EvaluationFailed(reason, f"the evaluation was {ended.message}.")
