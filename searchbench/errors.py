@@ -30,7 +30,16 @@ class SearchbenchError(Exception):
 
 
 class InputError(SearchbenchError):
-    """Something a user wrote is wrong: what, where, and the nearest valid thing."""
+    """Something a user wrote is wrong: what, where, and the nearest valid thing.
+
+    Args:
+        message: names the way out as Python has it, ``resume=True``.
+        command: the same with the way out of the command line, ``--resume``; the message where there is no other.
+    """
+
+    def __init__(self, message: str = "", *, command: str | None = None) -> None:
+        super().__init__(message)
+        self.command = message if command is None else command
 
 
 class UnknownName(InputError):

@@ -100,6 +100,17 @@ class Registry:
             return _load(name, name)
         raise UnknownName(self.kind, name, self.names())
 
+    def described(self, name: str) -> Callable[..., Any]:
+        """What says what `name` is: its factory; of what an adapter adapts, and of ``prefix:…``, the adapter.
+
+        Raises:
+            InputError: as `factory`.
+        """
+        prefix, colon, _ = name.partition(":")
+        if colon and prefix in self.adapters and name not in self.builtin:
+            return _load(self.adapters[prefix].path, name)
+        return self.factory(name)
+
     def _entry_points(self) -> importlib.metadata.EntryPoints:
         return importlib.metadata.entry_points(group=self.group)
 

@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = cli.main(args=arguments, prog_name="searchbench", standalone_mode=False)
     except InputError as error:
-        _say(str(error))
+        _say(error.command)
         sys.exit(BAD_INPUT)
     except click.ClickException as error:
         _say(error.format_message())

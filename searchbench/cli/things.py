@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -59,23 +60,90 @@ def registries() -> dict[str, Registry]:
 
 @click.command()
 @click.argument("name")
-def describe(name: str) -> None:
-    """What NAME is: its parts, parameters with defaults, equations, source and deliberate differences."""
+@store_option
+def describe(name: str, store: str) -> None:
+    """What NAME is: its parts, parameters with defaults, equations, source and deliberate differences.
+
+    NAME is anything that `list` prints, a `module:attr`, or a study: of the store, or a STUDY.toml.
+    """
     from rich.text import Text
 
     from searchbench.errors import UnknownName
 
     console = terminal()
     kinds = registries().values()
-    found = [(kind.kind, kind.factory(name)) for kind in kinds if name in kind.builtin or _resolves(kind, name)]
-    if not found:
-        raise UnknownName("name", name, [n for kind in kinds for n in kind.names()])
+    found = [(kind.kind, kind.described(name)) for kind in kinds if name in kind.builtin or _resolves(kind, name)]
+    declared = _declared(name, store)
+    if not found and declared is None:
+        raise UnknownName("name", name, {*(n for kind in kinds for n in kind.names()), *_studies(store)})
     for kind, factory in found:
         console.print(Text.assemble((name, "bold"), f", {kind}\n"))
         console.print(inspect.getdoc(factory) or "(no description)", markup=False, highlight=False)
         _print_parameters(console, factory)
         if kind == "space":
             _print_space(console, factory)
+    if declared is not None:
+        _print_study(console, declared)
+
+
+def _studies(store: str) -> list[str]:
+    """Names of the studies of a store, which may not be there."""
+    from searchbench.errors import StoreError
+    from searchbench.results.store import open_store
+
+    try:
+        with open_store(store) as opened:
+            return [study.name for study in opened.studies()]
+    except StoreError:
+        return []
+
+
+def _declared(name: str, store: str) -> dict[str, Any] | None:
+    """What a study declares, of a file or of the store; None where there is no such study."""
+    if name.endswith(".toml"):
+        from searchbench.harness.study_file import read_study
+
+        return read_study(name).spec()
+    if name not in _studies(store):
+        return None
+    from searchbench.results.store import open_store
+
+    with open_store(store) as opened:
+        return opened.study(name).declared
+
+
+def _print_study(console: Any, spec: Mapping[str, Any]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for key, value in _study_lines(spec):
+        table.add_row(Text(key, style="bold"), Text(value))
+    console.print(table)
+
+
+def _study_lines(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    seeds, given = spec.get("seeds", []), spec.get("given", {})
+    yield "study", spec["name"]
+    yield "seeds", ", ".join(map(str, seeds[:10])) + (f", … ({len(seeds)} in all)" if len(seeds) > 10 else "")
+    yield "budget", ", ".join(f"{axis} ≤ {limit:,.10g}" for axis, limit in (spec.get("budget") or {}).items())
+    for problem, entry in zip(spec["problems"], given.get("problems") or spec["problems"], strict=False):
+        yield "problem", f"{problem['label']}, fingerprint {problem['fingerprint']}"
+        yield from (("", f"{k}: {_one_line(v)}") for k, v in entry.items() if v is not None and k != "label")
+    for label, strategy in given.get("strategies") or [[s["label"], s.get("name", "")] for s in spec["strategies"]]:
+        yield "strategy", f"{label}: {_one_line(strategy)}"
+    if spec.get("comparison"):
+        yield "comparison", _one_line(spec["comparison"])
+
+
+def _one_line(value: Any) -> str:
+    """A part with its parameters, or any other value."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    rest = ", ".join(f"{k}={_one_line(v)}" for k, v in value.items() if k not in ("use", "class") and v is not None)
+    if "use" not in value:
+        return rest
+    return f"{value['use']}({rest})" if rest else str(value["use"])
 
 
 def _resolves(registry: Registry, name: str) -> bool:
@@ -113,7 +181,13 @@ def _default(factory: Any, parameter: inspect.Parameter) -> str:
 
 
 def _print_space(console: Any, factory: Any) -> None:
-    space = factory()
+    from searchbench.errors import InputError
+
+    try:
+        space = factory()
+    except InputError:
+        console.print("\nWhat its decisions are is declared where it is used.", markup=False)
+        return
     console.print(f"\n{len(space.decisions)} decisions, {space.size:,.6g} points:")
     for decision in space.decisions:
         console.print(

@@ -42,9 +42,10 @@ def declare(study: Study, planned: Plan, store: ResultStore, *, resume: bool) ->
     if recorded:
         _check_continues(revisions[-1].declared, spec, store)
         if not resume:
+            held = f"the store `{store.location.shown}` already holds {recorded} runs of study `{study.name}`"
             raise StoreError(
-                f"the store `{store.location.shown}` already holds {recorded} runs of study `{study.name}`; "
-                "continue it with --resume, or name another store with --store."
+                f"{held}; continue it with `resume=True`, or give another `store`.",
+                command=f"{held}; continue it with --resume, or name another store with --store.",
             )
     text = canonical_json(spec)
     if not revisions or revisions[-1].spec != text:
@@ -60,14 +61,14 @@ def _check_continues(before: Mapping[str, Any], now: Mapping[str, Any], store: R
     own = {p["label"]: p["fingerprint"] for p in now["problems"]}
     changed += [f"problem `{label}`" for label in known.keys() & own.keys() if known[label] != own[label]]
     if changed:
-        raise StoreError(
-            f"{where} with another {' and '.join(changed)}; results under both would not be comparable. Give the "
-            "study another `name`, or use another --store."
-        )
+        told = f"{where} with another {' and '.join(changed)}; results under both would not be comparable."
+        way = "Give the study another `name`, or use another"
+        raise StoreError(f"{told} {way} `store`.", command=f"{told} {way} --store.")
     if gone := missing(before, now):
-        raise StoreError(
+        told = (
             f"{where} with results under {'; '.join(gone)}, which this declaration has not. Once there are results, "
             "seeds, strategies and problems may only be added, so that nothing that was run leaves the ranking: put "
-            "them back (`--only` runs a part; a strategy with other settings takes another `label`), or give the study "
-            "another `name`."
+            "them back"
         )
+        way = "runs a part; a strategy with other settings takes another `label`), or give the study another `name`."
+        raise StoreError(f"{told} (`only=` {way}", command=f"{told} (`--only` {way}")

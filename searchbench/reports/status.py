@@ -9,15 +9,14 @@ from operator import add
 from rich.table import Table
 
 from searchbench.cost import Cost
-from searchbench.reports.render.numbers import count, seconds
+from searchbench.reports.render.numbers import NONE, count, seconds
 from searchbench.results.store import ResultStore
 
 
 def status(store: ResultStore) -> Table:
     """A line per study: runs done, failed, lost and missing of those planned, and what its searches cost so far."""
-    table = Table(
-        "study", "revision", "planned", "done", "failed", "lost", "missing", "evaluations", "MACs", "device time"
-    )
+    counts = ("revision", "planned", "done", "failed", "lost", "missing")
+    table = Table("study", *counts, "evaluations", "MACs", "device time", "simulated time")
     for study in (store.history(last.name).whole for last in store.studies()):
         planned = {run["run_id"] for run in study.declared.get("planned", [])}
         runs = [run for run in store.runs(study.name, recordings=False) if run.run_id in planned]
@@ -31,6 +30,6 @@ def status(store: ResultStore) -> Table:
             *map(str, numbers),
             count(spent.evaluations),
             count(spent.macs),
-            seconds(spent.device_s + spent.simulated_s),
+            *(seconds(spent_s) if spent_s else NONE for spent_s in (spent.device_s, spent.simulated_s)),
         )
     return table

@@ -9,9 +9,9 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from searchbench.errors import StoreError, did_you_mean
 from searchbench.results.database import as_store_error, bring_up_to_date, sqlalchemy_engine
@@ -27,12 +27,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResultStore:
-    """An open store. Make one with `open_store`; what is added is committed before the call returns."""
+    """An open store, from `open_store`, in a `with` or closed by `close`, or when it is no longer used.
+
+    What is added is committed before the call returns.
+    """
 
     location: Location
     engine: Engine
     lock: WriterLock | None = None
     writes: bool = False
+    closing: ExitStack = field(default_factory=ExitStack, repr=False)
+    """What is given back at the end: the engine, and the lock of a writer."""
+
+    def close(self) -> None:
+        """Give the engine back, and the lock of a writer; a second time nothing happens."""
+        self.closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()  # a store that was opened without `with` and is no longer used
 
     def add_study(self, study: StudyRecord) -> None:
         """Record a declaration; one that stands already is left alone.
@@ -139,7 +157,11 @@ class ResultStore:
         """
         rows = self._latest(run_id=run_id, recorded=True)
         if not rows:
-            raise StoreError(f"no run `{run_id}` in `{self.location.shown}`; `searchbench status` lists its studies.")
+            said = f"no run `{run_id}` in `{self.location.shown}`"
+            raise StoreError(
+                f"{said}; `run_ids(study)` lists those of a study.",
+                command=f"{said}; `searchbench status` lists its studies.",
+            )
         return _run(rows[0])
 
     def rows(self, study: str) -> list[dict[str, Any]]:
@@ -210,8 +232,7 @@ class ResultStore:
             yield connection
 
 
-@contextmanager
-def open_store(where: str | Path, *, write: bool = False) -> Iterator[ResultStore]:
+def open_store(where: str | Path, *, write: bool = False) -> ResultStore:
     """Open a store by path or URL; writing makes it where it is absent, and brings an older one up to date.
 
     Raises:
@@ -227,7 +248,7 @@ def open_store(where: str | Path, *, write: bool = False) -> Iterator[ResultStor
         stack.callback(engine.dispose)
         with as_store_error(location):
             bring_up_to_date(location, engine, write)
-        yield ResultStore(location, engine, lock, write)
+        return ResultStore(location, engine, lock, write, stack.pop_all())
 
 
 def _prepare_file(location: Location, write: bool, stack: ExitStack) -> WriterLock | None:
@@ -238,7 +259,11 @@ def _prepare_file(location: Location, write: bool, stack: ExitStack) -> WriterLo
     if not write:
         if not exists:
             shown = location.shown
-            raise StoreError(f"there is no store `{shown}`; `searchbench run STUDY.toml --store {shown}` makes one.")
+            absent = f"there is no store `{shown}`"
+            raise StoreError(
+                f"{absent}; `searchbench.run(study, {shown!r})` makes one.",
+                command=f"{absent}; `searchbench run STUDY.toml --store {shown}` makes one.",
+            )
         return None
     location.check_writable()
     return stack.enter_context(writing(location.path))

@@ -282,3 +282,58 @@ def test_an_unwritable_folder_is_refused(command: Command, tmp_path: Path, table
     said = command("run", "study.toml", "--workers", "0", "--store", "locked/r.db")
     assert said.code == 2
     assert "cannot be written" in said.err
+
+
+def test_describe_works_for_every_name_that_list_prints(command: Command) -> None:
+    from searchbench.cli.things import registries
+
+    for registry in registries().values():
+        for name in registry.names():
+            said = command("describe", name)
+            assert said.code == 0, (name, said.err)
+            assert "(no description)" not in said.out, name
+
+
+def test_describe_tells_what_a_study_declares_from_its_store_or_its_file(ran: Said, command: Command) -> None:
+    for name in ("cli", "study.toml"):
+        said = command("describe", name)
+        assert said.code == 0
+        assert "nasbench201 × digits, fingerprint" in said.out
+        assert "local-search" in said.out
+        assert "evaluations ≤ 8" in said.out
+
+
+def test_status_tells_simulated_seconds_from_device_time(command: Command, tmp_path: Path, table_path: Path) -> None:
+    text = FILE.format(table=table_path).replace(
+        'test = ["test_secret"]', 'test = ["test_secret"], seconds = "seconds"'
+    )
+    (tmp_path / "study.toml").write_text(text)
+    assert command("run", "study.toml", "--workers", "0", "--no-report").code == 0
+    said = command("status").out
+    line = next(line for line in said.splitlines() if " cli " in line)
+    device, simulated = line.strip(" │").split("│")[-2:]
+    assert "simulated" in said
+    assert device.strip() == "–"
+    assert "min" in simulated
+
+
+def test_the_json_of_a_leaderboard_holds_objects(ran: Said, command: Command) -> None:
+    (block,) = json.loads(command("leaderboard", "--format", "json").out)["blocks"]
+    assert block["budget"] == {"evaluations": 8}
+    texts = [v for row in block["rows"] for v in row.values() if isinstance(v, str)]
+    assert not [text for text in texts if text.startswith(("{", "["))]
+
+
+def test_errors_name_the_way_out_of_where_they_are_read(ran: Said, command: Command, tmp_path: Path) -> None:
+    from searchbench import open_store, read_study, run
+    from searchbench.errors import StoreError
+
+    study = read_study("study.toml")
+    with pytest.raises(StoreError, match="continue it with `resume=True`") as error:
+        run(study, "searchbench.db", workers=0)
+    assert "--" not in str(error.value)
+    assert "--resume" in command("run", "study.toml", "--workers", "0").err
+    with pytest.raises(StoreError, match=r"`searchbench.run\(study, 'absent.db'\)` makes one") as absent:
+        open_store("absent.db")
+    assert "--" not in str(absent.value)
+    assert "--store absent.db" in command("status", "--store", "absent.db").err

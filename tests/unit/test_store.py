@@ -328,3 +328,18 @@ def test_opening_a_store_module_imports_no_heavy_library() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+def test_a_store_opens_without_a_with_and_closes_itself(tmp_path: Path) -> None:
+    import gc
+
+    store = open_store(tmp_path / "r.db", write=True)
+    with pytest.raises(StoreError, match="is being written by"):
+        open_store(tmp_path / "r.db", write=True)
+    store.close()
+    again = open_store(tmp_path / "r.db", write=True)
+    assert again.studies() == []
+    del again
+    gc.collect()
+    open_store(tmp_path / "r.db", write=True).close()
+    assert not (tmp_path / "r.db.lock").exists()

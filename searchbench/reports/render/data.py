@@ -38,7 +38,7 @@ def to_json(board: Leaderboard) -> str:
             "problem": block.problem,
             "ranked": block.ranked,
             "protocol": block.protocol,
-            "budget": block.budget,
+            "budget": _read(block.budget),
             "fingerprint": block.fingerprint,
             "missing": block.missing,
             "withheld": block.withheld,
@@ -55,8 +55,17 @@ def to_json(board: Leaderboard) -> str:
     whole: dict[str, Any] = {"study": board.study, "revision": board.revision, "sorted_by": board.sorted_by}
     whole["blocks"] = blocks
     if board.reported:
-        whole["reported"] = [_plain(r) for r in board.records() if r["source"] == "reported"]
+        reported = (r for r in board.records() if r["source"] == "reported")
+        whole["reported"] = [_plain(r | {"budget": _read(r["budget"])}) for r in reported]
     return escaped(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def _read(text: str) -> Any:
+    """A budget as an object, where it is one in text; published rows have theirs in words."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

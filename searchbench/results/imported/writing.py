@@ -46,15 +46,15 @@ def write(given: Import, store: ResultStore) -> int:
         StoreError: the store holds a study of that name.
     """
     if not given.runs:
-        raise InputError("there are no runs to import; rows of mean ± std alone stand beside a study by --published.")
+        said = "there are no runs to import; rows of mean ± std alone stand beside a study"
+        raise InputError(f"{said}.", command=f"{said} by --published.")
     labels = list(dict.fromkeys(run.strategy for run in given.runs))
     if given.baseline is not None and given.baseline not in labels:
         raise InputError(f"no strategy is labelled `{given.baseline}`; {did_you_mean(given.baseline, labels)}")
     if store.revisions(given.name):
-        raise StoreError(
-            f"the store `{store.location.shown}` already holds a study `{given.name}`; import under another --name, "
-            "since what was written is never changed."
-        )
+        said = f"the store `{store.location.shown}` already holds a study `{given.name}`; import under another"
+        why = "since what was written is never changed."
+        raise StoreError(f"{said} `name`, {why}", command=f"{said} --name, {why}")
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     ids = [_digest([given.name, run.strategy, run.task, run.seed]) for run in given.runs]
     spec = _declaration(given, labels, ids)
