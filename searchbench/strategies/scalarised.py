@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.space import Architecture
-from searchbench.strategies.strategy import AskTellSearch, Restricted, Scenario, Strategy
+from searchbench.strategies.strategy import AskTellSearch, Logged, Restricted, Scenario, Strategy, Tracing
 from searchbench.trial import Fidelity, Proposal, Trial
 
 
@@ -119,6 +120,10 @@ class Rewarded:
                 self._best, self._choice = standing, trial.architecture
             trial = replace(trial, value=-reward)
         self._inner.tell(trial)
+
+    def trace(self) -> list[Mapping[str, Logged]]:
+        """What the rewarded search notes about itself."""
+        return self._inner.trace() if isinstance(self._inner, Tracing) else []
 
     def recommend(self) -> Architecture:
         """The best rewarded of the longest trainings. Raises StudyError where every evaluation failed."""

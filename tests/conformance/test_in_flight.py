@@ -51,6 +51,7 @@ from searchbench.strategies.sample import StratifiedSample
 from searchbench.strategies.scalarised import MnasReward, Scalarised
 from searchbench.strategies.surrogates import Forest, GaussianProcess
 from searchbench.testing import ConformanceError, Flight, Rule, Stage, check_in_flight, fly
+from searchbench.testing.in_flight import UNDER_WAY
 from searchbench.testing.rehearsal import evaluate
 from searchbench.trial import Proposal, Trial
 
@@ -66,6 +67,7 @@ class Row:
     trials: int = 120
     space: Any = CELLS
     replicates: int = 2
+    under_way: tuple[int, ...] = UNDER_WAY
 
 
 ROWS = {
@@ -116,7 +118,13 @@ def test_rule_is_kept_whatever_is_under_way(name: str) -> None:
 
 def fly_under_rule(row: Row) -> None:
     stage = Stage(row.space, row.trials)
-    told = check_in_flight(row.strategy, lambda: row.rule(row.strategy), on=(stage,), replicates=row.replicates)
+    told = check_in_flight(
+        row.strategy,
+        lambda: row.rule(row.strategy),
+        on=(stage,),
+        under_way=row.under_way,
+        replicates=row.replicates,
+    )
     assert told > row.trials
 
 
@@ -127,7 +135,8 @@ ADAPTED = {
     "optuna:tpe, halving": Row(optuna.adapt("tpe", startup=8, pruner="halving"), OwnTrainings, 60, CELLS, 1),
 }
 SLOWLY_ADAPTED = {
-    "skopt:forest": Row(skopt.adapt("forest", startup=8), OwnPoints, 14, CELLS, 1),
+    # with n under way it fits a forest to each of n lies, at every question
+    "skopt:forest": Row(skopt.adapt("forest", startup=6), OwnPoints, 9, CELLS, 1, (1, 3)),
     "tune:optuna": Row(tune.adapt("optuna", startup=4), OwnJobs, 30, CELLS, 1),
     "tune:hyperopt": Row(tune.adapt("hyperopt", startup=4, n_initial_points=6), OwnJobs, 30, CELLS, 1),
     "tune:asha": Row(tune.adapt("asha"), OwnJobs, 120, CELLS, 1),
@@ -196,6 +205,15 @@ def test_a_scalarised_search_is_told_the_reward_of_its_own_trials_and_recommends
     told = {-reward.reward(t): t.architecture for t in ok}
     for population, _, _ in strategy.strategy.removal.deaths:  # type: ignore[attr-defined]
         assert all(math.isinf(m.value) or told[m.value] == m.architecture for m in population)
+
+
+def test_a_scalarised_search_passes_on_what_its_inner_search_notes() -> None:
+    space = pnas_space(blocks=2, operations=("identity", "max3", "sep3"))
+    strategy = Scalarised(pnas(beam=6, members=2, epochs=3), MnasReward("macs", 9000.0))
+    flight = fly(strategy, Stage(space, 30), 8)
+    trace: Any = flight.search.trace()  # type: ignore[attr-defined]
+    assert [line["blocks"] for line in trace] == [1, 2]
+    assert fly(Scalarised(Random(), MnasReward("macs", 9000.0)), Stage(CELLS, 3), 1).search.trace() == []  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("under_way", [8, 32])

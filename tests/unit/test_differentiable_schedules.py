@@ -94,3 +94,8 @@ def test_a_trace_just_at_the_threshold_does_not_move_the_architecture():
     schedule = FisherInformed(threshold=1.0, rise=1.5)
     assert schedule.steps(Moment(0, 1, 0, 9), (1.0, 1.0)) == (("w",), (1.5, 1.0))
     assert schedule.steps(Moment(0, 1, 0, 9), (1.0, 0.999))[0] == ("alpha", "w")
+
+
+def test_an_epoch_is_priced_by_the_share_of_it_that_is_not_warm_up():
+    assert WarmUp(Alternate(), 0.3).alpha_steps(10) == pytest.approx(7)
+    assert WarmUp(Constant(5), 0.5).alpha_steps(100) == pytest.approx(10)
