@@ -56,8 +56,9 @@ class ComparisonPlan:
     """What is to be compared, declared before the first run.
 
     Raises:
-        StudyError: alpha is not in (0, 1), rope is negative, looks is not positive, the family or the estimand is
-            unknown, or the reference names something else than objectives, or no positive numbers.
+        StudyError: alpha is not in (0, 1), rope is negative, effect does not exceed it, looks is not positive, the
+            family or the estimand is unknown, or the reference names something else than objectives, or no positive
+            numbers.
     """
 
     baseline: str | None = None
@@ -70,6 +71,8 @@ class ComparisonPlan:
     rope: float | None = None
     """Differences of the metric up to this are practically none: in its unit, a share as a share (0.001 is 0.1
     percentage points)."""
+    effect: float | None = None
+    """True difference that the study is planned to see, in the same unit, beyond the rope; twice it by default."""
     looks: int = 1
     """How often the results will be looked at while seeds are added."""
     reference: Mapping[str, float] = field(default_factory=dict, hash=False)
@@ -86,6 +89,11 @@ class ComparisonPlan:
             raise StudyError(f"`comparison.estimand` must be one of {known}, but got {self.estimand!r}.")
         if self.rope is not None and not self.rope >= 0:
             raise StudyError(f"`comparison.rope` must not be negative, but got {self.rope!r}.")
+        if self.effect is not None and not self.effect > (self.rope or 0.0):
+            raise StudyError(
+                f"`comparison.effect` must exceed `comparison.rope` ({self.rope or 0.0:g}), but got {self.effect!r}; a "
+                "true difference within the rope is called better in at most half of all studies."
+            )
         if not isinstance(self.looks, int) or self.looks < 1:
             raise StudyError(f"`comparison.looks` must be a positive integer, but got {self.looks!r}.")
         if not isinstance(self.reference, Mapping):

@@ -22,7 +22,7 @@ PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label", "latency", "cons
 ABLATION_KEYS = ("base", "factors")
 DEEPEST = 50
 """Levels of tables and lists within each other; parts within parts need a few."""
-COMPARISON_KEYS = ("baseline", "alpha", "family", "estimand", "rope", "looks", "reference")
+COMPARISON_KEYS = ("baseline", "alpha", "family", "estimand", "rope", "effect", "looks", "reference")
 
 
 def read_study(path: str | Path) -> Study:

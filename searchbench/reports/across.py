@@ -1,23 +1,26 @@
 """All problems of a study together: what holds on *these* problems, and why nothing is said about others.
 
-Interquartile mean of normalised regret (0: the lowest test error seen in the study, 1: the baseline's mean), seeds
-resampled within each problem and jointly across strategies. What would hold on new problems is another question: one
-score per problem, Friedman, refused below five.
+The declared estimand of normalised regret (0: the lowest test error seen in the study, 1: the baseline's mean), runs of
+one seed on one problem compared in pairs; ranks and verdicts follow from one family of tests. What would hold on new
+problems is another question: one score per problem, Friedman, refused below five.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import StatisticsError
 from searchbench.reports.leaderboard import Block, Leaderboard
+from searchbench.reports.standing import Declared
+from searchbench.statistics.many_tasks import SHORT
 from searchbench.statistics.record import marked, ordered
 
 if TYPE_CHECKING:
-    from searchbench.statistics import Answer, Arm, Place
+    from searchbench.statistics import Answer, Arm, Place, Scores
     from searchbench.statistics.arms import Better
+    from searchbench.statistics.estimand import EstimandName
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,11 @@ class Across:
     baseline: str
     places: tuple[Place, ...]
     """Best first; without ranks where they are refused."""
+    versus: tuple[tuple[str, Answer], ...]
+    """Each other strategy against the baseline, in normalised regret."""
+    declared: Declared
     improvement: tuple[tuple[str, Answer], ...]
-    """For each other strategy: how often a run of it beats one of the baseline."""
+    """For each other strategy: how often a run of it beats one of the baseline; a description with single intervals."""
     new_problems: Answer
     """Friedman over one mean per problem."""
     constants: tuple[tuple[float, float], ...]
@@ -42,13 +48,16 @@ class Across:
 
     def records(self) -> list[dict[str, Any]]:
         """A plain mapping per strategy."""
-        chance = dict(self.improvement)
+        chance, tested = dict(self.improvement), dict(self.versus)
         return [
             {
                 "strategy": place.name, "rank": place.rank, "rank_low": place.low, "rank_high": place.high,
-                "p_best": place.p_best, "iqm_regret": place.answer.estimate,
-                "iqm_low": place.answer.interval.low if place.answer.interval else None,
-                "iqm_high": place.answer.interval.high if place.answer.interval else None,
+                "p_best": place.p_best, "estimand": self.declared.estimand, "regret": place.answer.estimate,
+                "regret_low": place.answer.interval.low if place.answer.interval else None,
+                "regret_high": place.answer.interval.high if place.answer.interval else None,
+                "difference": tested[place.name].estimate if place.name in tested else None,
+                "p_adjusted": tested[place.name].p_adj if place.name in tested else None,
+                "against_baseline": tested[place.name].wording if place.name in tested else None,
                 "p_improvement": chance[place.name].estimate if place.name in chance else None,
                 "n": place.answer.n, "failed": place.answer.n_failed, "wording": place.answer.wording,
                 "caveats": ";".join(self.caveats),
@@ -60,12 +69,16 @@ class Across:
     def sentences(self) -> list[str]:
         """What may be said, and of which population."""
         names = ", ".join(self.problems)
-        said = [f"Over these {len(self.problems)} problems ({names}), by interquartile mean of normalised regret "
-                f"(0: lowest error seen, 1: mean of {self.baseline}): "
+        said = [f"Over these {len(self.problems)} problems ({names}), by {SHORT[self.declared.estimand]} of "
+                f"normalised regret (0: lowest error seen, 1: mean of {self.baseline}): "
                 + "; ".join(_shown(place) for place in self.places) + "."]  # fmt: skip
         if self.refusal:
             said.append(f"No ranks over all problems: {self.refusal}.")
-        said += [f"{name} against {self.baseline}: {answer.wording}." for name, answer in self.improvement]
+        elif self.versus:
+            m = self.versus[0][1].family_size
+            said.append(f"Ranks hold jointly and follow from {m} test{'' if m == 1 else 's'}, Holm-adjusted together.")
+        said += [f"{answer.wording}." for _, answer in self.versus]
+        said += [f"{name} against {self.baseline}, described: {answer.wording}." for name, answer in self.improvement]
         about = self.new_problems.refusal_reason or self.new_problems.wording
         said = [marked(sentence, self.caveats) for sentence in (*said, f"About other problems: {about}.")]
         if self.left_out:
@@ -93,18 +106,27 @@ def across(board: Leaderboard) -> Across | None:
     problems = tuple(block.problem for block in blocks)
     directions: tuple[Better, ...] = tuple("lower" for _ in problems)
     scores = st.Scores(tuple(names), problems, values, directions)
+    declared = blocks[0].verdicts.declared
     try:
         at = names.index(baseline)
         scores = scores.normalised(np.nanmin(values, axis=(0, 1)).tolist(), np.nanmean(values[at], axis=0).tolist())
-        ranking = st.rank(scores)
     except StatisticsError:
         return None
+    led: EstimandName = declared.estimand  # type: ignore[assignment]
+    family = None if declared.family == "all-pairs" else baseline
+    scores = _baseline_last(scores, at)
+    ranking = st.rank(scores, baseline=family, alpha=declared.level, estimand=led)
+    tested = None if ranking.family is None else ranking.family.against(baseline)
+    at = len(names) - 1
+    names = list(scores.names)
     means = np.nanmean(values, axis=1).T
     sound = [bool(np.isfinite(own).all()) for own in scores.values]
     return Across(
         problems=problems,
         baseline=baseline,
         places=ranking.places,
+        versus=() if tested is None else tuple((a, answer) for (a, _), answer in tested),
+        declared=declared,
         improvement=tuple(
             (name, st.probability_of_improvement(scores.values[i], scores.values[at], better="lower"))
             for i, name in enumerate(names)
@@ -116,6 +138,12 @@ def across(board: Leaderboard) -> Across | None:
         left_out=tuple(dict.fromkeys(_missing(arms, names))),
         caveats=ordered(kind for block in blocks for kind in block.verdicts.kinds),
     )
+
+
+def _baseline_last(scores: Scores, at: int) -> Scores:
+    """The same with the baseline as the last strategy, so that every pair with it is "this minus the baseline"."""
+    order = [i for i in range(len(scores.names)) if i != at] + [at]
+    return replace(scores, names=tuple(scores.names[i] for i in order), values=scores.values[order])
 
 
 def _values(own: dict[str, Arm], names: Sequence[str], seeds: Sequence[int], block: Block) -> Any:

@@ -14,7 +14,7 @@ from searchbench.errors import InputError, UnknownName, did_you_mean
 from searchbench.metric import Metric
 from searchbench.reports.leaderboard import build, current_runs
 from searchbench.reports.questions import Asked, ask
-from searchbench.reports.standing import Verdicts
+from searchbench.reports.standing import Verdicts, all_pairs_of
 from searchbench.reports.summary import Summary, summarise
 from searchbench.results.history import EXPLORATORY, Caveat
 from searchbench.results.records import RunRecord, StudyRecord
@@ -155,9 +155,10 @@ def _compared(
     plan = verdicts.declared
     own = [[run for run in runs if run.strategy == label] for label in (left, right)]
     spec = study.declared
-    asked = ask(own[0], own[1], (left, right), plan, budget=tuple(spec.get("budget", ())))
     planned = plan.family == "all-pairs" or plan.baseline in (left, right)
     family = _in_family(left, right, verdicts, planned)
+    m = 1 if family is None else family.answer.family_size
+    asked = ask(own[0], own[1], (left, right), plan, budget=tuple(spec.get("budget", ())), comparisons=m)
     alone = planned and (family is None or family.answer.family_size == 1)
     kinds = verdicts.kinds if alone else (*verdicts.kinds, EXPLORATORY)
     return PairedComparison(
@@ -178,11 +179,11 @@ def _in_family(left: str, right: str, verdicts: Verdicts, planned: bool) -> Aske
     """The leaderboard's answer about two strategies: of the baseline's family, or of all pairs."""
     plan = verdicts.declared
     with_baseline = plan.family == "baseline" and plan.baseline in (left, right)
-    found = verdicts.versus if with_baseline else verdicts.pairs
+    found = verdicts.family if planned else all_pairs_of(verdicts)
     pair = next((pair for pair in ((left, right), (right, left)) if found is not None and pair in found.pairs), None)
     if found is None or pair is None:
         return None
-    m = len(found.answers)
+    m = found.answers[0].family_size
     whole = f"all {m} comparisons with {plan.baseline}" if with_baseline else f"all {m} pairs"
     answer = found[pair] if planned else found[pair].with_caveats(EXPLORATORY)
     return Asked(f"In the study's family ({whole}, Holm):", answer)

@@ -64,12 +64,13 @@ def written(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _comparisons(dossier: Dossier) -> Iterable[dict[str, Any]]:
-    """Every test of the leaderboard: against the baseline, then all pairs."""
+    """Every test of the leaderboard's family."""
     for block in dossier.board.blocks:
         unit = block.verdicts.unit or block.verdicts.metric.name
-        for kind, family in (("baseline", block.verdicts.versus), ("all pairs", block.verdicts.pairs)):
-            for (a, b), answer in family or ():
-                yield {"problem": block.problem, "family": kind, "a": a, "b": b, "unit": unit} | _flat(answer)
+        family = block.verdicts.family
+        kind = "baseline" if block.verdicts.pairs is None else "all pairs"
+        for (a, b), answer in family or ():
+            yield {"problem": block.problem, "family": kind, "a": a, "b": b, "unit": unit} | _flat(answer)
 
 
 def _effects(dossier: Dossier) -> Iterable[dict[str, Any]]:
@@ -79,7 +80,9 @@ def _effects(dossier: Dossier) -> Iterable[dict[str, Any]]:
         steps |= {f"{r.component} within full": r.removed for r in found.ladder}
         for name, answer in steps.items():
             if answer is not None:
-                yield {"problem": found.problem, "effect": name, "unit": found.unit} | _flat(answer)
+                numbers = _flat(answer)
+                size = {"effect_size": numbers.pop("effect")}
+                yield {"problem": found.problem, "effect": name, "unit": found.unit} | numbers | size
 
 
 def _flat(answer: Answer) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Block:
         caveats = (Caveat("refused", why), *self.caveats)
         kinds = tuple(dict.fromkeys(caveat.kind for caveat in caveats))
         rows = tuple(replace(row, standing=Standing(row.standing.estimate, caveats=kinds)) for row in self.rows)
-        bare = replace(self.verdicts, versus=None, pairs=None, standings={}, notes=(), caveats=caveats)
+        bare = replace(self.verdicts, versus=None, family=None, standings={}, notes=(), caveats=caveats)
         return replace(self, ranked=False, rows=rows, verdicts=bare, withheld=why)
 
 
@@ -335,10 +335,16 @@ def _why(run: RunRecord) -> str:
 
 def _order(key: str, *, descending: bool) -> Callable[[Row], tuple[Any, ...]]:
     """Strategies without a judged run come last, unknown values before them. A mean that leaves out more than a fifth
-    of the runs is not ranked by: it comes after all others."""
+    of the runs is not ranked by: it comes after all others.
+
+    Test errors are in the order of the declared estimand, in which nobody stands above one shown better than it.
+    """
 
     def place(row: Row) -> tuple[Any, ...]:
-        value = row.values()[key]
+        values = row.values()
+        value = values[key]
+        if key == "test_error_mean" and row.standing.place is not None:
+            value = values["place"]
         if isinstance(value, str):
             return (row.n == 0, False, [-ord(c) for c in value] if descending else value, row.strategy)
         unknown = math.isnan(value) or (key == "test_error_mean" and row.failed_share > MAX_FAILED_SHARE)

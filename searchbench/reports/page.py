@@ -164,7 +164,8 @@ def _table(board: Leaderboard, block: Block) -> dict[str, Any]:
 def _sort_keys(block: Block, shown: Sequence[Column]) -> dict[str, list[Any]]:
     """What each column is sorted by: the full numbers behind its cells, the cells themselves for words."""
     fields = {
-        "n": "n", "failed": "failed", "rank": "rank_low", "95 % CI": "interval_low", "adjusted p": "p_adjusted",
+        "n": "n", "failed": "failed", "rank": "rank_low",
+        f"{block.verdicts.declared.confidence} CI": "interval_low", "adjusted p": "p_adjusted",
         "effect size": "effect", "P(best)": "p_best", "params": "params", "MACs": "macs", "search evals":
         "cost_evaluations", "search epochs": "cost_epochs", "search samples": "cost_samples",
         "search MACs": "cost_macs",

@@ -13,6 +13,7 @@ from searchbench.results.records import RunRecord
 
 if TYPE_CHECKING:
     from searchbench.statistics import Answer, Arm
+    from searchbench.statistics.estimand import EstimandName
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ def ask(
     names: tuple[str, str],
     declared: Declared,
     budget: Sequence[str] = (),
+    comparisons: int = 1,
 ) -> tuple[Asked, ...]:
     """Every test that applies to two strategies' runs, paired by seed; answers in shown units (percent of shares).
 
@@ -43,6 +45,7 @@ def ask(
         names: their labels.
         declared: alpha and rope.
         budget: axes that the study limits; the first carries the anytime questions.
+        comparisons: size of the family that a claim must hold in, which the seeds still needed are planned for.
     """
     from searchbench import statistics as st
 
@@ -56,13 +59,19 @@ def ask(
         return (Asked(real, st.pair_seeds(a.seeds, b.seeds)),)
     a, b = a.at(common), b.at(common)
     rope = None if declared.rope is None else declared.rope * metric.scale
-    main = st.paired(a, b, alpha=declared.level, rope=rope)
+    led: EstimandName = declared.estimand  # type: ignore[assignment]
+    main = st.paired(a, b, alpha=declared.level, rope=rope, estimand=led)
     asked = [
         Asked(real, main),
         *_second_opinion(main, a, b, declared),
-        Asked("Are they practically the same?", st.tost(a, b, delta=rope or None, paired_by_seed=True)),
+        Asked(
+            "Are they practically the same?",
+            st.tost(a, b, delta=rope or None, paired_by_seed=True, alpha=declared.level),
+        ),
         *([Asked("Where does the difference lie?", _posterior(a, b, rope))] if rope else []),
-        Asked("How many more seeds would it take?", _seeds_needed(a, b, rope, declared), claims=False),
+        Asked(
+            "How many more seeds would it take?", seeds_needed(a, b, declared, metric.scale, comparisons), claims=False
+        ),
     ]
     if a.n_failed or b.n_failed:
         asked.append(Asked("Do they fail at different rates?", st.failure_rates(a, b, alpha=declared.level)))
@@ -70,19 +79,22 @@ def ask(
 
 
 def _second_opinion(main: Answer, a: Arm, b: Arm, declared: Declared) -> list[Asked]:
-    """The exact rank test beside the sign-flip test, and how often the one beats the other."""
+    """The exact rank test beside the one that leads, and how often the one arm beats the other."""
     from searchbench.statistics.record import Answer, Effect
 
     p = main.get("wilcoxon_p")
-    if p is None or main.effect is None or main.status == "refused":
+    if p is None or main.effect is None or main.status == "refused" or declared.estimand == "rank":
         return []
-    share = main.get("A12")
-    word = "agrees" if (p < declared.level) == ((main.p or 1.0) < declared.level) else "does not agree"
+    share, effect = main.get("A12"), float(main["rank_biserial"])
+    same = (p < declared.level) == ((main.p or 1.0) < declared.level) and effect * main.get("lean", 0.0) >= 0
+    word = "agrees" if same else "does not agree"
     lower = "" if share is None else f"; {a.name} is the lower of a pair with probability {1 - share:.2f}"
-    said = f"Wilcoxon signed-rank (exact), p={p:.3g}: {word} with the sign-flip test at {declared.level:g}{lower}"
+    flips = declared.estimand in ("mean", "iqm")
+    led = f"the {'sign-flip' if flips else 'sign'} test of the {declared.estimand} at {declared.level:g}"
+    said = f"Wilcoxon signed-rank (exact), p={p:.3g}: {word} with {led}{lower}"
     answer = Answer(
         method="Wilcoxon signed-rank", call="scipy.stats.wilcoxon", n=main.n, estimate=main.estimate, p=p,
-        effect=Effect("rank-biserial", main.effect.value), wording=said,
+        effect=Effect("rank-biserial", effect), wording=said,
     )  # fmt: skip
     return [Asked("Does a rank test agree?", answer)]
 
@@ -95,15 +107,26 @@ def _posterior(a: Arm, b: Arm, rope: float) -> Answer:
     return replace(answer, wording=named)
 
 
-def _seeds_needed(a: Arm, b: Arm, rope: float | None, declared: Declared) -> Answer:
+def seeds_needed(a: Arm, b: Arm, declared: Declared, scale: float, comparisons: int) -> Answer:
+    """How many seeds until the planned difference is *called* better: in the family, by the estimand, past the rope."""
     import numpy as np
 
     from searchbench import statistics as st
+    from searchbench.statistics.estimand import estimand
 
     d = a.values - b.values
     d = d[np.isfinite(d)]
-    sd = float(d.std(ddof=1)) if len(d) > 1 else 0.0
-    return st.more_seeds(delta=rope or None, sd=sd, n_pilot=len(d), paired=True, alpha=declared.level)
+    delta = declared.planned_for
+    return st.more_seeds(
+        delta=None if delta is None else delta * scale,
+        rope=None if declared.rope is None else declared.rope * scale,
+        sd=float(d.std(ddof=1)) if len(d) > 1 else 0.0,
+        n_pilot=len(d),
+        paired=True,
+        alpha=declared.level,
+        comparisons=comparisons,
+        efficiency=estimand(declared.estimand).efficiency,
+    )
 
 
 def _anytime(
@@ -127,7 +150,8 @@ def _anytime(
         for own, name in ((left, names[0]), (right, names[1]))
     ]
     common = [s for s in arms[0].seeds if s in set(arms[1].seeds)]
-    answer = st.paired(arms[0].at(common), arms[1].at(common), alpha=declared.level)
+    led: EstimandName = declared.estimand  # type: ignore[assignment]
+    answer = st.paired(arms[0].at(common), arms[1].at(common), alpha=declared.level, estimand=led)
     return [Asked(f"Is one better on the way ({axis}, mean validation error over the budget)?", answer)]
 
 

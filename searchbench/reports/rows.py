@@ -89,8 +89,8 @@ class Row:
 
 COLUMNS = (
     "strategy", "n", "total", "failed", "judge_failed", "missing", "test_error_mean", "test_error_std", "value_mean",
-    "value_std", "params", "macs", "interval_low", "interval_high", "rank_low", "rank_high", "top_group",
-    "bootstrap_rank_low", "bootstrap_rank_high", "p_best", "verdict", "caveats", "difference", "difference_low",
+    "value_std", "params", "macs", "interval_low", "interval_high", "location", "place", "rank_low", "rank_high",
+    "top_group", "p_best", "verdict", "caveats", "difference", "difference_low",
     "difference_high", "p", "p_adjusted", "family_size", "effect", "effect_name", "refusal",
     *(f"cost_{axis}" for axis in SUMMED_AXES),
 )  # fmt: skip
@@ -106,11 +106,11 @@ def standing_values(row: Row) -> dict[str, Any]:
     return {
         "interval_low": math.nan if interval is None else interval.low / unit,
         "interval_high": math.nan if interval is None else interval.high / unit,
+        "location": math.nan if at.location is None else at.location / unit,
+        "place": _number(at.place),
         "rank_low": _number(at.ranks and at.ranks[0]),
         "rank_high": _number(at.ranks and at.ranks[1]),
         "top_group": at.top,
-        "bootstrap_rank_low": _number(at.bootstrap_ranks and at.bootstrap_ranks[0]),
-        "bootstrap_rank_high": _number(at.bootstrap_ranks and at.bootstrap_ranks[1]),
         "p_best": _number(at.p_best),
         "verdict": at.said,
         "caveats": ";".join(row.caveats),

@@ -1,8 +1,9 @@
 """What may be said about the strategies of one problem: intervals, ranks, tests against the baseline, refusals.
 
 Runs of one seed share the split, the initial designs and the evaluation noise, so strategies are compared in pairs,
-on the seeds that every strategy has a result of. Rank intervals are simultaneous confidence ranks of all pairs (Holm;
-Mogstad et al. 2024), which hold at any number of seeds; the joint-seed bootstrap stands beside them from 10 seeds on.
+on the seeds that every strategy has a result of. Whatever is claimed (better, worse, a rank, the top group) follows
+from the tests of one family, the declared one: each against the baseline, or all pairs. Ranks are simultaneous
+confidence ranks (Mogstad et al. 2024), which hold at any number of seeds.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from searchbench.results.records import RunRecord
 
 if TYPE_CHECKING:
     from searchbench.statistics import Answer, Arm, Family
+    from searchbench.statistics.estimand import EstimandName
 
 UNDECLARED = "nothing was declared in [comparison] before the first run"
 MAX_FAILED_SHARE = 0.20
@@ -33,6 +35,8 @@ class Declared:
     alpha: float = 0.05
     rope: float | None = None
     """Differences up to this are practically none, in the unit of the test error."""
+    effect: float | None = None
+    """The true difference that the study is planned to see, in the same unit; twice the rope where none is given."""
     looks: int = 1
     taken: int = 1
     """Looks at growing data so far, this one included."""
@@ -57,7 +61,7 @@ class Declared:
         if not plan:
             bare = () if about else (Caveat(EXPLORATORY, UNDECLARED),)  # an ablation is a declaration by itself
             return cls(taken=taken, caveats=caveats + bare, metric=metric)
-        keys = ("baseline", "alpha", "rope", "looks", "family", "estimand")
+        keys = ("baseline", "alpha", "rope", "effect", "looks", "family", "estimand")
         known = {k: plan[k] for k in keys if plan.get(k) is not None}
         return cls(**known, taken=taken, beforehand=True, caveats=caveats, metric=metric)
 
@@ -69,6 +73,16 @@ class Declared:
     def measured(self, runs: Iterable[RunRecord]) -> Metric:
         """What is measured, by the judged ones of some runs where it was not declared."""
         return self.metric or undeclared(run.test_error for run in runs if run.judged)
+
+    @property
+    def confidence(self) -> str:
+        """ "95 %": the level of one look's intervals and ranks."""
+        return f"{100 * (1 - self.level):.4g} %"
+
+    @property
+    def planned_for(self) -> float | None:
+        """The true difference that seeds are planned for: larger than the rope, or the claim could not be made."""
+        return self.effect or (2 * self.rope if self.rope else None)
 
     @property
     def exploratory(self) -> bool:
@@ -84,12 +98,14 @@ class Standing:
     """Mean, t-interval, completed runs."""
     ranks: tuple[int, int] | None = None
     """First and last place it may hold; None where nothing is ranked."""
-    bootstrap_ranks: tuple[int, int] | None = None
     p_best: float | None = None
-    """How often it comes first when seeds are resampled; None below 10 seeds."""
+    """How often it comes first when seeds are resampled: a description, no claim; None below 10 seeds."""
     top: bool = False
-    """Whether it is in the group that nothing was shown better than, over all pairs or against the baseline, where all
-    pairs tell some apart."""
+    """Whether it is in the group that nothing was shown better than, where some were told apart."""
+    place: int | None = None
+    """Where it stands by the estimand, nobody above one shown better; None where nothing is ranked."""
+    location: float | None = None
+    """The estimand of its completed runs, in shown units: what places follow, where the tests allow it."""
     versus: Answer | None = None
     """Against the declared baseline; estimate = this minus the baseline."""
     verdict: str = ""
@@ -126,7 +142,9 @@ class Verdicts:
     metric: Metric = field(default_factory=Metric)
     """What was measured."""
     versus: Family | None = None
-    pairs: Family | None = None
+    """Each strategy against the baseline, adjusted over the declared family."""
+    family: Family | None = None
+    """The tests that every claim about these runs follows from."""
     notes: tuple[str, ...] = ()
     declared: Declared = field(default_factory=Declared)
 
@@ -135,6 +153,20 @@ class Verdicts:
 
     def __getitem__(self, strategy: str) -> Standing:
         return self.standings.get(strategy, NOTHING)
+
+    @property
+    def pairs(self) -> Family | None:
+        """All pairs, where they are the family: declared so, or without a baseline."""
+        return self.family if self.declared.family == "all-pairs" or self.versus is None else None
+
+    @property
+    def tested(self) -> str:
+        """ "all 6 pairs", those of strategies that are ranked, or "3 comparisons with random": the family in words."""
+        sound = [a.name for a in self.arms if a.failed_share <= MAX_FAILED_SHARE]
+        ranked = 0 if self.family is None else len(self.family.among(sound).answers)
+        if ranked == math.comb(len(sound), 2):
+            return f"all {ranked} pairs" if ranked != 1 else "the one pair"
+        return f"{ranked} comparison{'' if ranked == 1 else 's'} with {self.declared.baseline}"
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -148,7 +180,7 @@ class Verdicts:
             self,
             standings={name: standing.under(kinds) for name, standing in self.standings.items()},
             versus=_under(self.versus, kinds),
-            pairs=_under(self.pairs, kinds),
+            family=_under(self.family, kinds),
             caveats=caveats,
         )
 
@@ -185,7 +217,7 @@ def judge_standings(
     started = {name: runs for name, runs in by_strategy.items() if runs}
     metric = declared.measured(run for runs in started.values() for run in runs)
     whole = {name: as_arm(name, runs, metric) for name, runs in started.items()}
-    described = {name: Standing(st.describe(a)) for name, a in whole.items()}
+    described = {name: Standing(st.describe(a, level=1 - declared.level)) for name, a in whole.items()}
     if not compare or len(whole) < 2:
         return Verdicts(described, tuple(whole.values()), metric, declared=declared)
     common = [s for s in seeds if all(s in set(a.seeds) for a in whole.values())]
@@ -218,48 +250,60 @@ def _ending(run: RunRecord) -> str:
 def _compared(
     described: Mapping[str, Standing], arms: tuple[Arm, ...], metric: Metric, notes: tuple[str, ...], declared: Declared
 ) -> Verdicts:
-    from searchbench import statistics as st
-
-    rope = None if declared.rope is None else declared.rope * metric.scale
-    sound = [a for a in arms if a.failed_share <= MAX_FAILED_SHARE]
-    pairs = st.all_pairs(sound, paired_by_seed=True, alpha=declared.level, rope=rope) if len(sound) > 1 else None
-    versus = None
-    if declared.baseline in {a.name for a in arms}:
-        baseline = str(declared.baseline)
-        versus = st.versus_baseline(arms, baseline, paired_by_seed=True, alpha=declared.level, rope=rope)
-    ranks = pairs.rank_intervals() if pairs is not None else {}
-    boot = _bootstrap(sound)
+    family = family_of(arms, declared, metric)
+    baseline = declared.baseline
+    versus = None if family is None or baseline not in family.names else family.against(baseline)
+    sound = [a.name for a in arms if a.failed_share <= MAX_FAILED_SHARE]
+    ranked = None if family is None else family.among(sound)
+    ranks = {} if ranked is None else ranked.rank_intervals()
+    order = () if ranked is None else ranked.order()
     told_apart = any(low > 1 for low, _ in ranks.values())
-    beaten = _beaten(versus)
+    best = _p_best([a for a in arms if a.name in sound])
     standings = {}
     for name, plain in described.items():
-        answer = None if versus is None or name == declared.baseline else versus[(name, str(declared.baseline))]
-        low, high, best = boot.get(name, (None, None, None))
+        answer = None if versus is None or name == baseline else versus[(name, str(baseline))]
         standings[name] = Standing(
             estimate=plain.estimate,
             ranks=ranks.get(name),
-            bootstrap_ranks=None if low is None or high is None else (low, high),
-            p_best=best,
-            top=told_apart and name not in beaten and name in ranks and ranks[name][0] == 1,
+            p_best=best.get(name),
+            top=told_apart and name in ranks and ranks[name][0] == 1,
+            place=order.index(name) + 1 if name in order else None,
+            location=ranked.locations.get(name) if ranked is not None and name in sound else None,
             versus=answer,
             verdict="failing"
-            if answer is not None and name not in {a.name for a in sound}
-            else _verdict(answer, versus, is_baseline=name == declared.baseline),
+            if answer is not None and name not in sound
+            else _verdict(answer, versus, is_baseline=name == baseline),
         )
-    notes += _family_notes(versus, pairs, declared)
-    return Verdicts(standings, arms, metric, versus, pairs, notes, declared)
+    notes += _family_notes(family, versus, declared)
+    return Verdicts(standings, arms, metric, versus, family, notes, declared)
 
 
-def _beaten(versus: Family | None) -> set[str]:
-    """Who lost a comparison of the baseline's family, which holds fewer tests than all pairs and may see more."""
-    if versus is None:
-        return set()
-    found = {(a, b): versus.winner(answer) for (a, b), answer in versus}
-    return {b for (_, b), who in found.items() if who == "a"} | {a for (a, _), who in found.items() if who == "b"}
+def family_of(arms: Sequence[Arm], declared: Declared, metric: Metric) -> Family | None:
+    """The tests that every claim follows from: all pairs, where declared or without a baseline; else each against the
+    baseline first, and the others in pairs with the error that this leaves.
+    """
+    from searchbench import statistics as st
+
+    if len(arms) < 2:
+        return None
+    rope = None if declared.rope is None else declared.rope * metric.scale
+    led: EstimandName = declared.estimand  # type: ignore[assignment]
+    asked: dict[str, Any] = {"paired_by_seed": True, "alpha": declared.level, "rope": rope, "estimand": led}
+    baseline = declared.baseline
+    there = baseline in {a.name for a in arms}
+    if baseline is None or not there or declared.family == "all-pairs":
+        # With the baseline last every pair with it is "this minus the baseline".
+        return st.all_pairs(sorted(arms, key=lambda a: a.name == baseline), **asked)
+    return st.baseline_then_others(arms, baseline, **asked)
 
 
-def _bootstrap(arms: Sequence[Arm]) -> dict[str, tuple[int | None, int | None, float | None]]:
-    """Rank interval and P(best) by resampling seeds jointly; empty where refused."""
+def all_pairs_of(verdicts: Verdicts) -> Family | None:
+    """All pairs of a problem whose declared family is another: what an undeclared comparison is corrected over."""
+    return family_of(verdicts.arms, replace(verdicts.declared, family="all-pairs"), verdicts.metric)
+
+
+def _p_best(arms: Sequence[Arm]) -> dict[str, float]:
+    """How often each comes first when seeds are resampled jointly; empty where refused."""
     import numpy as np
 
     from searchbench import statistics as st
@@ -268,7 +312,7 @@ def _bootstrap(arms: Sequence[Arm]) -> dict[str, tuple[int | None, int | None, f
     if not np.isfinite(values).any():
         return {}
     scores = st.Scores(tuple(a.name for a in arms), ("task",), values, (arms[0].better or "lower",))
-    return {p.name: (p.low, p.high, p.p_best) for p in st.rank(scores).places}
+    return st.p_best(scores)
 
 
 def _verdict(answer: Answer | None, family: Family | None, *, is_baseline: bool) -> str:
@@ -293,7 +337,9 @@ def _seed_notes(seeds: Sequence[int], common: Sequence[int], declared: Declared)
     return tuple(notes)
 
 
-def _family_notes(versus: Family | None, pairs: Family | None, declared: Declared) -> tuple[str, ...]:
+def _family_notes(family: Family | None, versus: Family | None, declared: Declared) -> tuple[str, ...]:
+    from searchbench.statistics.estimand import ESTIMANDS
+
     notes = []
     if not declared.beforehand:
         pass  # a caveat says so
@@ -301,13 +347,17 @@ def _family_notes(versus: Family | None, pairs: Family | None, declared: Declare
         missing = f"`{declared.baseline}` has no run here" if declared.baseline else "none was declared"
         notes.append(f"no baseline ({missing}): nothing is tested against one")
     else:
-        m = len(versus.answers)
+        m = versus.answers[0].family_size
+        beyond = 0 if family is None else len(family.answers) - m
+        then = f", handed on to {beyond} pairs of the others (Bretz et al. 2009)" if beyond > 0 else ""
+        how = ESTIMANDS[declared.estimand].method  # type: ignore[index]
         notes.append(
-            f"p: {versus.answers[0].method if m == 1 else 'paired by seed'} against {declared.baseline}, two-sided, "
-            f"Holm over {m}, alpha {declared.level:.3g}"
+            f"p: {how}, paired by seed, against {declared.baseline}, two-sided, Holm over {m}{then}, "
+            f"alpha {declared.level:.3g}"
         )
+        notes += [f"{a}: {said}" for (a, _), x in versus if (said := x.get("opposed"))]
         refusals = list(dict.fromkeys(a.refusal_reason for a in versus.answers if a.status == "refused"))
         notes += [f"refused: {reason}" for reason in refusals]
-    if pairs is not None and pairs.answers and all(a.status == "refused" for a in pairs.answers):
-        notes.append(f"ranks not told apart: {pairs.answers[0].refusal_reason}")
+    if versus is None and family is not None and all(a.status == "refused" for a in family.answers):
+        notes.append(f"ranks not told apart: {family.answers[0].refusal_reason}")
     return tuple(notes)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from searchbench.metric import Metric
 from searchbench.reports.leaderboard import Block, Leaderboard
+from searchbench.reports.questions import seeds_needed
 from searchbench.reports.render.numbers import budget, clipped, signed
 from searchbench.reports.rows import Row
 from searchbench.reports.standing import MAX_FAILED_SHARE
@@ -52,8 +51,7 @@ def sentences(block: Block) -> list[str]:
 
 def _top(block: Block) -> str:
     top = [row for row in block.rows if row.standing.top]
-    tests = len(block.verdicts.pairs.answers) if block.verdicts.pairs is not None else 0
-    family = f"Over all {tests} pair{'' if tests == 1 else 's'}"
+    family = f"Over {block.verdicts.tested}"
     if not any(row.standing.ranks and row.standing.ranks[0] > 1 for row in block.rows):
         return f"{family}, no strategy was shown to be better than another, so no rank is narrower than all."
     if len(top) == 1 and all(row is top[0] or (row.standing.ranks or (2, 2))[0] > 1 for row in block.rows):
@@ -106,29 +104,28 @@ def _difference(row: Row, metric: Metric) -> str:
 
 def _open_questions(block: Block) -> list[str]:
     """What it would take to know where there is no evidence."""
-    from searchbench import statistics as st
-
-    declared = block.verdicts.declared
+    verdicts, declared = block.verdicts, block.verdicts.declared
     rows = [row for row in block.rows if row.standing.verdict == "no evidence"]
     if not rows or declared.baseline is None:
         return []
-    if not declared.rope:
+    if not declared.planned_for:
         return [
             "What it would take to know cannot be said: no difference that matters was declared ([comparison] rope)."
         ]
-    delta = declared.rope * block.verdicts.scale
-    arms = {arm.name: arm for arm in block.verdicts.arms}
+    arms = {arm.name: arm for arm in verdicts.arms}
+    m = verdicts.family.answers[0].family_size if verdicts.family is not None else 1
     said = []
     for row in rows:
-        d = arms[row.strategy].values - arms[declared.baseline].values
-        d = d[np.isfinite(d)]
-        spread = float(d.std(ddof=1)) if len(d) > 1 else 0.0
-        m = block.verdicts.versus.answers[0].family_size if block.verdicts.versus is not None else 1
-        answer = st.more_seeds(delta=delta, sd=spread, n_pilot=len(d), paired=True, alpha=declared.level, comparisons=m)
+        answer = seeds_needed(arms[row.strategy], arms[declared.baseline], declared, verdicts.metric.scale, m)
         said.append(f"{row.strategy}: {answer.wording}")
-    short = block.verdicts.metric.short_difference_unit
+    short = verdicts.metric.short_difference_unit
     unit = f" {short}" if short else ""
-    return [f"To see a difference of {delta:g}{unit} (the declared one) with 80 % power: {'; '.join(said)}."]
+    what = "the declared one" if declared.effect else "twice the declared rope"
+    claim = f"in this family of {m}" + ("" if declared.rope is None else " and beyond the rope")
+    return [
+        f"To see a difference of {declared.planned_for * verdicts.metric.scale:g}{unit} ({what}) with 80 % power, that "
+        f"is to call it better {claim}: {'; '.join(said)}."
+    ]
 
 
 def _list(names: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,14 +30,51 @@ def holm(p: ArrayLike) -> Floats:
     return out
 
 
-def adjusted_together(found: Sequence[Answer], alpha: float) -> list[Answer]:
+def graphical(p: ArrayLike, weights: ArrayLike, passing: ArrayLike) -> Floats:
+    """Adjusted p-values of a family whose error moves along a graph; strong control (Bretz et al. 2009, Stat. Med. 28).
+
+    A hypothesis that is rejected hands its share of the error on to those still open. Holm is that of equal shares.
+
+    Args:
+        p: raw p-values [m].
+        weights: share of the error each hypothesis starts with [m], summing to at most 1.
+        passing: share of its error that row hands to column once rejected [m, m]; zero diagonal, rows at most 1.
+    """
+    raw, w = _family(p), np.array(weights, dtype=np.float64)
+    g = np.array(passing, dtype=np.float64)
+    out, least, still = np.ones(len(raw)), 0.0, np.ones(len(raw), dtype=bool)
+    while still.any():
+        ratio = np.full(len(raw), np.inf)
+        np.divide(raw, w, out=ratio, where=still & (w > 0))
+        j = int(np.argmin(ratio))
+        least = max(least, float(ratio[j]))
+        if least >= 1:
+            break
+        out[j], still[j] = least, False
+        w += w[j] * g[j]
+        w[j] = 0.0
+        loop = 1 - g[:, j] * g[j]
+        moved = g + np.outer(g[:, j], g[j])
+        g = np.divide(moved, loop[:, None], out=np.zeros_like(g), where=loop[:, None] > 1e-12)
+        _close(g, j)
+    return out
+
+
+def _close(g: Floats, j: int) -> None:
+    g[j] = g[:, j] = 0.0
+    np.fill_diagonal(g, 0.0)
+
+
+def adjusted_together(
+    found: Sequence[Answer], alpha: float, adjust: Callable[[Sequence[float]], Floats] = holm
+) -> list[Answer]:
     """The answers of one family with `p_adj`, `family_size` and, where runs failed, whether both treatments agree.
 
     A comparison that could not be tested stays in the family as p = 1: leaving would flatter the others. The line
     between failures ranked worst and left out is drawn where the claim is made, on p-values adjusted twice.
     """
-    worst = holm([1.0 if x.p is None else x.p for x in found])
-    done = holm([x.get("p_completed_only", 1.0 if x.p is None else x.p) for x in found])
+    worst = adjust([1.0 if x.p is None else x.p for x in found])
+    done = adjust([x.get("p_completed_only", 1.0 if x.p is None else x.p) for x in found])
     return [_together(x, float(q), float(c), len(found), alpha) for x, q, c in zip(found, worst, done, strict=True)]
 
 

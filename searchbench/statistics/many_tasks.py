@@ -17,12 +17,15 @@ from scipy import stats
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import MAX_FAILED_SHARE, Better, Floats
 from searchbench.statistics.effects import superiority
+from searchbench.statistics.estimand import Estimand, EstimandName
+from searchbench.statistics.estimand import estimand as find_estimand
 from searchbench.statistics.record import Answer, facts, refused
 from searchbench.statistics.resampling import percentile, seed_counts
 
 MIN_SEEDS = 10
 """Bootstrap intervals are printed from 10 seeds up; below they cover clearly less than they say."""
 
+SHORT = {"mean": "mean", "median": "median", "iqm": "IQM", "rank": "Hodges-Lehmann location"}
 _METHOD, _CALL = "interquartile mean, joint-seed stratified bootstrap", "numpy"
 
 
@@ -147,9 +150,9 @@ class Aggregate:
 
     Attributes:
         names: strategies, in the order given.
-        answers: one per strategy: IQM with interval.
-        losses: the IQM of each strategy, oriented so that lower is better; NaN where refused.
-        draws: bootstrap IQMs of the losses [resamples, strategies]; empty where refused.
+        answers: one per strategy: its location (IQM by default) with a single interval.
+        losses: the location of each strategy, oriented so that lower is better; NaN where refused.
+        draws: bootstrap locations of the losses [resamples, strategies]; empty where refused.
         improvement: P(row better than column), averaged over tasks [k, k].
     """
 
@@ -162,12 +165,29 @@ class Aggregate:
     def __getitem__(self, name: str) -> Answer:
         return self.answers[self.names.index(name)]
 
+    @property
+    def wording(self) -> str:
+        """Each strategy's location, or why there is none; intervals are single ones."""
+        return "; ".join(dict.fromkeys(answer.wording for answer in self.answers))
 
-def aggregate(scores: Scores, *, level: float = 0.95, resamples: int = 2_000, seed: int = 0) -> Aggregate:
-    """IQM of each strategy over seeds and tasks, with bootstrap intervals from 10 seeds up.
+    def __str__(self) -> str:
+        return self.wording
 
-    Refused over several tasks that were not normalised, and where more than 20 % of an arm failed.
+
+def aggregate(
+    scores: Scores,
+    *,
+    level: float = 0.95,
+    resamples: int = 2_000,
+    seed: int = 0,
+    estimand: EstimandName | Estimand = "iqm",
+) -> Aggregate:
+    """A location of each strategy over seeds and tasks, with bootstrap intervals from 10 seeds up.
+
+    Refused over several tasks that were not normalised, and where more than 20 % of an arm failed. The intervals are
+    single ones of each strategy, and of the interquartile mean and the mean only.
     """
+    led = find_estimand(estimand)
     losses = _losses(scores)
     k, s, _ = losses.shape
     stop = _refusal(scores)
@@ -176,14 +196,15 @@ def aggregate(scores: Scores, *, level: float = 0.95, resamples: int = 2_000, se
         return Aggregate(scores.names, (stop,) * k, np.full(k, np.nan), np.empty((0, k)), improvement)
     failed = (~np.isfinite(scores.values)).sum(axis=(1, 2))
     flat = losses.reshape(k, -1)
-    point = stats.trim_mean(flat, 0.25, axis=1)
-    draws = np.empty((0, k))
-    if s >= MIN_SEEDS:
-        draws = iqm_draws(losses, joint=scores.same_seeds, resamples=resamples, seed=seed)
+    point = np.array([led.location(own) for own in flat])
+    draws, trim = np.empty((0, k)), {"mean": 0.0, "iqm": 0.25}.get(led.name)
+    if s >= MIN_SEEDS and trim is not None:
+        draws = iqm_draws(losses, joint=scores.same_seeds, resamples=resamples, seed=seed, trim=trim)
     sign = -1.0 if scores.better[0] == "higher" else 1.0
     found = tuple(
-        _iqm_answer(
+        _location_answer(
             name,
+            led,
             sign * float(point[i]),
             sign * draws[:, i],
             seeds=s,
@@ -196,20 +217,40 @@ def aggregate(scores: Scores, *, level: float = 0.95, resamples: int = 2_000, se
     return Aggregate(scores.names, found, point, draws, improvement)
 
 
-def _iqm_answer(name: str, value: float, draws: Floats, *, seeds: int, n: int, failed: int, level: float) -> Answer:
+def _location_answer(
+    name: str, led: Estimand, value: float, draws: Floats, *, seeds: int, n: int, failed: int, level: float
+) -> Answer:
     lost = f", {failed} failed runs at the worst value" if failed else ""
+    text = f"{name}: {SHORT[led.name]} {value:.4g}"
     if draws.size:
         interval, reason = percentile(draws, level, "joint-seed stratified bootstrap"), ""
-        text = f"{name}: IQM {value:.4g} {interval} (n={n}{lost})"
+        text += f" {interval} (n={n}{lost})"
     else:
         interval = None
         reason = f"a bootstrap interval needs {MIN_SEEDS} seeds; {MIN_SEEDS - seeds} more than the {seeds} at hand"
-        text = f"{name}: IQM {value:.4g} (n={n}{lost}); {reason}"
+        if seeds >= MIN_SEEDS:
+            reason = f"no bootstrap interval is given of the {led.name}"
+        text += f" (n={n}{lost}); {reason}"
+    method = _METHOD if led.name == "iqm" else f"{led.name}, joint-seed stratified bootstrap"
     return Answer(
-        method=_METHOD, call=_CALL, n=n, n_effective=n - failed, n_failed=failed, estimate=value, interval=interval,
+        method=method, call=_CALL, n=n, n_effective=n - failed, n_failed=failed, estimate=value, interval=interval,
         status="refused" if reason else "ok", code="insufficient_n" if reason else "ok", refusal_reason=reason,
-        wording=text,
+        wording=text, facts=facts(estimand=led.name),
     )  # fmt: skip
+
+
+def p_best(scores: Scores, *, resamples: int = 2_000, seed: int = 0) -> dict[str, float]:
+    """How often each strategy comes first by interquartile mean when seeds are resampled jointly; ties are split.
+
+    It describes the sample and is no claim: of five identical strategies one is first in most resamples. Empty below
+    10 seeds, and where the aggregate is refused.
+    """
+    found = aggregate(scores, resamples=resamples, seed=seed)
+    if not len(found.draws):
+        return {}
+    first = found.draws == found.draws.min(axis=1, keepdims=True)
+    share = (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
+    return {name: float(x) for name, x in zip(found.names, share, strict=True)}
 
 
 def _refusal(scores: Scores) -> Answer | None:
@@ -237,14 +278,14 @@ def _losses(scores: Scores) -> Floats:
     return np.where(np.isnan(losses), worst, losses)
 
 
-def iqm_draws(losses: Floats, *, joint: bool, resamples: int, seed: int) -> Floats:
-    """Bootstrap interquartile means [resamples, strategies] of losses [strategies, seeds, tasks].
+def iqm_draws(losses: Floats, *, joint: bool, resamples: int, seed: int, trim: float = 0.25) -> Floats:
+    """Bootstrap trimmed means [resamples, strategies] of losses [strategies, seeds, tasks]; the interquartile ones.
 
     A resample is a vector of counts, the same for every strategy when `joint`; sorting once per strategy, the
     trimmed mean is a weighted sum with the counts clipped to the middle half.
     """
     k, s, t = losses.shape
-    n, cut = s * t, int(0.25 * s * t)
+    n, cut = s * t, int(trim * s * t)
     out = np.empty((resamples, k))
     for i in range(k):
         if i == 0 or not joint:

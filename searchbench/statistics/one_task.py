@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from searchbench.errors import StatisticsError
-from searchbench.statistics.arms import Arm, Better, Floats, direction
+from searchbench.statistics.arms import MAX_FAILED_SHARE, Arm, Better, Floats, direction
 from searchbench.statistics.claims import significant, winner, with_claim
 from searchbench.statistics.effects import superiority
 from searchbench.statistics.estimand import Estimand, EstimandName
 from searchbench.statistics.estimand import estimand as find_estimand
-from searchbench.statistics.families import adjusted_together
+from searchbench.statistics.families import adjusted_together, graphical
 from searchbench.statistics.friedman import friedman
 from searchbench.statistics.letters import letters
 from searchbench.statistics.paired import Question, answers, below_family_minimum, compared, differences, interval_of
@@ -31,7 +31,7 @@ class Family:
         answers: one per pair, each with `p_adj` and `family_size`.
         better: direction of the metric.
         omnibus: the Friedman answer over the same seeds; None where it does not apply.
-        keys: where each arm lies by the estimand, lower is better.
+        locations: where each arm lies by the estimand, raw units.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -40,7 +40,7 @@ class Family:
     alpha: float
     rope: float | None = None
     omnibus: Answer | None = None
-    keys: Mapping[str, float] = field(default_factory=dict)
+    locations: Mapping[str, float] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[tuple[tuple[str, str], Answer]]:
         return iter(zip(self.pairs, self.answers, strict=True))
@@ -51,6 +51,16 @@ class Family:
     def winner(self, answer: Answer) -> str:
         """ "a", "b" or "none" of one of the answers."""
         return winner(answer, better=self.better, alpha=self.alpha, rope=self.rope)
+
+    def among(self, names: Collection[str]) -> Family:
+        """Its comparisons of these strategies; still adjusted over the whole family."""
+        own = [(pair, answer) for pair, answer in self if set(pair) <= set(names)]
+        return replace(self, pairs=tuple(p for p, _ in own), answers=tuple(a for _, a in own), omnibus=None)
+
+    def against(self, baseline: str) -> Family:
+        """Those of its comparisons that `baseline` is the second of; still adjusted over the whole family."""
+        own = [(pair, answer) for pair, answer in self if pair[1] == baseline]
+        return replace(self, pairs=tuple(p for p, _ in own), answers=tuple(a for _, a in own), omnibus=None)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,7 +107,9 @@ class Family:
         the pairs that both completed).
         """
         better, names = self.shown_better(), self.names
-        left = sorted(range(len(names)), key=lambda i: (self.keys.get(names[i], 0.0), i))
+        sign = -1.0 if self.better == "higher" else 1.0
+        losses = np.nan_to_num([sign * self.locations.get(name, np.nan) for name in names], nan=np.inf)
+        left = np.argsort(losses, kind="stable").tolist()
         out = []
         while left:
             free = next((i for i in left if not better[left, i].any()), left[0])
@@ -128,6 +140,64 @@ def versus_baseline(
     pairs = [(a, by_name[baseline]) for a in arms if a.name != baseline]
     asked = _question(estimand, len(pairs), alpha, level, rope, seed)
     return _family(arms, pairs, paired_by_seed, asked)
+
+
+def baseline_then_others(
+    arms: Sequence[Arm],
+    baseline: str,
+    *,
+    paired_by_seed: bool,
+    alpha: float = 0.05,
+    level: float | None = None,
+    rope: float | None = None,
+    seed: int = 0,
+    estimand: EstimandName | Estimand = "mean",
+) -> Family:
+    """Every arm against the declared baseline first, and the others in pairs with the error that this leaves.
+
+    One family: the comparisons with the baseline share alpha. One that is told apart hands four fifths of its share to
+    those still open and the rest to the pairs of its arm, a pair hands on to the other pairs (`graphical`). Only the
+    comparisons with the baseline have intervals, which hold jointly. Of more than 40 arms only those are compared.
+    """
+    named = _by_name(arms)
+    asked = {"paired_by_seed": paired_by_seed, "alpha": alpha, "level": level, "rope": rope, "seed": seed}
+    first = versus_baseline(arms, baseline, estimand=estimand, **asked)  # type: ignore[arg-type]
+    others = [a for a in arms if a.name != baseline]
+    if not 1 < len(others) <= MAX_IN_PAIRS:
+        return first
+    pairs = list(itertools.combinations(others, 2))
+    single = _question(estimand, 1, alpha, level, rope, seed)
+    found = list(first.answers) + [replace(x, interval=None) for x in _raw(pairs, paired_by_seed, single)]
+    names = first.pairs + tuple((a.name, b.name) for a, b in pairs)
+    shares, passing = _baseline_first(names, len(first.answers))
+    failing = {name for name, a in named.items() if a.failed_share > MAX_FAILED_SHARE}
+
+    def adjust(p: Sequence[float]) -> Floats:
+        open_ = [1.0 if failing & set(pair) else x for pair, x in zip(names, p, strict=True)]
+        return graphical(open_, shares, passing)
+
+    together = adjusted_together(found, alpha, adjust)
+    m = len(first.answers)
+    sized = [replace(x, family_size=m if i < m else len(found)) for i, x in enumerate(together)]
+    whole = replace(_question(estimand, m, alpha, level, rope, seed))
+    return replace(first, pairs=names, answers=_claimed(_agreeing(sized, whole), names, first.better, whole))
+
+
+MAX_IN_PAIRS = 40
+HANDED_ON = 0.2
+"""Share of the error of a comparison with the baseline that goes to pairs of its arm once it is told apart."""
+
+
+def _baseline_first(names: Sequence[tuple[str, str]], m: int) -> tuple[Floats, Floats]:
+    """Shares of alpha and what is handed on: the first m compare an arm with the baseline, the rest two others."""
+    total = len(names)
+    has = np.array([[name in pair for pair in names[m:]] for name, _ in names[:m]], dtype=np.float64)
+    passing = np.zeros((total, total))
+    passing[:m, :m] = (1 - HANDED_ON) * (1 - np.eye(m)) / (m - 1)
+    passing[:m, m:] = HANDED_ON * has / has.sum(axis=1, keepdims=True)
+    if total - m > 1:
+        passing[m:, m:] = (1 - np.eye(total - m)) / (total - m - 1)
+    return np.concatenate([np.full(m, 1 / m), np.zeros(total - m)]), passing
 
 
 def all_pairs(
@@ -161,40 +231,45 @@ def _by_name(arms: Sequence[Arm]) -> dict[str, Arm]:
 
 def _family(arms: Sequence[Arm], pairs: list[tuple[Arm, Arm]], paired_by_seed: bool, asked: Question) -> Family:
     better = direction(*arms)
-    if paired_by_seed:
-        found = _paired_answers(pairs, asked)
-    else:
-        found = _unpaired_answers(pairs, better, asked.alpha, asked.comparisons)
-    found = _stepped(adjusted_together(found, asked.alpha), asked)
+    found = _agreeing(adjusted_together(_raw(pairs, paired_by_seed, asked), asked.alpha), asked)
     named = tuple((a.name, b.name) for a, b in pairs)
-    worded = tuple(
-        with_claim(x, *pair, better=better, alpha=asked.alpha, rope=asked.rope)
-        for x, pair in zip(found, named, strict=True)
-    )
     omnibus = _omnibus(arms, better, asked.alpha) if paired_by_seed and len(arms) > 2 else None
-    return Family(named, worded, better, asked.alpha, asked.rope, omnibus, _keys(arms, asked.estimand, better))
+    locations = _locations(arms, asked.estimand)
+    return Family(named, _claimed(found, named, better, asked), better, asked.alpha, asked.rope, omnibus, locations)
 
 
-def _stepped(found: list[Answer], asked: Question) -> list[Answer]:
-    """Intervals that agree with Holm: his later steps are wider than the joint level, so where one of them rejects zero
-    inside the joint interval, the end at zero is that of the step."""
-    order = np.argsort([1.0 if x.p is None else x.p for x in found], kind="stable").tolist()
+def _raw(pairs: list[tuple[Arm, Arm]], paired_by_seed: bool, asked: Question) -> list[Answer]:
+    if paired_by_seed:
+        return _paired_answers(pairs, asked)
+    return _unpaired_answers(pairs, direction(*itertools.chain(*pairs)), asked.alpha, asked.comparisons)
+
+
+def _claimed(
+    found: Sequence[Answer], names: Sequence[tuple[str, str]], better: Better, asked: Question
+) -> tuple[Answer, ...]:
+    return tuple(
+        with_claim(x, *pair, better=better, alpha=asked.alpha, rope=asked.rope)
+        for x, pair in zip(found, names, strict=True)
+    )
+
+
+def _agreeing(found: Sequence[Answer], asked: Question) -> list[Answer]:
+    """Intervals that agree with the adjusted p: later steps of a procedure test at more than the joint level, so where
+    one of them rejects a zero inside the joint interval, the end at zero is that of the level it was rejected at."""
     out = list(found)
-    for step, i in enumerate(order):
-        x = found[i]
+    for i, x in enumerate(found):
         if not significant(x, asked.alpha) or x.interval is None or 0.0 not in x.interval or "diffs" not in x:
             continue
-        own = interval_of(np.asarray(x["diffs"]), replace(asked, comparisons=len(found) - step))
+        own = interval_of(np.asarray(x["diffs"]), asked, asked.alpha * (x.p or 0.0) / (x.p_adj or 1.0))
         if own is not None and 0.0 not in own:
             low, high = (own.low, x.interval.high) if own.low > 0 else (x.interval.low, own.high)
             out[i] = replace(x, interval=replace(x.interval, low=low, high=high))
     return out
 
 
-def _keys(arms: Sequence[Arm], led: Estimand, better: Better) -> dict[str, float]:
-    """Where each arm lies by the estimand, lower is better; the worst where nothing completed."""
-    sign = -1.0 if better == "higher" else 1.0
-    return {a.name: sign * led.location(a.completed) if len(a.completed) else np.inf for a in arms}
+def _locations(arms: Sequence[Arm], led: Estimand) -> dict[str, float]:
+    """Where each arm lies by the estimand, raw units; NaN where nothing completed."""
+    return {a.name: led.location(a.completed) if len(a.completed) else np.nan for a in arms}
 
 
 def _paired_answers(pairs: list[tuple[Arm, Arm]], asked: Question) -> list[Answer]:

@@ -190,10 +190,11 @@ class _Beside:
         )  # fmt: skip
 
 
-def interval_of(d: Floats, asked: Question) -> Interval | None:
+def interval_of(d: Floats, asked: Question, tail: float | None = None) -> Interval | None:
     """What the estimand's test does not reject, jointly over the family; where no number of these differences could be
     rejected, the t-interval, which assumes that they are normal and says so."""
-    low, high = asked.estimand.interval(d, alpha=asked.tail, seed=asked.seed, resamples=asked.resamples)
+    tail = asked.tail if tail is None else tail
+    low, high = asked.estimand.interval(d, alpha=tail, seed=asked.seed, resamples=asked.resamples)
     if np.isfinite(low) and np.isfinite(high):
         return Interval(low, high, asked.level, asked.estimand.inversion, asked.comparisons)
     return t_interval(d, asked) if asked.estimand.name == "mean" else None

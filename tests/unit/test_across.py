@@ -67,11 +67,12 @@ def test_five_problems_answer_with_friedman() -> None:
     assert "over 5 problems" in found.new_problems.wording
 
 
-def test_few_seeds_are_ordered_without_ranks() -> None:
+def test_few_seeds_have_simultaneous_ranks_without_bootstrap_intervals() -> None:
     found = of_problems(2, 4)
     assert found is not None
-    assert all(place.low is None for place in found.places)
-    assert "No ranks over all problems" in " ".join(found.sentences)
+    assert {place.answer.interval for place in found.places} == {None}
+    assert all(place.low is not None for place in found.places)
+    assert "Ranks hold jointly" in " ".join(found.sentences)
 
 
 def test_too_many_failures_are_refused() -> None:

@@ -125,7 +125,7 @@ def test_every_test_that_applies_is_told_in_words() -> None:
     assert real.wording.startswith("RE is better than random: difference -2.")
     assert real.p is not None
     assert real.p < 0.05
-    assert "agrees with the sign-flip test" in said["Does a rank test agree?"].wording
+    assert "agrees with the sign-flip test of the mean" in said["Does a rank test agree?"].wording
     assert "not shown equivalent within ±0.1" in said["Are they practically the same?"].wording
     assert said["Where does the difference lie?"].wording.startswith("RE is lower: ")
     assert said["How many more seeds would it take?"].wording.startswith("have 12, need")

@@ -57,7 +57,7 @@ def errors(block: Block, runs: Sequence[RunRecord], colours: Mapping[str, int]) 
 
 
 def rank_intervals(block: Block, colours: Mapping[str, int]) -> Figure | None:
-    """Simultaneous rank intervals; the bootstrap's beside them from 10 seeds on."""
+    """Simultaneous rank intervals."""
     rows = [row for row in block.rows if row.standing.ranks]
     if not rows:
         return None
@@ -65,15 +65,12 @@ def rank_intervals(block: Block, colours: Mapping[str, int]) -> Figure | None:
     y = list(range(len(rows)))
     told = tuple(f"{r.strategy}: rank {low} to {high}" for r, (low, high) in zip(rows, bounds, strict=True))
     marks: list[Mark] = [
-        Spans("simultaneous 95 % ranks", [b[0] for b in bounds], [math.nan] * len(rows), [b[1] for b in bounds], y,
-              [colours[row.strategy] for row in rows], told),
+        Spans(
+            f"simultaneous {block.verdicts.declared.confidence} ranks",
+            [b[0] for b in bounds], [math.nan] * len(rows), [b[1] for b in bounds], y,
+            [colours[row.strategy] for row in rows], told,
+        ),
     ]  # fmt: skip
-    boot = [(i, row.standing.bootstrap_ranks) for i, row in enumerate(rows) if row.standing.bootstrap_ranks]
-    if boot:
-        marks.append(
-            Dots("joint-seed bootstrap, 95 %", [r for _, b in boot for r in b], [i for i, b in boot for _ in b], GREY,
-                 hollow=True)
-        )  # fmt: skip
     return Figure(
         slug(f"ranks-{block.problem}"),
         "Rank intervals",
@@ -86,7 +83,7 @@ def rank_intervals(block: Block, colours: Mapping[str, int]) -> Figure | None:
 
 
 def differences(block: Block, colours: Mapping[str, int]) -> Figure | None:
-    """Each strategy minus the baseline, paired by seed, with its 95 % interval."""
+    """Each strategy minus the baseline, paired by seed, with its joint interval."""
     rows = [row for row in block.rows if row.standing.versus is not None and row.standing.versus.estimate is not None]
     declared = block.verdicts.declared
     if not rows:
@@ -103,8 +100,8 @@ def differences(block: Block, colours: Mapping[str, int]) -> Figure | None:
     return Figure(
         slug(f"differences-{block.problem}"),
         f"Difference from {declared.baseline}",
-        f"Mean paired difference and its 95 % interval (not adjusted; p-values in the table are){shade}. Left of zero: "
-        f"lower {block.verdicts.metric.name} than {declared.baseline}{better}.",
+        f"Paired difference ({declared.estimand}) and its {declared.confidence} interval; all intervals hold jointly"
+        f"{shade}. Left of zero: lower {block.verdicts.metric.name} than {declared.baseline}{better}.",
         Axis(f"{block.verdicts.metric.name} minus that of {declared.baseline}{unit}"),
         Axis(categories=tuple(row.strategy for row in rows)),
         (Spans("difference", low, middle, high, list(range(len(rows))), [colours[r.strategy] for r in rows], told),),

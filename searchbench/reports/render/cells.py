@@ -85,9 +85,11 @@ def _statistics(block: Block) -> list[Column]:
     def column(heading: tuple[str, ...], cell: Callable[[Standing], str], rank: int) -> Column:
         return Column(heading, tuple(cell(row.standing) for row in rows), rank)
 
+    led = block.verdicts.declared.estimand
     found = [
         column(("rank",), ranks, 0),
-        column(("95 % CI",), lambda at: interval(at, metric), 3),
+        *([column((led,), lambda at: location(at, metric), 1)] if led != "mean" else []),
+        column((f"{block.verdicts.declared.confidence} CI",), lambda at: interval(at, metric), 3),
     ]
     if block.verdicts.versus is not None:
         found += [
@@ -110,6 +112,11 @@ def ranks(at: Standing) -> str:
         return NONE
     low, high = at.ranks
     return (f"{TOP} " if at.top else "") + (str(low) if low == high else f"{low}–{high}")
+
+
+def location(at: Standing, metric: Metric) -> str:
+    """The declared estimand of a strategy's completed runs, by which the table is sorted."""
+    return NONE if at.location is None else metric.number(at.location)
 
 
 def interval(at: Standing, metric: Metric) -> str:
@@ -162,14 +169,16 @@ def notes(board: Leaderboard, block: Block) -> list[str]:
     """What must be read beside the numbers, one sentence each."""
     metric = block.verdicts.metric
     said = [f"mean ± std (ddof 1) over n independent searches; {metric.arrow} {metric.better} is better"]
+    if (led := block.verdicts.declared.estimand) != "mean":
+        said[0] += f"; sorted, tested and ranked by the {led}, as declared"
     if block.withheld:
         said.append(f"no ranking: {block.withheld}")
     said += [str(caveat) for caveat in block.caveats if caveat.kind != "refused"]
     if block.ranked and board.sorted_by != "test_error_mean":
         said[0] += f"; sorted by {board.sorted_by}"
-    if block.verdicts.pairs is not None:
+    if block.verdicts.family is not None:
         level = 100 * (1 - block.verdicts.declared.level)
-        what = f"simultaneous {level:.4g} % ranks of all {len(block.verdicts.pairs.answers)} pairs (Holm)"
+        what = f"simultaneous {level:.4g} % ranks from {block.verdicts.tested} (Holm)"
         top = any(row.standing.top for row in block.rows)
         bold = (
             f"bold, {TOP}: the top group, which nothing was shown to beat" if top else "nothing is bold: no top group"
@@ -185,6 +194,8 @@ def notes(board: Leaderboard, block: Block) -> list[str]:
     ungraded = [row.strategy for row in block.rows if row.total and row.failed_share > MAX_FAILED_SHARE]
     if ungraded:
         said.append(f"not ranked, because more than a fifth of the runs failed: {', '.join(ungraded)}")
+    if any(row.standing.p_best is not None for row in block.rows):
+        said.append("P(best): how often it comes first when the seeds are resampled; a description, no test")
     if any(row.n == 1 for row in block.rows):
         said.append("one run has no spread: no ± where n = 1")
     if any(row.failed or row.judge_failed for row in block.rows):
