@@ -126,7 +126,12 @@ def checklist(study: str | None, store: str) -> int:
 @click.argument("study", required=False)
 @store_option
 @click.option("--out", metavar="DIR", default=None, help="Folder to write to. [default: STUDY-report beside the store]")
-@click.option("--published", metavar="TASK", default=None, help="Show published rows beside: CIFAR-10, CIFAR-100, PTB.")
+@click.option(
+    "--published",
+    metavar="TASK|FILE",
+    default=None,
+    help="Published rows beside: CIFAR-10, CIFAR-100, PTB, or of a file.",
+)
 @click.option("--pdf", is_flag=True, help="Figures also as PDF; needs searchbench[report].")
 def report(study: str | None, store: str, out: str | None, published: str | None, pdf: bool) -> None:
     """One HTML page that works offline, and every table and figure as files: CSV, Markdown, LaTeX, JSON, SVG."""

@@ -20,7 +20,12 @@ FORMATS = ("rich", "md", "tex", "csv", "json")
 @store_option
 @click.option("--sort", default="test_error", show_default=True, metavar="COLUMN", help="Column to sort by.")
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="rich", show_default=True)
-@click.option("--published", metavar="TASK", default=None, help="Show published rows beside: CIFAR-10, CIFAR-100, PTB.")
+@click.option(
+    "--published",
+    metavar="TASK|FILE",
+    default=None,
+    help="Published rows beside: CIFAR-10, CIFAR-100, PTB, or of a file.",
+)
 def leaderboard(study: str | None, store: str, sort: str, kind: str, published: str | None) -> None:
     """The leaderboard of a study (the latest, if none is named)."""
     from searchbench.reports.dossier import read

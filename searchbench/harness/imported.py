@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from searchbench.errors import InputError, did_you_mean
 from searchbench.harness.session import Results
 from searchbench.metric import Metric
-from searchbench.results.imported.finished import FinishedRun, Meaning, ReportedRow, runs_of
-from searchbench.results.imported.forms import from_arrays, from_wide, is_summary, is_wide, read_frame, reported
+from searchbench.results.imported.beside import read_rows, to_spec
+from searchbench.results.imported.finished import FinishedRun, Meaning, runs_of
+from searchbench.results.imported.forms import from_arrays, from_wide, is_summary, is_wide, read_frame
 from searchbench.results.imported.presets import EXPORTS, NAMED, SEARCHES, Read, exported, recognised
 from searchbench.results.imported.writing import Import, digest_of, write
 from searchbench.results.store import open_store
@@ -124,7 +125,7 @@ def import_files(
     for path, read in zip(paths, reads, strict=True):
         runs += runs_of(read.frame, read.meaning, better=known.better, source=f"`{path}`")
     _refuse_twice(runs)
-    rows: Sequence[ReportedRow] = () if published is None else reported(_summary(published), f"`{published}`")
+    rows = [] if published is None else to_spec(read_rows(published), published.name)
     digests = {str(path): digest_of(path) for path in paths}
     with open_store(store, write=True) as opened:
         write(Import(name, runs, known, digests, baseline, rows), opened)
@@ -162,13 +163,6 @@ def _long(frame: pd.DataFrame, meaning: Meaning) -> tuple[pd.DataFrame, Meaning]
     if is_wide(frame, meaning):
         return from_wide(frame, meaning.seed, meaning.task), Meaning(seed=meaning.seed, task=meaning.task)
     return frame, meaning
-
-
-def _summary(path: Path) -> pd.DataFrame:
-    frame = read_frame(path)
-    if not is_summary(frame):
-        raise InputError(f"`{path}` must hold rows with a `method` and a `mean` (also `std`, `n`, `task`), one a row.")
-    return frame
 
 
 def _metric(given: str | Mapping[str, Any] | Metric | None, score: str, better: Literal["lower", "higher"]) -> Metric:

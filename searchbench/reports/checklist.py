@@ -28,6 +28,13 @@ DECLARATIONS = {
 """What must be declared, and the key of the study file that does."""
 
 
+NOT_IMPORTED = frozenset(
+    {"C01", "C02", "C03", "C04", "C06", "C09", "C10", "C11", "C12", "C13", "C14", "C19", "C20", "C21", "C22", "C26"}
+)
+"""What only the harness that ran the searches can have seen; of imported runs it is not known."""
+NOT_RECORDED = "imported, not recorded here"
+
+
 class Verdict(StrEnum):
     """How one practice was met."""
 
@@ -98,7 +105,8 @@ def checklist(evidence: Evidence) -> Checklist:
     """Judge every practice on the evidence of one study."""
     items = []
     for id, text, source, blocking, judge in CHECKS:
-        verdict, seen = judge(evidence)
+        unknown = evidence.imported and id in NOT_IMPORTED
+        verdict, seen = (Verdict.NA, NOT_RECORDED) if unknown else judge(evidence)
         if blocking and verdict is Verdict.WARN:
             verdict = Verdict.FAIL
         items.append(Item(id, text, verdict, seen, source, blocking))

@@ -136,6 +136,7 @@ class Evidence:
         proxy_ceiling, proxy_floor: for a proxy study, whether noise ceiling and #params floor are shown; None = no
             proxy study.
         reported_rows, reported_ranked: rows taken from papers, and how many of them carry a rank or bold type.
+        imported: whether the runs were made elsewhere, so that what only a harness sees cannot be known.
         rebuilt: whether the exported bundle rebuilt the leaderboard byte for byte.
     """
 
@@ -157,4 +158,5 @@ class Evidence:
     proxy_floor: bool | None = None
     reported_rows: int = 0
     reported_ranked: int = 0
+    imported: bool = False
     rebuilt: bool | None = None

@@ -73,6 +73,7 @@ def gather(
         statistics=_statistics(block, has_curve=curves is not None, wall_clock=any(a in WALL_CLOCK for a in budget)),
         table=_table(spec, problem),
         reported_rows=reported,
+        imported=bool(spec.get("imported")),
     )
 
 

@@ -14,6 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError, did_you_mean
@@ -23,6 +24,7 @@ from searchbench.reports.sampling import Sampled
 from searchbench.reports.standing import MAX_FAILED_SHARE, Declared, Standing, Verdicts, judge_standings
 from searchbench.reports.summary import summarise
 from searchbench.results.history import Caveat
+from searchbench.results.imported.beside import published, read_rows, to_spec
 from searchbench.results.records import DEFAULT_PROTOCOL, RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
@@ -119,11 +121,15 @@ class Leaderboard:
         )
 
     def with_published(self, task: str) -> Leaderboard:
-        """The same, with the published rows of a task ("CIFAR-10" …) beside.
+        """The same, with published rows beside: those known of a task ("CIFAR-10" …), or those of a file of one's own.
 
         Raises:
-            InputError: nothing published is known for it.
+            InputError: nothing published is known for it, or the file holds no such rows.
         """
+        if Path(task).is_file():
+            own = to_spec(read_rows(Path(task)), Path(task).name)
+            metric = self.blocks[0].verdicts.metric.name if self.blocks else "score"
+            return replace(self, reported=published(own, metric))
         from searchbench.errors import StatisticsError
         from searchbench.statistics.published import rows
 
@@ -216,7 +222,8 @@ def build(study: StudyRecord, runs: Iterable[RunRecord]) -> Leaderboard:
         for p in spec.get("problems", [])
     ]
     blocks += [_other_block(key, group) for key, group in sorted(groups.items())]
-    return Leaderboard(study.name, study.revision, tuple(blocks))
+    beside = published(spec.get("reported", ()), blocks[0].verdicts.metric.name if blocks else "score")
+    return Leaderboard(study.name, study.revision, tuple(blocks), reported=beside)
 
 
 def current_runs(study: StudyRecord, runs: Iterable[RunRecord]) -> tuple[dict[str, list[RunRecord]], list[RunRecord]]:

@@ -242,3 +242,34 @@ def test_tracker_columns_can_be_named(tmp_path: Path) -> None:
         [tmp_path / "crashed.csv"], store=tmp_path / "c.db", name="w", source="wandb", meaning=meaning
     )[1]
     assert all(run.failed and run.error == "ended as crashed" for run in crashed)
+
+
+def test_rows_of_a_paper_stand_beside_and_are_never_ranked(tmp_path: Path) -> None:
+    long().to_csv(tmp_path / "mine.csv", index=False)
+    (tmp_path / "paper.csv").write_text("method,mean,std,n\nTheirs,0.1,0.02,5\n")
+    store = tmp_path / "s.db"
+    found, _ = import_files(
+        [tmp_path / "mine.csv"], store=store, name="m", baseline="random", published=tmp_path / "paper.csv"
+    )
+    rows = found.leaderboard().set_index("strategy")
+    assert rows.loc["Theirs", "source"] == "reported"
+    assert not rows.loc["Theirs", "ranked"]
+    assert rows.loc["mine", "source"] == "imported"
+    assert rows.loc["mine", "ranked"]
+    board = ["leaderboard", "m", "--store", str(store), "--format", "md", "--published", str(tmp_path / "paper.csv")]
+    done = CliRunner().invoke(cli, board)
+    assert "0.1 ± 0.02 (n=5)" in done.output
+
+
+def test_checklist_says_of_imported_runs_what_cannot_be_known(tmp_path: Path) -> None:
+    from searchbench.reports.dossier import read
+
+    found = sb.results_from(long(12), baseline="random")
+    with sb.open_store(found.store) as store:
+        dossier = read(store)
+    (checked,) = dossier.checklists.values()
+    assert checked.ranking_allowed
+    assert checked["C01"].evidence == "imported, not recorded here"
+    assert checked["C05"].verdict == "PASS"
+    assert checked["C17"].verdict == "PASS"
+    assert any("imported" in caveat.kind for caveat in dossier.caveats)

@@ -15,12 +15,12 @@ from searchbench.cost import Cost
 from searchbench.errors import InputError, StoreError, did_you_mean
 from searchbench.metric import Metric
 from searchbench.results.columns import TrialColumns
-from searchbench.results.imported.finished import FinishedRun, ReportedRow
+from searchbench.results.imported.finished import FinishedRun
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 from searchbench.trial import Fidelity
 
-CAVEAT = "imported, not recorded here: budget, seeds, splits and failures are as their source says"
+CAVEAT = "not recorded here: budget, seeds, splits and failures are as their source says"
 BY_VALIDATION = "ranked by the best value that the searches themselves saw; nothing was judged apart"
 
 
@@ -34,7 +34,7 @@ class Import:
     sources: Mapping[str, str]
     """SHA-256 of every file read, by name."""
     baseline: str | None = None
-    reported: Sequence[ReportedRow] = ()
+    reported: Sequence[Mapping[str, Any]] = ()
     comparison: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -97,9 +97,7 @@ def _declaration(given: Import, labels: Sequence[str], ids: Sequence[str]) -> di
             for run_id, run in zip(ids, given.runs, strict=True)
         ],
         "skipped": [],
-        "reported": [
-            {"strategy": r.strategy, "task": r.task, "mean": r.mean, "std": r.std, "n": r.n} for r in given.reported
-        ],
+        "reported": list(given.reported),
     }
 
 
