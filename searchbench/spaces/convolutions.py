@@ -10,6 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from searchbench.spaces.operations import convolution
+
 Activation = Callable[[], nn.Module]
 
 
@@ -26,7 +28,7 @@ def conv_norm(
 ) -> nn.Sequential:
     """Convolution without bias, batch norm and, where given, an activation. A stride of 2 halves the side, upwards."""
     parts: list[nn.Module] = [
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        convolution(inputs, outputs, kernel, stride, groups=groups),
         nn.BatchNorm2d(outputs, eps=eps, affine=affine),
     ]
     return nn.Sequential(*parts, *([activation()] if activation is not None else []))

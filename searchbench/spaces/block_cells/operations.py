@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from searchbench.spaces.operations import convolution
+
 CONVOLUTIONS = {"conv1": 1, "conv3": 3}
 FACTORISED = {"conv1x3-3x1": 3, "conv1x7-7x1": 7}
 SEPARABLE = {"sep3": 3, "sep5": 5, "sep7": 7}
@@ -67,7 +69,7 @@ def _convolutions(name: str, channels: int, stride: int, affine: bool) -> list[n
         norms = (nn.BatchNorm2d(channels, affine=affine) for _ in range(2))
         return [nn.ReLU(), first, next(norms), nn.ReLU(), second, next(norms)]
     size = CONVOLUTIONS[name]
-    conv = nn.Conv2d(channels, channels, size, stride, size // 2, bias=False)
+    conv = convolution(channels, channels, size, stride)
     return [nn.ReLU(), conv, nn.BatchNorm2d(channels, affine=affine)]
 
 

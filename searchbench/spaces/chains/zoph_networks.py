@@ -16,6 +16,7 @@ from searchbench.errors import SpaceError
 from searchbench.spaces.chains.zoph import LayerPlan, plans, unread
 from searchbench.spaces.convolutions import scaled
 from searchbench.spaces.networks import Shape, Supernet, count
+from searchbench.spaces.operations import convolution
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form
 
@@ -40,8 +41,7 @@ class ConvolutionsNetwork(nn.Module):
         self.layers = nn.ModuleList()
         for layer, outputs in zip(layers, filters, strict=True):
             read = sum(filters[source] for source in layer.inputs) or inputs
-            size, padding = (layer.height, layer.width), (layer.height // 2, layer.width // 2)
-            conv = nn.Conv2d(read, outputs, size, layer.strides, padding, bias=False)
+            conv = convolution(read, outputs, (layer.height, layer.width), layer.strides)
             self.layers.append(nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU()))
         self.classifier = nn.Linear(sum(filters[end] for end in ends), classes)
 

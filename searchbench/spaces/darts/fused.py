@@ -28,7 +28,7 @@ from searchbench.spaces.darts.operations import (
     pooled,
     scaled_norm,
 )
-from searchbench.spaces.operations import weighted_sums
+from searchbench.spaces.operations import subsampled, weighted_sums
 
 DENSE_WIDTH = 16
 """Channels up to which a CPU convolves faster with the product of a depthwise and a pointwise kernel than with both.
@@ -189,8 +189,9 @@ def _stacked(kernels: Iterable[Tensor]) -> Tensor:
 
 def _reduced(parts: Sequence[FactorizedReduce], activated: Tensor) -> Tensor:
     """Both halves of the outputs of factorized reductions, before the norm."""
-    first = F.conv2d(activated, _stacked(part.first.weight for part in parts), stride=2)
-    second = F.conv2d(activated[:, :, 1:, 1:], _stacked(part.second.weight for part in parts), stride=2)
+    # pixels are taken before, see `PointwiseConv`
+    first = F.conv2d(subsampled(activated, 2, 2), _stacked(part.first.weight for part in parts))
+    second = F.conv2d(subsampled(activated[:, :, 1:, 1:], 2, 2), _stacked(part.second.weight for part in parts))
     if len(parts) == 1:
         return torch.cat((first, second), 1)
     half = first.shape[1] // len(parts)

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from searchbench.spaces.operations import convolution
+
 ROW_COLUMN = ("conv_3x1_1x3", "conv_7x1_1x7")
 
 
@@ -18,7 +20,7 @@ class ReluConvNorm(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, affine: bool, kernel: int = 1, stride: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+        self.conv = convolution(inputs, outputs, kernel, stride)
         self.norm = nn.BatchNorm2d(outputs, affine=affine)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -30,8 +32,8 @@ class FactorizedReduce(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, affine: bool) -> None:
         super().__init__()
-        self.first = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
-        self.second = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
+        self.first = convolution(inputs, outputs // 2, 1, 2)
+        self.second = convolution(inputs, outputs // 2, 1, 2)
         self.norm = nn.BatchNorm2d(outputs, affine=affine)
 
     def forward(self, inputs: Tensor) -> Tensor:
