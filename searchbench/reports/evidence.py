@@ -28,8 +28,10 @@ class ArmEvidence:
         cost_search, cost_validate, cost_final: per-run costs of the end-to-end formula.
         tuning: "untuned defaults", or where the tuning cost is entered.
         configurations: configurations tried before the reported one.
-        incumbents: validation value of the incumbent over each run, lower is better.
-        reached: share of the budget each trajectory reaches.
+        incumbents: validation value of the incumbent over each stretch of a run at one fidelity, lower is better.
+        stretches: the run of each of those stretches, in words.
+        reached: share of the budget each trajectory reaches, by run.
+        runs: those runs, in words.
         hardware, versions: class of machine; hash of library versions.
         clean_commit, lock, config_stored: whether the source was clean, lockfile hash, configuration dumped.
         components: how many novel parts it combines; `ablation` is "factorial", "partial" or None.
@@ -58,7 +60,9 @@ class ArmEvidence:
     tuning: str | None = None
     configurations: int | None = None
     incumbents: tuple[tuple[float, ...], ...] | None = None
+    stretches: tuple[str, ...] = ()
     reached: tuple[float, ...] = ()
+    runs: tuple[str, ...] = ()
     hardware: str | None = None
     versions: str | None = None
     clean_commit: bool | None = None

@@ -55,7 +55,7 @@ def gather(
     for i, run in enumerate(runs):
         own.setdefault(run.strategy, []).append(i)
     arms = tuple(
-        _arm(spec, study.provenance, problem, block, name, [runs[i] for i in at], planned, _incumbents(curves, at))
+        _arm(spec, study.provenance, problem, block, name, [runs[i] for i in at], planned, _stretches(curves, at, runs))
         for name, at in own.items()
     )
     return Evidence(
@@ -85,7 +85,7 @@ def _arm(
     name: str,
     runs: Sequence[RunRecord],
     planned: Iterable[Mapping[str, Any]],
-    incumbents: tuple[tuple[float, ...], ...] | None,
+    stretches: Sequence[tuple[int, tuple[float, ...]]] | None,
 ) -> ArmEvidence:
     seeds = tuple(entry["replicate"] for entry in planned if entry["strategy"] == name)
     judged = sorted((run for run in runs if run.judged), key=lambda run: run.replicate)
@@ -111,12 +111,14 @@ def _arm(
         selector="what the search recommends at its end",
         budget_unit=axis,
         spent=tuple(_allotted(run, axis, budget) for run in well) if axis else (),
+        stretches=tuple(f"seed {replicate}" for replicate, _ in stretches or ()),
+        runs=tuple(f"seed {run.replicate}" for run in well),
         cost_search=_mean(run.cost.seconds for run in well),
         cost_validate=0.0 if well else None,  # validation is paid from the search's budget
         cost_final=_mean(run.judge_cost.seconds for run in judged),
         tuning=_tuning(spec, name),
         configurations=round(max(1.0, _mean(run.cost.evaluations for run in well) or 1.0)),
-        incumbents=incumbents,
+        incumbents=None if stretches is None else tuple(values for _, values in stretches),
         reached=tuple(_reached(run, axis, budget) for run in well) if axis else (),
         hardware=_one(run.host for run in runs),
         versions=_hash(kept.get("packages")),
@@ -134,26 +136,46 @@ def _ending(run: RunRecord) -> str:
 
 
 def _allotted(run: RunRecord, axis: str, budget: Mapping[str, float]) -> float:
-    """What a run had to spend: a search that the budget ended could not afford its next step, so it had all of it."""
-    return float(budget[axis]) if run.ended == "budget" else float(getattr(run.cost, axis))
+    """What a run had to spend: all of the budget where it could not afford its next step.
+
+    The budget ended it then, or it ended by itself with less left than its dearest step so far took.
+    """
+    limit, spent = float(budget[axis]), float(getattr(run.cost, axis))
+    ended_by_it = run.ended == "budget" or (spent < limit and limit - spent < _dearest_step(run, axis))
+    return limit if ended_by_it else spent
+
+
+def _dearest_step(run: RunRecord, axis: str) -> float:
+    """The most that a run spent between two lines of its log, where it kept one, or between two trials."""
+    from searchbench.results.curves import CURVE_AXES, spent_along
+
+    if axis not in CURVE_AXES:
+        return 0.0
+    return max(
+        (float(np.diff(spent, prepend=0.0).max()) for spent in spent_along(run.trials, run.traces, axis)), default=0.0
+    )
 
 
 def _reached(run: RunRecord, axis: str, budget: Mapping[str, float]) -> float:
     return _allotted(run, axis, budget) / float(budget[axis]) if budget[axis] else 1.0
 
 
-def _incumbents(curves: Curves | None, at: Sequence[int]) -> tuple[tuple[float, ...], ...] | None:
-    """Each run's incumbent values, from the first on, where they change."""
+def _stretches(
+    curves: Curves | None, at: Sequence[int], runs: Sequence[RunRecord]
+) -> list[tuple[int, tuple[float, ...]]] | None:
+    """Seed and incumbent values of every stretch of every run, where they change; what a search recommended without
+    a value is no incumbent."""
     if curves is None:
         return None
     found = []
     first = np.searchsorted(curves.run, np.arange(len(curves) + 1))
     for i in at:
-        value = curves.value[first[i] : first[i + 1]]
-        known = value[np.argmax(~np.isnan(value)) :] if np.any(~np.isnan(value)) else value[:0]
-        changes = np.flatnonzero(np.diff(known, prepend=np.inf) != 0)
-        found.append(tuple(known[changes].tolist()))
-    return tuple(found)
+        value, stretch = (column[first[i] : first[i + 1]] for column in (curves.value, curves.stretch))
+        known = ~np.isnan(value)
+        for number in np.unique(stretch[known]):
+            own = value[known & (stretch == number)]
+            found.append((runs[i].replicate, tuple(own[np.diff(own, prepend=np.inf) != 0].tolist())))
+    return found
 
 
 def _parts(spec: Mapping[str, Any], name: str) -> tuple[frozenset[str], Any]:

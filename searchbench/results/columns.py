@@ -34,9 +34,9 @@ _KINDS = {
     "recommended": "int32", "cached": "bool", "resumed": "int32", "error": "",
 }  # fmt: skip
 """Arrow types of the plain columns in their order; "" is a dictionary of strings."""
-_FIDELITY = ("epochs", "subset", "width", "resolution")
+FIDELITY_PARTS = ("epochs", "subset", "width", "resolution")
 _cost_axes = attrgetter(*COST_AXES)
-_fidelity_fields = attrgetter(*_FIDELITY)
+_fidelity_fields = attrgetter(*FIDELITY_PARTS)
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class TrialColumns:
         """One Arrow IPC stream, zstd-compressed."""
         column = dict(zip(_ROW, list(zip(*self._rows, strict=True)) or [()] * len(_ROW), strict=True))
         arrays = {name: _numbers(column[name], kind) if kind else _words(column[name]) for name, kind in _KINDS.items()}
-        for name, values in zip(_FIDELITY, _transposed(column["fidelity"], _fidelity_fields, 4), strict=True):
+        for name, values in zip(FIDELITY_PARTS, _transposed(column["fidelity"], _fidelity_fields, 4), strict=True):
             arrays[f"fidelity_{name}"] = _numbers(values, "float64")
         return _pack(arrays | _spent_arrays(column["spent"]) | _named_arrays("metric_", column["metrics"]))
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from searchbench.cost import BUDGET_AXES, COST_AXES
 from searchbench.errors import InputError, did_you_mean
-from searchbench.results.columns import read_events
+from searchbench.results.columns import FIDELITY_PARTS, read_events, read_traces
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +37,8 @@ class Curves:
         spent: [E] what the run had spent after the event, non-decreasing within a run.
         value: [E] validation value of the incumbent from then on; NaN where the search gave none.
         ends: [S] what each run had spent at its last event; NaN for a run without any.
+        stretch: [E] counts on where an incumbent's value cannot be compared with the one before: it was measured at a
+            higher fidelity, or is what a search said of its own recommendation.
     """
 
     axis: str
@@ -44,6 +46,7 @@ class Curves:
     spent: Floats
     value: Floats
     ends: Floats
+    stretch: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -105,16 +108,28 @@ def curves_along(recordings: Iterable[bytes], axes: Sequence[str]) -> dict[str, 
         if axis not in CURVE_AXES:
             raise InputError(f"unknown cost axis `{axis}`; {did_you_mean(axis, CURVE_AXES)}")
     values: list[Floats] = []
+    stretches: list[npt.NDArray[np.int64]] = []
     spent: dict[str, list[Floats]] = {axis: [] for axis in axes}
     for blob in recordings:
         table = read_events(blob)
         is_trial = _is_trial(table)
-        values.append(_incumbent(table, is_trial))
+        source = _source(table, is_trial)
+        values.append(np.append(_floats(table, "value"), np.nan)[source])
+        stretches.append(_stretches(table, is_trial, source))
         for axis in axes:
             spent[axis].append(_spent(table, axis, is_trial))
     run = np.repeat(np.arange(len(values)), [len(value) for value in values])
     value = _joined(values)
-    return {axis: Curves(axis, run, _joined(parts), value, _ends(parts)) for axis, parts in spent.items()}
+    stretch = np.concatenate([np.empty(0, dtype=np.int64), *stretches])
+    return {axis: Curves(axis, run, _joined(parts), value, _ends(parts), stretch) for axis, parts in spent.items()}
+
+
+def spent_along(trials: bytes, traces: bytes | None, axis: str) -> list[Floats]:
+    """What a run had spent after each line of its log, where it kept one that says so, else after each trial."""
+    tables = [table for table in (read_traces(traces), read_events(trials)) if table is not None and table.num_rows]
+    parts = _SUMS.get(axis, (axis,))
+    able = [table for table in tables if all(f"spent_{part}" in table.column_names for part in parts)]
+    return [sum((_floats(table, f"spent_{part}") for part in parts), np.zeros(table.num_rows)) for table in able[:1]]
 
 
 def _ends(parts: Sequence[Floats]) -> Floats:
@@ -127,17 +142,27 @@ def _is_trial(table: pa.Table) -> npt.NDArray[np.bool_]:
     return np.asarray(pc.equal(table.column("event").cast("string"), "trial"), dtype=np.bool_)
 
 
-def _incumbent(table: pa.Table, is_trial: npt.NDArray[np.bool_]) -> Floats:
-    """Value of the incumbent after every event of one recording [E]."""
-    value = _floats(table, "value")
+def _source(table: pa.Table, is_trial: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Row of the incumbent after every event of one recording [E]; -1 before the first."""
     recommended = _floats(table, "recommended")
     of_trial = np.flatnonzero(is_trial)  # row of each trial, by number
-    source = np.where(is_trial, -1, np.arange(len(value)))
+    source = np.where(is_trial, -1, np.arange(table.num_rows))
     named = is_trial & ~np.isnan(recommended)
     source[named] = of_trial[recommended[named].astype(np.int64)]
     # A trial that names no incumbent changes nothing: what was recommended before stands.
     holder = np.maximum.accumulate(np.where(source >= 0, np.arange(len(source)), -1))
-    return np.where(holder >= 0, np.append(value, np.nan)[np.append(source, -1)[holder]], np.nan)
+    return np.where(holder >= 0, np.append(source, -1)[holder], -1)
+
+
+def _stretches(
+    table: pa.Table, is_trial: npt.NDArray[np.bool_], source: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Number of the stretch of every event [E]."""
+    fidelity = np.prod([np.nan_to_num(_floats(table, f"fidelity_{part}"), nan=1.0) for part in FIDELITY_PARTS], axis=0)
+    levels = np.append(fidelity, 0.0)[source]
+    own = np.append(~is_trial, False)[source]
+    new = np.diff(source, prepend=-1) != 0
+    return np.cumsum(new & (own | (np.diff(levels, prepend=0.0) > 0)))
 
 
 def _spent(table: pa.Table, axis: str, is_trial: npt.NDArray[np.bool_]) -> Floats:

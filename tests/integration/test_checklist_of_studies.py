@@ -1,0 +1,65 @@
+"""The checklist on studies that were run: what must pass passes, and what is declared is heard."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+import searchbench as sb
+from searchbench import Budget, ComparisonPlan, Problem, Study
+from searchbench.cost import Cost
+from searchbench.reports.checklist import Verdict, checklist
+from searchbench.reports.dossier import Dossier, read
+from searchbench.reports.gathering import gather
+from searchbench.results.columns import TraceColumns
+from searchbench.results.store import open_store
+
+
+@pytest.fixture(scope="module")
+def multi_fidelity(tmp_path_factory: pytest.TempPathFactory) -> Dossier:
+    """Searches whose incumbents move up through fidelities, on the shipped table."""
+    store = tmp_path_factory.mktemp("checks") / "r.db"
+    problem = Problem("nasbench201", "digits", "table", label="table")
+    strategies = {"random": "random", "hyperband": "hyperband", "bohb": "bohb", "asha": "asha"}
+    study = Study("fidelities", problem, strategies, 6, Budget(epochs=200), comparison=ComparisonPlan("random"))
+    sb.run(study, store, workers=0)
+    with open_store(store) as opened:
+        return read(opened)
+
+
+def test_an_incumbent_of_a_higher_fidelity_may_have_a_higher_value(multi_fidelity: Dossier) -> None:
+    item = multi_fidelity.checklists["table"]["C16"]
+    assert item.verdict is Verdict.PASS, item.evidence
+
+
+def test_a_rise_within_one_fidelity_is_named_with_its_run(multi_fidelity: Dossier) -> None:
+    curves = next(iter(multi_fidelity.curves["table"].values()))
+    runs = multi_fidelity.current["table"]
+    worse = curves.value.copy()
+    last = [i for i in range(len(worse)) if curves.run[i] == 0][-2]  # the last says what is handed over
+    worse[last] = 0.99
+    broken = replace(curves, value=worse)
+    evidence = gather(multi_fidelity.study, multi_fidelity.board.blocks[0], runs, broken)
+    item = checklist(evidence)["C16"]
+    assert item.verdict is Verdict.FAIL
+    assert f"{runs[0].strategy} (seed {runs[0].replicate}: rose from" in item.evidence
+
+
+@pytest.mark.parametrize(("spent", "reached"), [(98.5, 100.0), (97.0, 97.0)])
+def test_a_search_that_ends_by_itself_within_one_more_slice_spent_its_budget(
+    multi_fidelity: Dossier, spent: float, reached: float
+) -> None:
+    log = TraceColumns()
+    for epoch in range(1, 50):
+        log.append({"epoch": epoch}, Cost(epochs=2.0 * epoch))
+    study, block = multi_fidelity.study, multi_fidelity.board.blocks[0]
+    spec = study.declared | {"budget": {"epochs": 100.0}}
+    changed = replace(study, spec=json.dumps(spec))
+    runs = [
+        replace(run, ended="finished", traces=log.to_bytes(), cost=replace(run.cost, epochs=spent))
+        for run in multi_fidelity.current["table"]
+    ]
+    evidence = gather(changed, block, runs, None)
+    assert {value for arm in evidence.arms for value in arm.spent} == {reached}
