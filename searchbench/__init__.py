@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
     from searchbench.harness.study import Contestant as Contestant
     from searchbench.harness.study import Study as Study
     from searchbench.harness.study_file import read_study as read_study
+    from searchbench.harness.tuning import Tuning as Tuning
     from searchbench.metric import Metric as Metric
     from searchbench.results.store import open_store as open_store
     from searchbench.seeds import Seeds as Seeds
@@ -103,6 +104,7 @@ _WHERE = {
     "TrainingSearch": "searchbench.strategies.strategy",
     "Trial": "searchbench.trial",
     "Use": "searchbench.harness.components",
+    "Tuning": "searchbench.harness.tuning",
     "When": "searchbench.spaces.choices",
     "check_estimator": "searchbench.testing",
     "check_judge": "searchbench.testing",

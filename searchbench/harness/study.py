@@ -16,6 +16,7 @@ from searchbench.harness.components import Named, Use, as_use, canonical_json, d
 from searchbench.harness.constraint import LIMITS
 from searchbench.harness.objective import Objective, posed
 from searchbench.harness.problem import Posed, Problem
+from searchbench.harness.tuning import Tuning, tunings
 from searchbench.metric import Metric
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.strategy import Strategy
@@ -121,6 +122,7 @@ class Study:
         ablation: which strategies have which parts, for `searchbench ablation`.
         metric: what is measured, where the problems do not say it themselves: a name, a table of `Metric`'s fields, or
             a `Metric`. None: what the judge says of it.
+        tuning: where strategies' settings come from, by label: a `Tuning`, or a table of its fields.
 
     Raises:
         StudyError: anything is empty, duplicated or out of range.
@@ -135,6 +137,7 @@ class Study:
     comparison: ComparisonPlan | None = field(default=None)
     ablation: AblationPlan | None = field(default=None)
     metric: Metric | None = field(default=None)
+    tuning: tuple[tuple[str, Tuning], ...] = ()
 
     def __init__(
         self,
@@ -147,6 +150,7 @@ class Study:
         comparison: ComparisonPlan | None = None,
         ablation: AblationPlan | None = None,
         metric: str | Mapping[str, Any] | Metric | None = None,
+        tuning: Mapping[str, Tuning | Mapping[str, Any]] | None = None,
     ) -> None:
         given = (problems,) if isinstance(problems, Problem | Objective) else tuple(cast(Iterable[Posed], problems))
         values = {
@@ -159,10 +163,12 @@ class Study:
             "comparison": comparison,
             "ablation": ablation,
             "metric": None if metric is None else Metric.of(metric),
+            "tuning": (),
         }
         for key, value in values.items():
             object.__setattr__(self, key, value)
         _check(self)
+        object.__setattr__(self, "tuning", tunings(tuning or {}, [c.label for c in self.strategies]))
 
     def spec(self) -> dict[str, Any]:
         """The declared study as plain JSON values; every default is written out.
@@ -183,6 +189,7 @@ class Study:
             "comparison": describe(self.comparison) if self.comparison is not None else None,
             "ablation": self.ablation.to_spec() if self.ablation is not None else None,
             "metric": self.metric.to_spec() if self.metric is not None else None,
+            "tuning": {label: own.to_spec() for label, own in self.tuning},
             "given": {
                 "problems": [problem.given() for problem in self.problems],
                 "strategies": [[c.label, written(c.strategy)] for c in self.strategies],
@@ -208,6 +215,7 @@ def study_from_spec(spec: Mapping[str, Any]) -> Study:
         comparison=ComparisonPlan(**comparison) if comparison else None,
         ablation=AblationPlan(**spec["ablation"]) if spec.get("ablation") else None,
         metric=spec.get("metric"),
+        tuning=spec.get("tuning"),
     )
 
 

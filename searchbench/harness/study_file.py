@@ -17,7 +17,18 @@ from searchbench.harness.study import ComparisonPlan, Study
 from searchbench.metric import Metric
 
 METRIC_KEYS = ("metric", "unit", "better", "share")
-KEYS = ("name", "seeds", "budget", "duplicates", "problems", "strategies", "comparison", "ablation", *METRIC_KEYS)
+KEYS = (
+    "name",
+    "seeds",
+    "budget",
+    "duplicates",
+    "problems",
+    "strategies",
+    "comparison",
+    "ablation",
+    "tuning",
+    *METRIC_KEYS,
+)
 PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label", "latency", "constraint")
 ABLATION_KEYS = ("base", "factors")
 DEEPEST = 50
@@ -68,6 +79,7 @@ def study_from_mapping(content: Mapping[str, Any]) -> Study:
         comparison=_comparison(content["comparison"]) if "comparison" in content else None,
         ablation=_ablation(content["ablation"]) if "ablation" in content else None,
         metric=_metric(content),
+        tuning=content.get("tuning"),
         **optional,
     )
 

@@ -237,7 +237,16 @@ def _cost(e: Evidence) -> Found:
 
 
 def _tuning(e: Evidence) -> Found:
-    return _every(e, lambda a: None if a.tuning is None else bool(a.tuning), "tuning cost or 'untuned defaults'")
+    what = "tuning cost or 'untuned defaults'"
+    if here := [f"{a.name} on {a.tuned_here}" for a in e.arms if a.tuned_here]:
+        return Verdict.FAIL, f"tuned on what is compared: {_names(here)}"
+    if silent := [a.name for a in e.arms if a.tuning is None]:
+        return Verdict.WARN, f"{what}: where settings are from is not declared ([tuning]) for {_names(silent)}"
+    found = _every(e, lambda a: None if a.tuning is None else bool(a.tuning), what)
+    if found[0] is not Verdict.PASS:
+        return found
+    said = [f"{a.name}: {a.tuning}" for a in e.arms if a.tuning and a.tuning != "untuned defaults"]
+    return Verdict.PASS, "; ".join([f"untuned defaults: {len(e.arms) - len(said)} of {len(e.arms)} arms", *said])
 
 
 def _tried(e: Evidence) -> Found:
@@ -382,7 +391,8 @@ def _tasks(e: Evidence) -> Found:
         return Verdict.WARN, "tasks used for tuning not recorded"
     fresh = [t for t in e.tasks if t not in e.tuned_on]
     if len(fresh) < 2:
-        return Verdict.FAIL, f"{len(fresh)} tasks that were not tuned on; 2 are needed"
+        tuned = f" (tuned on: {_names(e.tuned_on)})" if e.tuned_on else ""
+        return Verdict.FAIL, f"{len(fresh)} tasks that were not tuned on{tuned}; 2 are needed"
     if len(e.tasks) < 5 and not e.claims_limited:
         return Verdict.WARN, f"{len(e.tasks)} tasks: limit claims to {_names(e.tasks)}"
     return Verdict.PASS, f"{len(fresh)} tasks not tuned on"

@@ -26,7 +26,8 @@ class ArmEvidence:
         selected_on: split that chose the final architecture; `selector` names the rule.
         budget_unit, spent: declared unit and what each run spent of it.
         cost_search, cost_validate, cost_final: per-run costs of the end-to-end formula.
-        tuning: "untuned defaults", or where the tuning cost is entered.
+        tuning: "untuned defaults", or what was tuned and what it cost; empty where only that of others is declared.
+        tuned_here: what of the study itself it was tuned on, its tasks with their seeds; empty for nothing.
         configurations: configurations tried before the reported one.
         incumbents: validation value of the incumbent over each stretch of a run at one fidelity, lower is better.
         stretches: the run of each of those stretches, in words.
@@ -58,6 +59,7 @@ class ArmEvidence:
     cost_validate: float | None = None
     cost_final: float | None = None
     tuning: str | None = None
+    tuned_here: str = ""
     configurations: int | None = None
     incumbents: tuple[tuple[float, ...], ...] | None = None
     stretches: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CURVE = "incumbent chosen and drawn on validation (the test is read once, at the end)"
 MIN_FOR_BEST_OF = 4
 """Searches from which the report draws what the best of n would show."""
+UNTUNED = "untuned defaults"
 WALL_CLOCK = ("seconds", "device_s", "host_s")
 
 
@@ -68,7 +69,7 @@ def gather(
         redeclared=_redeclared(history),
         first_run_at=min((at for run in runs if (at := _time(run.started)) is not None), default=None),
         tasks=tuple(p["label"] for p in spec["problems"]),
-        tuned_on=() if all(arm.tuning for arm in arms) else None,
+        tuned_on=None if any(arm.tuning is None for arm in arms) else _tuned_on(spec, list(own)),
         claims_limited=True,
         statistics=_statistics(block, has_curve=curves is not None, wall_clock=any(a in WALL_CLOCK for a in budget)),
         table=_table(spec, problem),
@@ -117,6 +118,7 @@ def _arm(
         cost_validate=0.0 if well else None,  # validation is paid from the search's budget
         cost_final=_mean(run.judge_cost.seconds for run in judged),
         tuning=_tuning(spec, name),
+        tuned_here=_tuned_here(spec, problem["label"], name),
         configurations=round(max(1.0, _mean(run.cost.evaluations for run in well) or 1.0)),
         incumbents=None if stretches is None else tuple(values for _, values in stretches),
         reached=tuple(_reached(run, axis, budget) for run in well) if axis else (),
@@ -189,8 +191,48 @@ def _parts(spec: Mapping[str, Any], name: str) -> tuple[frozenset[str], Any]:
 
 def _tuning(spec: Mapping[str, Any], name: str) -> str | None:
     """Defaults are untuned; for parameters set in the study nothing says where they come from."""
+    declared = spec.get("tuning") or {}
+    if name in declared:
+        return _tuned(declared[name])
     given = dict(spec.get("given", {}).get("strategies", ())).get(name)
-    return "untuned defaults" if isinstance(given, Mapping) and set(given) == {"use"} else None
+    if isinstance(given, Mapping) and set(given) == {"use"}:
+        return UNTUNED
+    return "" if declared else None
+
+
+def _tuned(own: Mapping[str, Any]) -> str:
+    if not own.get("parameters"):
+        return f"settings of {own['source']}"
+    cost = ", ".join(f"{amount:g} {axis}" for axis, amount in own["cost"].items())
+    return f"{', '.join(own['parameters'])} tuned on {', '.join(own['tasks'])} for {cost}"
+
+
+def _tuned_on(spec: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
+    """Problems, and tasks that are none of the study's, on which any of these strategies was tuned."""
+    declared = spec.get("tuning") or {}
+    tasks = [task for name in names if name in declared for task in declared[name].get("tasks", ())]
+    return tuple(dict.fromkeys(place for task in tasks for place in _problems_of(spec, task) or [task]))
+
+
+def _problems_of(spec: Mapping[str, Any], task: str) -> list[str]:
+    """Labels of the problems on a task, by the task's name or the problem's label."""
+    labels = [problem["label"] for problem in spec["problems"]]
+    given = spec.get("given", {}).get("problems", [])
+    tasks = [entry.get("task") for entry in given] if len(given) == len(labels) else [None] * len(labels)
+    names = [entry.get("use") if isinstance(entry, Mapping) else entry for entry in tasks]
+    return [label for label, name in zip(labels, names, strict=True) if task in (label, name)]
+
+
+def _tuned_here(spec: Mapping[str, Any], problem: str, name: str) -> str:
+    """Seeds of the study with which a strategy was tuned on this problem; all of them where it does not say."""
+    own = (spec.get("tuning") or {}).get(name, {})
+    if not any(problem in _problems_of(spec, task) for task in own.get("tasks", ())):
+        return ""
+    seeds, mine = list(own.get("seeds", ())), set(spec.get("seeds", ()))
+    both = [seed for seed in seeds if seed in mine]
+    if seeds and not both:
+        return ""
+    return f"{problem} with seeds {', '.join(map(str, both))}" if both else f"{problem} with seeds that are not said"
 
 
 def _declared(plan: Mapping[str, Any] | None) -> frozenset[str]:

@@ -35,7 +35,7 @@ def verdict(dossier: Dossier, item: str) -> tuple[Verdict, str]:
         ("C07", Verdict.PASS, "random search: random"),
         ("C08", Verdict.FAIL, "no random-sampling arm"),
         ("C11", Verdict.WARN, "budget not recorded for every arm"),  # every run of one failed
-        ("C13", Verdict.WARN, "not recorded for base, +A"),
+        ("C13", Verdict.WARN, "for base, +A"),
         ("C14", Verdict.PASS, "configurations tried"),
         ("C15", Verdict.PASS, "chosen and drawn on validation"),
         ("C16", Verdict.PASS, "incumbent monotone"),
