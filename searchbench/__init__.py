@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
     from searchbench.harness.imported import results_from as results_from
     from searchbench.harness.objective import Objective as Objective
     from searchbench.harness.problem import Problem as Problem
-    from searchbench.harness.session import Results as Results
+    from searchbench.harness.results import Results as Results
     from searchbench.harness.session import run as run
     from searchbench.harness.sklearn_objective import sklearn_objective as sklearn_objective
     from searchbench.harness.study import ComparisonPlan as ComparisonPlan
@@ -93,7 +93,7 @@ _WHERE = {
     "Outcome": "searchbench.trial",
     "Problem": "searchbench.harness.problem",
     "Proposal": "searchbench.trial",
-    "Results": "searchbench.harness.session",
+    "Results": "searchbench.harness.results",
     "Scenario": "searchbench.strategies.strategy",
     "SearchbenchError": "searchbench.errors",
     "Seeds": "searchbench.seeds",

@@ -44,7 +44,7 @@ LAYERS = {  # each may import itself and what it names
 }
 CORE = {"errors", "cost", "trial", "seeds", "registry", "metric", "printable", "working_folder"}
 UPWARD = {
-    ("harness/session.py", "reports"): "Results.leaderboard() is the Python face of the leaderboard; imported lazily",
+    ("harness/results.py", "reports"): "Results.leaderboard() is the Python face of the leaderboard; imported lazily",
 }
 
 

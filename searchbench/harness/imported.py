@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from searchbench.errors import InputError, did_you_mean
-from searchbench.harness.session import Results
+from searchbench.harness.results import Results
 from searchbench.metric import Metric
 from searchbench.results.imported.beside import read_rows, to_spec
 from searchbench.results.imported.finished import FinishedRun, Meaning, runs_of

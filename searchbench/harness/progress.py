@@ -30,6 +30,14 @@ class Silent:
     def tick(self) -> None: ...
 
 
+def shown_here(workers: int | None = None) -> LiveProgress | NotebookProgress:
+    """Progress on the standard error, or under the cell of a notebook that runs the study."""
+    console = Console(stderr=True)
+    if console.is_jupyter:
+        return NotebookProgress(workers)
+    return LiveProgress(console if console.is_terminal else Console(stderr=True, width=120), workers)
+
+
 class LiveProgress:
     """A live terminal display: runs done, running and failed, cost against budget, and time left.
 
@@ -133,3 +141,51 @@ class LiveProgress:
         shown = list(self._running.values())[:4]
         more = len(self._running) - len(shown)
         return [Text("  " + line, style="dim") for line in [*shown, *([f"… and {more} more"] if more else [])]]
+
+
+class NotebookProgress:
+    """One line under a notebook's cell, written over as runs come back; failures stay below it."""
+
+    EVERY_S = 0.5
+
+    def __init__(self, workers: int | None = None) -> None:
+        from IPython.display import display
+
+        self._workers, self._failed = workers, list[str]()
+        self._total = self._done = self._before = 0
+        self._forecast, self._began, self._told = "", time.monotonic(), 0.0
+        self._handle = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._show()
+
+    def planned(self, plan: Plan, done: int) -> None:
+        self._total, self._before, self._began = len(plan.runs), done, time.monotonic()
+        self._failed += [f"skipped {one.strategy} on {one.problem}: {one.reason}" for one in plan.skipped]
+        if done < self._total:
+            self._forecast = str(forecast(plan.runs[done:], self._workers))
+        self._show()
+
+    def started(self, spec: RunSpec) -> None: ...
+
+    def finished(self, spec: RunSpec, record: RunRecord) -> None:
+        self._done += 1
+        if record.status != "ok":
+            told = (record.error or "").strip().splitlines()
+            self._failed.append(f"failed {spec}: {told[-1] if told else record.ended}")
+        self.tick()
+
+    def tick(self) -> None:
+        if time.monotonic() - self._told >= self.EVERY_S:
+            self._show()
+
+    def _show(self) -> None:
+        self._told = time.monotonic()
+        elapsed = self._told - self._began
+        left = elapsed / self._done * (self._total - self._before - self._done) if self._done else None
+        now = f"{self._before + self._done}/{self._total} runs, {duration(elapsed)}"
+        now += f", about {duration(left)} left" if left else "" if self._done else f"; {self._forecast}"
+        self._handle.update({"text/plain": "\n".join([now, *self._failed[-20:]])}, raw=True)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from searchbench.errors import InputError, did_you_mean
 from searchbench.harness.campaign import Observer, carry_out
@@ -15,43 +13,11 @@ from searchbench.harness.executors.executor import Executor
 from searchbench.harness.interrupts import interruptible
 from searchbench.harness.objective import Objective
 from searchbench.harness.plan import plan
-from searchbench.harness.progress import Silent
+from searchbench.harness.progress import Silent, shown_here
+from searchbench.harness.results import Results
 from searchbench.harness.study import Study
 from searchbench.results.store import open_store
 from searchbench.seeds import Seeds
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """The results of a study, in a store."""
-
-    study: str
-    store: str
-
-    def leaderboard(self) -> pd.DataFrame:
-        """A row per strategy and problem, best mean test error first."""
-        from searchbench.reports.leaderboard import leaderboard
-
-        with open_store(self.store) as store:
-            return leaderboard(store, self.study).to_frame()
-
-    def runs(self) -> pd.DataFrame:
-        """A row per run."""
-        with open_store(self.store) as store:
-            return store.frame(self.study)
-
-    def trials(self, run_id: str) -> pd.DataFrame:
-        """The trials of one run, a row each."""
-        with open_store(self.store) as store:
-            return store.trials(run_id)
-
-    def trace(self, run_id: str) -> pd.DataFrame:
-        """What one run's search logged about itself, a row a line: an epoch, usually; see `ResultStore.trace`."""
-        with open_store(self.store) as store:
-            return store.trace(run_id)
 
 
 def run(
@@ -63,6 +29,7 @@ def run(
     resume: bool = False,
     only: str | None = None,
     observer: Observer | None = None,
+    progress: bool = True,
 ) -> Results:
     """Run a study and judge what it finds.
 
@@ -73,7 +40,9 @@ def run(
         ray_address: a Ray cluster to join instead of starting one here.
         resume: complete what the store already holds of this study.
         only: run the strategy of this label alone.
-        observer: told of progress.
+        observer: told of progress, instead of its being shown.
+        progress: whether it is shown, on the standard error: live in a terminal, in place in a notebook, a line for
+            each run elsewhere.
 
     Raises:
         InputError: the study or the store is not usable; nothing has been changed.
@@ -87,8 +56,11 @@ def run(
     plan(study)
     if not resume:
         _try_out(study)
-    with open_store(store, write=True) as opened, executor(workers, ray_address) as chosen:
-        carry_out(study, opened, chosen, observer or Silent(), resume=resume, only=only)
+    shown: AbstractContextManager[Observer] = shown_here(workers)
+    if observer is not None or not progress:
+        shown = nullcontext(observer or Silent())
+    with open_store(store, write=True) as opened, executor(workers, ray_address) as chosen, shown as told:
+        carry_out(study, opened, chosen, told, resume=resume, only=only)
     return Results(study.name, str(store))
 
 

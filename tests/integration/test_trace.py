@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import searchbench as sb
-from searchbench.harness.session import Results
+from searchbench.harness.results import Results
 from searchbench.harness.verify import verify
 from searchbench.results.store import open_store
 from searchbench.strategies.strategy import Lab, Scenario
