@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from searchbench.cost import Cost
+from searchbench.cost import BUDGET_AXES, Cost
 from searchbench.errors import EvaluationFailed, InputError, StudyError
-from searchbench.estimators.estimator import Estimator, EstimatorSpec, JudgeSpec, Stoppable
+from searchbench.estimators.estimator import Charging, Checking, Estimator, EstimatorSpec, JudgeSpec, Stoppable
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Architecture, Space
 from searchbench.tasks.task import Task
@@ -55,6 +55,15 @@ class Extrapolated:
     def checksum(self) -> str:
         return self.estimator.checksum()
 
+    def charges(self) -> tuple[str, ...]:
+        """The budget axes on which what it begins is charged."""
+        return self.estimator.charges() if isinstance(self.estimator, Charging) else BUDGET_AXES
+
+    def check(self, space: Space, task: Task) -> None:
+        """Raise InputError where the estimator does not fit."""
+        if isinstance(self.estimator, Checking):
+            self.estimator.check(space, task)
+
     def open(self, space: Space, task: Task, seeds: Seeds) -> Beginnings:
         """Raises StudyError where there is no stop up to `epochs`."""
         stops = _stops(self.estimator, self.epochs, task)
@@ -97,6 +106,15 @@ class SumOfLosses:
 
     def checksum(self) -> str:
         return self.estimator.checksum()
+
+    def charges(self) -> tuple[str, ...]:
+        """The budget axes on which what it begins is charged."""
+        return self.estimator.charges() if isinstance(self.estimator, Charging) else BUDGET_AXES
+
+    def check(self, space: Space, task: Task) -> None:
+        """Raise InputError where the estimator does not fit."""
+        if isinstance(self.estimator, Checking):
+            self.estimator.check(space, task)
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> Beginnings:
         """Raises StudyError where there is no stop up to `epochs`."""

@@ -62,15 +62,18 @@ def plan(study: Study) -> Plan:
         InputError: a name is unknown, a parameter impossible, data missing, or the budget limits nothing that a
             problem charges.
     """
-    possible, skipped = [], []
+    possible: list[tuple[Posed, Contestant]] = []
+    skipped: list[Skipped] = []
     for problem in study.problems:
-        _check_ends(study, problem)
+        before = len(possible)
         for contestant in study.strategies:
             reason = _unsupported(study, problem, contestant)
             if reason is None:
                 possible.append((problem, contestant))
             else:
                 skipped.append(Skipped(contestant.label, problem.name, reason))
+        if len(possible) > before:
+            _check_ends(study, problem)
     runs = [_run(study, problem, contestant, r) for r in study.seeds for problem, contestant in possible]
     return Plan(tuple(runs), tuple(skipped), {problem.name: _measured(study, problem) for problem in study.problems})
 
@@ -91,12 +94,16 @@ def _measured(study: Study, problem: Posed) -> Metric:
 
 
 def _check_ends(study: Study, problem: Posed) -> None:
-    """Raise StudyError where a search would never exhaust its budget."""
-    estimator, limits = problem.resolve().estimator, study.budget.limits
-    if isinstance(estimator, Charging) and not set(limits) & set(estimator.charges()):
+    """Raise StudyError where the budget limits what a search is never charged, and which so would never run out."""
+    estimator = problem.resolve().estimator
+    if not isinstance(estimator, Charging):
+        return
+    unlimited = [axis for axis in study.budget.limits if axis not in estimator.charges()]
+    if unlimited:
         raise StudyError(
-            f"the budget limits {' and '.join(f'`{axis}`' for axis in limits)}, on which problem `{problem.name}` "
-            f"charges nothing, so no search would end; limit {' or '.join(f'`{a}`' for a in estimator.charges())}."
+            f"the budget limits {' and '.join(f'`{axis}`' for axis in unlimited)}, on which problem `{problem.name}` "
+            f"charges nothing, so no search would end by it; "
+            f"limit {' or '.join(f'`{a}`' for a in estimator.charges())}."
         )
 
 

@@ -122,8 +122,9 @@ def _resolve(problem: Problem) -> ResolvedProblem:
     check_round_trip(space)
     if estimator.trains and space.networks is None:
         raise StudyError(f"space `{space.name}` has no networks to train; use an estimator that looks values up.")
-    if isinstance(judge, Checking):
-        judge.check(space, task)
+    for part in (estimator, judge):
+        if isinstance(part, Checking):
+            part.check(space, task)
     reads = "images" if not estimator.trains or task.shape else "text"
     if estimator.trains and reads != space.reads:
         raise StudyError(f"the networks of `{space.name}` read {space.reads}, but the task `{task.name}` is {reads}.")

@@ -6,12 +6,12 @@ truncated files and cells that are not numbers; here its refusals are put into w
 
 from __future__ import annotations
 
-import csv
 import functools
 import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from searchbench.errors import DataMissing, TableError, did_you_mean
+from searchbench.errors import DataMissing, InputError, TableError, did_you_mean
+from searchbench.registry import told
+from searchbench.tables import dialect
 from searchbench.tables.shipped import SHIPPED
 
 Numbers = npt.NDArray[np.float64]
@@ -43,16 +45,25 @@ def locate(path: str) -> Path:
 
     Raises:
         DataMissing: it is in neither place.
+        TableError: it is a folder.
     """
     places = list(_places(path))
     for place in places:
         if place.is_file():
             return place
+    for place in places:
+        if place.is_dir():
+            raise TableError(f"table `{path}` is the folder {place}; name a file, one of {_files(place)}.")
     looked = ", ".join(str(place) for place in places)
     raise DataMissing(
         f"table `{path}` was not found (looked for {looked}); give its path, or set SEARCHBENCH_DATA to the folder "
         "that holds it."
     )
+
+
+def _files(folder: Path) -> str:
+    names = sorted(entry.name for entry in folder.iterdir())
+    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "") if names else "none that it holds"
 
 
 def _places(path: str) -> Iterator[Path]:
@@ -83,11 +94,22 @@ def digest(file: Stamp) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Whatever goes wrong inside is a fault of the file: every other error becomes a TableError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise TableError(f"table {path} cannot be read: it is damaged or of another format ({told(error)}).") from error
+
+
 def read_columns(path: str, texts: Sequence[str], numbers: Sequence[str]) -> Columns:
     """Read the named columns of a Parquet or CSV file.
 
     Args:
-        path: a `.parquet`, `.csv` or `.csv.gz` file.
+        path: a Parquet or CSV file, whatever its name; see `dialect` for which CSV files.
         texts: columns kept as strings.
         numbers: columns of float64; an empty cell is NaN.
 
@@ -96,8 +118,9 @@ def read_columns(path: str, texts: Sequence[str], numbers: Sequence[str]) -> Col
             number.
     """
     texts, numbers = list(dict.fromkeys(texts)), list(dict.fromkeys(numbers))
-    read = _read_parquet if path.endswith((".parquet", ".pq")) else _read_csv
-    arrow = read(path, texts, numbers)
+    with reading(path):
+        read = _read_parquet if dialect.is_parquet(path) else _read_csv
+        arrow = read(path, texts, numbers)
     if arrow.num_rows == 0:
         raise TableError(f"table {path} has no rows.")
     columns = Columns(
@@ -118,24 +141,20 @@ def _read_csv(path: str, texts: Sequence[str], numbers: Sequence[str]) -> Any:
 
     header: list[str] = []
     try:
-        header = _header(path)
+        written = dialect.sniff(path, numbers)
+        header = written.header
         _check_names(path, header, [*texts, *numbers])
         types = {name: pa.string() for name in texts} | {name: pa.float64() for name in numbers}
         return arrow_csv.read_csv(
-            path,
+            written.source(path),
             read_options=arrow_csv.ReadOptions(use_threads=False),  # only then are rows named in its errors
-            convert_options=arrow_csv.ConvertOptions(include_columns=[*texts, *numbers], column_types=types),
+            parse_options=arrow_csv.ParseOptions(delimiter=written.delimiter),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=[*texts, *numbers], column_types=types, decimal_point=written.decimal_point
+            ),
         )
     except (pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError) as error:
         raise TableError(f"table {path} cannot be read: {_in_words(str(error), header)}") from error
-
-
-def _header(path: str) -> list[str]:
-    import pyarrow as pa
-
-    with pa.input_stream(path, compression="detect") as stream:
-        start = bytes(stream.read(1 << 16)).decode("utf-8-sig", errors="replace")
-    return next(csv.reader(start.splitlines()), [])
 
 
 def _in_words(message: str, header: Sequence[str]) -> str:
@@ -145,6 +164,8 @@ def _in_words(message: str, header: Sequence[str]) -> str:
         return f"row {row}, column `{column}`: a number is needed, but the cell holds {value!r}."
     if found := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
         return f"row {int(found[1]) - 1} has {found[3]} cells where the header has {found[2]}; is the file truncated?"
+    if "invalid UTF8" in message:
+        return f"{message}; write the file as UTF-8."
     if "Truncated compressed stream" in message or "zlib" in message:
         return f"{message}; the compressed file is truncated or damaged."
     return message

@@ -23,10 +23,12 @@ from searchbench.spaces.chains.nasbench_macro import macro
 from searchbench.spaces.choices import NOTHING
 from searchbench.spaces.hyperparameters import hyperparameters
 from searchbench.spaces.space import Space
-from searchbench.tables.file import digest, read_columns, stamp
+from searchbench.tables.file import digest, read_columns, reading, stamp
 from searchbench.tables.table import Table
 from searchbench.tasks.task import Task
 
+APART = 50
+"""Times by which validation and test scores of one unit do not differ; percent and shares differ by 100."""
 PICKLES = (".pth", ".pt", ".pkl", ".pickle", ".pbz2")
 
 
@@ -129,8 +131,8 @@ def from_macro(path: str) -> Content:
     """
     place = stamp(path)[0]
     try:
-        entries = json.loads(Path(place).read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+        entries = json.loads(Path(place).read_text(encoding="utf-8-sig"))
+    except (ValueError, OSError, RecursionError) as error:
         raise TableError(f"table {place} is no JSON: {error}") from error
     if not isinstance(entries, dict) or not entries:
         raise TableError(f"table {place} must hold an object of architectures, but holds a {type(entries).__name__}.")
@@ -156,8 +158,8 @@ def _macro_row(place: str, number: int, name: str, entry: Any) -> tuple[float, .
         raise TableError(f"{where}, column `test_acc`: three accuracies are needed, but it holds {accuracies!r}.")
     try:
         return tuple(float(value) for value in (*accuracies, entry["params"], entry["flops"]))
-    except (TypeError, ValueError):
-        raise TableError(f"{where}: a number is needed, but it holds {entry!r}.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise TableError(f"{where}: a number is needed, but it holds {str(entry)[:200]}.") from None
 
 
 def from_fcnet(path: str, data: str) -> Content:
@@ -174,12 +176,14 @@ def from_fcnet(path: str, data: str) -> Content:
         DataMissing, TableError: the file cannot be read, or has no such data set.
     """
     place = stamp(path)[0]
-    try:
-        with np.load(place, allow_pickle=False) as arrays:
-            blocks = {name: arrays[name] for name in arrays.files if name in (data, "config_index", "space")}
-            known = [name for name in arrays.files if name not in ("config_index", "space")]
-    except (ValueError, OSError, EOFError) as error:
-        raise TableError(f"table {place} cannot be read: {error}") from error
+    with reading(place):
+        return _fcnet(path, place, data)
+
+
+def _fcnet(path: str, place: str, data: str) -> Content:
+    with open(place, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        blocks = {name: arrays[name] for name in arrays.files if name in (data, "config_index", "space")}
+        known = [name for name in arrays.files if name not in ("config_index", "space")]
     for name in ("config_index", "space", data):
         if name not in blocks:
             raise TableError(f"table {place} has no array `{name}`; {did_you_mean(name, known)}")
@@ -240,12 +244,30 @@ def write(content: Content, out: Path, task: Task) -> Table:
         checked.open(content.space, task, seeds)
         if checked.test:
             checked.judge().open(content.space, task, seeds)
+        _check_units(content)
         os.replace(partial, out)
     except TableError as error:
         raise TableError(str(error).replace(str(partial.absolute()), content.source)) from error
     finally:
         partial.unlink(missing_ok=True)
     return replace(content.table, path=str(out))
+
+
+def _check_units(content: Content) -> None:
+    """Raise TableError where a search would see shares and the judge percent, or the other way round: each is
+    plausible by itself."""
+    seen, judged = (_typical(content.columns, names) for names in (content.table.validation, content.table.test))
+    if seen > 0 and judged > 0 and not 1 / APART < seen / judged < APART:
+        raise TableError(
+            f"table {content.source}: a typical validation score is {seen:.3g}, a typical test score {judged:.3g}; "
+            "one of them is in percent and the other is not. Write both in the same unit."
+        )
+
+
+def _typical(columns: Mapping[str, Sequence[Any]], names: Sequence[str]) -> float:
+    scores = [np.asarray(columns[name], dtype=np.float64) for name in names]
+    finite = np.concatenate([s[np.isfinite(s)] for s in scores]) if scores else np.empty(0)
+    return float(np.median(finite)) if len(finite) else 0.0
 
 
 def as_toml(table: Table, space: Space) -> str:

@@ -42,18 +42,21 @@ class Records:
     """Per epochs: the charge, seconds aside."""
     curve: bool
     """Whether a continued evaluation is charged its increment only."""
+    train_macs: Sequence[float] | None = None
+    """Multiply-accumulates of each full training."""
 
 
 class TableEstimator:
     """The live estimator of a table."""
 
-    __slots__ = ("_full", "_full_values", "_points", "_records")
+    __slots__ = ("_charged", "_full", "_full_values", "_points", "_records")
 
     def __init__(self, records: Records) -> None:
         self._records = records
         self._full = records.full
         self._full_values = records.values[records.full.epochs]
         self._points = records.rows.by_point
+        self._charged = (records.seconds, records.train_macs)
 
     def complete(self, fidelity: Fidelity) -> Fidelity:
         """Full epochs, and the whole of everything else. Raises InputError for what was not recorded."""
@@ -72,7 +75,7 @@ class TableEstimator:
     def price(self, architecture: Architecture, fidelity: Fidelity, resume: Fidelity | None = None) -> Cost:
         """One evaluation, its epochs and its recorded seconds; of a continued training only the increment."""
         epochs = fidelity.epochs if fidelity is self._full else self.complete(fidelity).epochs
-        if resume is None and self._records.seconds is None:
+        if resume is None and self._records.seconds is None and self._records.train_macs is None:
             return self._records.plain[epochs]
         done = None if resume is None or not self._records.curve else self.complete(resume).epochs
         return self._charge(architecture, epochs, done or 0.0)
@@ -116,9 +119,8 @@ class TableEstimator:
             increment = max(epochs - done, 0.0)
             share = increment / (self._full.epochs or epochs)
         row = self._records.rows.find(architecture)
-        recorded = self._records.seconds
-        seconds = 0.0 if recorded is None or row is None else recorded[row] * share
-        return Cost(evaluations=1, epochs=increment, simulated_s=seconds)
+        seconds, macs = ((0.0 if of is None or row is None else of[row] * share) for of in self._charged)
+        return Cost(evaluations=1, epochs=increment, simulated_s=seconds, macs=round(macs))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

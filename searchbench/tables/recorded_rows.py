@@ -84,6 +84,10 @@ class RecordedRows:
                 '`between = "nearest"` or "forest", or list the recorded numbers as options.'
             )
 
+    def charges(self) -> tuple[str, ...]:
+        """The budget axes on which a look-up is charged: those that are recorded."""
+        return ("evaluations", "seconds") if self.seconds else ("evaluations",)
+
     def open(self, space: Space, task: Task, seeds: Seeds) -> RowEstimator:
         """Read the validation column. Raises DataMissing, TableError."""
         rows = _read(stamp(self.path), Known(space), self.validation, self.seconds)

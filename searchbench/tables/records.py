@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from searchbench.cost import Cost
-from searchbench.errors import SpaceError, TableError
+from searchbench.errors import SpaceError, StudyError, TableError
 from searchbench.spaces.space import Space
 from searchbench.spaces.space import Values as Point
 from searchbench.tables.file import Columns, Numbers, Stamp, read_columns
@@ -53,6 +53,7 @@ def recorded(file: Stamp, table: Table, known: Known) -> Records:
         metrics=_metrics(columns, table),
         plain={epochs: Cost(evaluations=1, epochs=epochs or 0.0) for epochs in blocks},
         curve=table.curve,
+        train_macs=_positive(columns, table.train_macs) if table.train_macs else None,
     )
 
 
@@ -73,8 +74,20 @@ def verdicts(file: Stamp, second: Stamp | None, table: Table, known: Known) -> T
     return TestLookup(rows, matched, _metrics(columns, table))
 
 
+def check_finite(space: Space) -> None:
+    """Raise StudyError where no proposal could be a recorded row: a real number that is drawn never equals one."""
+    for decision in space.decisions:
+        if decision.arity is None and decision.when is None:
+            raise StudyError(
+                f"`{decision.name}` of space `{space.name}` is a real number, so no proposal would be found among the "
+                "recorded rows and every trial would fail; declare the recorded values as its options, such as "
+                f'{decision.name} = [0.01, 0.1], or use the estimator "recorded-rows", which answers between rows.'
+            )
+
+
 def _described(table: Table) -> list[str]:
-    return ([table.seconds] if table.seconds else []) + list(_metric_columns(table).values())
+    charged = [column for column in (table.seconds, table.train_macs) if column]
+    return charged + list(_metric_columns(table).values())
 
 
 def _metric_columns(table: Table) -> dict[str, str]:
@@ -124,7 +137,16 @@ def _values(columns: Columns, names: Names, table: Table) -> list[Repeats]:
         if bad.any():
             row = int(np.argmax(bad))
             rule = f"an accuracy must lie in [0, {scale:g}]" if table.higher_is_better else "a value must be finite"
-            raise columns.refuse(row, name, f"{rule}, but the cell holds {scores[row]:g}.")
+            hint = " Scores in percent are declared: `percent`." if scale < scores[row] <= 100 else ""
+            raise columns.refuse(row, name, f"{rule}, but the cell holds {scores[row]:g}.{hint}")
+        highest = np.nanmax(scores, initial=-math.inf)
+        if table.percent and 0 < highest <= 1:
+            raise columns.refuse(
+                int(np.nanargmax(scores)),
+                name,
+                f"scores are declared to be in percent, but the highest is {highest:g}; they are shares, leave "
+                "`percent` out.",
+            )
     block: Numbers = np.stack([columns.numbers[name] for name in names], axis=1) / scale
     errors = 1.0 - block if table.higher_is_better else block
     return [tuple(error for error in row if not math.isnan(error)) for row in errors.tolist()]

@@ -42,6 +42,7 @@ def columns(told: dict[str, Any]) -> dict[str, Any]:
         "seconds": "seconds",
         "params": "params",
         "macs": "macs",
+        "train_macs": "train_macs",
         "partial": not told["complete"],
     }
 

@@ -17,7 +17,7 @@ from searchbench.seeds import Seeds
 from searchbench.spaces.space import Space
 from searchbench.tables.file import digest, stamp
 from searchbench.tables.lookup import TableEstimator, TestLookup
-from searchbench.tables.records import Known, recorded, verdicts
+from searchbench.tables.records import Known, check_finite, recorded, verdicts
 from searchbench.tables.shipped import SHIPPED, shipped
 from searchbench.tables.shipped import columns as columns_of_built
 from searchbench.tasks.task import Task
@@ -54,6 +54,8 @@ class Table:
         seconds: column of recorded seconds of the full training; charged as simulated seconds, and in proportion to
             epochs at a lower fidelity.
         params, macs: columns reported as metrics.
+        train_macs: column of recorded multiply-accumulates of the full training; charged, and in proportion to epochs
+            at a lower fidelity.
         metrics: further metrics by name -> column (a latency, to be an objective), or a list of columns.
         percent: scores are in percent (not in [0, 1]).
         higher_is_better: whether the score is an accuracy (in [0, 1] or percent) rather than an error or loss.
@@ -85,6 +87,8 @@ class Table:
     curve: bool = True
     workers: int | None = None
     metrics: tuple[tuple[str, str], ...] = ()
+    # not described: a charge is no part of what is measured, and fingerprints are older than this column
+    train_macs: str | None = field(default=None, metadata={"described": False})
 
     def __post_init__(self) -> None:
         if self.path in SHIPPED:
@@ -114,6 +118,15 @@ class Table:
         """SHA-256 of the file, and of the joined one. Raises DataMissing."""
         paths = [self.path] + ([self.join.path] if self.join else [])
         return "+".join(digest(stamp(path)) for path in paths)
+
+    def charges(self) -> tuple[str, ...]:
+        """The budget axes on which a look-up is charged: those that are recorded."""
+        recorded = {"epochs": self.epochs, "macs": self.train_macs, "seconds": self.seconds}
+        return ("evaluations", *(axis for axis, column in recorded.items() if column))
+
+    def check(self, space: Space, task: Task) -> None:
+        """Raise StudyError where no proposal could be a row, because a decision is a real number."""
+        check_finite(space)
 
     def stops(self, task: Task) -> tuple[float, ...]:
         """Epochs at which an evaluation can end, ascending; none where only one length of training is recorded."""
@@ -154,6 +167,10 @@ class TableJudge:
     def metric(self, task: Task) -> Metric:
         """An error rate where scores are accuracies or in percent; what else is recorded only its owner knows."""
         return Metric(share=self.table.higher_is_better or self.table.percent)
+
+    def check(self, space: Space, task: Task) -> None:
+        """Raise StudyError where no architecture could be a row; see `Table.check`."""
+        check_finite(space)
 
     def checksum(self) -> str:
         """SHA-256 of the file, and of the joined one. Raises DataMissing."""
