@@ -128,3 +128,16 @@ def test_model_finds_what_is_good() -> None:
 def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(StudyError, match=next(iter(wrong))):
         Bohb(**wrong)  # type: ignore[arg-type]
+
+
+def test_random_architectures_are_drawn_at_their_rate_and_from_the_common_designs() -> None:
+    space, rng = nasbench201(), np.random.default_rng(0)
+    source = GoodAndBad(Bohb(random_fraction=0.25), scenario(space))
+    designs = scenario(space).seeds.rng("init")
+    assert [source.draw() for _ in range(5)] == [space.sample(designs) for _ in range(5)]  # no model yet
+    tell(source, 30, 3.0, rng, space)
+    coming, taken = space.sample(designs), 0
+    for _ in range(400):
+        if source.draw() == coming:
+            coming, taken = space.sample(designs), taken + 1
+    assert taken / 400 == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / 400))

@@ -104,3 +104,11 @@ def test_all_runs_at_once_equal_one_run_and_one_point_at_a_time(runs: list[list[
         for t, point in enumerate(grid):
             seen = [v for i, v in enumerate(values) if i + 1 <= point and not math.isnan(v)]
             np.testing.assert_array_equal(got[s, t], min(seen, default=math.nan))
+
+
+def test_a_curve_that_is_not_held_ends_just_at_its_last_cost() -> None:
+    curves = incumbent_curves([recorded([0.5, 0.4]), recorded([0.3])])
+    held, ended = curves.at([1.0, 2.0, 3.0]), curves.at([1.0, 2.0, 3.0], hold=False)
+    assert held.tolist() == [[0.5, 0.4, 0.4], [0.3, 0.3, 0.3]]
+    np.testing.assert_array_equal(ended, [[0.5, 0.4, np.nan], [0.3, np.nan, np.nan]])
+    assert curves.final().tolist() == [0.4, 0.3]

@@ -11,6 +11,7 @@ from searchbench.strategies.differentiable import (
     Constant,
     FisherInformed,
     Ratio,
+    SkipDropout,
     WarmUp,
 )
 from searchbench.strategies.differentiable.schedule import Alternate
@@ -99,3 +100,10 @@ def test_a_trace_just_at_the_threshold_does_not_move_the_architecture():
 def test_an_epoch_is_priced_by_the_share_of_it_that_is_not_warm_up():
     assert WarmUp(Alternate(), 0.3).alpha_steps(10) == pytest.approx(7)
     assert WarmUp(Constant(5), 0.5).alpha_steps(100) == pytest.approx(10)
+
+
+def test_dropped_skips_fall_linearly_then_exponentially_from_where_the_warm_epochs_end():
+    drop = SkipDropout(0.4, share=0.4)
+    found = [drop.probability(epoch, 25) for epoch in (0, 9, 10, 15)]
+    assert found == pytest.approx([0.4 * 24 / 25, 0.4 * 15 / 25, 0.4, 0.4 * math.exp(-1)])
+    assert [SkipDropout((0.1, 0.3)).probability(10, 25, stage) for stage in (0, 1, 2)] == [0.1, 0.3, 0.3]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_lab import lab
+from tiny_lab import SPACE, lab
 
 from searchbench import Budget, Problem, Study, Use
 from searchbench.errors import StudyError
@@ -29,6 +31,8 @@ from searchbench.strategies.oneshot.enas_controllers import (
     controller_of,
     most_entropy,
 )
+from searchbench.strategies.oneshot.enas_search import _held
+from searchbench.strategies.oneshot.rewards import Accuracy
 
 SPACES_OF = {"macro": enas_macro(), "micro": enas_micro(), "rnn": enas_rnn(9)}
 
@@ -154,11 +158,44 @@ def test_the_choice_is_the_best_of_its_candidates_on_one_minibatch():
     metered, search, _ = started()
     given = []
     original = metered.infer
-    metered.infer = lambda net, batch, path: (given.append((batch.inputs, path)), original(net, batch, path))[1]
+    metered.infer = lambda net, batch, path: (given.append((batch, path)), original(net, batch, path))[1]
     assert drive(search, metered) == "finished"
     last = given[-5:]
-    assert all(torch.equal(last[0][0], inputs) for inputs, _ in last)
-    assert metered.final.architecture in {search._players.supernet.architecture(path) for _, path in last}
+    assert all(torch.equal(last[0][0].inputs, batch.inputs) for batch, _ in last)
+    with _held(search._players.supernet), torch.no_grad():
+        errors = [1 - Accuracy().of(search._players.supernet(batch.inputs, p), batch.targets) for batch, p in last]
+    found = [search._players.supernet.architecture(path) for _, path in last]
+    ranked = sorted(range(5), key=lambda at: (not SPACE.carrying(found[at]), errors[at]))
+    assert (metered.final.architecture, metered.final.value) == (found[ranked[0]], pytest.approx(errors[ranked[0]]))
+
+
+def test_a_draw_is_weighed_by_its_reward_and_entropy_above_the_moving_baseline():
+    metered = lab()
+    settings = replace(enas(epochs=2, batch_size=16), steps=1, aggregate=3, decay=0.8, entropy=0.3, skip_weight=0.5)
+    search = settings.start(metered.scenario)
+    players = search._begin(metered)
+    right = iter((4, 16, 8) * 2)
+
+    def infer(net, batch, path):
+        targets = (batch.targets + (torch.arange(len(batch.targets)) >= next(right))) % 3
+        return torch.nn.functional.one_hot(targets, 3).float()
+
+    metered.infer, players.policy, baseline = infer, SimpleNamespace(step=lambda: None), None
+    for _ in range(2):
+        state = players.generator.get_state()
+        search._learn(metered, players)
+        found = [p.grad for p in players.controller.parameters()]
+        players.generator.set_state(state)
+        loss = 0.0
+        for share in (4 / 16, 1.0, 8 / 16):
+            drawn = players.draw()
+            reward = share + 0.3 * float(drawn.entropy.detach())
+            baseline = reward if baseline is None else 0.8 * baseline + 0.2 * reward
+            loss = loss - (reward - baseline) * drawn.log_probability + 0.5 * drawn.penalty
+        expected = torch.autograd.grad(loss / 3, list(players.controller.parameters()), allow_unused=True)
+        for ours, theirs in zip(found, expected, strict=True):
+            assert (ours is None) == (theirs is None)
+            assert ours is None or torch.allclose(ours, theirs, atol=1e-6)
 
 
 def test_the_policy_learns_what_is_rewarded():

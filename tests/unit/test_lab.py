@@ -274,3 +274,74 @@ def test_noise_of_an_evaluation_is_a_function_of_replicate_key_fidelity_and_repe
     expected = [(one, 4, 0), (other, 4, 0), (one, 4, 1), (one, 2, 0)]
     told = Seeds("s", 0)
     assert estimator.seeds == [told.seed("noise", f"{p.architecture.key}|epochs={e}|{r}") for p, e, r in expected]
+
+
+def test_what_another_estimator_measured_is_charged_and_recorded_and_no_more() -> None:
+    own, other = Scripted(answers=[0.5, 0.4]), Scripted(answers=[0.1, 0.2])
+    lab = make_lab(Budget(evaluations=9), own, "cache")
+    one, two = proposals(2)
+    first = lab.evaluate(one)
+    inherited = [lab.evaluate(one, other), lab.evaluate(one, other)]
+    assert [t.value for t in inherited] == [0.1, 0.2]  # nothing is served from memory, to it or from it
+    assert not any(t.cached for t in inherited)
+    assert lab.incumbent.number == first.number
+    lab.evaluate(two, other)
+    assert not lab.evaluate(two).cached
+    assert (lab.spent.evaluations, lab.trials) == (5, 5)
+
+
+def test_memory_knows_fidelities_apart_and_remembers_failures() -> None:
+    lab = make_lab(Budget(evaluations=9), Scripted(answers=[EvaluationFailed("nan", "diverged"), 0.4]), "cache")
+    same = proposals(1)[0].architecture
+    short = Proposal(same, Fidelity(epochs=1))
+    failed, longer, again = lab.evaluate(short), lab.evaluate(Proposal(same)), lab.evaluate(short)
+    assert (failed.status, longer.status, longer.cached) == ("nan", "ok", False)
+    assert (again.status, again.cached, again.cost) == ("nan", True, Cost())
+
+
+def test_only_repeats_in_a_row_end_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    from searchbench.harness import repeats
+
+    monkeypatch.setattr(repeats, "STALLED_AFTER", 5)
+    lab = make_lab(Budget(evaluations=9), Scripted(), "cache")
+    for proposal in proposals(3):
+        for _ in range(6):  # one that is charged and five that are served
+            lab.evaluate(proposal)
+    with pytest.raises(Stalled):
+        lab.evaluate(proposals(3)[2])
+
+
+def test_seconds_that_end_just_on_the_limit_count() -> None:
+    lab = make_lab(Budget(seconds=20), Scripted(cost=Cost(evaluations=1, simulated_s=10)))
+    lab.evaluation.estimator.price = lambda *_: Cost(evaluations=1)  # type: ignore[method-assign]
+    assert [lab.evaluate(p).status for p in proposals(3)] == ["ok", "ok", "timeout"]
+
+
+def test_what_is_affordable_is_what_every_limit_leaves() -> None:
+    lab = make_lab(Budget(evaluations=10, macs=1000), Scripted())
+    assert lab.affordable(Cost(evaluations=1, macs=100)) == 10
+    assert lab.affordable(Cost(evaluations=1, macs=300)) == 3
+    assert lab.affordable(Cost(device_s=1.0)) == 10**9  # nothing that is limited
+    for proposal in proposals(4):
+        lab.evaluate(proposal)
+    assert lab.affordable(Cost(evaluations=1, macs=100)) == 6
+    assert lab.affordable(Cost(evaluations=7)) == 0
+    assert lab.left() == {"evaluations": 6, "macs": 600}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "holds"),
+    [
+        (Fidelity(epochs=4, subset=0.5), Fidelity(epochs=3, subset=1.0), 1),  # 2 against 3
+        (Fidelity(epochs=4, subset=1.0), Fidelity(epochs=3, subset=1.0), 0),
+        (Fidelity(epochs=4, width=0.5, resolution=0.5), Fidelity(epochs=1, width=1.0, resolution=1.0), 1),  # equal
+    ],
+)
+def test_incumbent_is_of_the_largest_product_of_fidelities(one: Fidelity, other: Fidelity, holds: int) -> None:
+    from searchbench.harness.incumbent import Incumbent
+    from searchbench.trial import Trial
+
+    incumbent = Incumbent()
+    for number, (fidelity, value) in enumerate(((one, 0.5), (other, 0.4))):
+        incumbent.offer(Trial(number, proposals(2)[number].architecture, fidelity, "ok", value, Cost()))
+    assert incumbent.number == holds

@@ -206,3 +206,42 @@ def test_impossible_settings_are_refused() -> None:
             make()
     with pytest.raises(StudyError, match="growth"):
         GaussianProcess(growth=-1)
+
+
+def test_gains_of_hedge_are_minus_what_the_next_model_says_of_each_members_candidate() -> None:
+    points = np.array([[0.0], [1.0], [2.0], [3.0]])
+    choosing = Hedge((LowerConfidenceBound(0.0), LowerConfidenceBound(10.0)), eta=0.7).start()
+    rng = np.random.default_rng(0)
+    choosing.pick(points, lambda x: (x[:, 0], np.array([0.0, 0.0, 0.0, 1.0])), 0.0, 1, rng)  # they name 0 and 3
+    assert choosing.gains.tolist() == [0.0, 0.0]
+
+    def flat(x: Any) -> Any:
+        return 5.0 + 2.0 * x[:, 0], np.ones(len(x))
+
+    choosing.pick(points, flat, 0.0, 1, rng)
+    assert choosing.gains.tolist() == [-5.0, -11.0]
+    choosing.pick(points, flat, 0.0, 1, rng)  # both named 0 in between
+    assert choosing.gains.tolist() == [-10.0, -16.0]
+    share = 1 / (1 + math.exp(-0.7 * 6.0))
+    counts = []
+    for seed in range(400):
+        choosing.gains, choosing._named = np.array([-10.0, -16.0]), None
+        picked = choosing.pick(
+            points, lambda x: (x[:, 0], np.array([0.0, 0.0, 0.0, 1.0])), 0.0, 2, np.random.default_rng(seed)
+        )
+        assert picked in ([0, 1], [3, 0])  # the best two by the member that was drawn
+        counts.append(picked == [0, 1])
+    assert np.mean(counts) == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / 400))
+
+
+def test_near_candidates_are_mutants_of_the_best_few_in_turn() -> None:
+    rng = np.random.default_rng(0)
+    ranked = [SPACE.sample(rng) for _ in range(8)]
+    listed = RandomAndNear(random=0, near=40, parents=2).list(SPACE, ranked, set(), rng)
+    nearest = [
+        [sum(x != y for x, y in zip(a.values, parent.values, strict=True)) for parent in ranked[:2]] for a in listed
+    ]
+    assert all(min(gaps) == 1 for gaps in nearest)
+    assert {gaps.index(1) for gaps in nearest} == {0, 1}
+    few = RandomAndNear(random=0, near=40, parents=5).list(SPACE, ranked[:1], set(), rng)  # fewer are known than asked
+    assert all(sum(x != y for x, y in zip(a.values, ranked[0].values, strict=True)) == 1 for a in few)

@@ -55,17 +55,24 @@ class Screening:
         self._screened: dict[Architecture, float] = {}
         self._compared: dict[Architecture, float] = {}
         self._finals: list[Proposal] | None = None
-        self._drawn = 0
+        self._drawn = self._awaited = 0
 
     def ask(self) -> Proposal | None:
+        proposal = self._next()
+        self._awaited += proposal is not None
+        return proposal
+
+    def _next(self) -> Proposal | None:
+        """The next design, or finalist; none while the last of those screened are awaited."""
         if self._finals is None and self._drawn < self._settings.candidates:
             self._drawn += 1
             return Proposal(self._space.sample(self._designs), Fidelity(subset=self._settings.screen))
-        if self._finals is None:
+        if self._finals is None and not self._awaited:
             self.close()
         return self._finals.pop(0) if self._finals else None
 
     def tell(self, trial: Trial) -> None:
+        self._awaited -= 1
         scores = self._screened if self._finals is None else self._compared
         scores[trial.architecture] = math.inf if trial.failed else trial.value
 
