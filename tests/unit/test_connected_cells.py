@@ -121,7 +121,7 @@ def test_a_search_that_learns_to_prefer_nothing_hands_over_a_cell_that_can_learn
     metered.log = lambda **values: logged.append(values)
     search.advance(metered)
     with torch.no_grad():
-        search._game.alpha[:, 0] += 9.0
+        search._session.trained.alpha[:, 0] += 9.0
     search.advance(metered)
     assert SPACE.carrying(metered.final.architecture) == connected
     assert {"excluded": "without none", "connected": "connected", "allowed": "NAS-Bench-201's protocol"}[none] in (
@@ -135,7 +135,7 @@ def test_noise_alone_is_never_handed_over():
     search = fair_darts(epochs=2, batch_size=16).start(metered.scenario)
     search.advance(metered)
     with torch.no_grad():
-        search._game.alpha[:, 0] += 9.0
+        search._session.trained.alpha[:, 0] += 9.0
     search.advance(metered)
     assert space.carrying(metered.final.architecture)
 

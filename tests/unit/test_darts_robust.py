@@ -64,8 +64,8 @@ def test_reduced_spaces_are_searched_and_derive_their_own_cells(name, strategy, 
     search = chosen.start(metered.scenario)
     drive(search, metered)
     assert metered.final.architecture in space
-    assert bool(search._game.alpha.isfinite().all())
-    mask, topology = search._game.mask, space.wiring
+    assert bool(search._session.trained.alpha.isfinite().all())
+    mask, topology = search._session.trained.mask, space.wiring
     assert all(topology.may_stand(edge, int(op)) for edge, op in mask.nonzero())
 
 
@@ -205,6 +205,6 @@ def test_a_killed_search_of_s4_resumes_in_the_midst_of_its_noise_to_the_bit():
     resumed.load_state_dict(state["search"])
     second.load_state_dict(state["lab"])
     advanced(resumed, second, 2)
-    assert torch.equal(undisturbed._game.alpha, resumed._game.alpha)
-    for key, value in undisturbed._game.supernet.state_dict().items():
-        assert torch.equal(value, resumed._game.supernet.state_dict()[key]), key
+    assert torch.equal(undisturbed._session.trained.alpha, resumed._session.trained.alpha)
+    for key, value in undisturbed._session.trained.supernet.state_dict().items():
+        assert torch.equal(value, resumed._session.trained.supernet.state_dict()[key]), key

@@ -82,7 +82,7 @@ def test_open_epochs_are_refused_where_the_budget_does_not_price_an_epoch():
 
 def test_the_weight_optimizer_holds_every_weight_and_never_alpha():
     search, _ = begun()
-    game = search._game
+    game = search._session.trained
     held = {id(p) for group in game.weight_optimizer.param_groups for p in group["params"]}
     assert held == {id(p) for p in game.supernet.parameters()}
     assert id(game.alpha) not in held
@@ -91,7 +91,7 @@ def test_the_weight_optimizer_holds_every_weight_and_never_alpha():
 
 def test_a_weight_step_moves_weights_only_and_an_alpha_step_moves_alpha_only():
     search, metered = begun()
-    game = search._game
+    game = search._session.trained
     train = next(metered.batches("train", 16))
     valid = next(metered.batches("valid", 16))
     snapshot = lambda: (game.alpha.detach().clone(), [p.detach().clone() for p in game.weights])  # noqa: E731
@@ -108,7 +108,7 @@ def test_a_weight_step_moves_weights_only_and_an_alpha_step_moves_alpha_only():
 
 def test_the_gradient_of_alpha_is_that_of_the_validation_loss_alone():
     search, metered = begun()
-    game = search._game
+    game = search._session.trained
     train, valid = next(metered.batches("train", 16)), next(metered.batches("valid", 16))
     search._weight_step(game, train)
     game.alpha.grad = torch.full_like(game.alpha, 100.0)  # left over from anywhere: must not be added to
@@ -123,8 +123,8 @@ def test_the_gradient_of_alpha_is_that_of_the_validation_loss_alone():
 
 def test_the_alpha_step_sees_the_old_weights_if_it_comes_first():
     first, second = (run(darts(epochs=1, batch_size=16, order=order))[0] for order in (("alpha", "w"), ("w", "alpha")))
-    assert not torch.equal(first._game.alpha, second._game.alpha)
-    assert not torch.equal(first._game.weights[0], second._game.weights[0])
+    assert not torch.equal(first._session.trained.alpha, second._session.trained.alpha)
+    assert not torch.equal(first._session.trained.weights[0], second._session.trained.weights[0])
 
 
 def test_alpha_gets_decay_and_momentum_of_its_own_optimiser_only():
@@ -165,8 +165,8 @@ def test_weights_without_a_gradient_get_neither_momentum_nor_decay():
 def test_open_epochs_fill_the_budget_without_overspending(budget):
     search, metered, ended = run(darts(batch_size=16), **budget)
     assert ended == "finished"
-    per_epoch = replace_cost(metered.spent, search._progress.epochs)
-    assert search._progress.epochs >= 2
+    per_epoch = replace_cost(metered.spent, search._session.epochs)
+    assert search._session.epochs >= 2
     assert metered.affordable(per_epoch) == 0  # not one more epoch would fit
 
 
@@ -183,7 +183,7 @@ def replace_cost(spent, epochs):
 
 def test_an_epoch_charges_both_players_all_active_operations():
     search, metered = begun(darts(epochs=1, batch_size=16))
-    macs = search._game.supernet.macs(search._game.mixture("w"))
+    macs = search._session.trained.supernet.macs(search._session.trained.mixture("w"))
     sizes = [16, 16, 8], [16, 8, 16]  # train batches; validation batches, the split of 24 begun anew
     samples = sum(map(sum, sizes))
     assert metered.spent.train_samples == samples
@@ -205,7 +205,7 @@ def test_it_recommends_after_every_epoch_and_when_the_budget_ends_within_one():
 
 def test_what_it_recommends_is_the_heaviest_operation_of_every_edge():
     search, metered, _ = run(replace(darts(epochs=3, batch_size=16), alphas=AlphaTraining(lr=0.05)))
-    heaviest = (search._game.alpha[:, 1:].argmax(-1) + 1).tolist()  # of those that carry something
+    heaviest = (search._session.trained.alpha[:, 1:].argmax(-1) + 1).tolist()  # of those that carry something
     assert metered.final.architecture.values == tuple(OPERATIONS[option] for option in heaviest)
 
 
@@ -228,7 +228,10 @@ def test_both_players_improve():
 
 def outcome(search, metered):
     spent = metered.spent
-    tensors = [search._game.alpha.detach(), *(p.detach() for p in search._game.supernet.state_dict().values())]
+    tensors = [
+        search._session.trained.alpha.detach(),
+        *(p.detach() for p in search._session.trained.supernet.state_dict().values()),
+    ]
     return tensors, str(metered.final.architecture), (spent.train_samples, spent.macs, spent.epochs)
 
 

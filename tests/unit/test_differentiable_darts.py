@@ -114,8 +114,10 @@ def alphas_after(strategy, told):
     metered = cell_lab(SPACE)
     search = strategy.start(told)
     search.advance(metered), search.advance(metered)
-    weights = {name: w.detach() for name, w in search._game.supernet.named_parameters() if "skips" not in name}
-    return search._game.alpha.detach(), weights
+    weights = {
+        name: w.detach() for name, w in search._session.trained.supernet.named_parameters() if "skips" not in name
+    }
+    return search._session.trained.alpha.detach(), weights
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_a_virtual_step_of_length_zero_is_first_order():
         metered = lab()
         search = replace(darts(epochs=2, batch_size=16), hypergradient=step).start(metered.scenario)
         drive(search, metered)
-        searches.append(search._game.alpha)
+        searches.append(search._session.trained.alpha)
     assert torch.equal(*searches)
 
 
@@ -233,7 +233,7 @@ def alphas_after(strategy, epochs=2):
     search = strategy.start(metered.scenario)
     for _ in range(epochs):
         search.advance(metered)
-    return search._game.alpha.detach(), [w.detach() for w in search._game.weights]
+    return search._session.trained.alpha.detach(), [w.detach() for w in search._session.trained.weights]
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ def test_a_stop_by_curvature_hands_over_an_earlier_epochs_architecture():
     handed = []
     metered.recommend = lambda architecture, value=0.0: handed.append(architecture)
     drive(search, metered)
-    assert search._progress.epoch == 15  # in epoch 14 the mean of epochs 0 to 6 can be compared: (14 - 4) - 8 = 2
+    assert search._session.epoch == 15  # in epoch 14 the mean of epochs 0 to 6 can be compared: (14 - 4) - 8 = 2
     assert len(search._progress.paths) == 3
     assert str(handed[-1]) == str(handed[2])
 
@@ -446,7 +446,7 @@ def test_clipped_search_prunes_for_good_and_never_derives_none():
     host = darts_prime(epochs=30, batch_size=16, clipped=True)
     search = replace(host, alphas=replace(host.alphas, lr=0.1)).start(metered.scenario)
     drive(search, metered)
-    game = search._game
+    game = search._session.trained
     assert not game.mask[:, 0].any()
     assert game.mask.sum() < 24
     assert (game.alpha[~game.mask] == 0).all()
@@ -459,11 +459,11 @@ def test_joint_steps_use_one_pass_of_the_training_split_for_both():
     metered = lab()
     search = snas(epochs=1, batch_size=16).start(metered.scenario)
     before = search._begin(metered).alpha.detach().clone()
-    weights = [w.detach().clone() for w in search._game.weights]
+    weights = [w.detach().clone() for w in search._session.trained.weights]
     search.advance(metered)
     assert metered.spent.train_samples == 40
-    assert not torch.equal(before, search._game.alpha)
-    assert any(not torch.equal(a, b) for a, b in zip(weights, search._game.weights, strict=True))
+    assert not torch.equal(before, search._session.trained.alpha)
+    assert any(not torch.equal(a, b) for a, b in zip(weights, search._session.trained.weights, strict=True))
 
 
 def test_top_edges_on_nasbench201_put_none_where_an_edge_is_dropped():

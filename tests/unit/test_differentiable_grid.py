@@ -32,7 +32,7 @@ def test_every_cell_of_the_grid_searches_and_hands_over_an_architecture(cell):
     metered = lab()
     search, _ = finished(strategy_of("darts-grid", 1, **cell).start(metered.scenario), metered)
     assert metered.final.architecture in metered.scenario.space
-    assert bool(search._game.alpha.isfinite().all())
+    assert bool(search._session.trained.alpha.isfinite().all())
 
 
 def test_the_corners_of_the_grid_are_the_papers():

@@ -138,8 +138,8 @@ def test_blocks_that_can_be_left_out_only_here_and_there_are_searched_on_digits(
     assert metered.final.architecture in metered.scenario.space
     arities = [d.arity for d in metered.scenario.space.decisions]
     assert arities == [7, 7, 6]
-    assert search._game.mask.sum(1).tolist() == arities
-    assert np.isfinite(search._game.alpha.detach().numpy()).all()
+    assert search._session.trained.mask.sum(1).tolist() == arities
+    assert np.isfinite(search._session.trained.alpha.detach().numpy()).all()
 
 
 def test_an_operation_that_may_not_stand_on_an_edge_costs_nothing_and_never_weighs():

@@ -70,7 +70,7 @@ def assert_same(one, other):
     assert str(lab_a.final.architecture) == str(lab_b.final.architecture)
     assert lab_a.spent.samples == lab_b.spent.samples
     assert first_difference(lab_a.traces.to_bytes(), lab_b.traces.to_bytes()) is None
-    a, b = search_a._game, search_b._game
+    a, b = search_a._session.trained, search_b._session.trained
     assert torch.equal(a.alpha, b.alpha)
     assert torch.equal(a.mask, b.mask)
     for key, value in a.supernet.state_dict().items():

@@ -74,7 +74,7 @@ def test_a_search_that_drops_nothing_is_the_search_without_the_part():
         metered = lab()
         search = strategy.start(metered.scenario)
         search.advance(metered), search.advance(metered)
-        found.append(search._game.alpha.detach())
+        found.append(search._session.trained.alpha.detach())
     assert torch.allclose(*found, atol=1e-6)  # the form that can drop sums in another order
 
 
@@ -83,7 +83,7 @@ def test_both_sides_of_the_second_order_difference_drop_the_same_paths():
     search = r_darts_dp(epochs=3, batch_size=16, drop=0.5).start(metered.scenario)
     for _ in range(3):
         search.advance(metered)
-    game, states = search._game, []
+    game, states = search._session.trained, []
     original = metered.gradients
 
     def gradients(net, batch, active, loss=None):
@@ -105,10 +105,10 @@ def test_the_curvature_is_that_of_one_draw():
     search = strategy.start(metered.scenario)
     for _ in range(3):
         search.advance(metered)
-    drawn = search._game.rng.get_state()
-    first = search._curvature(search._game)
-    search._game.rng.set_state(drawn)
-    assert search._curvature(search._game) == pytest.approx(first, rel=1e-4)
+    drawn = search._session.trained.rng.get_state()
+    first = search._curvature(search._session.trained)
+    search._session.trained.rng.set_state(drawn)
+    assert search._curvature(search._session.trained) == pytest.approx(first, rel=1e-4)
 
 
 def test_some_samples_are_changed_and_the_others_are_not():

@@ -118,7 +118,7 @@ def test_the_edge_controllers_probability_is_that_of_its_draw():
 def started():
     metered = lab()
     search = Enas(enas(epochs=2, batch_size=16).weights, steps=2, aggregate=3, candidates=5).start(metered.scenario)
-    return metered, search, search._begin(metered)
+    return metered, search, search._session.begin(metered)
 
 
 def copied(module):
@@ -162,9 +162,9 @@ def test_the_choice_is_the_best_of_its_candidates_on_one_minibatch():
     assert drive(search, metered) == "finished"
     last = given[-5:]
     assert all(torch.equal(last[0][0].inputs, batch.inputs) for batch, _ in last)
-    with _held(search._players.supernet), torch.no_grad():
-        errors = [1 - Accuracy().of(search._players.supernet(batch.inputs, p), batch.targets) for batch, p in last]
-    found = [search._players.supernet.architecture(path) for _, path in last]
+    with _held(search._session.trained.supernet), torch.no_grad():
+        errors = [1 - Accuracy().of(search._session.trained.supernet(batch.inputs, p), batch.targets) for batch, p in last]
+    found = [search._session.trained.supernet.architecture(path) for _, path in last]
     ranked = sorted(range(5), key=lambda at: (not SPACE.carrying(found[at]), errors[at]))
     assert (metered.final.architecture, metered.final.value) == (found[ranked[0]], pytest.approx(errors[ranked[0]]))
 
@@ -173,7 +173,7 @@ def test_a_draw_is_weighed_by_its_reward_and_entropy_above_the_moving_baseline()
     metered = lab()
     settings = replace(enas(epochs=2, batch_size=16), steps=1, aggregate=3, decay=0.8, entropy=0.3, skip_weight=0.5)
     search = settings.start(metered.scenario)
-    players = search._begin(metered)
+    players = search._session.begin(metered)
     right = iter((4, 16, 8) * 2)
 
     def infer(net, batch, path):

@@ -42,7 +42,7 @@ def lab_of(search=SEARCH, space=SPACE):
 def started(search=SEARCH, space=SPACE):
     lab = lab_of(search, space)
     live = search.start(lab.scenario)
-    return lab, live, live._begin(lab)
+    return lab, live, live._session.begin(lab)
 
 
 def copied(module):
@@ -92,7 +92,7 @@ def test_the_published_settings_make_250_draws_an_epoch():
     assert (search.weights.lr, search.weights.momentum, search.weights.clip) == (20.0, 0.0, 0.25)
     lab, live, _ = started(replace(SEARCH, steps=25, aggregate=10))
     sizes = live._full(lab)
-    live._learn(lab, live._players)
+    live._learn(lab, live._session.trained)
     assert lab.spent.train_samples == 0
     assert 250 * min(sizes) <= lab.spent.inference_samples <= 250 * max(sizes)
 

@@ -30,7 +30,7 @@ def test_every_epoch_logs_losses_accuracies_skips_and_the_weights_of_all_operati
     last, operations = lines[-1], search._topology.operations
     assert list(last["operation_weights"]) == list(operations)
     weights = np.array([last["operation_weights"][name] for name in operations]).T
-    np.testing.assert_allclose(weights, search._game.alpha.detach().softmax(1).numpy(), atol=5e-5)
+    np.testing.assert_allclose(weights, search._session.trained.alpha.detach().softmax(1).numpy(), atol=5e-5)
     logs = -(weights * np.log(weights)).sum(1).mean()
     assert last["entropy"] == pytest.approx(logs, abs=1e-3)
     assert last["skips"] == (weights.argmax(1) == operations.index("skip_connect")).sum()
@@ -63,7 +63,7 @@ def test_what_is_watched_changes_nothing_and_costs_nothing():
     plain.gradients = lambda net, batch, active, loss=None: original(net, batch, active, None)
     _, one, _ = searched("darts", plain, epochs=2)
     _, other, _ = searched("darts", watched, epochs=2)
-    assert torch.equal(one._game.alpha, other._game.alpha)
+    assert torch.equal(one._session.trained.alpha, other._session.trained.alpha)
     assert plain.spent.macs == watched.spent.macs
 
 

@@ -208,12 +208,14 @@ def test_searching_leaves_the_supernets_weights_bit_for_bit(finder):
     metered = lab()
     search = replace(SHORT, finder=finder).start(metered.scenario)
     search.advance(metered), search.advance(metered)
-    before = {name: value.clone() for name, value in search._weights.supernet.state_dict().items()}
+    before = {name: value.clone() for name, value in search._session.trained.supernet.state_dict().items()}
     trained = metered.spent.train_samples
     drive(search, metered)
     assert metered.trials > 9
     assert metered.spent.train_samples == trained
-    assert all(torch.equal(before[name], value) for name, value in search._weights.supernet.state_dict().items())
+    assert all(
+        torch.equal(before[name], value) for name, value in search._session.trained.supernet.state_dict().items()
+    )
 
 
 def test_training_charges_the_sampled_paths_and_scores_their_forward_passes():
@@ -245,14 +247,14 @@ def test_open_epochs_take_the_declared_share_of_the_budget():
     for share in (0.3, 0.7):
         strategy = replace(SHORT, weights=replace(SHORT.weights, epochs=None), train_share=share)
         search, metered, _ = run(strategy, samples=2000)
-        assert metered.spent.train_samples == 40 * search._epochs
+        assert metered.spent.train_samples == 40 * search._session.epochs
         assert abs(metered.spent.train_samples - share * 2000) <= 40
 
 
 def test_training_takes_all_of_an_axis_that_scoring_does_not_touch():
     strategy = replace(SHORT, weights=replace(SHORT.weights, epochs=None))
     search, metered, ended = run(strategy, epochs=5)
-    assert search._epochs == 5
+    assert search._session.epochs == 5
     assert metered.spent.epochs == pytest.approx(5)
     assert (ended, metered.trials) == ("finished", 24)
 
@@ -308,7 +310,7 @@ def test_a_search_continued_from_a_checkpoint_equals_the_uninterrupted_one(slice
     search = strategy.start(first.scenario)
     for _ in range(slices):
         search.advance(first)
-    assert (search._epoch, search._finding is not None) == (min(slices, 15), slices > 15)
+    assert (search._session.epoch, search._finding is not None) == (min(slices, 15), slices > 15)
     file = io.BytesIO()
     torch.save({"search": search.state_dict(), "lab": first.state_dict()}, file)
     search.advance(first)  # what happens after the checkpoint must not reach it
@@ -322,7 +324,9 @@ def test_a_search_continued_from_a_checkpoint_equals_the_uninterrupted_one(slice
     assert continued._finding.values == whole._finding.values
     assert second.final.architecture == expected.final.architecture
     assert (second.trials, second.spent.macs) == (expected.trials, expected.spent.macs)
-    pairs = zip(continued._weights.supernet.parameters(), whole._weights.supernet.parameters(), strict=True)
+    pairs = zip(
+        continued._session.trained.supernet.parameters(), whole._session.trained.supernet.parameters(), strict=True
+    )
     assert all(torch.equal(a, b) for a, b in pairs)
 
 

@@ -50,7 +50,7 @@ def over(sampler, options=OPTIONS, macs=None):
 def begun(strategy):
     metered = lab()
     search = strategy.start(metered.scenario)
-    return metered, search, search._begin(metered)
+    return metered, search, search._session.begin(metered)
 
 
 # -- strict and expected fairness --------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def test_progressive_discretisation_ranks_edges_by_what_they_were_decided_by(fix
         search = replace(strategy, prune=watched).start(metered.scenario)
         drive(search, metered)
         decided = np.full((28, 8), np.nan)
-        masks = [mask for _, mask in watched.seen] + [search._game.mask.numpy()]
+        masks = [mask for _, mask in watched.seen] + [search._session.trained.mask.numpy()]
         for (weights, before), after in zip(watched.seen, masks[1:], strict=True):
             closed = (before.sum(1) > 1) & (after.sum(1) == 1)
             decided[closed] = weights[closed]

@@ -28,6 +28,7 @@ from searchbench.strategies.differentiable.turn import Moment
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.strategy import Lab, Logged, Scenario
 from searchbench.strategies.supernet import epochs_within
+from searchbench.strategies.supernet_session import SupernetSession
 from searchbench.tasks.task import Batch
 
 
@@ -35,9 +36,6 @@ from searchbench.tasks.task import Batch
 class Progress:
     """How far a search is: plain values, saved as they are."""
 
-    epoch: int = 0
-    """Epochs finished; falls when a rule returns to an earlier one."""
-    epochs: int | None = None
     stage: int = 0
     stopped: bool = False
     paths: tuple[tuple[int, ...], ...] = ()
@@ -58,16 +56,18 @@ class DifferentiableSearch:
         topology = scenario.space.wiring
         assert topology is not None, "unsupported() refuses spaces without"
         self._topology: Topology = topology
-        self._game: Game | None = None
-        self._restored: Mapping[str, Any] | None = None
-        self._progress = Progress(epochs=settings.weights.epochs, stop_memory=settings.stop.fresh())
+        self._session = SupernetSession(
+            settings.weights.epochs,
+            build=lambda lab: self._new_game(lab, None),
+            affordable=lambda lab, game: epochs_within(lab, self._epoch_price(game)),
+        )
+        self._progress = Progress(stop_memory=settings.stop.fresh())
         self._snapshots: dict[int, Any] = {}
         self._last_valid: Batch | None = None
 
     @property
     def done(self) -> bool:
-        at = self._progress
-        return at.stopped or (at.epochs is not None and at.epoch >= at.epochs)
+        return self._progress.stopped or self._session.over
 
     def advance(self, lab: Lab) -> None:
         """One epoch. When the budget ends in it, what has been learnt so far is recommended."""
@@ -84,39 +84,27 @@ class DifferentiableSearch:
 
     def leaves(self, lab: Lab) -> Supernet:
         """The supernet, as it was trained."""
-        game = self._game if self._game is not None else self._begin(lab)
-        return game.supernet
+        return self._session.begin(lab).supernet
 
     def state_dict(self) -> dict[str, Any]:
-        state = self._restored if self._game is None else self._game.state_dict()
-        return {"progress": self._progress, "game": state, "snapshots": self._snapshots}
+        return {"progress": self._progress, "session": self._session.state_dict(), "snapshots": self._snapshots}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._progress = copy.deepcopy(state["progress"])
         self._snapshots = dict(state["snapshots"])
-        self._game, self._restored = None, state["game"]
+        self._session.load_state_dict(state["session"])
 
     # -- before an epoch -----------------------------------------------------------------------------------------
 
     def _begin(self, lab: Lab) -> Game:
-        if self._game is None:
-            self._game = self._new_game(lab, None)
-            if self._restored is not None:
-                self._game.load_state_dict(dict(self._restored))
-                self._restored = None
-            if self._progress.epochs is None:
-                self._progress.epochs = epochs_within(lab, self._epoch_price(self._game))
-        self._game.lab = lab
-        stage = self._settings.prune.stage(self._progress.epoch, self._epochs).number
+        """The game as it stands before an epoch: where a stage begins, a new one over what is not pruned."""
+        game = self._session.begin(lab)
+        game.lab = lab
+        stage = self._settings.prune.stage(self._session.epoch, self._session.length).number
         if stage != self._progress.stage:
             self._progress.stage = stage
-            self._game = self._new_game(lab, self._game.mask)
-        return self._game
-
-    @property
-    def _epochs(self) -> int:
-        assert self._progress.epochs is not None
-        return self._progress.epochs
+            game = self._session.exchange(self._new_game(lab, game.mask))
+        return game
 
     def _new_game(self, lab: Lab, mask: Tensor | None) -> Game:
         settings, seeds, stage = self._settings, self._scenario.seeds, self._progress.stage
@@ -186,8 +174,8 @@ class DifferentiableSearch:
         settings, reads = self._settings, self._scenario.space.reads
         noted = {"w": Noted(reads), "alpha": Noted(reads)}
         game.noted = noted | ({"alpha": noted["w"]} if settings.hypergradient.joint else {})
-        stage = settings.prune.stage(self._progress.epoch, self._epochs)
-        within = self._progress.epoch - stage.first
+        stage = settings.prune.stage(self._session.epoch, self._session.length)
+        within = self._session.epoch - stage.first
         self._set_rate(game, within, stage.length)
         batches = len(self._sizes(game.lab, settings.split.w))
         valid = self._endless(game.lab, settings.split.alpha)
@@ -240,24 +228,28 @@ class DifferentiableSearch:
 
     def _ask_whether_to_stop(self, game: Game) -> tuple[dict[str, Logged], Verdict]:
         """The epoch is over: prune, derive, and hear the rule. What is to be logged of it, and the verdict."""
-        at, prune = self._progress, self._settings.prune
+        at, session, prune = self._progress, self._session, self._settings.prune
         losses = game.noted["w"].means("train")
         if not self._settings.hypergradient.joint:
             losses |= game.noted["alpha"].means("valid")
         weights = self._weights(game)
         chosen = self._settings.discretise.choose(weights, self._topology)
         if prune.prunes:
-            told = torch.from_numpy(weights).to(game.alpha), game.mask, at.epoch, self._epochs, self._topology
+            told = torch.from_numpy(weights).to(game.alpha), game.mask, session.epoch, session.length, self._topology
             kept = prune.after_epoch(*told)
             for edge in ((game.mask.sum(1) > 1) & (kept.sum(1) <= 1)).nonzero().flatten().tolist():
                 at.settled[edge] = tuple(weights[edge].tolist())
             game.mask = kept
         curvature = cache(partial(self._curvature, game))  # asked for by some rules, charged once
-        report = Report(at.epoch, self._epochs, weights, chosen, self._topology, curvature)
+        report = Report(session.epoch, session.length, weights, chosen, self._topology, curvature)
         verdict, at.stop_memory = self._settings.stop.after_epoch(report, at.stop_memory)
-        at.paths = (*at.paths[: at.epoch], path_of(chosen, self._topology))
-        at.epoch += 1
-        epoch: dict[str, Logged] = {"epoch": at.epoch, **losses, **_diagnostics(weights, chosen, game, self._topology)}
+        at.paths = (*at.paths[: session.epoch], path_of(chosen, self._topology))
+        session.epoch += 1
+        epoch: dict[str, Logged] = {
+            "epoch": session.epoch,
+            **losses,
+            **_diagnostics(weights, chosen, game, self._topology),
+        }
         if curvature.cache_info().currsize:
             epoch["curvature"] = curvature()
         if verdict.reading is not None:
@@ -268,19 +260,21 @@ class DifferentiableSearch:
 
     def _follow(self, game: Game, verdict: Verdict) -> None:
         """Stop, return, or go on; keep what may be returned to."""
-        at, back = self._progress, self._settings.stop.returns
+        at, session, back = self._progress, self._session, self._settings.stop.returns
         if back:
-            self._snapshots[at.epoch] = copy.deepcopy(game.state_dict())
-            self._snapshots = {epoch: kept for epoch, kept in self._snapshots.items() if epoch > at.epoch - back - 1}
+            self._snapshots[session.epoch] = copy.deepcopy(game.state_dict())
+            self._snapshots = {
+                epoch: kept for epoch, kept in self._snapshots.items() if epoch > session.epoch - back - 1
+            }
         if verdict.stop:
             at.stopped = True
         if verdict.epoch is None:
             return
         at.paths = at.paths[: verdict.epoch + 1]
         if not verdict.stop:
-            at.epoch = verdict.epoch + 1
+            session.epoch = verdict.epoch + 1
             at.decay *= verdict.decay or 1.0
-            game.load_state_dict(self._snapshots[at.epoch])
+            game.load_state_dict(self._snapshots[session.epoch])
 
     def _weights(self, game: Game) -> Weights:
         with torch.no_grad():
@@ -315,7 +309,7 @@ class DifferentiableSearch:
             assert game.alpha.grad is not None
             return game.alpha.grad.double().cpu().numpy().ravel()
 
-        rng = self._scenario.seeds.rng("search", f"curvature|{self._progress.epoch}")
+        rng = self._scenario.seeds.rng("search", f"curvature|{self._session.epoch}")
         try:
             return self._settings.curvature.largest(gradient, kept.double().cpu().numpy().ravel(), rng)
         finally:

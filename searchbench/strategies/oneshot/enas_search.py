@@ -20,6 +20,7 @@ from searchbench.strategies.oneshot.enas import PUBLISHED_RATIO, Enas
 from searchbench.strategies.oneshot.enas_controllers import Drawn, Policy, controller_of
 from searchbench.strategies.strategy import Lab, Scenario
 from searchbench.strategies.supernet import epochs_within, mean_price
+from searchbench.strategies.supernet_session import SupernetSession
 from searchbench.tasks.task import Batch
 
 DRAWS = 64
@@ -69,10 +70,7 @@ class EnasSearch:
 
     def __init__(self, settings: Enas, scenario: Scenario) -> None:
         self._settings, self._scenario = settings, scenario
-        self._players: Players | None = None
-        self._restored: Mapping[str, Any] | None = None
-        self._epoch = 0
-        self._epochs: int | None = settings.weights.epochs
+        self._session = SupernetSession(settings.weights.epochs, self._new_players, self._affordable, fallback=scenario)
         self._baseline: float | None = None
         self._chosen = False
 
@@ -82,55 +80,42 @@ class EnasSearch:
 
     def advance(self, lab: Lab) -> None:
         """An epoch, or the choice."""
-        players = self._begin(lab)
-        assert self._epochs is not None
-        if self._epoch < self._epochs:
+        players = self._session.begin(lab)
+        if not self._session.over:
             noted = self._train(lab, players)
             reward, entropy = self._learn(lab, players)
-            self._epoch += 1
-            lab.log(epoch=self._epoch, **noted.means("train"), reward=reward, entropy=entropy)
+            self._session.epoch += 1
+            lab.log(epoch=self._session.epoch, **noted.means("train"), reward=reward, entropy=entropy)
         else:
             self._choose(lab, players)
             self._chosen = True
 
     def leaves(self, lab: Lab) -> Supernet:
         """The supernet, as it was trained."""
-        return self._begin(lab).supernet
+        return self._session.begin(lab).supernet
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "epoch": self._epoch,
-            "epochs": self._epochs,
+            "session": self._session.state_dict(),
             "baseline": self._baseline,
             "chosen": self._chosen,
-            "players": self._restored if self._players is None else self._players.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._epoch, self._epochs = state["epoch"], state["epochs"]
+        self._session.load_state_dict(state["session"])
         self._baseline, self._chosen = state["baseline"], state["chosen"]
-        self._players, self._restored = None, state["players"]
 
-    def _begin(self, lab: Lab) -> Players:
-        if self._players is None:
-            seeds, supernet = self._scenario.seeds, lab.supernet()
-            weights = self._settings.weights.optimizer(cast(nn.Module, supernet).parameters())
-            controller = controller_of(self._scenario.space, seeds.torch_seed("policy"))
-            policy = torch.optim.Adam(controller.parameters(), self._settings.lr, betas=(0.0, 0.999), eps=1e-3)
-            generator = torch.Generator().manual_seed(seeds.torch_seed("search", "controller"))
-            self._players = Players(self._scenario.space, supernet, weights, controller, policy, generator)
-            if self._restored is not None:
-                self._players.load_state_dict(self._restored)
-                self._restored = None
-            else:
-                lab.recommend(self._scenario.space.sample_carrying(seeds.rng("init")))
-            if self._epochs is None:
-                self._epochs = self._affordable(lab, supernet)
-        return self._players
+    def _new_players(self, lab: Lab) -> Players:
+        seeds, supernet = self._scenario.seeds, lab.supernet()
+        weights = self._settings.weights.optimizer(cast(nn.Module, supernet).parameters())
+        controller = controller_of(self._scenario.space, seeds.torch_seed("policy"))
+        policy = torch.optim.Adam(controller.parameters(), self._settings.lr, betas=(0.0, 0.999), eps=1e-3)
+        generator = torch.Generator().manual_seed(seeds.torch_seed("search", "controller"))
+        return Players(self._scenario.space, supernet, weights, controller, policy, generator)
 
-    def _affordable(self, lab: Lab, supernet: Supernet) -> int:
+    def _affordable(self, lab: Lab, players: Players) -> int:
         """Epochs of both phases that leave enough for the choice."""
-        settings, rng = self._settings, self._scenario.seeds.rng("search", "prices")
+        settings, rng, supernet = self._settings, self._scenario.seeds.rng("search", "prices"), players.supernet
         train = sum(lab.sizes("train", settings.weights.batch_size))
         infer = round(self._steps(lab) * settings.aggregate * self._reward_samples(lab))
         paths = [tuple(rng.integers(supernet.options).tolist()) for _ in range(DRAWS)]
@@ -159,8 +144,7 @@ class EnasSearch:
     def _train(self, lab: Lab, players: Players) -> Noted:
         """The phase of the weights: a fresh draw per minibatch; the controller is held."""
         settings = self._settings.weights
-        assert self._epochs is not None
-        settings.set_rate(players.weights, self._epoch, self._epochs)
+        settings.set_rate(players.weights, self._session.epoch, self._session.length)
         noted = Noted(self._scenario.space.reads)
         for batch in lab.batches("train", settings.batch_size):
             with torch.no_grad():

@@ -27,6 +27,7 @@ from searchbench.strategies.oneshot.samplers import Draw
 from searchbench.strategies.sample import Listed
 from searchbench.strategies.strategy import AskTellSearch, Lab, Recommending, Scenario
 from searchbench.strategies.supernet import epochs_within, mean_price
+from searchbench.strategies.supernet_session import SupernetSession
 from searchbench.tasks.task import Batch
 from searchbench.trial import FULL, Proposal, Trial, better
 
@@ -99,10 +100,7 @@ class OneShotSearch:
 
     def __init__(self, settings: OneShot, scenario: Scenario) -> None:
         self._settings, self._scenario = settings, scenario
-        self._weights: Weights | None = None
-        self._restored: Mapping[str, Any] | None = None
-        self._epoch = 0
-        self._epochs: int | None = settings.weights.epochs
+        self._session = SupernetSession(settings.weights.epochs, self._new_weights, self._affordable, fallback=scenario)
         self._finding: Watched | None = None
         self._contest: Watched | None = None
         self._kept_back: int | None = None
@@ -118,12 +116,11 @@ class OneShotSearch:
 
     def advance(self, lab: Lab) -> None:
         """One slice. The best so far is recommended, also when the budget ends."""
-        weights = self._begin(lab)
-        assert self._epochs is not None
-        if self._epoch < self._epochs:
+        weights = self._session.begin(lab)
+        if not self._session.over:
             noted = self._train(lab, weights)
-            self._epoch += 1
-            lab.log(epoch=self._epoch, **noted.means("train"))
+            self._session.epoch += 1
+            lab.log(epoch=self._session.epoch, **noted.means("train"))
             return
         if self._finding is None:
             search = self._settings.finder.start(scored(self._scenario))
@@ -138,40 +135,30 @@ class OneShotSearch:
             self._retrain(lab, self._finding)
 
     def state_dict(self) -> dict[str, Any]:
-        weights = self._restored if self._weights is None else self._weights.state_dict()
         return {
-            "epoch": self._epoch,
-            "epochs": self._epochs,
-            "weights": weights,
+            "session": self._session.state_dict(),
             "contest": pickle.dumps(self._contest),
             "kept_back": self._kept_back,
             "finding": pickle.dumps(self._finding),  # the search goes on after a checkpoint
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._epoch, self._epochs = state["epoch"], state["epochs"]
-        self._weights, self._restored, self._scorer = None, state["weights"], None
+        self._session.load_state_dict(state["session"])
+        self._scorer = None
         self._finding, self._contest = pickle.loads(state["finding"]), pickle.loads(state["contest"])
         self._kept_back = state["kept_back"]
 
     # -- training ------------------------------------------------------------------------------------------------
 
-    def _begin(self, lab: Lab) -> Weights:
-        if self._weights is None:
-            supernet = lab.supernet()
-            optimizer = self._settings.weights.optimizer(cast(nn.Module, supernet).parameters())
-            draw = self._settings.sampler.over(supernet)
-            self._weights = Weights(supernet, optimizer, draw, self._scenario.seeds.rng("search", "paths"))
-            if self._restored is not None:
-                self._weights.load_state_dict(self._restored)
-                self._restored = None
-            else:  # nothing is known yet: should the budget end in the training, a random design is handed over
-                lab.recommend(self._scenario.space.sample_carrying(self._scenario.seeds.rng("init")))
-            if self._epochs is None:
-                self._epochs = self._affordable(lab, supernet)
-        return self._weights
+    def _new_weights(self, lab: Lab) -> Weights:
+        supernet = lab.supernet()
+        optimizer = self._settings.weights.optimizer(cast(nn.Module, supernet).parameters())
+        draw = self._settings.sampler.over(supernet)
+        return Weights(supernet, optimizer, draw, self._scenario.seeds.rng("search", "paths"))
 
-    def _affordable(self, lab: Lab, supernet: Supernet) -> int:
+    def _affordable(self, lab: Lab, weights: Weights) -> int:
+        """Epochs that leave the share of the budget for scores, at the mean price of an update drawn by the sampler."""
+        supernet = weights.supernet
         rng = self._scenario.seeds.rng("search", "prices")
         draw = self._settings.sampler.over(supernet)
         rounds = [draw(rng, at / DRAWS) for at in range(DRAWS)]
@@ -186,8 +173,7 @@ class OneShotSearch:
     def _train(self, lab: Lab, weights: Weights) -> Noted:
         """One pass over the training split, each minibatch through a path that was drawn for it."""
         settings = self._settings.weights
-        assert self._epochs is not None
-        settings.set_rate(weights.optimizer, self._epoch, self._epochs)
+        settings.set_rate(weights.optimizer, self._session.epoch, self._session.length)
         sizes = lab.sizes("train", settings.batch_size)
         batches, noted = lab.batches("train", settings.batch_size), Noted(self._scenario.space.reads)
         while self._round(lab, weights, batches, noted, done=len(noted.losses) / len(sizes)):
@@ -205,8 +191,7 @@ class OneShotSearch:
         Args:
             done: share of the pass that is over.
         """
-        assert self._epochs is not None
-        paths = weights.draw(weights.rng, (self._epoch + done) / self._epochs)
+        paths = weights.draw(weights.rng, (self._session.epoch + done) / self._session.length)
         taken = list(islice(batches, len(paths)))
         if len(taken) < len(paths):
             return False
