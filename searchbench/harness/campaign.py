@@ -6,65 +6,30 @@ loses the runs in flight and nothing else, and a later call runs exactly those a
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from searchbench.harness.batches import Batches
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.components import canonical_json
 from searchbench.harness.declaration import declare
 from searchbench.harness.executors.executor import Executor, Finished, Lost, Role
-from searchbench.harness.plan import Plan, RunSpec, plan
-from searchbench.harness.run import SearchResult, run_judge, run_search
+from searchbench.harness.jobs import JudgeJob, SearchJob, judge, search
+from searchbench.harness.plan import RunSpec, plan
+from searchbench.harness.progress import Observer
+from searchbench.harness.run import SearchResult
 from searchbench.harness.study import Study
-from searchbench.results.records import RunRecord
+from searchbench.results.records import RunRecord, outcome_columns
 from searchbench.results.store import ResultStore
 from searchbench.trial import Outcome
 
 ATTEMPTS = 3
 """How often a run is started before it is recorded as lost by the infrastructure."""
-BATCH_S = 1.0
-"""Seconds of work a batch of short runs aims at."""
 DONE = ("ok", "failed", "timeout")
 """Statuses that are results; a run the infrastructure lost is none, and is run again."""
-
-
-class Observer(Protocol):
-    """Told what happens, to show it."""
-
-    def planned(self, plan: Plan, done: int) -> None: ...
-    def started(self, spec: RunSpec) -> None: ...
-    def finished(self, spec: RunSpec, record: RunRecord) -> None: ...
-    def tick(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SearchJob:
-    """A search to run, and where its checkpoint lies ("" for none)."""
-
-    spec: RunSpec
-    checkpoint: str
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeJob:
-    """An architecture to judge."""
-
-    spec: RunSpec
-    architecture: str
-
-
-def search(job: SearchJob) -> SearchResult:
-    """Worker entry point of searches."""
-    return run_search(job.spec, Checkpoint(Path(job.checkpoint)) if job.checkpoint else None)
-
-
-def judge(job: JudgeJob) -> Outcome:
-    """Worker entry point of judges."""
-    return run_judge(job.spec, job.architecture)
 
 
 def carry_out(
@@ -94,7 +59,7 @@ def carry_out(
     done = set(store.run_ids(study.name, statuses=DONE))
     observer.planned(planned, sum(r.run_id in done for r in planned.runs))
     missing = [r for r in planned.runs if r.run_id not in done and only in (None, r.contestant.label)]
-    campaign = _Campaign(store, executor, observer, deque(missing), _checkpoints(store))
+    campaign = _Campaign(store, executor, observer, deque(missing), Batches(executor.slots), _checkpoints(store))
     campaign.check_checkpoints()
     return campaign.run()
 
@@ -112,18 +77,20 @@ class _Campaign:
     executor: Executor
     observer: Observer
     searches: deque[RunSpec]
+    batches: Batches
     checkpoints: Path | None
     judges: deque[tuple[RunSpec, SearchResult]] = field(default_factory=deque)
+    """Searches that ended well, and await their verdict."""
     out: dict[int, tuple[Role, list[Any]]] = field(default_factory=dict)
+    """By ticket, what a worker has been given: specs of searches, or pairs as in `judges`."""
     attempts: dict[str, int] = field(default_factory=dict)
-    alone: set[str] = field(default_factory=set)
-    pace: dict[tuple[Role, str, str], float] = field(default_factory=dict)
+    """How often each run that was lost has been started."""
     recorded: int = 0
 
     def run(self) -> int:
         while self.searches or self.judges or self.out:
             self._submit()
-            for finished in self.executor.wait(timeout_s=0.5):
+            for finished in self.executor.wait(timeout_s=0.5):  # now and then, so that the display moves
                 self._collect(finished)
             self.observer.tick()
         self._remove_empty_folder()
@@ -135,34 +102,18 @@ class _Campaign:
             Checkpoint(Path(self._checkpoint(spec))).check()
 
     def _submit(self) -> None:
-        """Keep every worker busy and one batch waiting for each; judges go first, so that runs get recorded."""
+        """Keep every worker busy and one batch waiting for each, so that none idles while the driver writes."""
         while len(self.out) < 2 * self.executor.slots and (self.judges or self.searches):
-            if self.judges:
-                pairs = self._take("judge", self.judges, lambda pair: pair[0])
+            if self.judges:  # first: a run is safe only once it is judged and recorded
+                pairs = self.batches.take("judge", self.judges, lambda pair: pair[0])
                 jobs: list[Any] = [JudgeJob(spec, result.architecture or "") for spec, result in pairs]
                 self.out[self.executor.submit("judge", judge, jobs)] = ("judge", pairs)
             else:
-                specs = self._take("search", self.searches, lambda spec: spec)
+                specs = self.batches.take("search", self.searches, lambda spec: spec)
                 jobs = [SearchJob(spec, self._checkpoint(spec)) for spec in specs]
                 self.out[self.executor.submit("search", search, jobs)] = ("search", specs)
                 for spec in specs:
                     self.observer.started(spec)
-
-    def _take(self, role: Role, queue: deque[Any], spec_of: Any) -> list[Any]:
-        """The next batch: about `BATCH_S` seconds of work; one where its length is unknown or it was lost before."""
-        taken: list[Any] = []
-        seconds = 0.0
-        share = max(1, math.ceil(len(queue) / (2 * self.executor.slots)))
-        while queue and len(taken) < share:
-            spec = spec_of(queue[0])
-            each = self.pace.get(_kind(role, spec), BATCH_S)
-            if taken and (seconds + each > BATCH_S or spec.run_id in self.alone):
-                break
-            taken.append(queue.popleft())
-            seconds += each
-            if spec.run_id in self.alone:
-                break
-        return taken
 
     def _collect(self, finished: Finished) -> None:
         role, items = self.out.pop(finished.ticket)
@@ -171,11 +122,10 @@ class _Campaign:
             return
         for item, result, seconds in zip(items, finished.results, finished.seconds, strict=True):
             spec = item if role == "search" else item[0]
-            kind = _kind(role, spec)
-            self.pace[kind] = min(seconds, self.pace.get(kind, math.inf))
+            self.batches.timed(role, spec, seconds)
             if role == "judge":
                 self._record(spec, item[1], result)
-            elif result.status == "ok":
+            elif result.status == "ok":  # recorded with its verdict, in one transaction
                 self.judges.append((spec, result))
             else:
                 self._record(spec, result, None)
@@ -184,11 +134,11 @@ class _Campaign:
         """Start every run of the batch again, by itself, with the same seed; give up after `ATTEMPTS`."""
         for item in items:
             spec = item if role == "search" else item[0]
-            self.alone.add(spec.run_id)
+            self.batches.alone.add(spec.run_id)  # one of the batch killed the worker; the others must not pay again
             self.attempts[spec.run_id] = self.attempts.get(spec.run_id, 1) + 1
             if self.attempts[spec.run_id] > ATTEMPTS:
                 self._give_up(spec, None if role == "search" else item[1], lost)
-            elif role == "search":
+            elif role == "search":  # to the front: what is lost for good should show early
                 self.searches.appendleft(spec)
             else:
                 self.judges.appendleft(item)
@@ -228,7 +178,7 @@ class _Campaign:
             value=result.value,
             host=result.host,
             attempts=min(self.attempts.get(spec.run_id, 1), ATTEMPTS),
-            **outcome_fields(outcome),
+            **outcome_columns(outcome),
         )
         self.store.add_run(record)
         self.recorded += 1
@@ -240,19 +190,3 @@ class _Campaign:
     def _remove_empty_folder(self) -> None:
         if self.checkpoints is not None and self.checkpoints.is_dir() and not any(self.checkpoints.iterdir()):
             self.checkpoints.rmdir()
-
-
-def outcome_fields(outcome: Outcome | None) -> dict[str, Any]:
-    if outcome is None:
-        return {}
-    return {
-        "test_status": outcome.status,
-        "test_error": outcome.test_error,
-        "test_metrics": dict(outcome.metrics),
-        "test_failure": outcome.error,
-        "judge_cost": outcome.cost,
-    }
-
-
-def _kind(role: Role, spec: RunSpec) -> tuple[Role, str, str]:
-    return role, spec.problem.name, spec.contestant.label

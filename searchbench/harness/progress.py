@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,6 +19,15 @@ from searchbench.harness.forecast import duration, forecast
 from searchbench.harness.plan import Plan, RunSpec
 from searchbench.metric import Metric
 from searchbench.results.records import RunRecord
+
+
+class Observer(Protocol):
+    """Sees what happens to a study's runs, to show it."""
+
+    def planned(self, plan: Plan, done: int) -> None: ...
+    def started(self, spec: RunSpec) -> None: ...
+    def finished(self, spec: RunSpec, record: RunRecord) -> None: ...
+    def tick(self) -> None: ...
 
 
 class Silent:

@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from searchbench.errors import InputError, did_you_mean
-from searchbench.harness.campaign import Observer, carry_out
+from searchbench.harness.campaign import carry_out
 from searchbench.harness.executors.executor import Executor
 from searchbench.harness.interrupts import interruptible
 from searchbench.harness.objective import Objective
 from searchbench.harness.plan import plan
-from searchbench.harness.progress import Silent, shown_here
+from searchbench.harness.progress import Observer, Silent, shown_here
 from searchbench.harness.results import Results
 from searchbench.harness.study import Study
 from searchbench.results.store import open_store

@@ -16,14 +16,14 @@ from typing import Protocol, runtime_checkable
 
 from searchbench.cost import Cost
 from searchbench.errors import InputError
-from searchbench.harness.campaign import JudgeJob, judge, outcome_fields
 from searchbench.harness.components import canonical_json, fingerprint
 from searchbench.harness.constraint import Measures
+from searchbench.harness.jobs import JudgeJob, judge
 from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.session import executor
 from searchbench.harness.study import study_from_spec
 from searchbench.results.inherited import Truth
-from searchbench.results.records import RunRecord, StudyRecord
+from searchbench.results.records import RunRecord, StudyRecord, outcome_columns
 from searchbench.results.store import open_store
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Architecture, Space
@@ -198,5 +198,5 @@ def _record(
         finished=now,
         architecture=notation,
         architecture_key=key,
-        **outcome_fields(outcome),
+        **outcome_columns(outcome),
     )

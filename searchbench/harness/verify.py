@@ -12,8 +12,8 @@ from typing import Any
 
 from searchbench.cost import DETERMINISTIC_AXES
 from searchbench.errors import InputError
-from searchbench.harness.campaign import JudgeJob, SearchJob, judge, search
 from searchbench.harness.executors.executor import Executor, Lost, Role
+from searchbench.harness.jobs import JudgeJob, SearchJob, judge, search
 from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.run import SearchResult
 from searchbench.harness.session import executor

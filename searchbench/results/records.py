@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from searchbench.cost import Cost
 from searchbench.errors import StoreError
+from searchbench.trial import Outcome
 
 RunStatus = Literal["ok", "failed", "timeout", "infra"]
 RUN_STATUSES: tuple[RunStatus, ...] = ("ok", "failed", "timeout", "infra")
@@ -130,6 +131,19 @@ class RunRecord:
     def judged(self) -> bool:
         """Whether there is a test value to count: the search ended well and so did the judge."""
         return self.ok and self.test_status == "ok" and math.isfinite(self.test_error)
+
+
+def outcome_columns(outcome: Outcome | None) -> dict[str, Any]:
+    """A judge's verdict as fields of a `RunRecord`; none where nothing was judged."""
+    if outcome is None:
+        return {}
+    return {
+        "test_status": outcome.status,
+        "test_error": outcome.test_error,
+        "test_metrics": dict(outcome.metrics),
+        "test_failure": outcome.error,
+        "judge_cost": outcome.cost,
+    }
 
 
 def cost_to_json(cost: Cost) -> str:

@@ -83,7 +83,7 @@ def test_gradients_of_all_paths_of_an_update_add_up_before_one_step():
     )
     metered = lab()
     search = strategy.start(metered.scenario)
-    weights = search._begin(metered)
+    weights = search._session.begin(metered)
     reference = lab().supernet()
     batches = list(lab().batches("train", 16))
     rng = metered.scenario.seeds.rng("search", "paths")
