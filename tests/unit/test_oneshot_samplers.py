@@ -233,7 +233,7 @@ def trained(**settings):
             return Measurement(len(asked) % 3 / 3), self.price(architecture, fidelity)
 
     metered = lab(Budget(samples=settings.pop("samples", 100_000)))
-    metered._estimator = Full()
+    metered.evaluation.estimator = Full()
     search = one_shot(batch_size=16, **settings).start(metered.scenario)
     return search, metered, drive(search, metered), asked
 
