@@ -162,9 +162,10 @@ def test_the_choice_is_the_best_of_its_candidates_on_one_minibatch():
     assert drive(search, metered) == "finished"
     last = given[-5:]
     assert all(torch.equal(last[0][0].inputs, batch.inputs) for batch, _ in last)
-    with _held(search._session.trained.supernet), torch.no_grad():
-        errors = [1 - Accuracy().of(search._session.trained.supernet(batch.inputs, p), batch.targets) for batch, p in last]
-    found = [search._session.trained.supernet.architecture(path) for _, path in last]
+    supernet = search._session.trained.supernet
+    with _held(supernet), torch.no_grad():
+        errors = [1 - Accuracy().of(supernet(batch.inputs, p), batch.targets) for batch, p in last]
+    found = [supernet.architecture(path) for _, path in last]
     ranked = sorted(range(5), key=lambda at: (not SPACE.carrying(found[at]), errors[at]))
     assert (metered.final.architecture, metered.final.value) == (found[ranked[0]], pytest.approx(errors[ranked[0]]))
 
