@@ -63,9 +63,8 @@ class Ablation:
 
     @property
     def established(self) -> tuple[str, ...]:
-        """Effects whose adjusted p is below alpha."""
-        found = self.effects.items()
-        return tuple(n for n, a in found if a.p_adj is not None and a.p_adj < self.alpha and a.status != "refused")
+        """Effects that are shown, by the rule that lets a strategy be called better."""
+        return tuple(name for name, answer in self.effects.items() if _holds(answer, self.alpha))
 
     @property
     def conclusion(self) -> str:
@@ -147,15 +146,16 @@ def _one(
     kinds = tuple(dict.fromkeys(caveat.kind for caveat in caveats))
     found: Factorial | None = None
     if not missing:
-        found = st.factorial(arms, factors, paired_by_seed=True, alpha=alpha)
+        found = st.factorial(arms, factors, paired_by_seed=True, **_asked(declared, metric))
+    rungs = _ladder(arms, factors, _asked(declared, metric), decides=found is None)
     return Ablation(
         study=study,
         problem=problem,
         factors=factors,
-        cells=tuple(Cell(parts, arm.name, st.describe(arm)) for parts, arm in ordered),
+        cells=tuple(Cell(parts, arm.name, st.describe(arm, level=1 - alpha)) for parts, arm in ordered),
         missing=missing,
         effects={name: a.with_caveats(*kinds) for name, a in found.effects.items()} if found is not None else {},
-        ladder=tuple(_under(rung, kinds) for rung in _ladder(arms, factors, alpha)),
+        ladder=tuple(_under(rung, kinds) for rung in rungs),
         metric=metric,
         alpha=alpha,
         notes=tuple(map(str, caveats)),
@@ -172,7 +172,16 @@ def parts_of(plan: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     }
 
 
-def _ladder(arms: Mapping[frozenset[str], Arm], factors: Sequence[str], alpha: float) -> tuple[Rung, ...]:
+def _asked(declared: Declared, metric: Metric) -> dict[str, Any]:
+    """Alpha, rope and estimand as they were declared, in shown units."""
+    rope = None if declared.rope is None else declared.rope * metric.scale
+    return {"alpha": declared.level, "rope": rope, "estimand": declared.estimand}
+
+
+def _ladder(
+    arms: Mapping[frozenset[str], Arm], factors: Sequence[str], asked: Mapping[str, Any], *, decides: bool
+) -> tuple[Rung, ...]:
+    """Single steps; where a factorial decides they describe, for a second family would double the error."""
     from searchbench import statistics as st
 
     base, whole = frozenset[str](), frozenset(factors)
@@ -182,7 +191,22 @@ def _ladder(arms: Mapping[frozenset[str], Arm], factors: Sequence[str], alpha: f
     removed = {f: arms[whole - {f}] for f in factors if whole - {f} in arms}
     if not added and not removed:
         return ()
-    return st.ladder(arms[base], arms[whole], added, removed, better=arms[base].better or "lower", alpha=alpha)
+    rungs = st.ladder(arms[base], arms[whole], added, removed, better=arms[base].better or "lower", **asked)
+    return rungs if decides else tuple(_described(rung) for rung in rungs)
+
+
+def _described(rung: Rung) -> Rung:
+    return replace(rung, added=_without_p(rung.added), removed=_without_p(rung.removed))
+
+
+def _without_p(answer: Answer | None) -> Answer | None:
+    from searchbench.statistics.claims import said_interval
+
+    if answer is None or answer.estimate is None:
+        return answer
+    interval = "" if answer.interval is None else f" {said_interval(answer.interval)}"
+    text = f"effect {answer.estimate:+.4g}{interval}: described, the factorial decides"
+    return replace(answer, p=None, p_adj=None, wording=text)
 
 
 def _under(rung: Rung, kinds: Sequence[str]) -> Rung:
@@ -195,7 +219,9 @@ def _order(parts: frozenset[str], factors: Sequence[str]) -> tuple[int, list[int
 
 
 def _holds(answer: Answer | None, alpha: float) -> bool:
-    return answer is not None and answer.p_adj is not None and answer.p_adj < alpha and answer.status != "refused"
+    from searchbench.statistics.claims import established
+
+    return established(answer, alpha=alpha, rope=None if answer is None else answer.get("rope"))
 
 
 def _signed(answer: Answer, metric: Metric) -> str:

@@ -99,10 +99,7 @@ def _improvements(searching: Mapping[str, Sequence[RunRecord]], drawn: Sequence[
         return replace(errors, scores=tuple(1 - error for error in errors.scores), better="higher")
 
     reference = accuracies("draws", drawn)
-    return {
-        name: st.relative_improvement(accuracies(name, runs), reference, paired_by_seed=True)
-        for name, runs in searching.items()
-    }
+    return st.beating_random({name: accuracies(name, runs) for name, runs in searching.items()}, reference)
 
 
 def _mean_draw(name: str, runs: Sequence[RunRecord]) -> MeanDraw:

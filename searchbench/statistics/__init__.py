@@ -46,7 +46,7 @@ from searchbench.statistics.one import describe
 from searchbench.statistics.one_task import Family, all_pairs, baseline_then_others, superiority_matrix, versus_baseline
 from searchbench.statistics.paired import pair_seeds, paired, signed_rank_normal
 from searchbench.statistics.power import achieved, min_pairs, min_per_arm, more_seeds, required_n
-from searchbench.statistics.random_baseline import improvement_of_means, relative_improvement
+from searchbench.statistics.random_baseline import beating_random, improvement_of_means, relative_improvement
 from searchbench.statistics.ranking import Place, Ranking, rank
 from searchbench.statistics.record import Answer, Effect, Interval, Status
 from searchbench.statistics.reliability import completion, failure_rates, wilson
@@ -87,7 +87,7 @@ __all__ = [
     "all_pairs",
     "area",
     "arm",
-    "band", "baseline_then_others",
+    "band", "baseline_then_others", "beating_random",
     "benjamini_hochberg",
     "best_of_k",
     "block_ranks",

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 from scipy.optimize import brentq
 
 from searchbench.errors import StatisticsError
+from searchbench.statistics.arms import Floats
 from searchbench.statistics.exact import EXACT_FLIPS_N, min_p_paired, min_p_unpaired
 from searchbench.statistics.record import Answer, Effect, facts, refused
 
@@ -83,11 +84,22 @@ def claim_power(d: float, n: int, *, alpha: float = 0.05, rope: float = 0.0, pai
     reached = _reached(alpha, n) if paired else alpha
     if n < 2 or reached <= 0:
         return 0.0
-    df = n - 1 if paired else 2 * (n - 1)
     se = 1 / math.sqrt(n if paired else n / 2)
-    spread = np.sqrt(stats.chi2.ppf((np.arange(400) + 0.5) / 400, df) / df)
-    bound = np.maximum(stats.t.ppf(1 - reached / 2, df) * spread * se, rope)
-    return float(stats.norm.sf((bound - abs(d)) / se).mean())
+    bound = np.maximum(_bounds(n, reached, paired) * se, rope)
+    return float(special.ndtr((abs(d) - bound) / se).mean())
+
+
+@lru_cache(maxsize=1024)
+def _bounds(n: int, alpha: float, paired: bool) -> Floats:
+    """What the mean must exceed, in standard errors of a known variance, at each quantile of the estimated one."""
+    df = n - 1 if paired else 2 * (n - 1)
+    return np.asarray(stats.t.ppf(1 - alpha / 2, df) * _estimated(df, 400), dtype=np.float64)
+
+
+@lru_cache(maxsize=1024)
+def _estimated(df: int, quantiles: int) -> Floats:
+    """Quantiles of an estimated over the true standard deviation."""
+    return np.asarray(np.sqrt(stats.chi2.ppf((np.arange(quantiles) + 0.5) / quantiles, df) / df), dtype=np.float64)
 
 
 def _reached(alpha: float, n: int) -> float:
@@ -110,7 +122,7 @@ def detectable_in(n: int, *, alpha: float, rope: float = 0.0, power: float = 0.8
     if claim_power(1e6, n, alpha=alpha, rope=rope, paired=paired) < power:
         return None
     df = n - 1 if paired else 2 * (n - 1)
-    seen = np.sqrt(stats.chi2.ppf((np.arange(40) + 0.5) / 40, df) / df)
+    seen = _estimated(df, 40)
 
     def short(d: float) -> float:
         found = [claim_power(round(d * s, 9), n, alpha=alpha, rope=round(rope * s, 9), paired=paired) for s in seen]

@@ -7,16 +7,20 @@ mean of at least 8 randomly sampled architectures of the same space, trained by 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import Arm, Floats, arm
+from searchbench.statistics.families import adjusted_together
 from searchbench.statistics.record import Answer, Effect, Interval, facts, refused
 
 MIN_ARCHITECTURES = 8
 
+BEATS, NO_EVIDENCE = "beats random sampling", "no evidence that it beats random sampling"
 _METHOD, _CALL = "relative improvement over random sampling", "arithmetic; delta method, scipy.stats.t"
 
 
@@ -34,11 +38,16 @@ def relative_improvement(
     same_pipeline: bool = True,
     paired_by_seed: bool = False,
     level: float = 0.95,
+    comparisons: int = 1,
 ) -> Answer:
     """RI of a method's accuracies over those of randomly sampled architectures, with its interval.
 
     Refused without a random-sampling arm of the same space and pipeline. Below 8 architectures per arm the number
     is shown and the claim refused. The interval is the delta method on the ratio of means.
+
+    Args:
+        level: of the interval, which holds jointly over `comparisons`.
+        comparisons: size of the family this belongs to; see `beating_random`.
     """
     if random_sampling is None or not same_pipeline:
         why = "there is no random-sampling arm" if random_sampling is None else "the random arm ran another pipeline"
@@ -51,7 +60,7 @@ def relative_improvement(
                       code="no_completed_runs", wording="an arm has no completed run")  # fmt: skip
     value = improvement_of_means(float(x.mean()), float(y.mean()))
     matched = paired_by_seed and m.seeds == r.seeds and m.n_ok == m.n and r.n_ok == r.n
-    interval, p = _ratio_interval(x, y, matched, level)
+    interval, p = _ratio_interval(x, y, matched, level, comparisons)
     known = facts(RI_percent=value, mean=x.mean(), random_mean=y.mean(), n_random=len(y))
     said = f"RI {value:+.2f} %" + (f" [{interval.low:+.2f}, {interval.high:+.2f}]" if interval else "")
     short = min(len(x), len(y))
@@ -59,18 +68,45 @@ def relative_improvement(
         reason = f"{short} architectures; {MIN_ARCHITECTURES - short} more per arm are needed for a claim"
         return refused(_METHOD, _CALL, len(x) + len(y), reason, estimate=value, interval=interval, facts=known,
                        n_failed=m.n_failed + r.n_failed, wording=f"{said}; {reason}")  # fmt: skip
-    beats = p is not None and p < 1 - level and value > 0
-    tail = "beats random sampling" if beats else "no evidence that it beats random sampling"
+    p_adj = None if p is None else min(1.0, p * comparisons)
+    beats = p_adj is not None and p_adj < 1 - level and value > 0
     short_of = m.n_ok < m.n or r.n_ok < r.n
     return Answer(
         method=_METHOD, call=_CALL, n=m.n + r.n, n_effective=len(x) + len(y), n_failed=m.n_failed + r.n_failed,
         estimate=value, interval=interval, effect=Effect("RI percent", value, interval), p=p, facts=known,
         status="incomplete" if short_of else "ok", code="incomplete" if short_of else "ok",
-        wording=f"{said}: {tail}" + (f" (completed {m.n_ok}/{m.n} and {r.n_ok}/{r.n})" if short_of else ""),
+        p_adj=p_adj if comparisons > 1 else None, family_size=comparisons,
+        wording=f"{said}: {_verdict(beats)}" + (f" (completed {m.n_ok}/{m.n} and {r.n_ok}/{r.n})" if short_of else ""),
     )  # fmt: skip
 
 
-def _ratio_interval(x: Floats, y: Floats, matched: bool, level: float) -> tuple[Interval | None, float | None]:
+def beating_random(
+    accuracies: Mapping[str, Arm], random_sampling: Arm, *, alpha: float = 0.05, paired_by_seed: bool = True
+) -> dict[str, Answer]:
+    """`relative_improvement` of every method of a table, Holm-adjusted together, with joint intervals."""
+    m = max(1, len(accuracies))
+    found = [
+        relative_improvement(a, random_sampling, paired_by_seed=paired_by_seed, level=1 - alpha, comparisons=m)
+        for a in accuracies.values()
+    ]
+    return {
+        name: _in_family(x, alpha) for name, x in zip(accuracies, adjusted_together(found, alpha), strict=True)
+    } if found else {}  # fmt: skip
+
+
+def _in_family(x: Answer, alpha: float) -> Answer:
+    if x.p_adj is None or x.status == "refused":
+        return x
+    beats = x.p_adj < alpha and (x.estimate or 0.0) > 0
+    said = x.wording.replace(NO_EVIDENCE, BEATS).replace(BEATS, _verdict(beats))
+    return replace(x, wording=f"{said}, adjusted p={x.p_adj:.3g} over {x.family_size}")
+
+
+def _verdict(beats: bool) -> str:
+    return BEATS if beats else NO_EVIDENCE
+
+
+def _ratio_interval(x: Floats, y: Floats, matched: bool, level: float, m: int) -> tuple[Interval | None, float | None]:
     n, m = len(x), len(y)
     if min(n, m) < 2:
         return None, None
@@ -84,7 +120,7 @@ def _ratio_interval(x: Floats, y: Floats, matched: bool, level: float) -> tuple[
         se, df = math.sqrt(vx + vy) / y.mean(), (vx + vy) ** 2 / (vx**2 / (n - 1) + vy**2 / (m - 1))
     if not se > 1e-15 * abs(ratio):
         return None, None
-    half = stats.t.ppf(0.5 + level / 2, df) * se
+    half = stats.t.ppf(1 - (1 - level) / m / 2, df) * se
     p = float(2 * stats.t.sf(abs(ratio - 1) / se, df))
     low, high = (100 * (ratio + s * half - 1) for s in (-1, 1))
-    return Interval(float(low), float(high), level, "delta-method t"), min(1.0, np.float64(p).item())
+    return Interval(float(low), float(high), level, "delta-method t", m), min(1.0, np.float64(p).item())

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -39,12 +39,17 @@ def welch(
     level: float = 0.95,
 ) -> Answer:
     """Welch's t-test of mean(a) - mean(b), from scores or from published summaries."""
-    x, y = _summary(a, "a"), _summary(b, "b")
+    x, y = _named_apart(_summary(a, "a"), _summary(b, "b"))
     method, call = "Welch t-test", "scipy.stats.ttest_ind_from_stats(equal_var=False)"
     n, diff = x.n + y.n, x.mean - y.mean
     if min(x.n, y.n) < 2:
         return refused(method, call, n, "a spread needs at least 2 runs per arm", estimate=diff)
     va, vb = x.std**2 / x.n, y.std**2 / y.n
+    if va + vb == 0 and diff == 0:
+        return Answer(
+            method=method, call=call, n=n, estimate=0.0, effect=Effect("A12", 0.5), p=1.0, status="degenerate",
+            code="identical", wording="neither arm varies and they are equal: no difference; duplicated runs?",
+        )  # fmt: skip
     if va + vb == 0:
         return Answer(
             method=method, call=call, n=n, estimate=diff, status="degenerate", code="degenerate_zero_variance",
@@ -68,6 +73,11 @@ def welch(
     return with_claim(answer, x.name, y.name, better=better, alpha=alpha, rope=None)
 
 
+def _named_apart(a: Summary, b: Summary) -> tuple[Summary, Summary]:
+    """Both by names that differ, so that no arm is called better than itself."""
+    return (replace(a, name="a"), replace(b, name="b")) if a.name == b.name else (a, b)
+
+
 def _summary(x: Summary | ArrayLike, name: str) -> Summary:
     if isinstance(x, Summary):
         return x
@@ -83,17 +93,32 @@ def _finite(x: ArrayLike) -> Floats:
     return values
 
 
-def mann_whitney(a: ArrayLike, b: ArrayLike) -> Answer:
-    """Mann-Whitney U with A12, two-sided; exact (ties included) below 10 runs in an arm."""
+def mann_whitney(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    better: Better | None = None,
+    names: tuple[str, str] = ("a", "b"),
+    alpha: float = 0.05,
+) -> Answer:
+    """Mann-Whitney U with A12, two-sided; exact (ties included) below 10 runs in an arm.
+
+    The exact p is twice the smaller tail, at most 1; under ties the null is not symmetric, and other definitions of
+    two sides (scipy's among them) can differ a little. Ranks decide the side; means are shown beside.
+
+    Args:
+        better: direction of the metric; without it no arm is called better.
+    """
     x, y = _finite(a)[:, None], _finite(b)[:, None]
     u, p = rank_sum(x, y)
     a12 = float(u[0]) / (len(x) * len(y))
     n = len(x) + len(y)
-    return Answer(
+    answer = Answer(
         method="Mann-Whitney U", call="scipy.stats.mannwhitneyu", n=n, effect=a12_effect(a12, len(x), len(y)),
         estimate=float(x.mean() - y.mean()), p=float(p[0]), wording=f"U={u[0]:g}, A12={a12:.3f}, p={p[0]:.3g}",
-        facts=facts(U_a=u[0], A12=a12, cliffs_delta=2 * a12 - 1),
+        facts=facts(U_a=u[0], A12=a12, cliffs_delta=2 * a12 - 1, lean=a12 - 0.5, said_n=f"n={len(x)} and {len(y)}"),
     )  # fmt: skip
+    return answer if better is None else with_claim(answer, *names, better=better, alpha=alpha, rope=None)
 
 
 def brunner_munzel(a: ArrayLike, b: ArrayLike) -> Answer:
