@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from searchbench.cost import Budget, Cost
+from searchbench.harness.components import Use
 from searchbench.harness.constraint import Measures
+from searchbench.harness.plan import RunSpec
+from searchbench.harness.problem import Problem
+from searchbench.harness.run import SearchResult, run_search
+from searchbench.harness.study import Contestant
+from searchbench.results.columns import MEASURED_COLUMNS, read_events
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.nasbench201.space import nasbench201
@@ -139,17 +145,20 @@ def _ask_tell(search: AskTellSearch, stage: Stage, weather: Weather, abreast: in
     return lines
 
 
-def _train(strategy: Strategy, stage: Stage, replicate: int) -> list[str]:
-    from searchbench.harness.components import Use
-    from searchbench.harness.plan import RunSpec
-    from searchbench.harness.problem import Problem
-    from searchbench.harness.run import run_search
-    from searchbench.harness.study import Contestant
-    from searchbench.results.columns import MEASURED_COLUMNS, read_events
+def training_problem(stage: Stage) -> Problem:
+    """Real training of a stage's networks on the bundled digits."""
+    return Problem(Use(stage.space.name, **stage.space.settings), "digits", Use("train", epochs=1))
 
-    problem = Problem(Use(stage.space.name, **stage.space.settings), "digits", Use("train", epochs=1))
-    contestant = Contestant(strategy, "rehearsed")
-    result = run_search(RunSpec("", "conformance", problem, contestant, replicate, stage.budget, "charge"))
+
+def searched(strategy: Strategy, problem: Problem, budget: Budget, replicate: int = 0) -> SearchResult:
+    """What a real run of the strategy leaves behind, without judge and store."""
+    return run_search(
+        RunSpec("", "conformance", problem, Contestant(strategy, "rehearsed"), replicate, budget, "charge")
+    )
+
+
+def _train(strategy: Strategy, stage: Stage, replicate: int) -> list[str]:
+    result = searched(strategy, training_problem(stage), stage.budget, replicate)
     if result.status != "ok" or result.architecture is None:
         raise ConformanceError(f"its run failed: {result.error}")
     stage.space.parse(result.architecture)

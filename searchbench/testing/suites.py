@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from searchbench.estimators.estimator import EstimatorSpec, JudgeSpec
@@ -12,11 +13,13 @@ from searchbench.spaces.space import Space
 from searchbench.strategies.strategy import Strategy
 from searchbench.tasks.digits import Digits
 from searchbench.tasks.task import Task
-from searchbench.testing import behaviours, estimators, judges, networks, spaces, tasks
+from searchbench.testing import behaviours, estimators, honesty, judges, networks, spaces, tasks
 from searchbench.testing.described import DESCRIBED
+from searchbench.testing.honesty import Witnessed
 from searchbench.testing.measuring import Opened
 from searchbench.testing.rehearsal import Stage, stages, training_stage, trains, unsupported
-from searchbench.testing.report import Behaviour, Check, Conformance, brief, examine, examined
+from searchbench.testing.report import Behaviour, Check, Conformance, Inapplicable, brief, examine, examined
+from searchbench.testing.watching import Watch, unchanged_code
 
 
 def check_strategy(
@@ -44,13 +47,29 @@ def check_strategy(
     """
     one_thread()  # as in any run, and so in the other process
     checks = [*examined((*behaviours.DECLARED, DESCRIBED), strategy)]
-    if checks[0].verdict == "fail":
-        return Conformance("strategy", brief(strategy), tuple(checks)).required()
+    overhead_s = 0.0
+    if checks[0].verdict == "pass":
+        watch = Watch("")
+        with unchanged_code(watch):  # what a strategy replaces must not outlive its examination
+            witnessed, rehearsed, overhead_s = _performed(strategy, trials, random, another_process, slowest_s, on)
+        checks += rehearsed
+        if isinstance(witnessed, str):
+            checks += [Check(behaviour.name, "", "skip", witnessed) for behaviour in honesty.HONEST]
+        else:
+            run = replace(witnessed, noticed=(*witnessed.noticed, *watch.noticed))
+            checks += examined(honesty.HONEST, run)
+    return Conformance("strategy", brief(strategy), tuple(checks), overhead_s).required()
+
+
+def _performed(
+    strategy: Strategy, trials: int, random: bool, another_process: bool, slowest_s: float, on: Sequence[Stage] | None
+) -> tuple[Witnessed | str, list[Check], float]:
+    """What a real run left behind (or why there is none), the behaviours of all rehearsals, seconds per trial."""
     training = trains(strategy)
     if on is None:
         on = (training_stage(),) if training else stages(trials)
     wanted = _wanted(behaviours.TRAINING if training else behaviours.ASK_TELL, another_process, random)
-    overhead_s = 0.0
+    witnessed, checks, overhead_s = _witnessed(strategy, on), list[Check](), 0.0
     for stage in on:
         reason = unsupported(strategy, stage)
         if reason is not None:
@@ -60,7 +79,17 @@ def check_strategy(
         seconds, quick = behaviours.quickness(strategy, stage, slowest_s)
         checks.append(examine(quick, where=stage.space.name))
         overhead_s = max(overhead_s, seconds)
-    return Conformance("strategy", brief(strategy), tuple(checks), overhead_s).required()
+    return witnessed, checks, overhead_s
+
+
+def _witnessed(strategy: Strategy, stages: Sequence[Stage]) -> Witnessed | str:
+    """One real run that is watched, or why there is none."""
+    try:
+        return honesty.witness(strategy, stages[0])
+    except Inapplicable as reason:
+        return str(reason)
+    except Exception as error:
+        return f"it cannot be run: {type(error).__name__}: {error}"  # the rehearsals say what is wrong
 
 
 def check_space(
