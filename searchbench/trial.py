@@ -102,20 +102,6 @@ class Recommendation:
     """Everything the run had spent by then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trajectory:
-    """All of a run in order, with its changing recommendation."""
-
-    trials: tuple[Trial, ...] = ()
-    recommendations: tuple[Recommendation, ...] = ()
-    spent: Cost = field(default_factory=Cost)
-
-    @property
-    def final(self) -> Recommendation | None:
-        """The last recommendation: what the judge is given."""
-        return self.recommendations[-1] if self.recommendations else None
-
-
 def better(value: float, incumbent: float) -> bool:
     """Whether `value` is strictly lower than `incumbent`; NaN is worse than everything."""
     return not math.isnan(value) and (math.isnan(incumbent) or value < incumbent)

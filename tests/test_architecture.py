@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ LAYERS = {  # each may import itself and what it names
     "reports": {"core", "results", "statistics"},
     "harness": {"core", "spaces", "tasks", "tables", "estimators", "strategies", "results"},
     "building": {"core", "spaces", "tasks", "tables", "estimators", "harness"},
-    "testing": {"core", "spaces", "tasks", "estimators", "strategies", "results", "harness"},
+    "testing": {"core", "spaces", "tasks", "tables", "estimators", "strategies", "results", "harness"},
     "__main__": {"core", "cli"},
     "cli": {
         "core",
@@ -95,6 +96,37 @@ def test_every_file_imports_only_downwards(path: str, layer: str, tree: ast.Modu
         if target == "errors" and "core" in LAYERS[layer] | {layer}:
             continue
         assert target in LAYERS[layer], f"{path} ({layer}) imports {module} ({target})"
+
+
+FAMILIES = {  # a family of spaces may import the machine, itself and what it names
+    "block_cells": set(),
+    "chains": set(),
+    "darts": {"nasbench201"},  # partial channels, dropped paths: what a mixed edge of either can do
+    "enas": {"block_cells"},  # its cells are made of blocks
+    "graphs": set(),
+    "nasbench201": set(),
+    "recurrent": set(),
+}
+
+
+def test_every_family_of_spaces_is_declared() -> None:
+    assert {path.parent.name for path in (PACKAGE / "spaces").glob("*/__init__.py")} == set(FAMILIES)
+
+
+def test_families_of_spaces_form_no_circle() -> None:
+    assert list(TopologicalSorter(FAMILIES).static_order())
+
+
+def test_families_of_spaces_import_declared_ones_only_and_the_machine_none() -> None:
+    for path, layer, tree in modules():
+        if layer != "spaces":
+            continue
+        room = path.split("/")[1] if path.count("/") == 2 else None
+        for module in imports(tree, typing=True):
+            target = module.split(".")[2] if module.startswith("searchbench.spaces.") else None
+            if target in FAMILIES and target != room:
+                allowed = FAMILIES[room] if room is not None else set()
+                assert target in allowed, f"{path} imports {module}"
 
 
 def test_only_one_type_only_import_points_upwards() -> None:

@@ -11,7 +11,7 @@ from searchbench.harness.host_clock import HostClock
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.repeats import Stalled
 from searchbench.harness.simulation import simulate
-from searchbench.strategies.strategy import AskTellSearch, Recommending, Search, Tracing, TrainingSearch
+from searchbench.strategies.strategy import AskTellSearch, Recommending, Search, Tracing, TrainingSearch, search_kind
 
 Ended = Literal["budget", "finished", "stalled"]
 
@@ -29,7 +29,11 @@ def drive(
 
     Returns:
         Why it ended. Whatever the strategy itself raises passes through.
+
+    Raises:
+        StudyError: the search lacks a method; says which.
     """
+    search_kind(search)
     ended: Ended = "finished"
     try:
         if isinstance(search, TrainingSearch):

@@ -15,6 +15,7 @@ from searchbench.estimators.latency import LATENCIES, LatencySpec
 from searchbench.harness.components import Named, Use, as_use, describe, fingerprint, make, written
 from searchbench.harness.constraint import Constraint, Measures, view
 from searchbench.metric import Metric
+from searchbench.registry import lacking
 from searchbench.spaces import SPACES
 from searchbench.spaces.notation import check_round_trip
 from searchbench.spaces.space import Space
@@ -115,10 +116,12 @@ def _resolve(problem: Problem) -> ResolvedProblem:
     space = make(problem.space, SPACES)
     task = make(problem.task, TASKS)
     estimator = make(problem.estimator, ESTIMATORS)
-    judge = make(problem.judge, JUDGES) if problem.judge is not None else estimator.judge()
     for part, kind, name in ((space, Space, "space"), (task, Task, "task"), (estimator, EstimatorSpec, "estimator")):
         if not isinstance(part, kind):
-            raise StudyError(f"a problem's `{name}` must be a {kind.__name__}, but got {part!r}.")
+            missing = () if kind is Space else lacking(part, kind)
+            reason = f", which lacks {', '.join(f'`{member}`' for member in missing)}" if missing else ""
+            raise StudyError(f"a problem's `{name}` must be a {kind.__name__}, but got {part!r}{reason}.")
+    judge = make(problem.judge, JUDGES) if problem.judge is not None else estimator.judge()
     check_round_trip(space)
     if estimator.trains and space.networks is None:
         raise StudyError(f"space `{space.name}` has no networks to train; use an estimator that looks values up.")

@@ -15,8 +15,6 @@ from searchbench.statistics.estimand import ESTIMANDS
 from searchbench.statistics.power import detectable_in
 from searchbench.statistics.record import Answer, Interval
 
-VERDICTS = ("a", "b", "none")
-
 
 def significant(answer: Answer, alpha: float) -> bool:
     """Whether the p that counts (adjusted, in a family) is below alpha."""

@@ -43,6 +43,26 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }
 
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    ("chain", {"layers": 15}),
+    ("chain", {"layers": 3, "skips": False}),
+    ("chain", {"layers": 3, "strides": True}),
+    ("shuffle", {}),
+    ("shuffle-channels", {}),
+    ("mobile-fairnas", {}),
+    ("mobile-proxyless", {}),
+    ("mobile-proxyless", {"zero": False}),
+    ("macro", {}),
+    ("mnasnet", {}),
+    ("enas-macro", {}),
+    ("enas-rnn", {}),
+    ("nasnet", {"combiners": ("add", "concat")}),
+    ("pnas", {}),
+    ("randwire", {"generators": ("WS(4,0.75)", "BA(5)", "ER(0.2)")}),
+    ("darts", {"sparse": True}),
+]
+"""Other settings whose points are drawn, written and read, without building their networks."""
+
 
 def each(spaces: list[Space]) -> list[Any]:
     """Draws of each, as they are written, keyed and encoded; another process is asked for the same."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from small_spaces import SMALL, each
+from small_spaces import SMALL, VARIANTS, each
 
 from searchbench import Choice, Space
 from searchbench.errors import StudyError
@@ -36,6 +37,12 @@ def test_space_conforms(name: str) -> None:
     assert {c.verdict for c in report.checks if c.behaviour == "reads back what it writes, every option"} == {"pass"}
     if space.networks is not None:
         assert not [c for c in report.checks if c.verdict == "skip" and "networks" in c.behaviour]
+
+
+@pytest.mark.parametrize(("name", "settings"), VARIANTS, ids=str)
+def test_points_of_other_settings_conform(name: str, settings: dict[str, Any]) -> None:
+    space = replace(SPACES.factory(name)(**settings), networks=None)
+    check_space(space, draws=20, another_process=False)
 
 
 def test_every_space_is_the_same_in_another_process_with_another_hash_seed() -> None:

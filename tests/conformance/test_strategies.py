@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from searchbench import Budget, Problem
+from searchbench.errors import StudyError
 from searchbench.spaces.block_cells.nasnet import pnas as pnas_space
 from searchbench.spaces.chains.zoph import chain
 from searchbench.spaces.graphs.hierarchical import hierarchical
@@ -35,6 +37,7 @@ from searchbench.strategies.sample import StratifiedSample
 from searchbench.strategies.scalarised import mnasnet
 from searchbench.strategies.surrogates import Forest, GaussianProcess
 from searchbench.testing import ConformanceError, Stage, check_strategy
+from searchbench.testing.rehearsal import searched
 from searchbench.trial import Proposal
 
 ROWS = {
@@ -248,3 +251,20 @@ def test_a_search_that_lacks_a_method_is_told_which(has: tuple[str, ...], told: 
 def test_a_strategy_that_lacks_start_is_told_so() -> None:
     with pytest.raises(ConformanceError, match="it lacks `start`"):
         check_strategy(FaultySearch, another_process=False)  # type: ignore[arg-type]
+
+
+def test_a_run_whose_search_lacks_a_method_fails_and_says_which() -> None:
+    problem = Problem("nasbench201", "digits", "table")
+    error = searched(Lacking(("done", "advance", "state_dict")), problem, Budget(evaluations=2)).error
+    assert error is not None
+    assert "the search Half has `advance`, so it trains, but lacks `load_state_dict`" in error
+
+
+def test_a_problem_whose_part_lacks_a_method_says_which() -> None:
+    with pytest.raises(StudyError, match="which lacks `trains`, `checksum`, `judge`"):
+        Problem("nasbench201", "digits", OpensOnly()).resolve()
+
+
+@dataclass(frozen=True)
+class OpensOnly:
+    def open(self, space: Any, task: Any, seeds: Any) -> None: ...

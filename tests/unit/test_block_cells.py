@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from searchbench.errors import SpaceError, StudyError
-from searchbench.spaces import SPACES
 from searchbench.spaces.block_cells.cells import canonical_cell, cells_of, loose_ends
 from searchbench.spaces.block_cells.nasnet import LATER, ORIGINAL, nasnet
 from searchbench.spaces.block_cells.operations import operation
@@ -106,14 +103,6 @@ def test_loose_ends_are_the_complement_of_what_is_read_and_never_none():
 # -- notation ------------------------------------------------------------
 
 
-@each
-def test_what_is_written_reads_back_and_the_space_survives_pickling(space):
-    kept = pickle.loads(pickle.dumps(space))
-    for architecture in drawn(space, 20):
-        assert space.parse(str(architecture)) == architecture
-        assert kept.parse(str(architecture)).key == architecture.key
-
-
 @pytest.mark.parametrize(
     "text", ["", "0:sep3+1:sep3", "0:sep3|0:sep3", "9:sep3+1:sep3 0:a+0:b|0:x+1:y", "0:sep3+1:sep3|"]
 )
@@ -129,11 +118,6 @@ def test_a_misspelt_cell_is_refused(text):
 def test_impossible_settings_are_refused(settings, says):
     with pytest.raises(StudyError, match=says):
         nasnet(**settings)
-
-
-@pytest.mark.parametrize("name", ["nasnet", "enas-micro"])
-def test_the_space_is_registered_under_its_name(name):
-    assert SPACES.factory(name)().name == name
 
 
 # -- operations ------------------------------------------------------------

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from searchbench.errors import SpaceError, StudyError
-from searchbench.spaces import SPACES
 from searchbench.spaces.chains.mobile import BLOCKS, mobile_fairnas, mobile_proxyless
 from searchbench.spaces.chains.nasbench_macro import macro
 from searchbench.spaces.chains.shuffle import RATIOS, shuffle, shuffle_channels
@@ -146,16 +143,6 @@ def test_the_spaces_have_as_many_points_as_published():
 
 
 @pytest.mark.parametrize(
-    "space", [shuffle(), shuffle_channels(), mobile_fairnas(), mobile_proxyless(), macro()], ids=lambda s: s.name
-)
-def test_what_is_written_reads_back_and_the_space_survives_pickling(space):
-    kept = pickle.loads(pickle.dumps(space))
-    for architecture in drawn(space, 20):
-        assert space.parse(str(architecture)) == architecture
-        assert kept.parse(str(architecture)).key == architecture.key
-
-
-@pytest.mark.parametrize(
     ("space", "text", "says"),
     [
         (shuffle(), "0123", "20 digits"),
@@ -205,11 +192,6 @@ def test_architectures_of_equal_key_are_equal_networks():
 def test_impossible_settings_are_refused(make, settings, says):
     with pytest.raises(StudyError, match=says):
         make(**settings)
-
-
-@pytest.mark.parametrize("name", ["shuffle", "shuffle-channels", "mobile-fairnas", "mobile-proxyless", "macro"])
-def test_the_space_is_registered_under_its_name(name):
-    assert SPACES.factory(name)().name == name
 
 
 # -- networks ------------------------------------------------------------

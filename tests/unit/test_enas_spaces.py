@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import pickle
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from small_training import digits, losses
 from torch.utils.flop_counter import FlopCounterMode
 
 from searchbench.errors import SpaceError, StudyError
-from searchbench.spaces import SPACES
 from searchbench.spaces.enas.macro import enas_macro, macro_layers
 from searchbench.spaces.networks import Mixed, count, initialise
 from searchbench.spaces.recurrent.cells import rnn_loose_ends, rnn_nodes
@@ -45,14 +43,6 @@ def test_layers_are_read_off_in_the_order_of_the_controllers_tokens():
         ("conv3", ()),
     ]
     assert architecture.values == ("sep5", "sep3", 0, "max3", 0, 1, "conv5", 1, 1, 0, "conv3", 0, 0, 0, 0)
-
-
-@pytest.mark.parametrize("space", [enas_macro(), enas_rnn()], ids=lambda s: s.name)
-def test_what_is_written_reads_back_and_the_space_survives_pickling(space):
-    kept = pickle.loads(pickle.dumps(space))
-    for architecture in drawn(space, 20):
-        assert space.parse(str(architecture)) == architecture
-        assert kept.parse(str(architecture)).key == architecture.key
 
 
 @pytest.mark.parametrize(
@@ -168,8 +158,3 @@ def test_recurrent_cells_that_differ_in_numbering_share_a_key():
 def test_impossible_settings_are_refused(make):
     with pytest.raises(StudyError, match="positive"):
         make(**{"nodes" if make is enas_rnn else "layers": 0})
-
-
-@pytest.mark.parametrize("name", ["enas-macro", "enas-rnn"])
-def test_the_space_is_registered_under_its_name(name):
-    assert SPACES.factory(name)().name == name

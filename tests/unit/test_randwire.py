@@ -168,11 +168,6 @@ def test_a_generator_that_cannot_wire_the_nodes_is_refused_at_once():
         small(generators=("BA(9)",))
 
 
-@pytest.mark.parametrize("name", ["randwire", "randwire-regular"])
-def test_the_space_is_registered_under_its_name(name):
-    assert SPACES.factory(name)().name == name
-
-
 # -- networks ------------------------------------------------------------
 
 
