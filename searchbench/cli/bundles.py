@@ -13,15 +13,27 @@ from searchbench.cli.options import store_option, terminal
 @click.argument("study", required=False)
 @store_option
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="The file. [default: STUDY.parquet]")
-def export(study: str | None, store: str, out: Path | None) -> None:
-    """A study with all its runs, trials and declarations as one Parquet file."""
+def export(study: str | None, store: str, out: Path | None) -> int:
+    """A study with all its runs, trials and declarations as one Parquet file. It is tried first: whether it rebuilds
+    the leaderboard is said, recorded for the checklist (C30), and the exit code."""
+    from searchbench.errors import StoreError
+    from searchbench.reports.rebuilding import rebuild
     from searchbench.results.bundle import bundle, write_bundle
     from searchbench.results.store import open_store
 
     with open_store(store) as opened:
         found = bundle(opened, study)
+        tried = rebuild(found, opened)
+    try:
+        with open_store(store, write=True) as opened:
+            opened.add_check(tried)
+        found = found.with_check(tried)
+    except StoreError as error:
+        terminal(stderr=True).print(f"not recorded for the checklist: {error}", markup=False, emoji=False)
     written = write_bundle(found, Path(f"{found.name}.parquet") if out is None else out)
-    terminal().print(f"{written}: {len(found.rows)} runs of study {found.name}", markup=False, emoji=False)
+    told = f"{written}: {len(found.rows)} runs of study {found.name}; {tried.said}"
+    terminal().print(told, markup=False, emoji=False)
+    return 0 if tried.passed else 1
 
 
 @click.command("import")

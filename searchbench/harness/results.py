@@ -27,11 +27,10 @@ class Results:
     store: str
 
     def leaderboard(self) -> pd.DataFrame:
-        """A row per strategy and problem, best first, with every column there is; `table` is the short one."""
-        from searchbench.reports.leaderboard import leaderboard
-
-        with open_store(self.store) as store:
-            return leaderboard(store, self.study).to_frame()
+        """A row per strategy and problem, best first, with every column that the command gives, caveats among them;
+        `table` is the short one."""
+        frame: pd.DataFrame = self._board().to_frame()
+        return frame
 
     def table(self) -> pd.DataFrame:
         """The short leaderboard: rank, strategy, mean ± std, n and verdict, as texts; the problem where there are

@@ -6,12 +6,14 @@ import math
 import random
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from searchbench.cost import DETERMINISTIC_AXES
-from searchbench.errors import InputError
+from searchbench.errors import InputError, StoreError
 from searchbench.harness.executors.executor import Executor, Lost, Role
 from searchbench.harness.jobs import JudgeJob, SearchJob, judge, search
 from searchbench.harness.plan import RunSpec, plan
@@ -19,7 +21,7 @@ from searchbench.harness.run import SearchResult
 from searchbench.harness.session import executor
 from searchbench.harness.study import study_from_spec
 from searchbench.results.columns import first_difference
-from searchbench.results.records import RunRecord
+from searchbench.results.records import CheckRecord, RunRecord
 from searchbench.results.store import open_store
 from searchbench.trial import Outcome
 
@@ -50,7 +52,7 @@ def verify(
     workers: int | None = None,
     ray_address: str | None = None,
 ) -> list[Verdict]:
-    """Rerun `count` recorded runs of a study and compare; the store is only read.
+    """Rerun `count` recorded runs of a study and compare; what came of it is recorded, where the store can be written.
 
     Args:
         store: path or URL.
@@ -74,7 +76,20 @@ def verify(
         )
     drawn = random.Random(secrets.randbits(64) if draw is None else draw).sample(known, min(count, len(known)))
     with executor(workers, ray_address) as chosen:
-        return _rerun([planned[run_id] for run_id in drawn], [recorded[run_id] for run_id in drawn], chosen)
+        verdicts = _rerun([planned[run_id] for run_id in drawn], [recorded[run_id] for run_id in drawn], chosen)
+    with suppress(StoreError):  # of another's, or being written: the verdicts stand all the same
+        _record(store, record.name, verdicts, len(known))
+    return verdicts
+
+
+def _record(store: str | Path, study: str, verdicts: Sequence[Verdict], of: int) -> None:
+    differing = [verdict for verdict in verdicts if not verdict.identical]
+    said = f"{len(verdicts) - len(differing)} of {len(verdicts)} reruns bit-identical, drawn from {of}"
+    if differing:
+        said += f"; {differing[0]}"
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    with open_store(store, write=True) as opened:
+        opened.add_check(CheckRecord(study, "rerun", not differing, said, now))
 
 
 def _rerun(specs: Sequence[RunSpec], records: Sequence[RunRecord], chosen: Executor) -> list[Verdict]:

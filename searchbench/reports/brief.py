@@ -37,7 +37,7 @@ def brief(board: Leaderboard) -> list[Brief]:
 def _block(board: Leaderboard, block: Block) -> Brief:
     every = {column.title: column for column in columns(block)}
     result = list(every.values())[3]  # behind strategy, n and failed, which are always there
-    verdicts = tuple(row.standing.verdict for row in block.rows)
+    verdicts = tuple(row.standing.said for row in block.rows)
     shown: dict[str, tuple[str, ...]] = {}
     if "rank" in every:
         shown["rank"] = every["rank"].cells

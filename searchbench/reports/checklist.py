@@ -339,8 +339,8 @@ def _provenance(e: Evidence) -> Found:
 
 def _probe(e: Evidence) -> Found:
     if e.probe is None:
-        return Verdict.WARN, "no seed was rerun"
-    return (Verdict.FAIL if e.probe == "differs" else Verdict.PASS), f"rerun of one seed: {e.probe}"
+        return Verdict.WARN, "no seed was rerun (`searchbench verify` does)"
+    return (Verdict.FAIL if e.probe == "differs" else Verdict.PASS), e.probe_said or f"rerun of one seed: {e.probe}"
 
 
 def _ablation(e: Evidence) -> Found:
@@ -423,8 +423,9 @@ def _reported(e: Evidence) -> Found:
 
 def _rebuilt(e: Evidence) -> Found:
     if e.rebuilt is None:
-        return Verdict.WARN, "the exported bundle was not tried"
-    return (Verdict.PASS, "rebuilt byte for byte") if e.rebuilt else (Verdict.FAIL, "the rebuilt leaderboard differs")
+        return Verdict.WARN, "the exported bundle was not tried (`searchbench export` does)"
+    said = e.rebuilt_said or ("rebuilt byte for byte" if e.rebuilt else "the rebuilt leaderboard differs")
+    return (Verdict.PASS if e.rebuilt else Verdict.FAIL), said
 
 
 def _names(names: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from searchbench.reports.sampling import build as build_sampled
 from searchbench.reports.tradeoff import Tradeoff
 from searchbench.reports.tradeoff import build as build_tradeoffs
 from searchbench.results.history import Caveat, History
-from searchbench.results.records import RunRecord, StudyRecord
+from searchbench.results.records import CheckRecord, RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def read(
     """
     history = store.history(study)
     declared = history.whole
-    runs = tuple(store.runs(declared.name))
+    runs, checks = tuple(store.runs(declared.name)), store.checks(declared.name)
     current, _ = current_runs(declared, runs)
     board = build(declared, runs).with_samples(
         {p: build_sampled(own, declared_metric(declared.declared, p)) for p, own in current.items()}
@@ -102,7 +102,7 @@ def read(
         board = board.with_published(published)
     curves = {label: _curves(own, _axes(declared.declared, axes)) for label, own in current.items()}
     checklists = {
-        block.problem: _judged(declared, block, current, curves, history, len(board.reported))
+        block.problem: _judged(declared, block, current, curves, history, len(board.reported), checks)
         for block in board.blocks
         if block.ranked
     }
@@ -132,10 +132,11 @@ def _judged(
     curves: Mapping[str, Mapping[str, Curves]],
     history: History,
     reported: int,
+    checks: Sequence[CheckRecord],
 ) -> Checklist:
     own = current.get(block.problem, ())
     first = next(iter(curves.get(block.problem, {}).values()), None)
-    return checklist(gather(study, block, own, first, history=history, reported=reported))
+    return checklist(gather(study, block, own, first, history=history, reported=reported, checks=checks))
 
 
 def _axes(spec: Mapping[str, Any], wanted: Sequence[str]) -> list[str]:

@@ -136,6 +136,7 @@ class Evidence:
         declared_at, first_run_at: times, seconds since the epoch.
         redeclared: what was declared anew after results were there.
         probe: outcome of rerunning one seed: "identical", "within tolerance", "differs".
+        probe_said, rebuilt_said: what those checks said, and when.
         tasks, tuned_on: tasks compared on, and tasks that strategies were tuned on.
         claims_limited: whether aggregate claims are limited to the listed tasks.
         table: the tabular benchmark, if one is used.
@@ -166,3 +167,5 @@ class Evidence:
     reported_ranked: int = 0
     imported: bool = False
     rebuilt: bool | None = None
+    probe_said: str = ""
+    rebuilt_said: str = ""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from searchbench.reports.evidence import ArmEvidence, Evidence, RedeclaredEviden
 from searchbench.reports.leaderboard import Block
 from searchbench.reports.sampling import kind_of
 from searchbench.results.history import History
-from searchbench.results.records import RunRecord, StudyRecord
+from searchbench.results.records import CheckRecord, RunRecord, StudyRecord
 
 if TYPE_CHECKING:
     from searchbench.results.curves import Curves
@@ -36,6 +36,7 @@ def gather(
     *,
     history: History | None = None,
     reported: int = 0,
+    checks: Sequence[CheckRecord] = (),
 ) -> Evidence:
     """The evidence of one problem of a study.
 
@@ -46,6 +47,7 @@ def gather(
         curves: their incumbents along the first budget axis, in the order of `runs`; None where they were not read.
         history: its declarations; None takes `study` for the only one.
         reported: published rows shown beside.
+        checks: what became of reruns and of rebuilding the study from a bundle.
     """
     spec = study.declared
     history = history or History((study,), (0,))
@@ -74,6 +76,10 @@ def gather(
         statistics=_statistics(block, has_curve=curves is not None, wall_clock=any(a in WALL_CLOCK for a in budget)),
         table=_table(spec, problem),
         reported_rows=reported,
+        probe=_probe(checks),
+        probe_said=_last_said(checks, "rerun"),
+        rebuilt=None if not (kept := [c for c in checks if c.kind == "rebuild"]) else kept[-1].passed,
+        rebuilt_said=_last_said(checks, "rebuild"),
         imported=bool(spec.get("imported")),
     )
 
@@ -242,6 +248,22 @@ def _declared(plan: Mapping[str, Any] | None) -> frozenset[str]:
     found |= {"baseline"} if plan.get("baseline") is not None else set()
     found |= {"delta"} if plan.get("rope") is not None else set()
     return frozenset(found)
+
+
+def _probe(checks: Sequence[CheckRecord]) -> Literal["identical", "differs"] | None:
+    """Whether runs that were rerun came out the same; one that ever differed is not outweighed by others."""
+    reruns = [check for check in checks if check.kind == "rerun"]
+    if not reruns:
+        return None
+    return "identical" if all(check.passed for check in reruns) else "differs"
+
+
+def _last_said(checks: Sequence[CheckRecord], kind: str) -> str:
+    """What the last check of a kind said, the last failed one where any failed, and when."""
+    own = [check for check in checks if check.kind == kind]
+    counted = [check for check in own if not check.passed] if kind == "rerun" else []
+    shown = (counted or own)[-1:]
+    return f"{shown[0].said} ({shown[0].made[:10]})" if shown else ""
 
 
 def _redeclared(history: History) -> RedeclaredEvidence:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from searchbench.errors import InputError, StoreError
 from searchbench.results.columns import first_difference
 from searchbench.results.history import History
-from searchbench.results.records import StudyRecord
+from searchbench.results.records import CheckRecord, StudyRecord
 from searchbench.results.store import ResultStore, open_store
 
 FORMAT = 1
@@ -33,17 +33,28 @@ class Bundle:
     rows: tuple[Mapping[str, Any], ...]
     source: str
     """How messages name it."""
+    checks: tuple[CheckRecord, ...] = ()
+    """What became of reruns and of rebuilding it."""
 
     @property
     def name(self) -> str:
         """Name of the study."""
         return self.revisions[0].name
 
+    def with_check(self, check: CheckRecord) -> Bundle:
+        """The bundle with a further check."""
+        return replace(self, checks=(*self.checks, check))
+
 
 def bundle(store: ResultStore, study: str | None = None) -> Bundle:
     """A study of a store; the one declared last without a name. Raises StoreError where there is none."""
     name = store.study(study).name
-    return Bundle(tuple(store.revisions(name)), tuple(store.rows(name)), f"study `{name}` of {store.location.shown}")
+    return Bundle(
+        tuple(store.revisions(name)),
+        tuple(store.rows(name)),
+        f"study `{name}` of {store.location.shown}",
+        tuple(store.checks(name)),
+    )
 
 
 def write_bundle(found: Bundle, out: Path) -> Path:
@@ -65,6 +76,7 @@ def write_bundle(found: Bundle, out: Path) -> Path:
             {"name": r.name, "spec": r.spec, "created": r.created, "revision": r.revision, "provenance": r.provenance}
             for r in found.revisions
         ],
+        "checks": [asdict(check) for check in found.checks],
     }
     table = pa.Table.from_pylist([dict(row) for row in found.rows], _schema())
     partial = out.with_name(f".{out.name}.partial")
@@ -88,11 +100,12 @@ def read_bundle(path: Path) -> Bundle:
         table = parquet.read_table(path)
         told = json.loads((table.schema.metadata or {})[KEY])
         revisions = tuple(StudyRecord(**revision) for revision in told["revisions"])
+        checks = tuple(CheckRecord(**check) for check in told.get("checks", ()))
     except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"`{path}` is no bundle of a study, or is damaged: {error}") from error
     if told["format"] > FORMAT:
         raise InputError(f"`{path}` is a bundle of format {told['format']}; this version reads up to {FORMAT}.")
-    return Bundle(revisions, tuple(table.to_pylist()), str(path))
+    return Bundle(revisions, tuple(table.to_pylist()), str(path), checks)
 
 
 def merged(bundles: Sequence[Bundle]) -> Bundle:
@@ -111,7 +124,8 @@ def merged(bundles: Sequence[Bundle]) -> Bundle:
             known = rows.setdefault(str(row["run_id"]), row)
             if known is not row:
                 _check_same_run(known, row, part)
-    return Bundle(_revisions(bundles), tuple(rows.values()), " + ".join(part.source for part in bundles))
+    checks = tuple(dict.fromkeys(check for part in bundles for check in part.checks if check.kind == "rerun"))
+    return Bundle(_revisions(bundles), tuple(rows.values()), " + ".join(part.source for part in bundles), checks)
 
 
 def load(found: Bundle, store: ResultStore) -> int:
@@ -129,6 +143,8 @@ def load(found: Bundle, store: ResultStore) -> int:
         store.add_study(revision)
     for row in found.rows:
         store.add_row(row)
+    for check in found.checks:
+        store.add_check(check)
     return len(found.rows)
 
 

@@ -55,6 +55,19 @@ class StudyRecord:
         return declared
 
 
+@dataclass(frozen=True, slots=True)
+class CheckRecord:
+    """What became of checking a study's results: a rerun of some of them, or a rebuild from an exported bundle."""
+
+    study: str
+    kind: Literal["rerun", "rebuild"]
+    passed: bool
+    said: str
+    """What was checked, and the first difference where there is one."""
+    made: str
+    """When: ISO 8601, UTC."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """One finished run: what was run, what it spent, what it handed over, and the judge's verdict on that.

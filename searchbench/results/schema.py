@@ -100,6 +100,18 @@ recordings = Table(
     Column("traces", LargeBinary),
 )
 
+# Beside the schema: a store that was made before has none until the first is added, and nothing else depends on it.
+checks = Table(
+    "checks",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("study", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("made", Text, nullable=False),
+    Column("passed", Integer, nullable=False),
+    Column("said", Text, nullable=False),
+)
+
 MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
 """From a version to the step that leads to the next one; run in one transaction, each on its own tables' SQL."""
 

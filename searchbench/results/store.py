@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from searchbench.errors import StoreError, did_you_mean
 from searchbench.results.database import as_store_error, bring_up_to_date, sqlalchemy_engine
 from searchbench.results.location import Location, WriterLock, writing
-from searchbench.results.records import RunRecord, StudyRecord, cost_from_json, cost_to_json
+from searchbench.results.records import CheckRecord, RunRecord, StudyRecord, cost_from_json, cost_to_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,6 +138,26 @@ class ResultStore:
                 connection.execute(recordings.insert(), {"run": key, "trials": run.trials, "traces": run.traces})
         except IntegrityError:
             raise StoreError(f"run `{run.run_id}` of study `{run.study}` has a result already.") from None
+
+    def add_check(self, check: CheckRecord) -> None:
+        """Record what became of a check. Raises StoreError where the store is open for reading only."""
+        from searchbench.results.schema import checks
+
+        with self._transaction() as connection:
+            checks.create(connection, checkfirst=True)
+            row = {name: getattr(check, name) for name in ("study", "kind", "made", "said")}
+            connection.execute(checks.insert(), row | {"passed": int(check.passed)})
+
+    def checks(self, study: str) -> list[CheckRecord]:
+        """The checks of a study's results, oldest first."""
+        from sqlalchemy import inspect
+
+        from searchbench.results.schema import checks
+
+        if not inspect(self.engine).has_table(checks.name):
+            return []
+        rows = self._rows(checks.select().where(checks.c.study == study).order_by(checks.c.id))
+        return [CheckRecord(r["study"], r["kind"], bool(r["passed"]), r["said"], r["made"]) for r in rows]
 
     def run_ids(self, study: str, *, statuses: Iterable[str] | None = None) -> list[str]:
         """Ids of a study's recorded runs in order of recording, optionally only of those that ended in `statuses`."""

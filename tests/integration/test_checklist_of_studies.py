@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import searchbench as sb
 from searchbench import Budget, ComparisonPlan, Problem, Study
+from searchbench.cli.entry import cli
 from searchbench.cost import Cost
 from searchbench.reports.checklist import Verdict, checklist
 from searchbench.reports.dossier import Dossier, read
 from searchbench.reports.gathering import gather
 from searchbench.results.columns import TraceColumns
+from searchbench.results.records import CheckRecord
 from searchbench.results.store import open_store
 
 
@@ -63,3 +68,49 @@ def test_a_search_that_ends_by_itself_within_one_more_slice_spent_its_budget(
     ]
     evidence = gather(changed, block, runs, None)
     assert {value for arm in evidence.arms for value in arm.spent} == {reached}
+
+
+def said(store: Path, *arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(cli, [*arguments, "--store", str(store)])
+    return done.exit_code, done.output
+
+
+def verdict_of(store: Path, id: str) -> tuple[str, str]:
+    with open_store(store) as opened:
+        item = next(iter(read(opened).checklists.values()))[id]
+    return item.verdict.value, item.evidence
+
+
+def test_reruns_and_the_exported_bundle_are_heard_of(study: Study, tmp_path: Path) -> None:
+    store = tmp_path / "r.db"
+    sb.run(study, store, workers=0)
+    assert verdict_of(store, "C21")[0] == verdict_of(store, "C30")[0] == "WARN"
+    assert said(store, "verify", "-k", "2", "--workers", "0")[0] == 0
+    code, output = said(store, "export", "--out", str(tmp_path / "out.parquet"))
+    assert (code, "rebuilt byte for byte" in output.replace("\n", " ")) == (0, True)
+    assert verdict_of(store, "C21") == ("PASS", verdict_of(store, "C21")[1])
+    assert "2 of 2 reruns bit-identical, drawn from 6" in verdict_of(store, "C21")[1]
+    assert verdict_of(store, "C30")[0] == "PASS"
+
+
+def test_a_rerun_that_differed_once_is_not_outweighed(study: Study, tmp_path: Path) -> None:
+    store = tmp_path / "r.db"
+    sb.run(study, store, workers=0)
+    with open_store(store, write=True) as opened:
+        opened.add_check(
+            CheckRecord(study.name, "rerun", False, "0 of 1 reruns bit-identical; x differs", "2026-01-01")
+        )
+        opened.add_check(CheckRecord(study.name, "rerun", True, "1 of 1 reruns bit-identical", "2026-01-02"))
+        opened.add_check(CheckRecord(study.name, "rebuild", False, "leaderboard differs as csv", "2026-01-02"))
+    assert verdict_of(store, "C21") == ("FAIL", "0 of 1 reruns bit-identical; x differs (2026-01-01)")
+    assert verdict_of(store, "C30")[0] == "FAIL"
+
+
+def test_a_store_without_checks_is_read_and_takes_one(study: Study, tmp_path: Path) -> None:
+    store = tmp_path / "r.db"
+    sb.run(study, store, workers=0)
+    with sqlite3.connect(store) as connection:
+        connection.execute("drop table checks")
+    assert verdict_of(store, "C21")[0] == "WARN"
+    assert said(store, "verify", "-k", "1", "--workers", "0")[0] == 0
+    assert verdict_of(store, "C21")[0] == "PASS"

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from searchbench.reports.ablation import build as build_ablation
+from searchbench.reports.brief import brief
+from searchbench.reports.brief import to_text as to_brief
 from searchbench.reports.comparison import PairedComparison, compare
 from searchbench.reports.dossier import Dossier, read
 from searchbench.reports.exports import tables
@@ -92,6 +94,12 @@ def test_data_carry_the_caveat(exploratory: Dossier) -> None:
     comparisons = list(csv.DictReader(io.StringIO(tables(exploratory)["comparisons.csv"])))
     assert all("exploratory" in row["caveats"] for row in comparisons)
     assert unmarked([row["wording"] for row in comparisons]) == []
+
+
+def test_the_short_table_says_it(exploratory: Dossier) -> None:
+    text = to_brief(brief(exploratory.board))
+    assert "exploratory: better" in text
+    assert "exploratory: seeds were added" in text
 
 
 def test_the_head_of_the_page_says_it(exploratory: Dossier) -> None:
