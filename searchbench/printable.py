@@ -27,7 +27,7 @@ def escaped(json: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same in one line."""
+    """This text in one line."""
     return " ".join(printable(text).split("\n"))
 
 

@@ -64,7 +64,7 @@ class EstimatorSpec(Protocol):
         """Whether it trains networks on the task's data (then supernet searches can run on the problem)."""
 
     def checksum(self) -> str:
-        """Of the data it reads besides the task's (a table's file); "" where there is none."""
+        """Digest of the data it reads besides the task's (a table's file); "" where there is none."""
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> Estimator: ...
     def judge(self) -> JudgeSpec:
@@ -84,7 +84,7 @@ class Charging(Protocol):
     """A description of an estimator that does not charge every axis of a budget."""
 
     def charges(self) -> tuple[str, ...]:
-        """Those on which an evaluation costs something."""
+        """Axes on which an evaluation costs something."""
 
 
 @runtime_checkable

@@ -90,7 +90,7 @@ class FinalTraining:
         return training
 
     def _network(self, architecture: Architecture) -> nn.Module:
-        """With an auxiliary classifier only if the recipe has one."""
+        """Network to be judged, with an auxiliary classifier only if the recipe has one."""
         if not self.recipe.auxiliary:
             return self.networks.network(architecture, self.shape, self.data.classes, self.width)
         assert isinstance(self.networks, RegularisedNetworks), "TrainJudge.check refuses spaces without"

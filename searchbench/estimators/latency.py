@@ -37,7 +37,7 @@ class LatencySpec(Protocol):
         """Whether the same architecture always has the same latency; False for what is measured."""
 
     def checksum(self) -> str:
-        """Of the file it reads; "" where there is none."""
+        """Digest of the file it reads; "" where there is none."""
 
     def open(self, space: Space, shape: Shape, classes: int) -> Latency: ...
 

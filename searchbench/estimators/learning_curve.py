@@ -155,7 +155,7 @@ class Beginnings:
         return self._full
 
     def price(self, architecture: Architecture, fidelity: Fidelity, resume: Fidelity | None = None) -> Cost:
-        """That of the measurements, counted as one evaluation."""
+        """Price of the measurements, counted as one evaluation."""
         total, before = Cost(), None
         for stop in self._stops:
             total, before = total + self._inner.price(architecture, stop, before), stop

@@ -40,7 +40,7 @@ class Passages:
         return self.measured()
 
     def unjittered(self) -> Passages:
-        """The same text in passages of the usual length, or half of it."""
+        """This text in passages of the usual length, or half of it."""
         return Passages(replace(self._split, deviation=0.0), self.targets.device)
 
     def count(self, batch_size: int, share: Share = WHOLE) -> int:
@@ -107,7 +107,7 @@ class Passages:
 
 
 def for_supernets(batches: Batches | Passages) -> Batches | Passages:
-    """The same data as supernets read it: their passages of a text are not jittered."""
+    """Data as supernets read it: their passages of a text are not jittered."""
     return batches.unjittered() if isinstance(batches, Passages) else batches
 
 

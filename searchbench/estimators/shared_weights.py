@@ -169,8 +169,10 @@ class SharedWeights:
         return cast(nn.Module, self._supernet)(inputs, path, known)  # type: ignore[no-any-return]
 
     def _weights_digest(self) -> bytes:
-        """Of every weight, and of the statistics where those are what is scored with. Version counters would not do: a
-        fused optimiser does not raise them."""
+        """Digest of every weight, and of the statistics where those are what is scored with.
+
+        Version counters would not do: a fused optimiser does not raise them.
+        """
         flat = torch.cat([tensor.detach().reshape(-1) for tensor in self._scored_with])  # leaves a GPU in one piece
         return hashlib.blake2b(flat.cpu().numpy().data, digest_size=16).digest()
 
@@ -222,7 +224,7 @@ class SharedWeights:
         return metric.value(total, samples), loss / samples
 
     def _set_mode(self, *, training: bool) -> None:
-        """As `train`, for half a search's scores take as long as walking the modules does."""
+        """Set the mode of every module. `train` walks them, which takes as long as half of a search's scores."""
         for module in self._modules:
             module.training = training
 

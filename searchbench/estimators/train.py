@@ -94,6 +94,6 @@ class Train:
         )
 
     def judge(self) -> TrainJudge:
-        """The same recipe for as many epochs as the task's own has, at full width, resolution and data."""
+        """Judge by this recipe for as many epochs as the task's own has, at full width, resolution and data."""
         shared = {f.name for f in fields(TrainJudge)} & {f.name for f in fields(Train)} - {"epochs", "width"}
         return TrainJudge(**{name: getattr(self, name) for name in shared})

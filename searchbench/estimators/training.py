@@ -236,7 +236,7 @@ def _drop_paths(training: Training, epoch: int) -> None:
 
 
 def _drop_edges(training: Training, epoch: int) -> None:
-    """The same probability in every epoch, and a generator of its own."""
+    """Set the probability, which is the same in every epoch, and a generator of its own."""
     network = training.network
     assert isinstance(network, Wired), "a recipe with drop-edge needs a network that is wired by graphs"
     network.drop_edge.probability = training.recipe.drop_edge

@@ -146,7 +146,7 @@ class RegularisedNetworks(Protocol):
 
 @dataclass(slots=True, eq=False)
 class DropEdge:
-    """Of a network wired by graphs: the probability of leaving out one edge, per minibatch."""
+    """What a network wired by graphs is trained with: the probability of leaving out one edge, per minibatch."""
 
     probability: float = 0.0
     generator: torch.Generator | None = None

@@ -38,7 +38,7 @@ def write_stages(architecture: Architecture) -> str:
 
 
 def write_blocks(architecture: Architecture) -> str:
-    """As `write_stages`, but without the layers of nothing.
+    """Text of `write_stages` without the layers of nothing.
 
     Such a layer is the identity, so that networks with the same blocks in the same order are the same: their key.
     """

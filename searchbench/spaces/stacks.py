@@ -33,7 +33,7 @@ class Part:
     rows: slice
 
     def of(self, tensor: Tensor) -> Tensor:
-        """The same rows of a tensor that is shaped alike (a momentum), without gradient."""
+        """These rows of a tensor that is shaped alike (a momentum), without gradient."""
         return tensor.detach()[self.rows]
 
 

@@ -83,7 +83,7 @@ class AnchoredController(nn.Module):
         return Architecture(self.space, values), float(total)
 
     def score(self, architectures: Sequence[Architecture]) -> tuple[Tensor, Tensor]:
-        """Of each architecture: the logarithm of its probability, and the summed entropies of all decisions, [m]."""
+        """Score of each architecture: logarithm of its probability, and summed entropies of all decisions, [m]."""
         rows = [[options.index(v) for options, v in zip(self._options, a.values, strict=True)] for a in architectures]
         tokens = torch.tensor(rows)
         return self._walk(len(rows), lambda at, logs: tokens[:, at])
@@ -109,7 +109,7 @@ class AnchoredController(nn.Module):
         return total, entropy
 
     def _skips(self, anchors: Sequence[Tensor], hidden: Tensor) -> list[Tensor]:
-        """For every earlier anchor: log probabilities of not reading and of reading it, [batch, 2]."""
+        """Scores of every earlier anchor: log probabilities of not reading and of reading it, [batch, 2]."""
         if not anchors:
             return []
         logits = torch.tanh(torch.stack(list(anchors)) + self.here(hidden)) @ self.vector

@@ -66,7 +66,7 @@ class Controller(nn.Module):
         return Architecture(self.space, tuple(values)), total
 
     def score(self, architectures: Sequence[Architecture]) -> tuple[Tensor, Tensor]:
-        """Of each architecture: the logarithm of its probability, and the summed entropies of its softmaxes, [m]."""
+        """Score of each architecture: logarithm of its probability, and summed entropies of its softmaxes, [m]."""
         tokens = torch.tensor([self._tokens(a) for a in architectures])
         state = self._blank(len(architectures))
         inputs = self.begin.expand(len(architectures), -1)

@@ -30,7 +30,7 @@ class Noted:
     """Whether the losses noted are those of logits."""
 
     def count(self, logits: Tensor, targets: Tensor) -> None:
-        """Of `logits` [B, classes], how many are highest where `targets` [B] says."""
+        """Number of `logits` [B, classes] that are highest where `targets` [B] says."""
         if self.reads == "text":
             return
         right = (logits.detach().argmax(1) == targets).sum()
@@ -38,7 +38,7 @@ class Noted:
         self._seen += len(targets)
 
     def watching(self, loss: Loss = F.cross_entropy) -> Loss:
-        """The same loss, counting on the way what is right: free, for the logits are there."""
+        """This loss, counting on the way what is right: free, for the logits are there."""
         self._watched = True
 
         def watched(logits: Tensor, targets: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ class Objective(Protocol):
     """What is maximised instead of the validation value."""
 
     def reward(self, trial: Trial) -> float:
-        """Of a trial that did not fail. Raises StudyError where a metric is missing."""
+        """Reward of a trial that did not fail. Raises StudyError where a metric is missing."""
 
 
 @dataclass(frozen=True, slots=True)

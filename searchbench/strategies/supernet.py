@@ -42,7 +42,7 @@ class SupernetTraining:
         self.recipe(1 if self.epochs is None else self.epochs)
 
     def recipe(self, epochs: int) -> Recipe:
-        """The same as a recipe of that length."""
+        """This training as a recipe of that length."""
         return Recipe(
             epochs=epochs,
             batch_size=self.batch_size,
@@ -97,7 +97,7 @@ class SupernetTraining:
 def language_training(
     epochs: int | None, batch_size: int, lr: float, clip: float, weight_decay: float
 ) -> SupernetTraining:
-    """As supernets of language models are trained: without momentum, at a constant rate, which every passage scales by
+    """Training of supernets of language models: without momentum, at a constant rate, which every passage scales by
     its length. Raises StudyError."""
     return SupernetTraining(
         epochs=epochs,

@@ -108,7 +108,7 @@ def _row(entry: Entry, data: str, recipe: int | None) -> dict[str, Any]:
 
 
 def _of(trainings: Sequence[Training], data: str) -> list[Training]:
-    """Those of one data set, in the order of their seeds."""
+    """Records of one data set, in the order of their seeds."""
     return sorted((training for training in trainings if training.data == data), key=lambda training: training.seed)
 
 

@@ -58,7 +58,7 @@ class ImageFolder:
 
     @property
     def recipe(self) -> Recipe:
-        """That of CIFAR-10's longer trainings; another is the study's to declare."""
+        """Recipe of CIFAR-10's longer trainings; another is the study's to declare."""
         return Recipe(epochs=90, batch_size=128, lr=0.1, weight_decay=1e-4, augment=("crop", "flip"))
 
     @property

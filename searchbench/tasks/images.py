@@ -153,7 +153,7 @@ class Pictures:
 
     @classmethod
     def of(cls, train: Images, test: Images, classes: int) -> Pictures:
-        """With the levels that the training images have."""
+        """Pictures with the levels that the training images have."""
         return cls(train, test, _standardised(train.inputs), classes)
 
     def checksum(self, task: str, valid: float, subset: float) -> str:

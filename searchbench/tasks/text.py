@@ -222,7 +222,7 @@ def _words(path: Path) -> Words:
 
 
 def read_descriptions(folder: str | None) -> list[Words]:
-    """Of every description's lines the first 70 % train, the next 15 % validate, the last test. Raises DataMissing."""
+    """Parts of the descriptions: of each, 70 % of lines train, 15 % validate, the last test. Raises DataMissing."""
     package = importlib.util.find_spec("sklearn")
     roots = list(package.submodule_search_locations or []) if package is not None else []
     files = sorted(file for root in roots for file in (Path(root) / "datasets" / "descr").glob("*.rst"))

@@ -57,7 +57,7 @@ class Stage:
 
 
 def stages(trials: int = 40) -> tuple[Stage, ...]:
-    """For ask/tell: the cells of NAS-Bench-201, a conditional space of mixed numbers, and one so small that it ends."""
+    """Stages for ask/tell: the cells of NAS-Bench-201, a conditional space of mixed numbers, and one that ends."""
     mixed = (
         Float("learning_rate", 1e-4, 1e-1, log=True),
         Choice("optimizer", ("sgd", "adam")),
@@ -74,7 +74,7 @@ def stages(trials: int = 40) -> tuple[Stage, ...]:
 
 
 def training_stage(samples: int = 8_000) -> Stage:
-    """For searches that train: the smallest networks of NAS-Bench-201 on the bundled digits."""
+    """Stage for searches that train: the smallest networks of NAS-Bench-201 on the bundled digits."""
     return Stage(nasbench201(channels=2, cells=1, stages=1), 0, samples)
 
 

@@ -36,7 +36,7 @@ class Points:
 
     @cached_property
     def every_option(self) -> list[Architecture]:
-        """For each option of each decision an architecture that has it."""
+        """An architecture for each option of each decision, which has it."""
         return [
             having(self.drawn[0], at, value)
             for at, decision in enumerate(self.space.decisions)

@@ -185,7 +185,7 @@ class PathMacs:
             before, last = last, made
 
     def macs(self, cells: Mapping[str, Cell]) -> int:
-        """Of one sample."""
+        """Multiply-accumulates of one sample."""
         total = self._fixed
         for kind, own in zip(self._kinds, self._parts, strict=True):
             cell = cells[kind]
@@ -278,7 +278,7 @@ class BlockCellNetworks:
 
 
 def _shapes(places: Sequence[Place], shape: Shape) -> Iterable[Shape]:
-    """Of every cell's states, after its stride."""
+    """Shapes of every cell's states, after its stride."""
     _, height, width = shape
     for place in places:
         height, width = -(-height // place.stride), -(-width // place.stride)

@@ -125,7 +125,7 @@ class State:
 
 
 def channels_last(value: Tensor) -> Tensor:
-    """The same tensor, channels last; as it is on a GPU, where a copy costs more than the format gains."""
+    """This tensor with channels last; as it is on a GPU, where a copy costs more than the format gains."""
     return value if value.is_cuda else value.contiguous(memory_format=torch.channels_last)
 
 

@@ -57,7 +57,7 @@ class Cell:
 
     @property
     def existing(self) -> Cell:
-        """Without nodes that nothing reaches, and without edges that leave those; states keep their numbers.
+        """Cell without nodes that nothing reaches, and without edges that leave those; states keep their numbers.
 
         Raises:
             SpaceError: no state of the output is left.

@@ -121,7 +121,7 @@ def _check(sizes: dict[str, int], operations: Sequence[str], stem: str) -> None:
 
 
 def _checked_edges(edges: Sequence[Sequence[str]], operations: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """As many distinct candidates on each of the 14 edges of a cell, all of them among the operations, none `none`."""
+    """Candidates of each of the 14 edges of a cell: equally many, distinct, among the operations, never `none`."""
     found = tuple(tuple(names) for names in edges)
     known = set(operations) - {"none"}
     cells = [found[: len(EDGES)], found[len(EDGES) :]]
@@ -223,7 +223,7 @@ def read(space: Space, text: str) -> Architecture:
 
 
 def canonical(architecture: Architecture) -> str:
-    """The same for cells that differ only in how their nodes are numbered (their output's channels permute)."""
+    """Key, the same for cells that differ only in how their nodes are numbered (their output's channels permute)."""
     found = genotype(architecture)
     return f"{_canonical_cell(found.normal.nodes)};{_canonical_cell(found.reduce.nodes)}"
 

@@ -127,7 +127,7 @@ class DartsSupernet(nn.Module):
         return fixed, table
 
     def _stem_macs(self, pixels: int) -> tuple[int, int]:
-        """Of the stem, and the pixels behind it."""
+        """Multiply-accumulates of the stem, and the pixels behind it."""
         total = 0
         for conv in (part for part in self.stem.modules() if isinstance(part, nn.Conv2d)):
             pixels //= conv.stride[0] ** 2
@@ -357,6 +357,6 @@ class MixedEdge(nn.Module):
 
 
 def _auxiliary_skips(cell: MixedCell) -> nn.ModuleDict:
-    """Of the edges whose skip is not the identity; empty in a form without."""
+    """Multiply-accumulates of the edges whose skip is not the identity; empty in a form without."""
     strided = [edge for edge in range(len(EDGES)) if cell.form.auxiliary_skip and cell.stride(edge) == 2]
     return nn.ModuleDict({str(edge): FactorizedReduce(cell.width, cell.width, affine=False) for edge in strided})

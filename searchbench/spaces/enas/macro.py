@@ -52,7 +52,7 @@ def macro_layers(architecture: Architecture) -> Iterator[tuple[str, tuple[int, .
 
 
 def write_macro(architecture: Architecture) -> str:
-    """As the released code prints it: per layer the operation's number and the bits, layers apart by bars."""
+    """Text as the released code prints it: per layer the operation's number and the bits, layers apart by bars."""
     parts = []
     for layer, (operation, skips) in enumerate(macro_layers(architecture)):
         bits = "".join("1" if at in skips else "0" for at in range(layer))

@@ -159,7 +159,7 @@ class Sizes:
                 self._halves[at] = channels**2 * side[1] * side[2]
 
     def macs(self, layers: Layers) -> int:
-        """Of one sample."""
+        """Multiply-accumulates of one sample."""
         operations = sum(counted[op] for counted, (op, _) in zip(self._layers, layers, strict=True))
         needed = _last_readers(layers)
         halved = sum(each * sum(needed[n] > end for n in range(end + 1)) for end, each in self._halves.items())

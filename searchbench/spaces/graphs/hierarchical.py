@@ -122,7 +122,7 @@ def canonical(architecture: Architecture) -> str:
 
 
 def canonical_graph(graph: Graph, nodes: int) -> str:
-    """The same text for graphs that differ in the order of their inner nodes."""
+    """Text that is the same for graphs that differ in the order of their inner nodes."""
     inner = sorted({node for edge in graph for node in edge} - {0, nodes - 1})
     return min(_renamed(graph, dict(zip(order, itertools.count(1)))) for order in itertools.permutations(inner))
 

@@ -37,7 +37,7 @@ class Cell:
         return len(self.operations) + 2
 
     def pruned(self) -> Cell | None:
-        """Without the vertices that lie on no way from input to output; None where there is no way."""
+        """Graph without the vertices that lie on no way from input to output; None where there is no way."""
         last = self.vertices - 1
         reached, needed = {0}, {last}
         for u, v in sorted(self.edges):

@@ -133,7 +133,7 @@ class Differentiable:
         )
 
     def form(self, stage: int = 0) -> Form:
-        """In which form the supernet of a stage is built."""
+        """Form in which the supernet of a stage is built."""
         form = reduce(lambda so_far, part: part.form(so_far), self.extras, self.edges.form(PLAIN))
         cells = self.prune.cells(stage)
         return form if cells is None else replace(form, cells=cells)

@@ -35,7 +35,7 @@ class Lanczos:
             raise StudyError(f"Lanczos needs iterations >= 1 and eps > 0, but got {self}.")
 
     def largest(self, gradient: Callable[[Vector], Vector], at: Vector, rng: np.random.Generator) -> float:
-        """Of the Hessian at `at` [n], given the gradient at any point."""
+        """Largest eigenvalue of the Hessian at `at` [n], given the gradient at any point."""
         basis: list[Vector] = []
         diagonal: list[float] = []
         beside: list[float] = []

@@ -88,7 +88,7 @@ class SkipDropout:
         return self.initial if isinstance(self.initial, tuple) else (self.initial,)
 
     def probability(self, epoch: int, epochs: int, stage: int = 0) -> float:
-        """In an epoch of a stage, both counted from 0."""
+        """Probability in an epoch of a stage, both counted from 0."""
         initial, warm = self._initials[min(stage, len(self._initials) - 1)], int(self.share * epochs + 1e-9)
         if epoch < warm:
             return initial * (epochs - epoch - 1) / epochs
@@ -122,7 +122,7 @@ class DropPath:
             raise StudyError(f"the probability of dropping a path must lie in [0, 1), but got {self.last}.")
 
     def probability(self, epoch: int, epochs: int) -> float:
-        """In an epoch, counted from 0."""
+        """Probability in an epoch, counted from 0."""
         return _rising(self.last, epoch, epochs)
 
     def form(self, form: Form) -> Form:

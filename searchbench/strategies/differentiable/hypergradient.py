@@ -250,7 +250,7 @@ class ScoreFunction:
         return sum(errors) / self.paths, None
 
     def reward(self, accuracy: float, cost: float) -> float:
-        """Of one path."""
+        """Reward of one path."""
         return accuracy if self.target is None else accuracy * (self.target / cost) ** self.power
 
     def price(self, game: Game, train: int, valid: int) -> Cost:

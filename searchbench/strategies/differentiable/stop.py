@@ -44,7 +44,7 @@ class Verdict:
 
     @property
     def decision(self) -> str:
-        """In words, for the log; epochs are counted from 1 there."""
+        """Decision in words, for the log; epochs are counted from 1 there."""
         if self.epoch is None:
             return "stop" if self.stop else "go on"
         return f"{'stop, take' if self.stop else 'return to'} epoch {self.epoch + 1}"

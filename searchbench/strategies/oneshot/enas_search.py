@@ -133,7 +133,7 @@ class EnasSearch:
         return max(1, round(samples / (self._settings.aggregate * self._reward_samples(lab))))
 
     def _reward_samples(self, lab: Lab) -> float:
-        """Of a minibatch on which a draw is rewarded, in the mean."""
+        """Samples of a minibatch on which a draw is rewarded, in the mean."""
         return float(np.mean(self._full(lab)))
 
     def _full(self, lab: Lab) -> list[int]:

@@ -20,7 +20,7 @@ class Reward(Protocol):
         """From `logits` [B, classes] and `targets` [B] of one minibatch."""
 
     def minimised(self, reward: float) -> float:
-        """The same as a value in the words of the task, the less the better."""
+        """Reward as a value in the words of the task, the less the better."""
 
     def unsupported(self, space: Space) -> str | None:
         """Why it has no meaning for the networks of a space, or None."""

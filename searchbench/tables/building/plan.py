@@ -95,7 +95,7 @@ class TablePlan:
 
     @property
     def fingerprint(self) -> str:
-        """Of `describe` and the task's data: only trainings of one fingerprint stand in one table."""
+        """Fingerprint of `describe` and the task's data: only trainings of one fingerprint stand in one table."""
         text = canonical_json(self.describe()) + self.make_task().checksum()
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
