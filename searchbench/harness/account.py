@@ -36,6 +36,10 @@ class Account:
         """Raise BudgetExhausted if `price` does not fit any more. Nothing is charged."""
         (self._booked or self.ledger).check(price)
 
+    def limits(self, cost: Cost) -> bool:
+        """Whether a cost counts against any limit; what does not could go on for ever."""
+        return any(getattr(cost, axis) > 0 for axis in self.ledger.budget.limits)
+
     # -- evaluations that overlap ------------------------------------------------------------------------------
 
     @property

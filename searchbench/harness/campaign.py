@@ -21,7 +21,7 @@ from searchbench.harness.jobs import JudgeJob, SearchJob, judge, search
 from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.progress import Observer
 from searchbench.harness.run import SearchResult
-from searchbench.harness.study import Study
+from searchbench.harness.study import Study, strategy_description
 from searchbench.results.records import RunRecord, outcome_columns
 from searchbench.results.store import ResultStore
 from searchbench.trial import Outcome
@@ -160,9 +160,9 @@ class _Campaign:
             run_id=spec.run_id,
             study=spec.study,
             strategy=spec.contestant.label,
-            description=result.description,
+            description=result.description or strategy_description(spec.contestant.make()),
             problem=spec.problem.name,
-            fingerprint=result.fingerprint,
+            fingerprint=result.fingerprint or spec.problem.resolve().fingerprint,
             budget=canonical_json(spec.budget.limits),
             replicate=spec.replicate,
             status=status or result.status,

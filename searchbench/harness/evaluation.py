@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from searchbench.cost import Cost
-from searchbench.errors import BudgetExhausted, EvaluationFailed, SpaceError
+from searchbench.errors import BudgetExhausted, Interrupted, SpaceError
 from searchbench.harness.account import Account
+from searchbench.harness.borders import checked_measurement, checked_price, failure, numbers
 from searchbench.harness.constraint import broken_limits
 from searchbench.harness.record import Record
 from searchbench.harness.repeats import Repeats
@@ -79,6 +79,7 @@ class Evaluation:
         self.estimator = estimator
         self._scenario, self._account, self._record = scenario, account, record
         self._reported = reported
+        self._known_price: object = self  # no price yet
         self.repeats = Repeats(scenario.seeds, remembers)
 
     def evaluate(self, proposal: Proposal, estimator: Estimator | None = None) -> Trial:
@@ -121,11 +122,14 @@ class Evaluation:
         architecture, fidelity = proposal.architecture, using.complete(proposal.fidelity)
         known = self.repeats.remembered(architecture, fidelity) if own else None
         if known is not None:
+            self.repeats.check_ends(self._scenario.space)
             measured = Measured(known.status, known.value, Cost(), known.metrics, known.error)
             return Launched(architecture, fidelity, measured, repeats=known.number)
         begun = self.repeats.continued(proposal) if own else None
         reached = None if begun is None else begun.fidelity
-        price = using.price(architecture, fidelity, reached)
+        price = self._priced(using.price(architecture, fidelity, reached))
+        if not self._account.limits(price):
+            self.repeats.check_stalled()
         self._account.check(price)  # before the noise is drawn: what is refused has not been repeated
         seed = self.repeats.noise_seed(architecture, fidelity) if begun is None else begun.seed
         broken = broken_limits(self._scenario.space, architecture)
@@ -144,7 +148,7 @@ class Evaluation:
         trial = Trial(number, launched.architecture, launched.fidelity, status, value, cost, metrics, error, cached)
         if launched.repeats is None:
             self._account.ledger.charge(cost)
-            self.repeats.note(trial, launched.seed, launched.own)
+            self.repeats.note(trial, launched.seed, launched.own, paid=self._account.limits(cost))
         else:
             self.repeats.serve(number, launched.repeats)
         self._record.add(trial, self._account.ledger.total(), offer=launched.own, resumed=launched.resumed)
@@ -157,25 +161,22 @@ class Evaluation:
         overlaps = self._account.overlaps
         started = 0.0 if overlaps else time.perf_counter()
         try:
-            measurement, cost = training()
-            if not math.isfinite(measurement.value):
-                raise EvaluationFailed("nan", f"the validation value is {measurement.value}")
-        except BudgetExhausted:
+            measurement, charge = training()
+            value, metrics, cost = checked_measurement(measurement, charge, price)
+            more = {} if self._reported is None else numbers(self._reported(architecture), "a metric")
+        except (BudgetExhausted, Interrupted):
             raise
-        except Exception as failure:  # a failure is a value: charged, recorded, told to the search
-            status, message = _failure(failure)
+        except BaseException as error:  # a failure is a value: charged, recorded, told to the search
+            status, message = failure(error)
             wasted = price if overlaps else price + Cost(device_s=time.perf_counter() - started)
             return Measured(status, math.nan, wasted, error=message)
         if self._account.ledger.too_late(cost):
-            error = "the evaluation ended after the budget of seconds had run out."
-            return Measured("timeout", math.nan, cost, error=error)
-        more = {} if self._reported is None else self._reported(architecture)
-        return Measured("ok", measurement.value, cost, {**measurement.metrics, **more} if more else measurement.metrics)
+            late = "the evaluation ended after the budget of seconds had run out."
+            return Measured("timeout", math.nan, cost, error=late)
+        return Measured("ok", value, cost, {**metrics, **more} if more else metrics)
 
-
-def _failure(error: Exception) -> tuple[Any, str]:
-    if isinstance(error, EvaluationFailed):
-        return error.reason, error.message
-    if isinstance(error, MemoryError):
-        return "memory", str(error) or "out of memory"
-    return "error", "".join(traceback.format_exception(error)).strip()
+    def _priced(self, price: Cost) -> Cost:
+        """A price, checked; most problems have one, and it is checked once."""
+        if price is not self._known_price:
+            self._known_price = checked_price(price)
+        return price

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from searchbench.cost import Cost
 from searchbench.errors import SpaceError
 from searchbench.harness.account import Account
+from searchbench.harness.borders import number
 from searchbench.harness.constraint import broken_limits
 from searchbench.harness.evaluation import Evaluation
 from searchbench.harness.incumbent import Incumbent
@@ -90,7 +91,7 @@ class MeteredLab:
             raise SpaceError(f"can only recommend an architecture of `{space.name}`, got {architecture!r}.")
         broken = broken_limits(space, architecture)
         if broken is None:
-            self.record.recommend(architecture, value, self.spent)
+            self.record.recommend(architecture, number(value, "the value of a recommendation"), self.spent)
         else:  # the last legal one stands
             self.record.refused = broken
 

@@ -9,7 +9,7 @@ from typing import Literal
 from searchbench.errors import BudgetExhausted
 from searchbench.harness.host_clock import HostClock
 from searchbench.harness.lab import MeteredLab
-from searchbench.harness.repeats import Stalled
+from searchbench.harness.repeats import Exhausted, Stalled
 from searchbench.harness.simulation import simulate
 from searchbench.strategies.strategy import AskTellSearch, Recommending, Search, Tracing, TrainingSearch, search_kind
 
@@ -46,6 +46,8 @@ def drive(
         ended = "budget"
     except Stalled:
         ended = "stalled"
+    except Exhausted:
+        ended = "finished"
     _final_choice(search, lab)
     for line in search.trace() if isinstance(search, Tracing) else ():
         lab.log(**line)

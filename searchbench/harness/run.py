@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import platform
-import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
 
 from searchbench.cost import Cost
-from searchbench.errors import CheckpointError, SearchbenchError
+from searchbench.errors import CheckpointError, Interrupted
 from searchbench.estimators.estimator import Parallel, Trainable
+from searchbench.harness.borders import checked_outcome, numbers, text, told
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
@@ -53,8 +54,8 @@ class SearchResult:
             cost=Cost(),
             trials=b"",
             traces=None,
-            description=strategy_description(spec.contestant.make()),
-            fingerprint=spec.problem.resolve().fingerprint,
+            description=_or_nothing(lambda: strategy_description(spec.contestant.make())),
+            fingerprint=_or_nothing(lambda: spec.problem.resolve().fingerprint),
             architecture=None,
             architecture_key=None,
             value=math.nan,
@@ -72,18 +73,27 @@ def run_search(spec: RunSpec, checkpoint: Checkpoint | None = None) -> SearchRes
         checkpoint: where a training search leaves its state after slices, and continues from; None keeps none.
     """
     started = _now()
+    try:
+        return _run(spec, checkpoint, started)
+    except (CheckpointError, Interrupted):  # no failure of the strategy: nothing has run
+        raise
+    except BaseException as failure:  # before there was a record: data gone, a factory that fails here only
+        return SearchResult.lost(spec, told(failure), started)
+
+
+def _run(spec: RunSpec, checkpoint: Checkpoint | None, started: str) -> SearchResult:
     resolved = spec.problem.resolve()
     strategy = spec.contestant.make()
-    seeds = spec.seeds(strategy)
-    lab = _open_lab(spec, seeds)
+    description = strategy_description(strategy)  # now: what keeps its state in itself says something else later
+    lab = _open_lab(spec, spec.seeds(strategy))
     ended, error = "error", None
     with PeakMemory() as memory:
         try:
             ended = _search(spec, strategy, lab, checkpoint)
-        except CheckpointError:  # no failure of the strategy: nothing has run
+        except (CheckpointError, Interrupted):
             raise
-        except Exception as failure:
-            error = _told(failure)
+        except BaseException as failure:
+            error = told(failure)
     lab.account.ledger.peak_memory_bytes = max(lab.account.ledger.peak_memory_bytes, memory.bytes)
     final = lab.final
     if error is None and final is None:
@@ -95,10 +105,10 @@ def run_search(spec: RunSpec, checkpoint: Checkpoint | None = None) -> SearchRes
         cost=lab.spent,
         trials=lab.columns.to_bytes(),
         traces=lab.traces.to_bytes() if len(lab.traces) else None,
-        description=strategy_description(strategy),
+        description=description,
         fingerprint=resolved.fingerprint,
-        architecture=str(final.architecture) if final is not None else None,
-        architecture_key=final.architecture.key if final is not None else None,
+        architecture=text(str(final.architecture)) if final is not None else None,
+        architecture_key=text(final.architecture.key) if final is not None else None,
         value=final.value if final is not None else math.nan,
         error=error,
         started=started,
@@ -108,14 +118,17 @@ def run_search(spec: RunSpec, checkpoint: Checkpoint | None = None) -> SearchRes
 
 def run_judge(spec: RunSpec, architecture: str) -> Outcome:
     """The judge's verdict on the architecture a run handed over (in the space's notation)."""
-    resolved = spec.problem.resolve()
     try:
+        resolved = spec.problem.resolve()
         judge = resolved.judge.open(resolved.space, resolved.task, Seeds(spec.study, spec.replicate))
         judged = resolved.space.parse(architecture)
-        outcome = judge.verdict(judged)
-        return replace(outcome, metrics={**outcome.metrics, **resolved.measures.metrics(judged)})
-    except Exception as failure:
-        return Outcome("error", math.nan, error=_told(failure))
+        outcome = checked_outcome(judge.verdict(judged))
+        measured = numbers(resolved.measures.metrics(judged), "a metric")
+        return replace(outcome, metrics={**outcome.metrics, **measured})
+    except Interrupted:
+        raise
+    except BaseException as failure:
+        return Outcome("error", math.nan, error=told(failure))
 
 
 def _open_lab(spec: RunSpec, seeds: Seeds) -> MeteredLab:
@@ -159,10 +172,14 @@ def _nothing_to_judge(lab: MeteredLab, ended: str) -> str:
     )
 
 
-def _told(failure: Exception) -> str:
-    """A traceback; only the message where the package itself says clearly what is wrong."""
-    text = "".join(traceback.format_exception(failure)).strip()
-    return f"{failure}\n\n{text}" if isinstance(failure, SearchbenchError) else text
+def _or_nothing(tell: Callable[[], str]) -> str:
+    """What a part says of itself; "" where it cannot here, then the driver, which has planned the run, says it."""
+    try:
+        return tell()
+    except Interrupted:
+        raise
+    except BaseException:
+        return ""
 
 
 def _now() -> str:

@@ -15,7 +15,7 @@ from searchbench.errors import BudgetExhausted
 from searchbench.harness.evaluation import Launched
 from searchbench.harness.host_clock import HostClock
 from searchbench.harness.lab import MeteredLab
-from searchbench.harness.repeats import Stalled
+from searchbench.harness.repeats import Exhausted, Stalled
 from searchbench.strategies.strategy import AskTellSearch
 
 
@@ -34,9 +34,9 @@ def simulate(search: AskTellSearch, lab: MeteredLab, workers: int) -> Literal["b
     clock = HostClock(lab.account.ledger)
     flying: list[tuple[float, int, Launched]] = []
     ended: Literal["budget", "finished", "stalled"] = "finished"
-    now_s, begun = 0.0, 0
+    now_s, begun, exhausted = 0.0, 0, False
     while True:
-        while ended == "finished" and len(flying) < workers:
+        while ended == "finished" and not exhausted and len(flying) < workers:
             clock.begin()
             proposal = search.ask()
             clock.end()
@@ -49,6 +49,9 @@ def simulate(search: AskTellSearch, lab: MeteredLab, workers: int) -> Literal["b
                 break
             except Stalled:
                 ended = "stalled"
+                break
+            except Exhausted:
+                exhausted = True
                 break
             heappush(flying, (now_s + duration_s(launched.measured.cost), begun, launched))
             begun += 1

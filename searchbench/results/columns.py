@@ -265,7 +265,10 @@ def _logged(values: Sequence[Any], kind: Kind) -> pa.Array:
 def _words(values: Sequence[str | None]) -> pa.Array:
     import pyarrow as pa
 
-    return pa.array(values, pa.string()).dictionary_encode()
+    try:
+        return pa.array(values, pa.string()).dictionary_encode()
+    except UnicodeEncodeError:  # half of a pair of code units: escaped
+        return pa.array([v and v.encode("utf-8", "backslashreplace").decode() for v in values]).dictionary_encode()
 
 
 def _numbers(values: Iterable[Any], kind: str) -> pa.Array:
@@ -276,7 +279,14 @@ def _numbers(values: Iterable[Any], kind: str) -> pa.Array:
     try:
         return pa.array(values, pa.type_for_alias(kind))
     except (OverflowError, pa.ArrowInvalid):
-        return pa.array([None if v is None else float(v) for v in values], pa.float64())
+        return pa.array([None if v is None else _float(v) for v in values], pa.float64())
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer that no float holds
+        return math.copysign(math.inf, value)
 
 
 def _spent_arrays(spent: Sequence[Cost]) -> dict[str, pa.Array]:

@@ -47,16 +47,22 @@ class RayExecutor:
         self._tasks = {role: _task(role, cpus, gpus) for role in ("search", "judge")}
         self._running: dict[ray.ObjectRef, int] = {}
         self._tickets = 0
+        self._unsent: list[Finished] = []
 
     def submit(self, role: Role, function: Callable[[Any], Any], items: Sequence[Any]) -> int:
         self._tickets += 1
-        packed = cloudpickle.dumps((function, list(items)))
+        try:
+            packed = cloudpickle.dumps((function, list(items)))
+        except Exception as error:  # an object of the user's that cannot leave this process
+            self._unsent.append(Finished(self._tickets, Lost(f"it cannot be sent to a worker: {error!r}")))
+            return self._tickets
         self._running[self._tasks[role].remote(packed)] = self._tickets
         return self._tickets
 
     def wait(self, timeout_s: float) -> list[Finished]:
-        if not self._running:
-            return []
+        if self._unsent or not self._running:
+            unsent, self._unsent = self._unsent, []
+            return unsent
         ready, rest = ray.wait(list(self._running), num_returns=1, timeout=timeout_s)
         if ready and rest:  # whatever else has come back meanwhile
             ready += ray.wait(rest, num_returns=len(rest), timeout=0)[0]
