@@ -218,7 +218,7 @@ def test_check_finds_the_kind_and_prints_a_line_per_check(command: Command, tmp_
     good = command("check", "my_parts.py:Good")
     assert good.code == 0
     lines = good.out.strip().splitlines()
-    assert lines[-1] == "strategy Good(): 41 passed, 0 failed, 0 skipped"
+    assert lines[-1] == "strategy Good(): 43 passed, 0 failed, 0 skipped"
     assert all(line.startswith("PASS  ") for line in lines[:-1])
     space = command("check", "my_parts.py:cells")
     assert (space.code, space.out.strip().splitlines()[-1].partition(":")[0]) == (0, "space cells")
