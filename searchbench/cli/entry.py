@@ -14,6 +14,7 @@ from searchbench.cli.latencies import latency
 from searchbench.cli.plugins import check
 from searchbench.cli.reporting import ablation, checklist, pareto, ranking, report
 from searchbench.cli.running import run, verify
+from searchbench.cli.scaffold import new
 from searchbench.cli.showing import compare, leaderboard, status
 from searchbench.cli.tables import table
 from searchbench.cli.things import describe, list_things
@@ -50,6 +51,7 @@ for command in (
     list_things,
     describe,
     verify,
+    new,
     check,
     table,
     latency,
