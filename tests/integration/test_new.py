@@ -106,8 +106,8 @@ def test_a_project_is_installed_tested_and_found_by_its_short_name(kind: str, fo
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(DOCS.parents[1])])}
 
     def run(*arguments: str) -> str:
-        whole: Any = {"capture_output": True, "text": True, "check": False}
-        done = subprocess.run([sys.executable, "-m", *arguments], cwd=project, env=environment, **whole)
+        command = [sys.executable, "-m", *arguments]
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
