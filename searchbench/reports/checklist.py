@@ -108,7 +108,8 @@ def checklist(evidence: Evidence) -> Checklist:
     for id, text, source, blocking, judge in CHECKS:
         unknown = evidence.imported and id in NOT_IMPORTED
         verdict, seen = (Verdict.NA, NOT_RECORDED) if unknown else judge(evidence)
-        if blocking and verdict is Verdict.WARN:
+        counted = judge is _accounted and None not in (evidence.manifest_runs, evidence.stored_runs)
+        if blocking and verdict is Verdict.WARN and not counted:  # what is not known must not be ranked by
             verdict = Verdict.FAIL
         items.append(Item(id, text, verdict, seen, source, blocking))
     return Checklist(tuple(items))
@@ -299,10 +300,13 @@ def _accounted(e: Evidence) -> Found:
             Verdict.FAIL,
             f"{seen}, but the last declaration leaves out {e.redeclared.left_out}: {e.redeclared.seeds}",
         )
+    again = e.redeclared
     lost = Counter(s for a in e.arms for s in a.statuses if s != "ok")
     if lost and not e.failures_printed:
         return Verdict.FAIL, f"{seen}, but {sum(lost.values())} that did not complete are not printed"
     ended = ", ".join(f"{n} {s}" for s, n in sorted(lost.items())) or "none failed"
+    if again.looks_taken > again.looks_declared:
+        return Verdict.WARN, f"{seen}; {ended}; not all were scheduled before the first result: {again.seeds}"
     return Verdict.PASS, f"{seen}; {ended}"
 
 
