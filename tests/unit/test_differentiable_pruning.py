@@ -117,3 +117,59 @@ def test_edge_weights_are_a_softmax_over_the_inputs_of_each_node():
     weights = PartialChannels(4).weights(beta, SMALL)
     assert torch.allclose(weights[:2], beta[:2].softmax(0))
     assert torch.allclose(weights[2:], beta[2:].softmax(0))
+
+
+def test_a_logit_that_falls_to_just_zero_dies():
+    alpha = torch.tensor([[0.3, 0.0, 1e-6]] * 5)
+    assert (
+        Monotone().after_step(alpha, torch.ones_like(alpha, dtype=torch.bool), SMALL).tolist()
+        == [[True, False, True]] * 5
+    )
+
+
+@pytest.mark.parametrize(
+    ("strategy", "each", "passed"),
+    [("drop-worst", 6, [7, 11, 15, 19]), ("fix-best", 4, [6, 9, 11, 14, 17, 19])],
+)
+def test_milestones_come_at_regular_epochs_after_the_warm_up_the_last_with_the_last_epoch(strategy, each, passed):
+    mask, found = torch.ones(6, 5, dtype=torch.bool), []
+    weights = torch.rand((6, 5), generator=torch.Generator().manual_seed(2))
+    for epoch in range(20):
+        before, mask = int(mask.sum()), Milestones(strategy, 0.2).after_epoch(weights, mask, epoch, 20, TOPOLOGY)
+        if int(mask.sum()) < before:
+            assert before - int(mask.sum()) == each
+            found.append(epoch)
+    assert found == passed
+
+
+def test_the_best_edge_is_fixed_and_the_worst_operations_are_dropped():
+    weights = torch.full((6, 5), 0.2)
+    weights[2, 3], weights[1, 0] = 0.6, 0.9  # `none` is heaviest of all, and fixes nothing
+    weights[:, 4] = 0.1
+    whole = torch.ones(6, 5, dtype=torch.bool)
+    fixed = Milestones("fix-best", 0.0).after_epoch(weights, whole, 0, 6, TOPOLOGY)
+    assert fixed[2].tolist() == [False, False, False, True, False]
+    assert fixed[[0, 1, 3, 4, 5]].all()
+    again = weights.clone()
+    again[2, 3] = 0.95  # what is fixed is not fixed again
+    again[4, 1] = 0.3
+    twice = Milestones("fix-best", 0.0).after_epoch(again, fixed, 1, 6, TOPOLOGY)
+    assert twice[4].tolist() == [False, True, False, False, False]
+    dropped = Milestones("drop-worst", 0.0).after_epoch(weights, whole, 0, 4, TOPOLOGY)
+    assert dropped.tolist() == [[True] * 4 + [False]] * 6
+    pair = torch.zeros(6, 5, dtype=torch.bool)
+    pair[:, [0, 4]] = True
+    assert (
+        Milestones("drop-worst", 0.0).after_epoch(weights, pair, 3, 4, TOPOLOGY).tolist() == [[False] * 4 + [True]] * 6
+    )
+
+
+def test_an_edge_that_keeps_one_operation_keeps_another_than_none():
+    weights = torch.full((28, 8), 0.05)
+    weights[:, DARTS_LIKE.none], weights[:, 3] = 0.5, 0.2
+    whole = torch.ones(28, 8, dtype=torch.bool)
+    last = Stages((3, 1)).after_epoch(weights, whole, 1, 2, DARTS_LIKE)
+    assert last[:, 3].all()
+    assert (last.sum(1) == 1).all()
+    first = Stages((3, 1)).after_epoch(weights, whole, 0, 2, DARTS_LIKE)
+    assert first[:, DARTS_LIKE.none].all()  # before the last stage it competes like any other

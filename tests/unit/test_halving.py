@@ -15,7 +15,7 @@ from searchbench.seeds import Seeds
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies.asha import Asha, Promotions
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
-from searchbench.strategies.rungs import at_stops, brackets, ladder, rounded, upwards
+from searchbench.strategies.rungs import Bracket, at_stops, brackets, ladder, rounded, upwards
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import Fidelity, Proposal, Trial
 
@@ -209,3 +209,9 @@ def test_a_problem_with_one_length_of_training_is_not_supported() -> None:
     assert "one length" in str(Hyperband().unsupported(scenario((12.0,))))
     assert "min_epochs" in str(Asha(min_epochs=20).unsupported(scenario((1.0, 12.0))))
     assert Hyperband().unsupported(scenario((1.0, 12.0))) is None
+
+
+def test_the_lowest_rung_may_be_the_full_training_and_brackets_cost_what_their_rungs_do() -> None:
+    assert Hyperband(min_epochs=12).unsupported(scenario((1.0, 12.0))) is None
+    bracket = Bracket((9, 3, 1), (1.0, 3.0, 9.0))
+    assert (bracket.cost, bracket.cost_resumed) == (27.0, 9 * 1 + 3 * 2 + 1 * 6)
