@@ -91,7 +91,7 @@ def test_a_continued_training_goes_on_along_its_own_recorded_curve(name: str, pa
 
 
 def test_promotions_of_asha_keep_their_bound_in_the_record_at_every_moment(path: Path) -> None:
-    trials, _ = searched(Asha(eta=3), path, workers=7, epochs=2000.0)
+    trials, _ = searched(Asha(eta=3, slack=1), path, workers=7, epochs=2000.0)
     for low, high in itertools.pairwise(STOPS):
         finished = promoted = 0
         for epochs in trials["fidelity_epochs"]:
