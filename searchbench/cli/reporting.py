@@ -65,8 +65,11 @@ def _by_inherited_weights(
     from searchbench.harness.truth import by_judge, by_table
     from searchbench.reports.render.shared import to_rich
     from searchbench.reports.sharing import build, sample
+    from searchbench.results.history import caveats_of
     from searchbench.results.inherited import Truth
 
+    for caveat in caveats_of(study.declared):
+        terminal().print(str(caveat), markup=False, emoji=False)
     for problem, methods in shared.items():
         notations = sample(methods)
         if not notations:

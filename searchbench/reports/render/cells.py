@@ -200,7 +200,7 @@ def notes(board: Leaderboard, block: Block) -> list[str]:
         said.append("one run has no spread: no ± where n = 1")
     if any(row.failed or row.judge_failed for row in block.rows):
         said.append("means and costs leave failed runs out; read them beside `failed`")
-    said += draws.lines(block.sampled)
+    said += [marked(line, block.verdicts.kinds) for line in draws.lines(block.sampled)]
     if block.checklist:
         said.append(block.checklist)
     return said
