@@ -91,7 +91,8 @@ class Family:
         reach = self.wins()
         for middle in range(len(reach)):
             reach |= np.outer(reach[:, middle], reach[middle])
-        return reach
+        # A circle of claims cannot follow from any truth; then each stands for itself.
+        return self.wins() if reach.diagonal().any() else reach
 
     def rank_intervals(self) -> dict[str, tuple[int, int]]:
         """1 + strategies shown better, to k - strategies shown worse: simultaneous confidence ranks (Mogstad et

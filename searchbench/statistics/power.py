@@ -223,7 +223,11 @@ def more_seeds(
     text = f"have {n_pilot}, need {total} {per} (+{extra}"
     if cost_per_run is not None:
         text += f", ~{extra * cost_per_run:g} {cost_unit} per arm at {cost_per_run:g} each"
-    seen = detectable_in(n_pilot, alpha=one, rope=(rope or 0.0) / sd, paired=paired) if n_pilot < MANY else None
+    seen = (
+        detectable_in(n_pilot, alpha=one, rope=float(f"{(rope or 0.0) / sd:.2g}"), paired=paired)
+        if n_pilot < MANY
+        else None
+    )
     return Answer(
         method=method,
         call=call,
