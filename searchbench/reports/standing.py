@@ -274,8 +274,21 @@ def _compared(
             if answer is not None and name not in sound
             else _verdict(answer, versus, is_baseline=name == baseline),
         )
-    notes += _family_notes(family, versus, declared)
+    notes += _family_notes(family, versus, declared) + _rope_notes(arms, declared, metric)
     return Verdicts(standings, arms, metric, versus, family, notes, declared)
+
+
+def _rope_notes(arms: Sequence[Arm], declared: Declared, metric: Metric) -> tuple[str, ...]:
+    """Questions a rope beyond everything observed: as a rule it was given in another unit."""
+    seen = [score for arm in arms for score in arm.completed.tolist()]
+    reach = max(seen) - min(seen) if seen else 0.0
+    if declared.rope is None or declared.rope * metric.scale <= reach or not reach:
+        return ()
+    said = metric.with_unit(f"{declared.rope * metric.scale:.4g}")
+    return (
+        f"rope: {said} is more than all results differ by ({reach:.3g}), so nothing can be called better; is it in the "
+        f"unit of {metric.name}{', a share' if metric.share else ''}?",
+    )
 
 
 def family_of(arms: Sequence[Arm], declared: Declared, metric: Metric) -> Family | None:

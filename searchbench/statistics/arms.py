@@ -151,6 +151,24 @@ def arm(
     return Arm(name, seeds, kept, ended + tuple(said[len(values) :]), better)
 
 
+def as_arms(given: Any, *, better: Better | None = None) -> list[Arm]:
+    """Arms under the names they came with: of arms, of a mapping of name to scores, of a DataFrame's columns.
+
+    The index of a DataFrame, where it is of distinct integers, gives the seeds.
+
+    Raises:
+        StatisticsError: as `arm` does.
+    """
+    if hasattr(given, "columns") and hasattr(given, "index"):
+        index = list(given.index)
+        whole = all(isinstance(i, int | np.integer) for i in index)
+        seeds = [int(i) for i in index] if whole else None
+        return [arm(np.asarray(given[c]), name=str(c), seeds=seeds, better=better) for c in given.columns]
+    if isinstance(given, Mapping):
+        return [arm(scores, name=str(name), better=better) for name, scores in given.items()]
+    return [arm(own, better=better) for own in given]
+
+
 def direction(*arms: Arm) -> Better:
     """The one direction all arms share.
 

@@ -54,7 +54,7 @@ def rank_correlation(
     tau = float(stats.kendalltau(x, y).statistic)
     known = facts(
         tau_b=tau, spearman=stats.spearmanr(x, y).statistic, variant="tau-b",
-        ceiling=_reference(x, again), floor=_reference(x, n_params),
+        ceiling=_reference(x, again), floor=_reference(x, n_params), **_counts(x, y),
     )  # fmt: skip
     if decimals is not None:
         known += facts(
@@ -70,6 +70,13 @@ def rank_correlation(
         method=_METHOD, call=_CALL, n=n, estimate=tau, interval=interval, facts=known,
         wording=f"{said} {interval}{_beside(dict(known))}",
     )  # fmt: skip
+
+
+def _counts(x: Floats, y: Floats) -> dict[str, int]:
+    """Concordant, discordant and tied pairs, which tau-b is made of."""
+    i, j = np.triu_indices(len(x), 1)
+    side = np.sign(x[i] - x[j]) * np.sign(y[i] - y[j])
+    return {"concordant": int((side > 0).sum()), "discordant": int((side < 0).sum()), "tied": int((side == 0).sum())}
 
 
 def _vectors(truth: ArrayLike, proxy: ArrayLike) -> tuple[Floats, Floats]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from searchbench.errors import StatisticsError
+from searchbench.errors import StatisticsError, did_you_mean
 from searchbench.statistics.arms import Better, Floats
 from searchbench.statistics.families import holm
 from searchbench.statistics.record import Answer, Effect, facts, refused
@@ -72,6 +74,7 @@ def _test(mean: Floats, spread: float, n: int, k: int, *, unit: str, alpha: floa
     w = q / (n * (k - 1))
     return Answer(
         method=_METHOD, call=_CALL, n=n, p=p_f, effect=Effect("Kendall W", w), estimate=w,
+        warnings=() if n >= k else (f"{k} strategies over {n} {unit}: rows are {unit}; is the matrix transposed?",),
         wording=f"{word}: F={f:.3g} on {k - 1} and {(k - 1) * (n - 1)} df, p={p_f:.3g}, W={w:.2f}",
         facts=facts(
             average_ranks=mean, Q=q, p_chi2=stats.chi2.sf(q, k - 1), kendall_W=w, F=f,
@@ -161,7 +164,7 @@ def nemenyi_p(gap: Floats, k: int, n: int) -> Floats:
     return p
 
 
-def against_control(scores: ArrayLike, *, control: int, better: Better, alpha: float = 0.05) -> Answer:
+def against_control(scores: ArrayLike, *, control: int | str, better: Better, alpha: float = 0.05) -> Answer:
     """Average ranks of each strategy against one control: z and Holm-adjusted p (Demsar 2006, section 3.2.2)."""
     x = _matrix(scores)
     stop = _refusal(x)
@@ -172,6 +175,11 @@ def against_control(scores: ArrayLike, *, control: int, better: Better, alpha: f
         return refused("ranks against a control, Holm", "scipy.stats.norm", n,
                        f"{n} blocks are too few; {MIN_BLOCKS - n} more are needed", code="too_few_blocks")  # fmt: skip
     mean = block_ranks(x, better=better).mean(axis=0)
+    names = names_of(scores, k)
+    if control in names:
+        control = names.index(str(control))
+    if isinstance(control, str) or not 0 <= control < k:
+        raise StatisticsError(f"there is no control `{control}`; {did_you_mean(str(control), names)}")
     others = [j for j in range(k) if j != control]
     z = (mean[control] - mean[others]) / math.sqrt(k * (k + 1) / (6 * n))
     p = np.minimum(1.0, 2 * stats.norm.sf(np.abs(z)))
@@ -180,11 +188,22 @@ def against_control(scores: ArrayLike, *, control: int, better: Better, alpha: f
         method="ranks against a control, Holm", call="scipy.stats.norm; Holm", n=n,
         family_size=k - 1, estimate=float(mean[control]),
         wording=f"{int((adjusted < alpha).sum())} of {k - 1} differ from the control over {n} blocks",
-        facts=facts(average_ranks=mean, others=others, z=z, p_raw=p, p_holm=adjusted),
+        facts=facts(names=names, average_ranks=mean, others=others, z=z, p_raw=p, p_holm=adjusted),
     )  # fmt: skip
 
 
-def _matrix(scores: ArrayLike) -> Floats:
+def names_of(scores: Any, k: int) -> tuple[str, ...]:
+    """Names of the strategies: a mapping's keys, a DataFrame's columns, else s0 …"""
+    found = scores.columns if hasattr(scores, "columns") else scores if isinstance(scores, Mapping) else None
+    return tuple(f"s{j}" for j in range(k)) if found is None else tuple(map(str, found))
+
+
+def _matrix(scores: Any) -> Floats:
+    if isinstance(scores, Mapping):
+        lengths = {name: len(own) for name, own in scores.items()}
+        if len(set(lengths.values())) > 1:
+            raise StatisticsError(f"blocks need as many scores of every strategy, but got {lengths}")
+        scores = np.column_stack(list(scores.values()))
     x = np.asarray(scores, dtype=np.float64)
     if x.ndim != 2:
         raise StatisticsError(f"blocks need a matrix [blocks, strategies], but got shape {x.shape}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from searchbench.errors import StatisticsError
-from searchbench.statistics.arms import MAX_FAILED_SHARE, Arm, Better, Floats, direction
+from searchbench.statistics.arms import MAX_FAILED_SHARE, Arm, Better, Floats, as_arms, direction
 from searchbench.statistics.claims import significant, winner, with_claim
 from searchbench.statistics.effects import superiority
 from searchbench.statistics.estimand import Estimand, EstimandName
@@ -120,10 +121,11 @@ class Family:
 
 
 def versus_baseline(
-    arms: Sequence[Arm],
+    arms: Iterable[Arm] | Mapping[str, Any],
     baseline: str,
     *,
     paired_by_seed: bool,
+    better: Better | None = None,
     alpha: float = 0.05,
     level: float | None = None,
     rope: float | None = None,
@@ -132,9 +134,13 @@ def versus_baseline(
 ) -> Family:
     """Every arm against the declared baseline, Holm over k - 1; paired by the estimand's test, else as `unpaired`.
 
+    Args:
+        arms: arms; or scores by name, in a mapping or as a DataFrame's columns, with `better`.
+
     Raises:
         StatisticsError: fewer than two arms, repeated names, no such baseline, or no common direction.
     """
+    arms = as_arms(arms, better=better)
     by_name = _by_name(arms)
     if baseline not in by_name:
         raise StatisticsError(f"the baseline `{baseline}` is not among the arms: {', '.join(by_name)}")
@@ -144,10 +150,11 @@ def versus_baseline(
 
 
 def baseline_then_others(
-    arms: Sequence[Arm],
+    arms: Iterable[Arm] | Mapping[str, Any],
     baseline: str,
     *,
     paired_by_seed: bool,
+    better: Better | None = None,
     alpha: float = 0.05,
     level: float | None = None,
     rope: float | None = None,
@@ -160,6 +167,7 @@ def baseline_then_others(
     those still open and the rest to the pairs of its arm, a pair hands on to the other pairs (`graphical`). Only the
     comparisons with the baseline have intervals, which hold jointly. Of more than 40 arms only those are compared.
     """
+    arms = as_arms(arms, better=better)
     named = _by_name(arms)
     asked = {"paired_by_seed": paired_by_seed, "alpha": alpha, "level": level, "rope": rope, "seed": seed}
     first = versus_baseline(arms, baseline, estimand=estimand, **asked)  # type: ignore[arg-type]
@@ -202,9 +210,10 @@ def _baseline_first(names: Sequence[tuple[str, str]], m: int) -> tuple[Floats, F
 
 
 def all_pairs(
-    arms: Sequence[Arm],
+    arms: Iterable[Arm] | Mapping[str, Any],
     *,
     paired_by_seed: bool,
+    better: Better | None = None,
     alpha: float = 0.05,
     level: float | None = None,
     rope: float | None = None,
@@ -212,6 +221,7 @@ def all_pairs(
     estimand: EstimandName | Estimand = "mean",
 ) -> Family:
     """Every pair, Holm over k (k - 1) / 2, with Friedman over the same seeds beside it where they are paired."""
+    arms = as_arms(arms, better=better)
     _by_name(arms)
     pairs = list(itertools.combinations(arms, 2))
     return _family(arms, pairs, paired_by_seed, _question(estimand, len(pairs), alpha, level, rope, seed))

@@ -182,3 +182,31 @@ def test_no_arm_is_better_than_itself() -> None:
     said = st.welch(st.Summary(1.0, 0.1, 9), st.Summary(2.0, 0.1, 9), better="lower").wording
     assert said.startswith("a is better than b")
     assert st.mann_whitney([1, 2, 3, 4, 5], [6, 7, 8, 9, 10], better="lower").wording.startswith("a is better than b")
+
+
+def test_names_stay_with_their_scores_in_every_call() -> None:
+    import pandas as pd
+
+    rng = np.random.default_rng(9)
+    x = {name: rng.normal(m, 0.05, 12) for name, m in (("re", 0.2), ("bo", 0.3), ("random", 0.5))}
+    frame = pd.DataFrame(x, index=range(101, 113))
+    for scores in (x, frame):
+        family = st.versus_baseline(scores, "random", paired_by_seed=True, better="lower")
+        assert family.pairs == (("re", "random"), ("bo", "random"))
+        assert st.all_pairs(scores, paired_by_seed=True, better="lower").order() == ("re", "bo", "random")
+        found = st.against_control(scores, control="random", better="lower")
+        assert found["names"] == ("re", "bo", "random")
+        assert found["others"] == (0, 1)
+    with pytest.raises(StatisticsError, match="no control `randon`; did you mean `random`"):
+        st.against_control(frame, control="randon", better="lower")
+
+
+def test_a_transposed_matrix_is_questioned() -> None:
+    x = np.random.default_rng(10).normal(0, 1, (6, 20))
+    assert "transposed?" in st.friedman(x, better="lower").warnings[0]
+    assert not st.friedman(x.T, better="lower").warnings
+
+
+def test_tau_says_what_it_is_made_of() -> None:
+    found = st.rank_correlation([1, 2, 3, 4], [1, 3, 2, 4])
+    assert (found["concordant"], found["discordant"], found["tied"]) == (5, 1, 0)

@@ -337,6 +337,11 @@ def test_differences_within_the_declared_rope_are_not_better() -> None:
     assert not wide["good"].standing.top
 
 
+def test_a_rope_beyond_everything_observed_is_questioned() -> None:
+    assert "is it in the unit of" in render(build(*a_contest(12, {"baseline": "poor", "rope": 0.3})), "md")
+    assert "is it in the unit of" not in render(build(*a_contest(12, {"baseline": "poor", "rope": 0.01})), "md")
+
+
 def test_four_seeds_get_a_refusal_in_place_of_a_star() -> None:
     board = build(*a_contest(4, {"baseline": "poor"})).sorted("test_error")
     good = rows_of(board)["good"]
