@@ -7,11 +7,13 @@ loses the runs in flight and nothing else, and a later call runs exactly those a
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from searchbench.errors import StoreError
 from searchbench.harness.batches import Batches
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.components import canonical_json
@@ -23,7 +25,7 @@ from searchbench.harness.progress import Observer
 from searchbench.harness.run import SearchResult
 from searchbench.harness.study import Study, strategy_description
 from searchbench.results.records import RunRecord, outcome_columns
-from searchbench.results.store import ResultStore
+from searchbench.results.store import ResultStore, open_store
 from searchbench.trial import Outcome
 
 ATTEMPTS = 3
@@ -86,6 +88,8 @@ class _Campaign:
     attempts: dict[str, int] = field(default_factory=dict)
     """How often each run that was lost has been started."""
     recorded: int = 0
+    ended: StoreError | None = None
+    """Why nothing more can be written to the store."""
 
     def run(self) -> int:
         while self.searches or self.judges or self.out:
@@ -94,6 +98,8 @@ class _Campaign:
                 self._collect(finished)
             self.observer.tick()
         self._remove_empty_folder()
+        if self.ended is not None:
+            raise self.ended
         return self.recorded
 
     def check_checkpoints(self) -> None:
@@ -180,9 +186,33 @@ class _Campaign:
             attempts=min(self.attempts.get(spec.run_id, 1), ATTEMPTS),
             **outcome_columns(outcome),
         )
-        self.store.add_run(record)
+        try:
+            self.store.add_run(record)
+        except StoreError as refused:
+            self._rescue(record, refused)
         self.recorded += 1
         self.observer.finished(spec, record)
+
+    def _rescue(self, record: RunRecord, error: StoreError) -> None:
+        """The store cannot be written: what is finished goes into a file beside it, and nothing new is begun.
+
+        Raises:
+            StoreError: the store's own error, where nothing can be written beside it either.
+        """
+        path = self.store.location.path
+        if path is None:
+            raise error
+        place = path.with_name(f"{path.stem}.rescue.db")
+        try:
+            with open_store(place, write=True) as rescue:
+                with suppress(StoreError):  # an open file that was deleted can still be read
+                    for declared in self.store.revisions(record.study):
+                        rescue.add_study(declared)
+                rescue.add_run(record)
+        except StoreError:
+            raise error from None
+        self.searches.clear()
+        self.ended = StoreError(f"{error} What finished since then is in `{place}`.")
 
     def _checkpoint(self, spec: RunSpec) -> str:
         return "" if self.checkpoints is None else str(self.checkpoints / f"{spec.run_id}.pt")

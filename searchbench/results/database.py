@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import StoreError
-from searchbench.results.location import Location
+from searchbench.results.location import Location, readable
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -39,9 +39,9 @@ def sqlalchemy_engine(location: Location, write: bool) -> Engine:
         options["connect_args"] = {"timeout": BUSY_S, "check_same_thread": False}
     if sqlite and location.path is None:
         options["poolclass"] = StaticPool  # a database in memory lives as long as its one connection
-    elif sqlite and not write:  # "rw", not "ro": a read-only connection leaves the WAL's files behind
-        address = location.path.absolute().as_uri() if location.path else ""
-        url = url.set(database=address, query={"mode": "rw", "uri": "true"})
+    elif sqlite and not write and location.path is not None:
+        address, query = readable(location.path)
+        url = url.set(database=address, query=query)
     try:
         engine = create_engine(url, **options)
     except ModuleNotFoundError as error:
@@ -108,7 +108,12 @@ def _version(location: Location, engine: Engine) -> int | None:
     if versions.name not in tables:
         raise StoreError(f"`{location.shown}` is a database of something else; name another one.")
     with engine.connect() as connection:
-        version: int | None = connection.execute(select(func.max(versions.c.version))).scalar()
+        version = connection.execute(select(func.max(versions.c.version))).scalar()
+    if not isinstance(version, int) or version < 1:
+        raise StoreError(
+            f"the store `{location.shown}` is damaged: it gives {version!r} for its schema version, which counts from "
+            "1; take a copy of it that was made before, or `searchbench export` what another holds."
+        )
     return version
 
 

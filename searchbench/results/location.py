@@ -5,8 +5,11 @@ Everything here is decided before a database is opened, so that a refusal change
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -83,6 +86,34 @@ class Location:
         for place in (folder, *([self.path] if self.path.exists() else [])):
             if not os.access(place, os.W_OK):
                 raise StoreError(f"the store `{self.shown}` cannot be written: no permission to write `{place}`.")
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another under its name: its device and number; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def readable(path: Path) -> tuple[str, dict[str, str]]:
+    """Address and options by which SQLite reads a file that it may not be able to write beside.
+
+    On a read-only mount a file whose changes are all within it is read as one that cannot change; one that was left
+    with a write-ahead log is copied, because reading it means writing to it.
+    """
+    path = path.absolute()
+    if os.access(path.parent, os.W_OK):  # "rw", not "ro": a read-only connection leaves the WAL's files behind
+        return path.as_uri(), {"mode": "rw", "uri": "true"}
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        return path.as_uri(), {"mode": "ro", "immutable": "1", "uri": "true"}
+    folder = Path(tempfile.mkdtemp(prefix="searchbench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for part in (path, log):
+        shutil.copy(part, folder / part.name)
+    return (folder / path.name).as_uri(), {"mode": "rw", "uri": "true"}
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from searchbench.errors import StoreError, did_you_mean
 from searchbench.results.database import as_store_error, bring_up_to_date, sqlalchemy_engine
-from searchbench.results.location import Location, WriterLock, writing
+from searchbench.results.location import Location, WriterLock, identity, writing
 from searchbench.results.records import CheckRecord, RunRecord, StudyRecord, cost_from_json, cost_to_json
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ class ResultStore:
     engine: Engine
     lock: WriterLock | None = None
     writes: bool = False
+    file: tuple[int, int] | None = None
+    """What tells the file that was opened from another under its name."""
     closing: ExitStack = field(default_factory=ExitStack, repr=False)
     """What is given back at the end: the engine, and the lock of a writer."""
 
@@ -197,7 +199,8 @@ class ResultStore:
         """The trials of one run, a row each; the columns of `columns.read_trials`."""
         from searchbench.results.columns import read_trials
 
-        return read_trials(self.run(run_id).trials).to_pandas()
+        with damage(f"run `{run_id}`"):
+            return read_trials(self.run(run_id).trials).to_pandas()
 
     def trace(self, run_id: str) -> pd.DataFrame:
         """What a run's search logged about itself, a row for each line in the order it was logged; no rows where it
@@ -250,6 +253,16 @@ class ResultStore:
             raise StoreError(f"the store `{self.location.shown}` was opened for reading only.")
         with as_store_error(self.location), self.engine.begin() as connection:
             yield connection
+            self._check_file()
+
+    def _check_file(self) -> None:
+        """Raise StoreError where a commit would go into a file that nobody finds any more."""
+        path = self.location.path
+        if path is not None and identity(path) != self.file:
+            raise StoreError(
+                f"the store `{self.location.shown}` was deleted or replaced while it was being written; nothing more "
+                "is written there."
+            )
 
 
 def open_store(where: str | Path, *, write: bool = False) -> ResultStore:
@@ -268,7 +281,8 @@ def open_store(where: str | Path, *, write: bool = False) -> ResultStore:
         stack.callback(engine.dispose)
         with as_store_error(location):
             bring_up_to_date(location, engine, write)
-        return ResultStore(location, engine, lock, write, stack.pop_all())
+        file = None if location.path is None else identity(location.path)
+        return ResultStore(location, engine, lock, write, file, stack.pop_all())
 
 
 def _prepare_file(location: Location, write: bool, stack: ExitStack) -> WriterLock | None:
@@ -290,7 +304,17 @@ def _prepare_file(location: Location, write: bool, stack: ExitStack) -> WriterLo
 
 
 def _study(row: Mapping[str, Any]) -> StudyRecord:
-    return StudyRecord(row["name"], row["spec"], row["created"], row["revision"], json.loads(row["provenance"]))
+    with damage(f"study `{row['name']}`"):
+        return StudyRecord(row["name"], row["spec"], row["created"], row["revision"], json.loads(row["provenance"]))
+
+
+@contextmanager
+def damage(what: str) -> Iterator[None]:
+    """Values that no store was given are a StoreError: bits of the file have changed."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StoreError(f"{what} cannot be read; the store is damaged there: {error}.") from error
 
 
 def _run_row(run: RunRecord) -> dict[str, Any]:
@@ -306,10 +330,11 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
 
 
 def _run(row: Mapping[str, Any]) -> RunRecord:
-    values = {name: row[name] for name in row if name != "id"}
-    for name in ("value", "test_error"):
-        values[name] = math.nan if values[name] is None else values[name]
-    values["cost"] = cost_from_json(values["cost"])
-    values["judge_cost"] = cost_from_json(values["judge_cost"])
-    values["test_metrics"] = json.loads(values["test_metrics"])
-    return RunRecord(**({"trials": b"", "traces": None} | values))
+    with damage(f"run `{row['run_id']}`"):
+        values = {name: row[name] for name in row if name != "id"}
+        for name in ("value", "test_error"):
+            values[name] = math.nan if values[name] is None else values[name]
+        values["cost"] = cost_from_json(values["cost"])
+        values["judge_cost"] = cost_from_json(values["judge_cost"])
+        values["test_metrics"] = json.loads(values["test_metrics"])
+        return RunRecord(**({"trials": b"", "traces": None} | values))

@@ -1,0 +1,104 @@
+"""A store that is deleted, replaced, write-protected or damaged: one message, and nothing finished is lost."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import recorded
+from click.testing import CliRunner
+
+import searchbench as sb
+from searchbench.cli.entry import cli
+from searchbench.errors import InputError, StoreError
+from searchbench.results import location
+from searchbench.strategies.random import Random
+
+HERE: list[Path] = []
+
+
+class Remover:
+    """Random search; at its second seed the store is gone, or another file is in its place."""
+
+    def describe(self):
+        return {}
+
+    def start(self, scenario):
+        if scenario.seeds.replicate == 1 and HERE:
+            path = HERE.pop()
+            shutil.move(path, path.with_name("away.db"))
+            if path.with_name("other.db").exists():
+                shutil.copy(path.with_name("other.db"), path)
+        return Random().start(scenario)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_store_that_vanishes_is_noticed_and_what_finished_is_rescued(tmp_path, replaced):
+    store = tmp_path / "s.db"
+    if replaced:
+        recorded.a_store(tmp_path / "other.db", seeds=1)
+    HERE[:] = [store]
+    study = sb.Study("s", sb.Problem("nasbench201", "digits", "table"), {"r": Remover()}, 4, sb.Budget(evaluations=3))
+    with pytest.raises(StoreError, match=r"deleted or replaced.*s\.rescue\.db"):
+        sb.run(study, store, workers=0)
+    found = []
+    for place in ("away.db", "s.rescue.db"):
+        with sb.open_store(tmp_path / place) as opened:
+            found += [run.replicate for run in opened.runs("s")]
+    assert sorted(found) == [0, 1]
+
+
+@pytest.mark.parametrize("with_log", [False, True])
+def test_a_store_on_a_read_only_mount_is_read_and_nothing_is_written_beside_it(tmp_path, monkeypatch, with_log):
+    path = recorded.a_store(tmp_path / "s.db", seeds=2)
+    folder = tmp_path / "mount"
+    folder.mkdir()
+    if with_log:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("update runs set host = 'changed'")
+            connection.commit()
+            for name in ("s.db", "s.db-wal"):
+                shutil.copy(tmp_path / name, folder / name)
+    else:
+        shutil.copy(path, folder)
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    monkeypatch.setattr(location.os, "access", lambda place, mode: False)
+    with sb.open_store(folder / "s.db") as opened:
+        hosts = {run.host for run in opened.runs("recorded")}
+    assert ("changed" in hosts) == with_log
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("statement", ["update searchbench_schema set version = 0", "delete from searchbench_schema"])
+def test_a_schema_version_that_never_was_is_one_message(tmp_path, statement):
+    path = recorded.a_store(tmp_path / "s.db", seeds=1)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)
+        connection.commit()
+    for write in (False, True):
+        with pytest.raises(StoreError, match="damaged"):
+            sb.open_store(path, write=write)
+
+
+@pytest.mark.parametrize("column", ["cost", "test_metrics", "status", "judge_cost"])
+def test_a_value_that_no_store_was_given_is_one_message(tmp_path, column):
+    path = recorded.a_store(tmp_path / "s.db", seeds=1)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"update runs set {column} = '{{\"x'")
+        connection.commit()
+    with sb.open_store(path) as opened, pytest.raises(StoreError):
+        opened.runs("recorded")
+
+
+@pytest.mark.parametrize("at", range(12))
+def test_flipped_bits_are_noticed_in_one_message_or_do_no_harm(tmp_path, at):
+    path = recorded.a_store(tmp_path / "s.db", seeds=1)
+    content = bytearray(path.read_bytes())
+    for i in range(len(content) * at // 12, len(content) * at // 12 + 64):
+        content[min(i, len(content) - 1)] ^= 0xFF
+    path.write_bytes(content)
+    result = CliRunner().invoke(cli, ["status", "--store", str(path)])
+    assert result.exception is None or isinstance(result.exception, InputError | SystemExit), result.exception
