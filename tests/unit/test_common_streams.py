@@ -101,7 +101,7 @@ def begun(strategy: Any, private: str) -> tuple[torch.Tensor, Any, Any]:
     metered = lab()
     told = replace(metered.scenario, seeds=Seeds("test", 0, private))
     search = strategy.start(told)
-    game = search._begin(metered)
+    game = search._begin(metered) if hasattr(search, "_begin") else search._session.begin(metered)
     weights = torch.cat([p.detach().flatten() for p in game.supernet.parameters()])
     if hasattr(game, "alpha"):
         own = game.alpha.detach().tolist(), game.rng.get_state().tolist()

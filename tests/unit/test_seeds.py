@@ -95,13 +95,15 @@ def test_supernets_minibatches_and_recalibration_are_common_to_the_strategies_of
 def test_supernets_minibatches_and_recalibration_each_have_a_role_of_their_own() -> None:
     seeds, metered = Seeds("test", 0, "tiny"), lab()
     for key in ("", "stage 1"):
-        expected = metered.bench.supernet(seeds.torch_seed("supernet", key))
+        expected = metered.supernets.bench.supernet(seeds.torch_seed("supernet", key))
         for ours, theirs in zip(metered.supernet(key=key).parameters(), expected.parameters(), strict=True):
             assert torch.equal(ours, theirs)
     for split in ("train", "valid"):
         for epoch in range(2):
             found = next(metered.batches(split, 8))
-            expected = next(metered.bench.batches(split, 8, seeds.torch_seed("order", f"{split}|{epoch}"), (0.0, 1.0)))
+            expected = next(
+                metered.supernets.bench.batches(split, 8, seeds.torch_seed("order", f"{split}|{epoch}"), (0.0, 1.0))
+            )
             assert torch.equal(found.inputs, expected.inputs)
     scored = metered.inherited(metered.supernet(), 8, 2)
     assert scored._seed == seeds.torch_seed("order", "recalibrate")  # type: ignore[attr-defined]
