@@ -65,8 +65,8 @@ def test_the_ten_lines_of_python_give_a_leaderboard(monkeypatch: pytest.MonkeyPa
     here = lambda study: session.run(study, workers=0)  # noqa: E731
     monkeypatch.setattr(searchbench, "run", here, raising=False)
     printed: list[Any] = []
-    exec(block("python", "print(sb.run"), {"print": printed.append})
-    assert set(printed[0]["strategy"]) == {"random", "regularized-evolution"}
+    exec(block("python", "print(results)"), {"print": printed.append})
+    assert set(printed[0].leaderboard()["strategy"]) == {"random", "regularized-evolution"}
 
 
 @pytest.mark.parametrize("path", sorted((Path(searchbench.__file__).parents[1] / "examples").glob("*.toml")))
