@@ -33,8 +33,8 @@ class SupernetSession(Generic[T]):
         epochs: to train for; None: as many as `affordable` says, asked once, at the beginning.
         build: makes what is trained, from the replicate's seeds alone.
         affordable: epochs that the budget pays for.
-        fallback: the scenario whose first random design is recommended when training begins, so that a budget that
-            ends in it leaves something to judge; None where every epoch gives a design.
+        fallback: the scenario whose first random design that can learn is recommended when training begins, so that a
+            budget that ends in it leaves something to judge; None where every epoch gives a design.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class SupernetSession(Generic[T]):
                 self.trained.load_state_dict(dict(self._restored))
                 self._restored = None
             elif self._fallback is not None:
-                lab.recommend(self._fallback.space.sample(self._fallback.seeds.rng("init")))
+                lab.recommend(self._fallback.space.sample_carrying(self._fallback.seeds.rng("init")))
             if self.epochs is None:  # after the restoring: prices may depend on what has been learnt
                 self.epochs = self._affordable(lab, self.trained)
         return self.trained

@@ -32,7 +32,7 @@ RESUMED = {
     "pc-darts": {"divisor": 3},
     "proxyless": {},
     "proxyless-reinforce": {},
-    "darts-plus-rank": {},
+    "darts-plus-rank": {"stable": 10},
     "darts-second-order": {},
     "r-darts-dp": {"drop": 0.4},
 }

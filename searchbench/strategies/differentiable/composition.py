@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from searchbench.errors import StudyError
 from searchbench.spaces.topology import PLAIN, Form
@@ -14,6 +14,7 @@ from searchbench.strategies.differentiable.discretise import Discretise, SpaceRu
 from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges
 from searchbench.strategies.differentiable.extras import AuxiliarySkip, Extra, Viewing
 from searchbench.strategies.differentiable.hypergradient import FirstOrder, Hypergradient
+from searchbench.strategies.differentiable.pace import FASTEST, Pace, Settings, paced
 from searchbench.strategies.differentiable.prune import Prune, Unpruned
 from searchbench.strategies.differentiable.regularise import Regulariser
 from searchbench.strategies.differentiable.relaxation import ClippedLinear, Relaxation, Softmax
@@ -42,6 +43,9 @@ class AlphaTraining:
     mean: float = 0.0
     clip: float | None = None
     """Largest norm of the gradient over the logits."""
+    over: int | None = None
+    """Steps that `lr` is meant for: a search of fewer gets a higher rate, `FASTEST` at most, so that logits can travel
+    as far, and one of more a lower rate. None: the rate is as given."""
 
     def __post_init__(self) -> None:
         if not (self.lr > 0 and self.weight_decay >= 0 and self.scale >= 0):
@@ -49,8 +53,16 @@ class AlphaTraining:
                 "the architecture's `lr` must be positive, `weight_decay` and `scale` must not be negative, "
                 f"but got lr={self.lr}, weight_decay={self.weight_decay}, scale={self.scale}."
             )
+        if self.over is not None and self.over < 1:
+            raise StudyError(f"the architecture's `over` must be at least 1 step, but got {self.over}.")
         if self.clip is not None and not self.clip > 0:
             raise StudyError(f"the architecture's `clip` must be positive, but got {self.clip}.")
+
+    def at(self, pace: Pace) -> AlphaTraining:
+        """The rate for a search of so many steps."""
+        if self.over is None or not pace.logit_steps:
+            return self
+        return replace(self, lr=min(max(FASTEST, self.lr), self.lr * self.over / pace.logit_steps), over=None)
 
     def optimizer(self, alpha: Iterable[torch.Tensor]) -> torch.optim.Adam:
         """A fresh optimiser; its rate stays constant."""
@@ -83,8 +95,12 @@ class Differentiable:
     alphas: AlphaTraining = field(default_factory=AlphaTraining)
     curvature: Lanczos = field(default_factory=Lanczos)
     """How the curvature is found, where `stop` asks for it."""
+    settings: Settings = "budget"
+    """ "budget": what parts say in steps follows the steps that are affordable; "paper": it stays as it is."""
 
     def __post_init__(self) -> None:
+        if self.settings not in get_args(Settings):
+            raise StudyError(f'`settings` must be "budget" or "paper", but got {self.settings!r}.')
         for broken, rule in self._rules():
             if broken:
                 raise StudyError(f"these parts do not go together: {rule}")
@@ -130,6 +146,22 @@ class Differentiable:
         yield (
             self.prune.prunes and any(isinstance(extra, AuxiliarySkip) for extra in self.extras),
             "an auxiliary skip needs its edge's operations unpruned.",
+        )
+
+    def at(self, epochs: int, batches: int) -> Differentiable:
+        """The same search with its parts at the pace of so many epochs of so many minibatches."""
+        if self.settings == "paper":
+            return self
+        pace = Pace(epochs, batches)
+        schedule = paced(self.schedule, pace)
+        joint = self.hypergradient.joint
+        pace = replace(pace, logit_steps=epochs * (batches if joint else schedule.alpha_steps(batches)))
+        return replace(
+            self,
+            schedule=schedule,
+            alphas=self.alphas.at(pace),
+            stop=paced(self.stop, pace),
+            regularise=tuple(paced(part, pace) for part in self.regularise),
         )
 
     def form(self, stage: int = 0) -> Form:

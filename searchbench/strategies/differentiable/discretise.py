@@ -29,6 +29,9 @@ class Discretise(Protocol):
     def protocol(self, topology: Topology) -> str:
         """The rule in a few words, for the record."""
 
+    def leaves_none(self, topology: Topology) -> bool:
+        """Whether `none` is left out of the choice."""
+
     def choose(self, weights: Weights, topology: Topology) -> Chosen:
         """What is kept of weights [decisions, options]: at most one option per decision."""
 
@@ -75,6 +78,9 @@ class ArgmaxPerEdge:
             "allowed": "heaviest operations with none (NAS-Bench-201's protocol)",
         }[self.none]
 
+    def leaves_none(self, topology: Topology) -> bool:
+        return self.none == "excluded"
+
     def choose(self, weights: Weights, topology: Topology) -> Chosen:
         eligible = where_allowed(weights, topology)
         if self.none == "excluded" and topology.none is not None:
@@ -113,6 +119,9 @@ class TopEdges:
 
     def protocol(self, topology: Topology) -> str:
         return f"heaviest {self.keep} edges per node without none"
+
+    def leaves_none(self, topology: Topology) -> bool:
+        return True
 
     def __post_init__(self) -> None:
         if self.keep < 1:
@@ -155,6 +164,9 @@ class CappedTopEdges:
     def protocol(self, topology: Topology) -> str:
         return f"{TopEdges(self.keep).protocol(topology)}, at most {self.skips} skips"
 
+    def leaves_none(self, topology: Topology) -> bool:
+        return True
+
     def __post_init__(self) -> None:
         if self.skips < 0:
             raise StudyError(f"`skips` must not be negative, but got {self.skips}.")
@@ -192,6 +204,9 @@ class Threshold:
 
     def protocol(self, topology: Topology) -> str:
         return f"{TopEdges(self.keep).protocol(topology)}, of weight {self.theta} or more"
+
+    def leaves_none(self, topology: Topology) -> bool:
+        return True
 
     def __post_init__(self) -> None:
         if not 0 <= self.theta <= 1:
@@ -240,6 +255,9 @@ class SpaceRule:
 
     def protocol(self, topology: Topology) -> str:
         return self.rule(topology).protocol(topology)
+
+    def leaves_none(self, topology: Topology) -> bool:
+        return self.rule(topology).leaves_none(topology)
 
     def choose(self, weights: Weights, topology: Topology) -> Chosen:
         return self.rule(topology).choose(weights, topology)

@@ -20,6 +20,7 @@ from searchbench.spaces.space import Architecture
 from searchbench.spaces.topology import PLAIN, Topology
 from searchbench.strategies.differentiable.composition import Differentiable
 from searchbench.strategies.differentiable.connect import Chosen, Weights
+from searchbench.strategies.differentiable.decided import decided
 from searchbench.strategies.differentiable.discretise import path_of, skips_of
 from searchbench.strategies.differentiable.game import Game
 from searchbench.strategies.differentiable.split import Part
@@ -43,6 +44,8 @@ class Progress:
     stop_memory: Any = None
     decay: float = 1.0
     """Factor of the weights' decay."""
+    logit_steps: int = 0
+    """Steps of the logits so far."""
     settled: dict[int, tuple[float, ...]] = field(default_factory=dict)
     """By decision whose last choice was pruned away after an epoch, the weights by which it was: those of one survivor
     are 1 whatever it is, and say nothing of the edge."""
@@ -52,14 +55,15 @@ class DifferentiableSearch:
     """The live search. One slice is one epoch; what it would hand over is renewed after each."""
 
     def __init__(self, settings: Differentiable, scenario: Scenario) -> None:
-        self._settings, self._scenario = settings, scenario
+        self._given, self._scenario = settings, scenario
+        self._settings = settings  # at the pace of the epochs, once they are known
         topology = scenario.space.wiring
         assert topology is not None, "unsupported() refuses spaces without"
         self._topology: Topology = topology
         self._session = SupernetSession(
             settings.weights.epochs,
             build=lambda lab: self._new_game(lab, None),
-            affordable=lambda lab, game: epochs_within(lab, self._epoch_price(game)),
+            affordable=self._epochs_afforded,
         )
         self._progress = Progress(stop_memory=settings.stop.fresh())
         self._snapshots: dict[int, Any] = {}
@@ -76,6 +80,7 @@ class DifferentiableSearch:
             self._train(game)
             epoch, verdict = self._ask_whether_to_stop(game)
         except BudgetExhausted:
+            lab.log(epoch=self._session.epoch + 1, **self._decided(game))
             lab.recommend(game.supernet.architecture(path_of(self._chosen(game), self._topology)))
             raise
         self._follow(game, verdict)
@@ -100,11 +105,26 @@ class DifferentiableSearch:
         """The game as it stands before an epoch: where a stage begins, a new one over what is not pruned."""
         game = self._session.begin(lab)
         game.lab = lab
+        self._settings = self._given.at(self._session.length, self._batches(lab))
         stage = self._settings.prune.stage(self._session.epoch, self._session.length).number
         if stage != self._progress.stage:
             self._progress.stage = stage
             game = self._session.exchange(self._new_game(lab, game.mask))
         return game
+
+    def _epochs_afforded(self, lab: Lab, game: Game) -> int:
+        """As many as fit with the settings that follow their number: the fewer epochs, the more steps of the logits in
+        each."""
+        epochs = epochs_within(lab, self._epoch_price(game))
+        while True:
+            self._settings = self._given.at(epochs, self._batches(lab))
+            fewer = epochs_within(lab, self._epoch_price(game))
+            if fewer >= epochs:
+                return epochs
+            epochs = fewer
+
+    def _batches(self, lab: Lab) -> int:
+        return len(self._sizes(lab, self._settings.split.w))
 
     def _new_game(self, lab: Lab, mask: Tensor | None) -> Game:
         settings, seeds, stage = self._settings, self._scenario.seeds, self._progress.stage
@@ -177,6 +197,7 @@ class DifferentiableSearch:
         stage = settings.prune.stage(self._session.epoch, self._session.length)
         within = self._session.epoch - stage.first
         self._set_rate(game, within, stage.length)
+        game.walk = []
         batches = len(self._sizes(game.lab, settings.split.w))
         valid = self._endless(game.lab, settings.split.alpha)
         source, share = settings.split.w
@@ -195,6 +216,8 @@ class DifferentiableSearch:
 
     def _set_rate(self, game: Game, epoch: int, epochs: int) -> None:
         self._settings.weights.set_rate(game.weight_optimizer, epoch, epochs)
+        for group in game.alpha_optimizer.param_groups:
+            group["lr"] = self._settings.alphas.lr
         for group in game.weight_optimizer.param_groups:
             group["weight_decay"] = self._settings.weights.weight_decay * self._progress.decay
 
@@ -209,6 +232,8 @@ class DifferentiableSearch:
 
     def _alpha_step(self, game: Game, train: Batch, valid: Batch | None) -> float:
         before = game.alpha.detach().clone()
+        game.walk.append(before)
+        self._progress.logit_steps += 1
         game.alpha_optimizer.zero_grad(set_to_none=True)
         loss, mixture = self._settings.hypergradient.fill(game, train, valid)
         update(game.alpha_optimizer, self._settings.alphas.clip)
@@ -232,7 +257,7 @@ class DifferentiableSearch:
         losses = game.noted["w"].means("train")
         if not self._settings.hypergradient.joint:
             losses |= game.noted["alpha"].means("valid")
-        weights = self._weights(game)
+        weights, decided = self._weights(game), self._decided(game)
         chosen = self._settings.discretise.choose(weights, self._topology)
         if prune.prunes:
             told = torch.from_numpy(weights).to(game.alpha), game.mask, session.epoch, session.length, self._topology
@@ -249,6 +274,7 @@ class DifferentiableSearch:
             "epoch": session.epoch,
             **losses,
             **_diagnostics(weights, chosen, game, self._topology),
+            **decided,
         }
         if curvature.cache_info().currsize:
             epoch["curvature"] = curvature()
@@ -286,6 +312,11 @@ class DifferentiableSearch:
         for edge, settled in self._progress.settled.items():
             found[edge] = settled
         return found
+
+    def _decided(self, game: Game) -> dict[str, Logged]:
+        """What is known of how sure the choice is."""
+        allowed = self._topology.none if self._settings.discretise.leaves_none(self._topology) else None
+        return decided(self._progress.logit_steps, [*game.walk, game.alpha.detach()], game.mask, allowed)
 
     def _chosen(self, game: Game) -> Chosen:
         return self._settings.discretise.choose(self._weights(game), self._topology)

@@ -62,6 +62,8 @@ class Game:
     moment: Moment = field(default_factory=Moment)
     noted: dict[str, Noted] = field(default_factory=lambda: {"w": Noted(), "alpha": Noted()})
     """What the current epoch has seen so far on the weights' turn and on the architecture's."""
+    walk: list[Tensor] = field(default_factory=list)
+    """The logits before each of their steps in the current epoch, [decisions, options] each."""
     baseline: float | None = None
     """Mean reward so far, of a score-function gradient."""
     _costs: Tensor | None = None

@@ -18,6 +18,7 @@ from searchbench.strategies.differentiable.discretise import CappedTopEdges, Non
 from searchbench.strategies.differentiable.edges import PartialChannels
 from searchbench.strategies.differentiable.extras import AuxiliarySkip, SkipDropout
 from searchbench.strategies.differentiable.hypergradient import FirstOrder
+from searchbench.strategies.differentiable.pace import Settings
 from searchbench.strategies.differentiable.prune import Milestones, Stages
 from searchbench.strategies.differentiable.regularise import ZeroOne, ZeroOneLinear
 from searchbench.strategies.differentiable.relaxation import Sigmoid, Softmax
@@ -32,12 +33,17 @@ class Paper(Protocol):
     """A method of the family: the settings of `darts` that it takes, and its own."""
 
     def __call__(
-        self, epochs: int | None = None, batch_size: int = 64, lr: float = 0.025, alpha_lr: float = 3e-4, **own: Any
+        self,
+        epochs: int | None = None,
+        batch_size: int = 64,
+        lr: float = 0.025,
+        alpha_lr: float | None = None,
+        **own: Any,
     ) -> Differentiable: ...
 
 
 def on_darts(
-    *further: str, leaving_out: Sequence[str] = (), **defaults: Any
+    *further: str, alpha_lr: float = 3e-4, over: int = 19_550, leaving_out: Sequence[str] = (), **defaults: Any
 ) -> Callable[[Callable[..., Differentiable]], Paper]:
     """A paper is what it changes in first-order DARTS.
 
@@ -46,10 +52,16 @@ def on_darts(
 
     Args:
         further: which of "order" and "ratio" it takes; one with a schedule of its own has no order.
+        alpha_lr: the paper's rate of the logits.
+        over: steps that the paper's logits take in all at that rate.
         leaving_out: settings of `darts` that mean nothing to it.
         defaults: of settings that are others than those of `darts`.
     """
-    taken = [name for name in ("epochs", "batch_size", "lr", "alpha_lr", *further, "none") if name not in leaving_out]
+    taken = [
+        name
+        for name in ("epochs", "batch_size", "lr", "alpha_lr", *further, "none", "settings")
+        if name not in leaving_out
+    ]
     known = inspect.signature(darts).parameters
     settings = [known[name].replace(default=defaults.get(name, known[name].default)) for name in taken]
 
@@ -62,7 +74,10 @@ def on_darts(
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             given = bound.arguments
-            return change(darts(**{name: given.pop(name) for name in taken}), **given)
+            host = darts(**{name: given.pop(name) for name in taken})
+            if host.alphas.over is not None:
+                host = replace(host, alphas=replace(host.alphas, lr=alpha_lr, over=over))
+            return change(host, **given)
 
         composed.__signature__ = signature  # type: ignore[attr-defined]
         return composed
@@ -74,10 +89,11 @@ def darts(
     epochs: int | None = None,
     batch_size: int = 64,
     lr: float = 0.025,
-    alpha_lr: float = 3e-4,
+    alpha_lr: float | None = None,
     order: Sequence[Phase] = ("w", "alpha"),
     ratio: float | None = None,
     none: NoneRule = "excluded",
+    settings: Settings = "budget",
 ) -> Differentiable:
     """First-order DARTS: mix the operations of every edge by a softmax over logits; descend the training loss in the
     weights and the validation loss in the logits, in turn.
@@ -88,13 +104,17 @@ def darts(
         epochs: passes over the training split; None takes as many as the budget affords.
         batch_size: of both splits.
         lr: of the weights at first; falls to 0.001 along a cosine.
-        alpha_lr: of the logits, constant.
+        alpha_lr: of the logits, constant. None: the paper's, 3e-4 here, which follows the budget unless `settings` are
+            the paper's.
         order: who moves first on a minibatch.
         ratio: r, if the training split is to be divided r : 1 between weights and architecture; None: the weights
             learn on the task's training split, the architecture on its validation split.
         none: what becomes of `none` where every edge has an operation: "excluded", "connected" (as long as something
             of the input arrives at the output), or "allowed", NAS-Bench-201's own protocol, which may hand over a
             cell that cannot learn.
+        settings: "budget": what the paper says in steps (the logits' rate, how seldom they move, the epochs of a rule
+            that stops) follows the number of steps that is affordable, so that logits can travel as far as in the
+            paper's 19,550; "paper": it is the paper's whatever the budget.
 
     Raises:
         StudyError: a value is out of range.
@@ -112,7 +132,8 @@ def darts(
         discretise=SpaceRule(none),
         split=TaskSplit() if ratio is None else Ratio(ratio),
         weights=SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=min(lr, 0.001)),
-        alphas=AlphaTraining(lr=alpha_lr),
+        alphas=AlphaTraining(lr=3e-4, over=19_550) if alpha_lr is None else AlphaTraining(lr=alpha_lr),
+        settings=settings,
     )
 
 
@@ -127,16 +148,19 @@ def darts_plus(host: Differentiable, skips: int = 2) -> Differentiable:
 
 
 @on_darts("order")
-def darts_plus_rank(host: Differentiable, stable: int = 10) -> Differentiable:
+def darts_plus_rank(host: Differentiable, stable: int | None = None) -> Differentiable:
     """DARTS+, criterion 1*: stop when the ranking of learnable operations was the same for `stable` epochs on end.
+
+    Args:
+        stable: None: the paper's 10 of 60, as many in proportion where the search is shorter.
 
     Source: Liang et al. 2019, "DARTS+".
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`.
     """
-    return replace(host, stop=RankStability(stable))
+    return replace(host, stop=RankStability(10, of=60) if stable is None else RankStability(stable))
 
 
-@on_darts("order", alpha_lr=3e-3)
+@on_darts("order", alpha_lr=3e-3, over=9_800)
 def fair_darts(
     host: Differentiable,
     weight: float = 10.0,
@@ -178,7 +202,7 @@ def darts_minus(host: Differentiable, beta: float = 1.0) -> Differentiable:
     return replace(host, extras=(AuxiliarySkip(beta),))
 
 
-@on_darts(leaving_out=("none",), batch_size=96, alpha_lr=6e-4)
+@on_darts(leaving_out=("none",), batch_size=96, alpha_lr=6e-4, over=11_745)
 def p_darts(
     host: Differentiable,
     keep: Sequence[int] = (5, 3, 1),
@@ -225,7 +249,7 @@ def pd_darts(host: Differentiable, fix_best: bool = False, warmup: float = 0.2) 
     return replace(host, prune=Milestones("fix-best" if fix_best else "drop-worst", warmup))
 
 
-@on_darts(alpha_lr=6e-4)
+@on_darts(alpha_lr=6e-4, over=3_430)
 def pc_darts(host: Differentiable, divisor: int = 4, warmup: float = 0.3) -> Differentiable:
     """PC-DARTS: a part of the channels passes through the operations, and edges are weighed as wholes.
 

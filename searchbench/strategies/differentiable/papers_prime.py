@@ -9,6 +9,7 @@ from dataclasses import replace
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.strategies.differentiable.composition import Differentiable
 from searchbench.strategies.differentiable.extras import NodeNorm
+from searchbench.strategies.differentiable.pace import LEAST_STEPS
 from searchbench.strategies.differentiable.papers import on_darts
 from searchbench.strategies.differentiable.prune import Monotone
 from searchbench.strategies.differentiable.regularise import Admm, Proximity, Regulariser
@@ -17,27 +18,29 @@ from searchbench.strategies.differentiable.schedule import Constant, FisherInfor
 from searchbench.strategies.differentiable.split import Ratio, TaskSplit
 
 SCHEDULES = ("alternate", "constant", "fisher")
+STEPS = {"constant": 3_550, "fisher": 3_232}
+"""Of the logits, in the paper's searches with the sparse schedules."""
 SPARSE_RATIO = 10.0
 """How the training split is divided where the architecture moves on about every tenth minibatch only."""
 
 
-@on_darts("ratio", ratio=10)
-def darts_cs(host: Differentiable, every: int = 10, clipped: bool = False) -> Differentiable:
+@on_darts("ratio", ratio=10, over=STEPS["constant"])
+def darts_cs(host: Differentiable, every: int | None = None, clipped: bool = False) -> Differentiable:
     """DARTS + CS(k): the architecture moves on every k-th minibatch only.
 
     Args:
-        every: k.
+        every: k. None: the paper's 10, fewer in a search too short for `LEAST_STEPS` steps of the logits.
         clipped: with `with_clipping` (CRB).
 
     Source: Maile, Lecarpentier, Luga & Wilson 2021, "DARTS-PRIME", constant schedule.
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`, but the
         architecture moves first.
     """
-    found = replace(host, schedule=Constant(every))
+    found = replace(host, schedule=Constant(10, LEAST_STEPS) if every is None else Constant(every))
     return with_clipping(found) if clipped else found
 
 
-@on_darts("ratio", ratio=10)
+@on_darts("ratio", ratio=10, over=STEPS["fisher"])
 def darts_fimt(host: Differentiable, threshold: float = 1.0, clipped: bool = False) -> Differentiable:
     """DARTS + FIMT: the architecture moves when the trace of the weights' Fisher information is below a threshold that
     rises while it waits and falls when it moves.
@@ -50,7 +53,7 @@ def darts_fimt(host: Differentiable, threshold: float = 1.0, clipped: bool = Fal
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`, but the
         architecture moves first; the validation part of `ratio` is cut from the training split.
     """
-    found = replace(host, schedule=FisherInformed(threshold=threshold))
+    found = replace(host, schedule=FisherInformed(threshold=threshold, least=LEAST_STEPS))
     return with_clipping(found) if clipped else found
 
 
@@ -83,7 +86,7 @@ def darts_admm(host: Differentiable, rho: float = 0.1, discount: float = 1.0) ->
     return replace(host, regularise=(Admm(rho, discount),))
 
 
-@on_darts("ratio", ratio=10)
+@on_darts("ratio", ratio=10, over=STEPS["fisher"])
 def darts_prime(
     host: Differentiable,
     rho: float = 0.1,
@@ -102,7 +105,9 @@ def darts_prime(
         differentiable NAS".
     Differs: as `darts_fimt` and `darts_pr` do.
     """
-    found = replace(host, schedule=FisherInformed(threshold=threshold), regularise=(Proximity(rho, power),))
+    found = replace(
+        host, schedule=FisherInformed(threshold=threshold, least=LEAST_STEPS), regularise=(Proximity(rho, power),)
+    )
     return with_clipping(found) if clipped else found
 
 
@@ -151,7 +156,9 @@ def darts_grid(
         raise StudyError(f"`proximity` and `admm` must not be negative, but got {proximity} and {admm}.")
     if schedule != "alternate" and host.split == TaskSplit():
         host = replace(host, split=Ratio(SPARSE_RATIO))
-    sparse: dict[str, Schedule] = {"constant": Constant(), "fisher": FisherInformed()}
+    if host.alphas.over is not None:
+        host = replace(host, alphas=replace(host.alphas, over=STEPS.get(schedule, host.alphas.over)))
+    sparse: dict[str, Schedule] = {"constant": Constant(10, LEAST_STEPS), "fisher": FisherInformed(least=LEAST_STEPS)}
     regularise: tuple[Regulariser, ...] = (Proximity(proximity),) if proximity else ()
     regularise += (Admm(admm),) if admm else ()
     found = replace(host, schedule=sparse.get(schedule, host.schedule), regularise=regularise)

@@ -63,23 +63,24 @@ def r_darts_dp(host: Differentiable, drop: float = 0.2, cutout: float = 1.0) -> 
 
 
 @on_darts()
-def darts_es(host: Differentiable, factor: float = 1.3, begin: int = 10) -> Differentiable:
+def darts_es(host: Differentiable, factor: float = 1.3, begin: int | None = None) -> Differentiable:
     """DARTS-ES: stop where the dominant eigenvalue of the Hessian in alpha rises too fast; the answer lies before.
 
     Args:
         factor: rise of the local mean over eight epochs that is too fast.
-        begin: first epoch that can be the answer.
+        begin: first epoch that can be the answer, with a check in every second epoch. None: the paper's 10 of 50, and
+            its checks, in proportion.
 
     Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the eigenvalue
         comes from Lanczos steps on finite differences, each charged, and there is no extra check after the last
         epoch.
     """
-    return replace(host, hypergradient=Unrolled(), stop=Eigenvalue(factor, begin=begin))
+    return replace(host, hypergradient=Unrolled(), stop=_watch(factor, begin))
 
 
 @on_darts()
-def darts_ada(host: Differentiable, factor: float = 1.3, begin: int = 10) -> Differentiable:
+def darts_ada(host: Differentiable, factor: float = 1.3, begin: int | None = None) -> Differentiable:
     """DARTS-ADA: where DARTS-ES would stop, return to before the rise, with ten times the decay; at most twice.
 
     Args:
@@ -88,5 +89,9 @@ def darts_ada(host: Differentiable, factor: float = 1.3, begin: int = 10) -> Dif
     Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
     Differs: as `darts_es` does.
     """
-    stop = EigenvalueRestart(Eigenvalue(factor, begin=begin))
+    stop = EigenvalueRestart(_watch(factor, begin))
     return replace(host, hypergradient=Unrolled(), stop=stop, weights=replace(host.weights, weight_decay=DECAY))
+
+
+def _watch(factor: float, begin: int | None) -> Eigenvalue:
+    return Eigenvalue(factor, of=50) if begin is None else Eigenvalue(factor, begin=begin)

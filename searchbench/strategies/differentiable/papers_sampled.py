@@ -7,6 +7,7 @@ from dataclasses import replace
 from searchbench.errors import StudyError
 from searchbench.strategies.differentiable.composition import Differentiable
 from searchbench.strategies.differentiable.hypergradient import JointGradient, ScoreFunction
+from searchbench.strategies.differentiable.pace import LEAST_STEPS
 from searchbench.strategies.differentiable.papers import on_darts
 from searchbench.strategies.differentiable.regularise import Complexity, ExpectedCost, ScaledByCost
 from searchbench.strategies.differentiable.relaxation_sampled import BinaryGate, Concrete, GumbelHard, Proximal
@@ -27,7 +28,7 @@ def nasp(host: Differentiable, eta: float = 0.0) -> Differentiable:
     return replace(host, relax=Proximal(), regularise=(Complexity(eta),) if eta else ())
 
 
-@on_darts()
+@on_darts(over=97_750)
 def gdas(host: Differentiable, tau_first: float = 10.0, tau_last: float = 0.1) -> Differentiable:
     """GDAS: execute one operation per edge, drawn by Gumbel-argmax, with the gradient of the Gumbel-softmax.
 
@@ -41,7 +42,7 @@ def gdas(host: Differentiable, tau_first: float = 10.0, tau_last: float = 0.1) -
     return replace(host, relax=GumbelHard(tau_first, tau_last))
 
 
-@on_darts()
+@on_darts(over=117_300)
 def snas(host: Differentiable, cost: float = 0.0) -> Differentiable:
     """SNAS: concrete relaxation with a falling temperature; weights and logits descend one training loss together.
 
@@ -61,12 +62,12 @@ def snas(host: Differentiable, cost: float = 0.0) -> Differentiable:
     )
 
 
-@on_darts(alpha_lr=1e-3)
+@on_darts(alpha_lr=1e-3, over=115_440)
 def proxyless(
     host: Differentiable,
     cost: float = 0.0,
     multiply: bool = False,
-    every: int = 5,
+    every: int | None = None,
     warmup: float = 0.25,
     mode: str = "two",
     of: str = "macs",
@@ -76,7 +77,7 @@ def proxyless(
     Args:
         cost: weight of the expected cost; 0: none.
         multiply: the cost multiplies the loss, as in the released code, instead of being added.
-        every: the architecture moves on every so many-th minibatch.
+        every: the architecture moves on every so many-th minibatch. None: the paper's 5, fewer in a short search.
         warmup: share of the epochs in which only the weights move.
         mode: "two" or "full", see `BinaryGate`.
         of: what the cost is: "macs", or "latency_ms" by the problem's latency.
@@ -91,13 +92,13 @@ def proxyless(
     return replace(found, regularise=(ScaledByCost(of=of) if multiply else ExpectedCost(cost, of=of),))
 
 
-@on_darts(alpha_lr=1e-3)
+@on_darts(alpha_lr=1e-3, over=115_440)
 def proxyless_reinforce(
     host: Differentiable,
     paths: int = 10,
     target_macs: float | None = None,
     target_ms: float | None = None,
-    every: int = 5,
+    every: int | None = None,
     warmup: float = 0.25,
 ) -> Differentiable:
     """ProxylessNAS, REINFORCE: binary gates; logits follow the reward of sampled paths.
@@ -117,11 +118,11 @@ def proxyless_reinforce(
     return replace(_gated(host, BinaryGate("two"), every, warmup), hypergradient=score)
 
 
-def _gated(host: Differentiable, gate: BinaryGate, every: int, warmup: float) -> Differentiable:
+def _gated(host: Differentiable, gate: BinaryGate, every: int | None, warmup: float) -> Differentiable:
     """What both variants of ProxylessNAS have in common."""
     return replace(
         host,
         relax=gate,
-        schedule=WarmUp(Constant(every), warmup),
+        schedule=WarmUp(Constant(5, LEAST_STEPS) if every is None else Constant(every), warmup),
         alphas=replace(host.alphas, betas=(0.0, 0.999), weight_decay=0.0),
     )

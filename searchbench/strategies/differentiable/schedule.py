@@ -6,10 +6,11 @@ What a schedule remembers is a value that the search carries along (and saves); 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from searchbench.errors import StudyError
+from searchbench.strategies.differentiable.pace import Pace, paced
 from searchbench.strategies.differentiable.turn import Moment, Phase
 
 ALPHA_FIRST: tuple[Phase, ...] = ("alpha", "w")
@@ -78,7 +79,14 @@ class Constant:
     """
 
     every: int = 10
+    least: int | None = None
+    """Steps of the architecture that a search should have: one that is too short for them moves it more often. None:
+    `every` is as given."""
     watches = False
+
+    def at(self, pace: Pace) -> Constant:
+        """As often as it takes for `least` steps."""
+        return replace(self, every=int(pace.condensed(self.every, self.least)), least=None)
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -118,7 +126,17 @@ class FisherInformed:
     rise: float = 1.05
     ratio: float = 10.0
     beta: float = 0.2
+    least: int | None = None
+    """Steps of the architecture that a search should have: in one that is too short for them `ratio` falls, and `rise`
+    grows so that a step of the architecture costs the threshold what it did. None: both are as given."""
     watches = True
+
+    def at(self, pace: Pace) -> FisherInformed:
+        """With the ratio that it takes for `least` steps."""
+        if self.least is None:
+            return self
+        ratio = max(0.5, pace.condensed(self.ratio + 1, self.least) - 1)
+        return replace(self, ratio=ratio, rise=self.rise ** (self.ratio / ratio), least=None)
 
     def __post_init__(self) -> None:
         if not (self.threshold > 0 and self.rise > 1 and self.ratio > 0 and 0 < self.beta <= 1):
@@ -186,6 +204,11 @@ class WarmUp:
     @property
     def watches(self) -> bool:
         return self.then.watches
+
+    def at(self, pace: Pace) -> WarmUp:
+        """The schedule behind the warm-up, at the pace of what remains."""
+        left = max(1, pace.epochs - int(self.share * pace.epochs + 1e-9))
+        return replace(self, then=paced(self.then, replace(pace, epochs=left)))
 
     def fresh(self) -> Any:
         return self.then.fresh()

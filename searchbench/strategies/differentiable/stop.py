@@ -15,6 +15,7 @@ from searchbench.errors import StudyError
 from searchbench.spaces.topology import Topology
 from searchbench.strategies.differentiable.connect import Chosen, Weights
 from searchbench.strategies.differentiable.discretise import skips_of
+from searchbench.strategies.differentiable.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,18 @@ class RankStability:
     """
 
     epochs: int = 10
+    of: int | None = None
+    """Epochs of the search that `epochs` are meant for; None: `epochs` are as given."""
     curved = False
     returns = 0
+
+    def at(self, pace: Pace) -> RankStability:
+        """For a search of so many epochs."""
+        return (
+            self
+            if self.of is None
+            else replace(self, epochs=max(1, round(self.epochs * pace.epochs / self.of)), of=None)
+        )
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -160,8 +171,17 @@ class Eigenvalue:
     every: int = 2
     lag: int = 4
     begin: int = 10
+    of: int | None = None
+    """Epochs of the search that `every` and `begin` are meant for; None: they are as given."""
     curved = True
     returns = 0
+
+    def at(self, pace: Pace) -> Eigenvalue:
+        """For a search of so many epochs."""
+        if self.of is None:
+            return self
+        share = pace.epochs / self.of
+        return replace(self, every=max(1, round(self.every * share)), begin=round(self.begin * share), of=None)
 
     def __post_init__(self) -> None:
         if not (self.factor > 0 and self.every >= 1 and self.lag >= 1 and self.begin >= 0):
@@ -210,6 +230,10 @@ class EigenvalueRestart:
     decay: float = 10.0
     restarts: int = 2
     curved = True
+
+    def at(self, pace: Pace) -> EigenvalueRestart:
+        """For a search of so many epochs."""
+        return replace(self, watch=self.watch.at(pace))
 
     def __post_init__(self) -> None:
         if not (self.decay > 0 and self.restarts >= 0):

@@ -1,0 +1,94 @@
+"""Settings that follow the budget, and what the record says of a search that decided nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_lab import lab
+
+from searchbench.cost import Budget
+from searchbench.errors import StudyError
+from searchbench.harness.loop import drive
+from searchbench.strategies.differentiable.decided import decided
+from searchbench.strategies.differentiable.pace import FASTEST, LEAST_STEPS
+from searchbench.strategies.differentiable.papers import darts, darts_plus_rank
+from searchbench.strategies.differentiable.papers_prime import darts_cs, darts_fimt, darts_prime
+from searchbench.strategies.differentiable.papers_robust import darts_ada
+from searchbench.strategies.differentiable.papers_sampled import proxyless
+
+PAPERS_STEPS = 391
+
+
+def test_in_the_papers_own_steps_every_setting_is_the_papers():
+    for strategy, epochs, batches in ((darts(), 50, PAPERS_STEPS), (darts_cs(), 50, 711), (darts_fimt(), 50, 711)):
+        there, own = strategy.at(epochs, batches), replace(strategy, settings="paper").at(epochs, batches)
+        assert there.alphas.lr == pytest.approx(own.alphas.lr, rel=0.01)
+        assert getattr(there.schedule, "every", 0) == getattr(own.schedule, "every", 0)
+        assert getattr(there.schedule, "ratio", 0) == getattr(own.schedule, "ratio", 0)
+    assert darts_ada().at(50, PAPERS_STEPS).stop.watch == replace(darts_ada().stop.watch, of=None)
+    assert darts_plus_rank().at(60, PAPERS_STEPS).stop.epochs == 10
+
+
+@pytest.mark.parametrize("epochs", [5, 10, 30])
+def test_in_fewer_steps_logits_may_travel_as_far(epochs):
+    found = darts().at(epochs, 60)
+    assert found.alphas.lr * epochs * 60 == pytest.approx(3e-4 * 19_550)
+    assert darts(settings="paper").at(epochs, 60).alphas.lr == 3e-4
+    assert darts(alpha_lr=0.01).at(epochs, 60).alphas.lr == 0.01
+    assert darts().at(1, 2).alphas.lr == FASTEST
+
+
+@pytest.mark.parametrize("make", [darts_cs, proxyless])
+def test_sparse_schedules_condense_until_the_logits_have_their_steps(make):
+    for epochs, batches in ((4, 100), (10, 40), (2, 3), (100, 100)):
+        found = make().at(epochs, batches)
+        steps = epochs * found.schedule.alpha_steps(batches)
+        assert steps >= min(LEAST_STEPS, 0.7 * epochs * batches) or steps >= 0.7 * LEAST_STEPS
+        assert steps > 0
+    assert make(every=7).at(4, 100).schedule == make(every=7, settings="paper").at(4, 100).schedule
+
+
+def test_a_step_of_the_logits_costs_the_threshold_what_it_did():
+    whole, short = darts_prime().schedule, darts_prime().at(5, 60).schedule
+    assert short.ratio < whole.ratio
+    assert short.rise**short.ratio == pytest.approx(whole.rise**whole.ratio)
+
+
+def test_unknown_settings_are_refused():
+    with pytest.raises(StudyError, match='"budget" or "paper"'):
+        darts(settings="mine")
+
+
+def test_the_budget_is_kept_when_condensed_schedules_make_epochs_dearer():
+    metered = lab(Budget(samples=2000))
+    search = darts_cs(batch_size=8).start(metered.scenario)
+    drive(search, metered)
+    assert metered.spent.train_samples <= 2000
+    assert search._progress.logit_steps > 10
+
+
+def test_the_record_says_whether_logits_moved_enough():
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    still = [torch.tensor([[0.0, 1.0, 0.9]])] * 5
+    restless = [torch.tensor([[0.0, 1.0, 0.9 + swing]]) for swing in (-0.5, 0.09, -0.5, 0.09, 0.0)]
+    assert decided(500, still, mask, 0) == {
+        "logit_steps": 500.0,
+        "margin": pytest.approx(0.1),
+        "noise": 0.0,
+        "decided": "yes",
+    }
+    assert decided(99, still, mask, 0)["decided"] == "no: the logits took 99 steps, fewer than 100"
+    assert "below the noise" in decided(500, restless, mask, 0)["decided"]
+    assert decided(500, [torch.tensor([[5.0, 1.0, 0.9]])], mask, None)["margin"] == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("samples", [200, 20])
+def test_a_short_search_says_so_in_its_trace_whether_its_budget_ends_or_not(samples):
+    metered, lines = lab(Budget(samples=samples)), []
+    metered.log = lambda **values: lines.append(values)
+    drive(darts(batch_size=8).start(metered.scenario), metered)
+    assert lines[-1]["decided"].startswith("no: the logits took")
+    assert math.isfinite(lines[-1]["margin"])
