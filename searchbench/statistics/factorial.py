@@ -21,6 +21,7 @@ from searchbench.statistics.claims import established, said_interval
 from searchbench.statistics.estimand import Estimand, EstimandName
 from searchbench.statistics.estimand import estimand as find_estimand
 from searchbench.statistics.families import adjusted_together
+from searchbench.statistics.one_task import agreeing
 from searchbench.statistics.paired import (
     Question,
     answers,
@@ -179,7 +180,7 @@ def factorial(
             found[name] = _blocked({c: _arm(placed[c]) for c in weights}, weights, asked)
         else:
             found[name] = _independent(name, placed, weights, asked)
-    together = adjusted_together(list(found.values()), alpha)
+    together = agreeing(adjusted_together(list(found.values()), alpha), asked)
     worded = {name: _worded(name, x, asked) for name, x in zip(found, together, strict=True)}
     return Factorial(worded, kind, missing)
 
@@ -353,7 +354,7 @@ def ladder(
     asked = Question(find_estimand(estimand), alpha, 1 - alpha if level is None else level, m, rope, seed)
     pairs = list(first.values()) + list(last.values())
     found = [compared(replace(x, better=better), replace(y, better=better), asked) for x, y in pairs]
-    done = [_worded("effect", a, asked) for a in adjusted_together(found, alpha)]
+    done = [_worded("effect", a, asked) for a in agreeing(adjusted_together(found, alpha), asked)]
     up = dict(zip(first, done[: len(first)], strict=True))
     down = dict(zip(last, done[len(first) :], strict=True))
     names = tuple(dict.fromkeys([*added, *removed]))

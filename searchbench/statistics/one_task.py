@@ -189,7 +189,7 @@ def baseline_then_others(
     m = len(first.answers)
     sized = [replace(x, family_size=m if i < m else len(found)) for i, x in enumerate(together)]
     whole = replace(_question(estimand, m, alpha, level, rope, seed))
-    return replace(first, pairs=names, answers=_claimed(_agreeing(sized, whole), names, first.better, whole))
+    return replace(first, pairs=names, answers=_claimed(agreeing(sized, whole), names, first.better, whole))
 
 
 MAX_IN_PAIRS = 40
@@ -242,7 +242,7 @@ def _by_name(arms: Sequence[Arm]) -> dict[str, Arm]:
 
 def _family(arms: Sequence[Arm], pairs: list[tuple[Arm, Arm]], paired_by_seed: bool, asked: Question) -> Family:
     better = direction(*arms)
-    found = _agreeing(adjusted_together(_raw(pairs, paired_by_seed, asked), asked.alpha), asked)
+    found = agreeing(adjusted_together(_raw(pairs, paired_by_seed, asked), asked.alpha), asked)
     named = tuple((a.name, b.name) for a, b in pairs)
     omnibus = _omnibus(arms, better, asked.alpha) if paired_by_seed and len(arms) > 2 else None
     locations = _locations(arms, asked.estimand)
@@ -264,7 +264,7 @@ def _claimed(
     )
 
 
-def _agreeing(found: Sequence[Answer], asked: Question) -> list[Answer]:
+def agreeing(found: Sequence[Answer], asked: Question) -> list[Answer]:
     """Intervals that agree with the adjusted p: later steps of a procedure test at more than the joint level, so where
     one of them rejects a zero inside the joint interval, the end at zero is that of the level it was rejected at."""
     out = list(found)
