@@ -78,7 +78,7 @@ def test_adding_and_removing_strategies_changes_no_other_run(study: Study, tmp_p
 
 def test_a_store_that_holds_the_study_needs_resume(study: Study, tmp_path: Path) -> None:
     run_here(study, tmp_path / "r.db")
-    with pytest.raises(StoreError, match="already holds 6 runs of study `fixture`; continue it with --resume"):
+    with pytest.raises(StoreError, match="already holds 6 runs of study `fixture`; continue it with `resume=True`"):
         run_here(study, tmp_path / "r.db")
     assert len(run_here(study, tmp_path / "r.db", resume=True)) == 6
 
