@@ -19,7 +19,7 @@ from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.components import canonical_json
 from searchbench.harness.declaration import declare
 from searchbench.harness.executors.executor import Executor, Finished, Lost, Role
-from searchbench.harness.jobs import JudgeJob, SearchJob, judge, search
+from searchbench.harness.jobs import judge, judge_job, search, search_job
 from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.progress import Observer
 from searchbench.harness.run import SearchResult
@@ -30,7 +30,7 @@ from searchbench.trial import Outcome
 
 ATTEMPTS = 3
 """How often a run is started before it is recorded as lost by the infrastructure."""
-DONE = ("ok", "failed", "timeout")
+DONE = ("ok", "failed", "timeout", "memory")
 """Statuses that are results; a run the infrastructure lost is none, and is run again."""
 
 
@@ -112,11 +112,11 @@ class _Campaign:
         while len(self.out) < 2 * self.executor.slots and (self.judges or self.searches):
             if self.judges:  # first: a run is safe only once it is judged and recorded
                 pairs = self.batches.take("judge", self.judges, lambda pair: pair[0])
-                jobs: list[Any] = [JudgeJob(spec, result.architecture or "") for spec, result in pairs]
+                jobs: list[Any] = [judge_job(spec, result.architecture or "") for spec, result in pairs]
                 self.out[self.executor.submit("judge", judge, jobs)] = ("judge", pairs)
             else:
                 specs = self.batches.take("search", self.searches, lambda spec: spec)
-                jobs = [SearchJob(spec, self._checkpoint(spec)) for spec in specs]
+                jobs = [search_job(spec, self._checkpoint(spec), shared=self.executor.shared) for spec in specs]
                 self.out[self.executor.submit("search", search, jobs)] = ("search", specs)
                 for spec in specs:
                     self.observer.started(spec)
@@ -150,7 +150,7 @@ class _Campaign:
                 self.judges.appendleft(item)
 
     def _give_up(self, spec: RunSpec, result: SearchResult | None, lost: Lost) -> None:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        now = _now()
         empty = SearchResult.lost(spec, f"lost by the infrastructure {ATTEMPTS} times: {lost.reason}", now)
         self._record(spec, result or empty, None, status="infra", error=empty.error)
 
@@ -177,7 +177,7 @@ class _Campaign:
             trials=result.trials,
             traces=result.traces,
             started=result.started,
-            finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            finished=_now(),
             error=error or result.error,
             architecture=result.architecture,
             architecture_key=result.architecture_key,
@@ -220,3 +220,7 @@ class _Campaign:
     def _remove_empty_folder(self) -> None:
         if self.checkpoints is not None and self.checkpoints.is_dir() and not any(self.checkpoints.iterdir()):
             self.checkpoints.rmdir()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,13 @@ class Guarded:
     def evaluate(
         self, architecture: Architecture, fidelity: Fidelity, seed: int, resume: Fidelity | None = None
     ) -> tuple[Measurement, Cost]:
-        """Measure in a fork. Raises EvaluationFailed where it is killed, crashes or fails."""
+        """Measure in a fork. Raises EvaluationFailed where it is killed, crashes or fails.
+
+        A process that holds a GPU cannot be forked: there the evaluation runs in it, and only the run is limited.
+        """
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_initialized():
+            return self.inner.evaluate(architecture, fidelity, seed, resume)
         ended = call(
             lambda: self.inner.evaluate(architecture, fidelity, seed, resume),
             seconds=self.limits.evaluation_s or float("inf"),

@@ -1,19 +1,31 @@
-"""The jobs a campaign gives to workers: plain values, and the two functions that carry them out."""
+"""The jobs a campaign gives to workers, and the two functions that carry them out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from searchbench.harness.checkpoint import Checkpoint
+from searchbench.harness.global_state import GlobalState
 from searchbench.harness.plan import RunSpec
 from searchbench.harness.run import SearchResult, run_judge, run_search
+from searchbench.harness.sealed import (
+    SealedJudge,
+    SealedSearch,
+    is_built_in,
+    judge_apart,
+    seal_judge,
+    seal_search,
+    search_apart,
+    without_contestant,
+)
 from searchbench.trial import Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class SearchJob:
-    """A search to run, and where its checkpoint lies ("" for none)."""
+    """A search to run in the worker itself, and where its checkpoint lies ("" for none)."""
 
     spec: RunSpec
     checkpoint: str
@@ -21,17 +33,44 @@ class SearchJob:
 
 @dataclass(frozen=True, slots=True)
 class JudgeJob:
-    """An architecture to judge."""
+    """An architecture to judge in the worker itself."""
 
     spec: RunSpec
     architecture: str
 
 
-def search(job: SearchJob) -> SearchResult:
-    """Run a search, in a worker."""
-    return run_search(job.spec, Checkpoint(Path(job.checkpoint)) if job.checkpoint else None)
+def search_job(spec: RunSpec, checkpoint: str, *, shared: bool) -> SearchJob | SealedSearch:
+    """The job of a search. A stranger's strategy never runs in a worker that others share, nor anything that may have
+    to be killed.
+
+    Args:
+        checkpoint: where its checkpoint lies; "" for none.
+        shared: whether runs of several strategies share the processes of workers.
+    """
+    if spec.limits or (shared and not is_built_in(spec.contestant.strategy)):
+        return seal_search(spec, checkpoint, datetime.now(UTC).isoformat(timespec="milliseconds"))
+    return SearchJob(spec, checkpoint)
 
 
-def judge(job: JudgeJob) -> Outcome:
-    """Judge what a search recommends, in a worker."""
-    return run_judge(job.spec, job.architecture)
+def judge_job(spec: RunSpec, architecture: str) -> JudgeJob | SealedJudge:
+    """The job of a judgement, without the strategy that it judges."""
+    return seal_judge(spec, architecture) if spec.limits else JudgeJob(without_contestant(spec), architecture)
+
+
+def search(job: SearchJob | SealedSearch) -> SearchResult:
+    """Run a search, in a worker or in a child of its own; global state that it changed is named, and put back."""
+    if isinstance(job, SealedSearch):
+        return search_apart(job)
+    strange = not is_built_in(job.spec.contestant.strategy)  # only in the driver's own process, without workers
+    state = GlobalState(classes=strange)
+    result = run_search(job.spec, Checkpoint(Path(job.checkpoint)) if job.checkpoint else None)
+    changed = state.changes()
+    if not changed:
+        return result
+    state.restore()
+    return replace(result, notes=(f"changed global state, which was put back: {', '.join(changed)}",))
+
+
+def judge(job: JudgeJob | SealedJudge) -> Outcome:
+    """Judge what a search recommends, in a worker or in a child of its own."""
+    return judge_apart(job) if isinstance(job, SealedJudge) else run_judge(job.spec, job.architecture)

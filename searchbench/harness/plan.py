@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
 from searchbench.estimators.estimator import Charging, Measuring
+from searchbench.harness.limits import Limits
 from searchbench.harness.problem import Posed
 from searchbench.harness.study import Contestant, Duplicates, Study, run_identity, strategy_description
 from searchbench.metric import Metric
@@ -26,6 +27,8 @@ class RunSpec:
     replicate: int
     budget: Budget
     duplicates: Duplicates
+    limits: Limits = field(default_factory=Limits)
+    """Of its processes; no part of its identity, since they decide no number of a run that keeps them."""
 
     def seeds(self, strategy: Strategy) -> Seeds:
         """The streams of this run."""
@@ -109,7 +112,7 @@ def _check_ends(study: Study, problem: Posed) -> None:
 
 def _run(study: Study, problem: Posed, contestant: Contestant, replicate: int) -> RunSpec:
     identity = run_identity(study, problem, contestant, replicate)
-    return RunSpec(identity, study.name, problem, contestant, replicate, study.budget, study.duplicates)
+    return RunSpec(identity, study.name, problem, contestant, replicate, study.budget, study.duplicates, study.limits)
 
 
 def _unsupported(study: Study, problem: Posed, contestant: Contestant) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from searchbench.cost import Cost
@@ -12,13 +12,13 @@ from searchbench.spaces.space import Architecture
 from searchbench.strategies.strategy import Logged
 from searchbench.trial import Recommendation, Trial
 
-_KEPT = ("columns", "final", "incumbent", "refused", "traces", "trials")
+_KEPT = ("columns", "final", "incumbent", "refused", "traces", "trials")  # `watch` belongs to the process
 
 
 class Record:
     """What has happened in a run so far, in order. The harness numbers the trials, not the search."""
 
-    __slots__ = _KEPT
+    __slots__ = (*_KEPT, "watch")
 
     def __init__(self) -> None:
         self.trials = 0
@@ -28,6 +28,8 @@ class Record:
         """Which limits the last recommendation exceeded that was not taken."""
         self.columns = TrialColumns()
         self.traces = TraceColumns()
+        self.watch: Callable[[], None] | None = None
+        """Called after every trial and every line of the trace."""
 
     def add(self, trial: Trial, spent: Cost, *, offer: bool, resumed: int | None) -> None:
         """Record the next trial.
@@ -55,6 +57,8 @@ class Record:
             metrics=trial.metrics,
             resumed=resumed,
         )
+        if self.watch is not None:
+            self.watch()
 
     def recommend(self, architecture: Architecture, value: float, spent: Cost) -> None:
         """Record a recommendation; the last one counts."""
@@ -64,6 +68,8 @@ class Record:
     def log(self, values: Mapping[str, Logged], spent: Cost) -> None:
         """Record a line of the search's own trace."""
         self.traces.append(values, spent)
+        if self.watch is not None:
+            self.watch()
 
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _KEPT}

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from searchbench.cost import Cost
@@ -15,6 +15,8 @@ from searchbench.errors import CheckpointError, Interrupted
 from searchbench.estimators.estimator import Parallel, Trainable
 from searchbench.harness.borders import checked_outcome, numbers, text, told
 from searchbench.harness.checkpoint import Checkpoint
+from searchbench.harness.guarded import Guarded
+from searchbench.harness.journal import Journal
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
 from searchbench.harness.memory import PeakMemory
@@ -30,7 +32,7 @@ class SearchResult:
     """What a search left behind: its record, and the one architecture it hands over."""
 
     run_id: str
-    status: Literal["ok", "failed"]
+    status: Literal["ok", "failed", "timeout", "memory"]
     ended: str
     cost: Cost
     trials: bytes
@@ -43,6 +45,8 @@ class SearchResult:
     error: str | None
     started: str
     host: str
+    notes: tuple[str, ...] = ()
+    """What else is to be known of the run: global state that it changed."""
 
     @classmethod
     def lost(cls, spec: RunSpec, error: str, now: str) -> SearchResult:
@@ -65,27 +69,31 @@ class SearchResult:
         )
 
 
-def run_search(spec: RunSpec, checkpoint: Checkpoint | None = None) -> SearchResult:
+def run_search(spec: RunSpec, checkpoint: Checkpoint | None = None, journal: Journal | None = None) -> SearchResult:
     """Run a search to the end of its budget. A strategy's own failure is a value: status "failed", with traceback.
 
     Args:
         spec: the run.
         checkpoint: where a training search leaves its state after slices, and continues from; None keeps none.
+        journal: where the result so far is noted after trials, for whoever may kill this process.
     """
     started = _now()
     try:
-        return _run(spec, checkpoint, started)
+        return _run(spec, checkpoint, journal, started)
     except (CheckpointError, Interrupted):  # no failure of the strategy: nothing has run
         raise
     except BaseException as failure:  # before there was a record: data gone, a factory that fails here only
         return SearchResult.lost(spec, told(failure), started)
 
 
-def _run(spec: RunSpec, checkpoint: Checkpoint | None, started: str) -> SearchResult:
+def _run(spec: RunSpec, checkpoint: Checkpoint | None, journal: Journal | None, started: str) -> SearchResult:
     resolved = spec.problem.resolve()
     strategy = spec.contestant.make()
     description = strategy_description(strategy)  # now: what keeps its state in itself says something else later
     lab = _open_lab(spec, spec.seeds(strategy))
+    so_far = partial(_result, spec, lab, description, resolved.fingerprint, started)
+    if journal is not None:
+        lab.record.watch = lambda: journal.note(lambda: so_far("error", None))
     ended, error = "error", None
     with PeakMemory() as memory:
         try:
@@ -95,9 +103,16 @@ def _run(spec: RunSpec, checkpoint: Checkpoint | None, started: str) -> SearchRe
         except BaseException as failure:
             error = told(failure)
     lab.account.ledger.peak_memory_bytes = max(lab.account.ledger.peak_memory_bytes, memory.bytes)
-    final = lab.final
-    if error is None and final is None:
+    if error is None and lab.final is None:
         error = _nothing_to_judge(lab, ended)
+    return so_far(ended, error)
+
+
+def _result(
+    spec: RunSpec, lab: MeteredLab, description: str, fingerprint: str, started: str, ended: str, error: str | None
+) -> SearchResult:
+    """What a search has left behind by now."""
+    final = lab.final
     return SearchResult(
         run_id=spec.run_id,
         status="ok" if error is None else "failed",
@@ -106,7 +121,7 @@ def _run(spec: RunSpec, checkpoint: Checkpoint | None, started: str) -> SearchRe
         trials=lab.columns.to_bytes(),
         traces=lab.traces.to_bytes() if len(lab.traces) else None,
         description=description,
-        fingerprint=resolved.fingerprint,
+        fingerprint=fingerprint,
         architecture=text(str(final.architecture)) if final is not None else None,
         architecture_key=text(final.architecture.key) if final is not None else None,
         value=final.value if final is not None else math.nan,
@@ -146,7 +161,8 @@ def _open_lab(spec: RunSpec, seeds: Seeds) -> MeteredLab:
     )
     bench = estimator.bench() if isinstance(estimator, Trainable) else None
     metrics = None if resolved.measures.latency is None else resolved.measures.metrics
-    return MeteredLab(scenario, estimator, spec.duplicates, bench, metrics)
+    measuring = Guarded(estimator, spec.limits) if spec.limits.of_evaluations else estimator
+    return MeteredLab(scenario, measuring, spec.duplicates, bench, metrics)
 
 
 def _search(spec: RunSpec, strategy: Strategy, lab: MeteredLab, checkpoint: Checkpoint | None) -> str:

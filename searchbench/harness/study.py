@@ -14,6 +14,7 @@ from searchbench.errors import StudyError, did_you_mean
 from searchbench.harness.ablation import AblationPlan
 from searchbench.harness.components import Named, Use, as_use, canonical_json, describe, fingerprint, make, written
 from searchbench.harness.constraint import LIMITS
+from searchbench.harness.limits import Limits
 from searchbench.harness.objective import Objective, posed
 from searchbench.harness.problem import Posed, Problem
 from searchbench.harness.tuning import Tuning, tunings
@@ -123,6 +124,7 @@ class Study:
         metric: what is measured, where the problems do not say it themselves: a name, a table of `Metric`'s fields, or
             a `Metric`. None: what the judge says of it.
         tuning: where strategies' settings come from, by label: a `Tuning`, or a table of its fields.
+        limits: seconds and memory of evaluations and runs, enforced by killing; a `Limits` or a table of its fields.
 
     Raises:
         StudyError: anything is empty, duplicated or out of range.
@@ -138,6 +140,7 @@ class Study:
     ablation: AblationPlan | None = field(default=None)
     metric: Metric | None = field(default=None)
     tuning: tuple[tuple[str, Tuning], ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     def __init__(
         self,
@@ -151,6 +154,7 @@ class Study:
         ablation: AblationPlan | None = None,
         metric: str | Mapping[str, Any] | Metric | None = None,
         tuning: Mapping[str, Tuning | Mapping[str, Any]] | None = None,
+        limits: Mapping[str, float] | Limits | None = None,
     ) -> None:
         given = (problems,) if isinstance(problems, Problem | Objective) else tuple(cast(Iterable[Posed], problems))
         values = {
@@ -164,6 +168,7 @@ class Study:
             "ablation": ablation,
             "metric": None if metric is None else Metric.of(metric),
             "tuning": (),
+            "limits": Limits.of(limits),
         }
         for key, value in values.items():
             object.__setattr__(self, key, value)
@@ -190,6 +195,7 @@ class Study:
             "ablation": self.ablation.to_spec() if self.ablation is not None else None,
             "metric": self.metric.to_spec() if self.metric is not None else None,
             "tuning": {label: own.to_spec() for label, own in self.tuning},
+            **({"limits": self.limits.to_spec()} if self.limits else {}),
             "given": {
                 "problems": [problem.given() for problem in self.problems],
                 "strategies": [[c.label, written(c.strategy)] for c in self.strategies],
@@ -214,6 +220,7 @@ def study_from_spec(spec: Mapping[str, Any]) -> Study:
         duplicates=spec["duplicates"],
         comparison=ComparisonPlan(**comparison) if comparison else None,
         ablation=AblationPlan(**spec["ablation"]) if spec.get("ablation") else None,
+        limits=spec.get("limits"),
         metric=spec.get("metric"),
         tuning=spec.get("tuning"),
     )

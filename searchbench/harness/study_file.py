@@ -27,6 +27,7 @@ KEYS = (
     "comparison",
     "ablation",
     "tuning",
+    "limits",
     *METRIC_KEYS,
 )
 PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label", "latency", "constraint")
@@ -80,6 +81,7 @@ def study_from_mapping(content: Mapping[str, Any]) -> Study:
         ablation=_ablation(content["ablation"]) if "ablation" in content else None,
         metric=_metric(content),
         tuning=content.get("tuning"),
+        limits=content.get("limits"),
         **optional,
     )
 

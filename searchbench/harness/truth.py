@@ -18,7 +18,7 @@ from searchbench.cost import Cost
 from searchbench.errors import InputError
 from searchbench.harness.components import canonical_json, fingerprint
 from searchbench.harness.constraint import Measures
-from searchbench.harness.jobs import JudgeJob, judge
+from searchbench.harness.jobs import judge, judge_job
 from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.session import executor
 from searchbench.harness.study import study_from_spec
@@ -166,7 +166,7 @@ def _ask(
     workers: int | None,
 ) -> None:
     with executor(workers) as chosen:
-        out = {chosen.submit("judge", judge, [JudgeJob(s, notations[key])]): (key, s) for key, s in missing}
+        out = {chosen.submit("judge", judge, [judge_job(s, notations[key])]): (key, s) for key, s in missing}
         while out:
             for finished in chosen.wait(timeout_s=0.5):
                 key, s = out.pop(finished.ticket)

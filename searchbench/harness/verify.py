@@ -15,7 +15,7 @@ from typing import Any
 from searchbench.cost import DETERMINISTIC_AXES
 from searchbench.errors import InputError, StoreError
 from searchbench.harness.executors.executor import Executor, Lost, Role
-from searchbench.harness.jobs import JudgeJob, SearchJob, judge, search
+from searchbench.harness.jobs import judge, judge_job, search, search_job
 from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.run import SearchResult
 from searchbench.harness.session import executor
@@ -93,9 +93,9 @@ def _record(store: str | Path, study: str, verdicts: Sequence[Verdict], of: int)
 
 
 def _rerun(specs: Sequence[RunSpec], records: Sequence[RunRecord], chosen: Executor) -> list[Verdict]:
-    searched = _each(chosen, "search", search, [SearchJob(spec, "") for spec in specs])
+    searched = _each(chosen, "search", search, [search_job(spec, "", shared=chosen.shared) for spec in specs])
     judged = [i for i, result in enumerate(searched) if isinstance(result, SearchResult) and result.status == "ok"]
-    jobs = [JudgeJob(specs[i], searched[i].architecture) for i in judged]
+    jobs = [judge_job(specs[i], searched[i].architecture) for i in judged]
     outcomes = dict(zip(judged, _each(chosen, "judge", judge, jobs), strict=True))
     return [
         Verdict(str(spec), _difference(record, searched[i], outcomes.get(i)))

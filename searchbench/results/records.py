@@ -12,8 +12,8 @@ from searchbench.cost import Cost
 from searchbench.errors import StoreError
 from searchbench.trial import Outcome
 
-RunStatus = Literal["ok", "failed", "timeout", "infra"]
-RUN_STATUSES: tuple[RunStatus, ...] = ("ok", "failed", "timeout", "infra")
+RunStatus = Literal["ok", "failed", "timeout", "memory", "infra"]
+RUN_STATUSES: tuple[RunStatus, ...] = ("ok", "failed", "timeout", "memory", "infra")
 DEFAULT_PROTOCOL = "multi_search_one_eval"
 """Every independent search hands over one architecture, which is judged once."""
 

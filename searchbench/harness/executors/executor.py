@@ -37,6 +37,10 @@ class Executor(Protocol):
     def slots(self) -> int:
         """Batches that run at the same time."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether runs of several strategies share the processes of workers."""
+
     def submit(self, role: Role, function: Callable[[Any], Any], items: Sequence[Any]) -> int:
         """Queue `[function(item) for item in items]`; returns its ticket."""
 

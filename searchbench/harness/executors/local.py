@@ -16,6 +16,7 @@ class LocalExecutor:
     """An executor without workers."""
 
     slots = 1
+    shared = False  # breakpoints in a strategy of one's own are what this executor is for
 
     def __init__(self) -> None:
         self._queue: deque[tuple[int, Callable[[Any], Any], Sequence[Any]]] = deque()

@@ -35,6 +35,8 @@ class RayExecutor:
     Searches and judges run under different environments, which Ray keeps in different processes.
     """
 
+    shared = True
+
     def __init__(
         self, workers: int | None = None, address: str | None = None, cpus: float = 1.0, gpus: float = 0.0
     ) -> None:
