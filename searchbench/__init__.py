@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
     from searchbench.harness.ablation import AblationPlan as AblationPlan
     from searchbench.harness.components import Use as Use
     from searchbench.harness.imported import results_from as results_from
+    from searchbench.harness.limits import Limits as Limits
     from searchbench.harness.objective import Objective as Objective
     from searchbench.harness.problem import Problem as Problem
     from searchbench.harness.results import Results as Results
@@ -87,6 +88,7 @@ _WHERE = {
     "Judge": "searchbench.estimators.estimator",
     "JudgeSpec": "searchbench.estimators.estimator",
     "Lab": "searchbench.strategies.strategy",
+    "Limits": "searchbench.harness.limits",
     "Measurement": "searchbench.trial",
     "Metric": "searchbench.metric",
     "Objective": "searchbench.harness.objective",

@@ -108,13 +108,13 @@ ENDS = {
 
 def test_strategies_that_misbehave_end_their_own_runs_only_and_leave_their_trials(tmp_path: Path) -> None:
     strategies = {does: sb.Use("misbehaving:Plug", does=does) for does in ENDS} | {"random": sb.Use("random")}
-    limits = {"run_s": 15.0, "memory_gb": 2.0}
+    limits = {"run_s": 10.0, "memory_gb": 2.0}
     found = sb.run(study("", strategies=strategies, seeds=1, limits=limits), tmp_path / "s.db", workers=0)
     runs = found.runs().set_index("strategy")
     assert runs["status"].to_dict() == {**ENDS, "random": "ok"}
     with sb.open_store(tmp_path / "s.db") as opened:
         killed = opened.run(runs.loc["hangs", "run_id"])
-        assert "killed after 15 s" in (killed.error or "")
+        assert "killed after 10 s" in (killed.error or "")
         assert len(opened.trials(killed.run_id)) >= 1
     assert "SIGSEGV" in runs.loc["segfaults", "error"]
 
