@@ -19,6 +19,7 @@ from searchbench.strategies.differentiable import (
     ZeroOne,
     ZeroOneLinear,
 )
+from searchbench.strategies.differentiable.papers_prime import darts_admm
 from searchbench.strategies.differentiable.regularise import distances, projection
 
 
@@ -101,3 +102,13 @@ def test_scaled_cost_multiplies_the_loss():
     alpha = torch.tensor([[0.0, 0.5, -0.5]], dtype=torch.float64)
     loss = ScaledByCost(0.2, 0.3, reference=20.0).outer(torch.tensor(2.0).double(), costly(alpha), None)
     assert float(loss) == pytest.approx(0.4 * (math.log(18.7912783) / math.log(20)) ** 0.3, rel=1e-6)
+
+
+def test_the_released_admm_takes_the_norm_where_the_paper_squares_it():
+    a = torch.from_numpy(WEIGHTS).requires_grad_()
+    z, zero = torch.from_numpy(TopEdges(2).choose(WEIGHTS, SMALL)).double(), torch.zeros((), dtype=torch.float64)
+    memory = (z, torch.zeros_like(z), 0)
+    for power, value in ((2, 0.12925), (1, 0.0803896762)):  # rho/2 of 2.585 and of its root
+        part = darts_admm(power=power).regularise[0]
+        assert float(part.outer(zero, stub(a.detach()), memory)) == pytest.approx(value, abs=1e-9)
+    assert darts_admm().regularise[0].power == 2

@@ -14,8 +14,9 @@ from searchbench.strategies.differentiable import (
     RankStability,
     SkipCount,
     TopEdges,
+    ToTheEnd,
 )
-from searchbench.strategies.differentiable.stop import Report
+from searchbench.strategies.differentiable.stop import Report, reach
 
 
 def decision(values):
@@ -92,3 +93,12 @@ def test_ada_returns_with_ten_times_the_decay_at_most_twice():
 def test_the_topology_of_nasbench201_keeps_every_edge():
     assert [len(rows) for rows in SPACE.topology.nodes()] == [1, 2, 3]
     assert SPACE.topology.keeps is None
+
+
+def test_a_rule_says_before_it_acts_whether_it_can():
+    assert Eigenvalue().earliest == 23
+    first = next(n for n in range(1, 99) if Eigenvalue().answer(tuple(2.0**i for i in range(n))) is not None)
+    assert (first - 1) * Eigenvalue().every + 1 == Eigenvalue().earliest
+    assert reach(Eigenvalue(), 12) == "cannot act: not before epoch 23, and the search has 12"
+    assert reach(RankStability(3), 12) == "can act from epoch 4 of 12"
+    assert reach(ToTheEnd(), 12) == "none"

@@ -24,7 +24,7 @@ from searchbench.strategies.differentiable.decided import decided
 from searchbench.strategies.differentiable.discretise import path_of, skips_of
 from searchbench.strategies.differentiable.game import Game
 from searchbench.strategies.differentiable.split import Part
-from searchbench.strategies.differentiable.stop import Report, Verdict
+from searchbench.strategies.differentiable.stop import Report, Verdict, reach
 from searchbench.strategies.differentiable.turn import Moment
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.strategy import Lab, Logged, Scenario
@@ -278,6 +278,8 @@ class DifferentiableSearch:
         }
         if curvature.cache_info().currsize:
             epoch["curvature"] = curvature()
+        if self._settings.stop.earliest is not None:
+            epoch["stop_rule"] = reach(self._settings.stop, session.length)
         if verdict.reading is not None:
             epoch["stop_reading"] = verdict.reading
         by_operation = dict(zip(self._topology.operations, weights.T.round(4).tolist(), strict=True))

@@ -72,18 +72,20 @@ def darts_pr(host: Differentiable, rho: float = 0.1, power: int = 1) -> Differen
 
 
 @on_darts("order", "ratio")
-def darts_admm(host: Differentiable, rho: float = 0.1, discount: float = 1.0) -> Differentiable:
+def darts_admm(host: Differentiable, rho: float = 0.1, discount: float = 1.0, power: int = 2) -> Differentiable:
     """DARTS + ADMM: the weights of the operations are drawn towards a copy that is kept feasible.
 
     Args:
         rho: strength.
         discount: lambda_u, what remains of the scaled dual at each update.
+        power: of the norm: 2 as in the paper's equations, 1 as in the released code, whose penalty pulls as hard
+            however near the copy is.
 
     Source: Maile et al. 2021, "DARTS-PRIME", ADMM regularisation.
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; one activated
         variable is used in every step, where the released code mixes two.
     """
-    return replace(host, regularise=(Admm(rho, discount),))
+    return replace(host, regularise=(Admm(rho, discount, power=power),))
 
 
 @on_darts("ratio", ratio=10, over=STEPS["fisher"])

@@ -23,7 +23,7 @@ def darts_second_order(host: Differentiable, xi: float | None = None) -> Differe
 
     Source: Liu, Simonyan & Yang 2019, Algorithm 1, equations 7 and 8.
     Differs: the order of steps and the settings are those of `darts`; the virtual step moves the running statistics
-        of batch norms.
+        of batch norms, and it is a plain one with momentum, where the weights' own steps are Nesterov's.
     """
     return replace(host, hypergradient=Unrolled(xi))
 

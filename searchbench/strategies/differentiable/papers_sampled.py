@@ -23,7 +23,8 @@ def nasp(host: Differentiable, eta: float = 0.0) -> Differentiable:
 
     Source: Yao, Xu, Tu & Zhu 2020, "Efficient neural architecture search via proximal iterations".
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the operations
-        are the space's own, not the paper's list.
+        are the space's own, not the paper's list, so `none` competes where a space has it (and is left out of what is
+        derived).
     """
     return replace(host, relax=Proximal(), regularise=(Complexity(eta),) if eta else ())
 
@@ -84,7 +85,9 @@ def proxyless(
 
     Source: Cai, Zhu & Han 2019, "ProxylessNAS: direct neural architecture search on target task and hardware".
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; mode "full"
-        keeps all outputs in memory instead of computing them one at a time.
+        keeps all outputs in memory instead of computing them one at a time; the expected cost is that of the whole
+        softmax, where the released code takes it over the drawn pair; logits move also where the drawn operation is a
+        zero, as the paper's gradient has it, where the released code skips the edge.
     """
     found = _gated(host, BinaryGate(mode), every, warmup)  # type: ignore[arg-type]
     if not cost:

@@ -65,11 +65,24 @@ class EarlyStop(Protocol):
     def returns(self) -> int:
         """How many epochs back it may return."""
 
+    @property
+    def earliest(self) -> int | None:
+        """The first epoch, counted from 1, after which it can end the search or return; None: never."""
+
     def fresh(self) -> Any:
         """What it remembers before the first epoch."""
 
     def after_epoch(self, report: Report, memory: Any) -> tuple[Verdict, Any]:
         """The verdict, and what it remembers now."""
+
+
+def reach(rule: EarlyStop, epochs: int) -> str:
+    """In words, whether a rule can act at all in a search of so many epochs."""
+    if rule.earliest is None:
+        return "none"
+    if rule.earliest > epochs:
+        return f"cannot act: not before epoch {rule.earliest}, and the search has {epochs}"
+    return f"can act from epoch {rule.earliest} of {epochs}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,7 @@ class ToTheEnd:
 
     curved = False
     returns = 0
+    earliest = None
 
     def fresh(self) -> None:
         return None
@@ -99,6 +113,7 @@ class SkipCount:
     most: int = 2
     curved = False
     returns = 0
+    earliest = 1
 
     def __post_init__(self) -> None:
         if self.most < 1:
@@ -127,6 +142,10 @@ class RankStability:
     """Epochs of the search that `epochs` are meant for; None: `epochs` are as given."""
     curved = False
     returns = 0
+
+    @property
+    def earliest(self) -> int:
+        return self.epochs + 1
 
     def at(self, pace: Pace) -> RankStability:
         """For a search of so many epochs."""
@@ -175,6 +194,11 @@ class Eigenvalue:
     """Epochs of the search that `every` and `begin` are meant for; None: they are as given."""
     curved = True
     returns = 0
+
+    @property
+    def earliest(self) -> int:
+        checks = max(0, -(-self.begin // self.every)) + 3 + self.lag
+        return (checks - 1) * self.every + 1
 
     def at(self, pace: Pace) -> Eigenvalue:
         """For a search of so many epochs."""
@@ -230,6 +254,10 @@ class EigenvalueRestart:
     decay: float = 10.0
     restarts: int = 2
     curved = True
+
+    @property
+    def earliest(self) -> int | None:
+        return self.watch.earliest if self.restarts else None
 
     def at(self, pace: Pace) -> EigenvalueRestart:
         """For a search of so many epochs."""
