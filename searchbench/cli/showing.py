@@ -49,12 +49,16 @@ def show(board: Leaderboard, kind: str = "rich") -> None:
 
 
 def in_words(dossier: Dossier) -> None:
-    """Print which differences are real, which are not, and what it would take to know."""
+    """Print what was found, which differences are real, which are not, and what it would take to know."""
     from rich.text import Text
 
-    from searchbench.reports.words import summary
+    from searchbench.reports.words import headlines, summary
 
     console = terminal()
+    found = headlines(dossier.board)
+    for problem, sentence in found:
+        console.print(Text(f"{problem}: {sentence}" if len(found) > 1 else sentence, style="bold"))
+    console.print()
     told = [(f"In words, on {problem}:", said[1:]) for problem, said in summary(dossier.board)]
     if dossier.across is not None:
         told.append(("In words, on all problems together:", dossier.across.sentences))

@@ -49,6 +49,14 @@ class Results:
         ]
         return pd.DataFrame(rows).fillna("")
 
+    @property
+    def headline(self) -> str:
+        """What was found in one sentence, its caveats first; a line per problem where there are several."""
+        from searchbench.reports.words import headlines
+
+        found = headlines(self._board())
+        return "\n".join(f"{problem}: {said}" if len(found) > 1 else said for problem, said in found)
+
     def compare(self, left: str, right: str) -> Comparisons:
         """Two strategies, paired by seed, on each problem: every test that applies, in words.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from searchbench.metric import Metric
 from searchbench.reports.leaderboard import Block, Leaderboard
@@ -11,6 +12,9 @@ from searchbench.reports.render.numbers import budget, clipped, signed
 from searchbench.reports.rows import Row
 from searchbench.reports.standing import MAX_FAILED_SHARE
 from searchbench.statistics.record import marked
+
+if TYPE_CHECKING:
+    from searchbench.statistics import Answer
 
 NAMED = 8
 
@@ -47,6 +51,81 @@ def sentences(block: Block) -> list[str]:
     if block.missing:
         said.append(f"{block.missing} planned runs are not recorded yet.")
     return said
+
+
+def headline(block: Block) -> str:
+    """One sentence that says what was found on a problem, its caveats first."""
+    return _finding(block) if block.withheld else marked(_finding(block), block.verdicts.kinds)
+
+
+def headlines(board: Leaderboard) -> list[tuple[str, str]]:
+    """The headline of each comparable block, by problem."""
+    return [(block.problem, headline(block)) for block in board.blocks if block.ranked or block.withheld]
+
+
+def _finding(block: Block) -> str:
+    if block.withheld:
+        return f"Nothing is ranked: {block.withheld}."
+    ranked = [row for row in block.rows if row.standing.ranks]
+    if not ranked:
+        return _nothing_ranked(block)
+    if block.verdicts.versus is not None and not any(row.standing.verdict == "better" for row in block.rows):
+        return _nobody_better(block)
+    top = [row.strategy for row in block.rows if row.standing.top]
+    if not top:
+        return f"No strategy was shown to be better than another at this budget, in {_seeds(block)}."
+    if len(top) > 1:
+        return f"{_list(top)} are best and not told apart, in {_seeds(block)}."
+    others = "every other" if len(ranked) == len(block.rows) else "every other ranked"
+    return f"{top[0]} is best: it was shown to be better than {others} strategy, in {_seeds(block)}."
+
+
+def _nothing_ranked(block: Block) -> str:
+    judged = [row for row in block.rows if row.n]
+    if len(judged) == 1:
+        return f"Only {judged[0].strategy} has results ({_error(judged[0], block)}): there is nothing to compare with."
+    if not judged:
+        return f"No run gave a {block.verdicts.metric.name} yet."
+    reason = next(iter(block.verdicts.notes), "no tests were done")
+    return f"Nothing can be ranked: {reason}."
+
+
+def _nobody_better(block: Block) -> str:
+    baseline = clipped(str(block.verdicts.declared.baseline), 80)
+    asked = [row.standing for row in block.rows if row.standing.versus is not None]
+    if asked and all(at.verdict == "refused" for at in asked):
+        why = next((at.versus.refusal_reason or at.versus.wording for at in asked if at.versus is not None), "")
+        return f"Whether any strategy beats {baseline} cannot be said: {why}."
+    said = f"No strategy was shown to beat {baseline} at this budget, in {_seeds(block)}"
+    worse = [row.strategy for row in block.rows if row.standing.verdict == "worse"]
+    if worse:
+        said += f"; {_list(worse)} did worse"
+    needs = [answer.estimate for _, answer in _needed(block) if answer.estimate is not None]
+    if needs and max(needs) > len(block.verdicts.arms[0].seeds):
+        said += f"; {max(needs):.0f} would be needed to see a difference of {_planned(block)}"
+    return f"{said}."
+
+
+def _seeds(block: Block) -> str:
+    pairs = len(block.verdicts.arms[0].seeds)
+    return f"{pairs} paired seed{'' if pairs == 1 else 's'}"
+
+
+def _planned(block: Block) -> str:
+    declared, short = block.verdicts.declared, block.verdicts.metric.short_difference_unit
+    return f"{(declared.planned_for or 0.0) * block.verdicts.metric.scale:g}{f' {short}' if short else ''}"
+
+
+def _needed(block: Block) -> list[tuple[Row, Answer]]:
+    """How many pairs it would take, for each strategy that there is no evidence about."""
+    verdicts, declared = block.verdicts, block.verdicts.declared
+    rows = [row for row in block.rows if row.standing.verdict == "no evidence"]
+    if declared.baseline is None or not declared.planned_for:
+        return []
+    arms = {arm.name: arm for arm in verdicts.arms}
+    m = verdicts.family.answers[0].family_size if verdicts.family is not None else 1
+    baseline = arms[declared.baseline]
+    return [(row, seeds_needed(arms[row.strategy], baseline, declared, verdicts.metric.scale, m)) for row in rows]
 
 
 def _top(block: Block) -> str:
@@ -112,18 +191,12 @@ def _open_questions(block: Block) -> list[str]:
         return [
             "What it would take to know cannot be said: no difference that matters was declared ([comparison] rope)."
         ]
-    arms = {arm.name: arm for arm in verdicts.arms}
     m = verdicts.family.answers[0].family_size if verdicts.family is not None else 1
-    said = []
-    for row in rows:
-        answer = seeds_needed(arms[row.strategy], arms[declared.baseline], declared, verdicts.metric.scale, m)
-        said.append(f"{row.strategy}: {answer.wording}")
-    short = verdicts.metric.short_difference_unit
-    unit = f" {short}" if short else ""
+    said = [f"{row.strategy}: {answer.wording}" for row, answer in _needed(block)]
     what = "the declared one" if declared.effect else "twice the declared rope"
     claim = f"in this family of {m}" + ("" if declared.rope is None else " and beyond the rope")
     return [
-        f"To see a difference of {declared.planned_for * verdicts.metric.scale:g}{unit} ({what}) with 80 % power, that "
+        f"To see a difference of {_planned(block)} ({what}) with 80 % power, that "
         f"is to call it better {claim}: {'; '.join(said)}."
     ]
 
