@@ -26,14 +26,23 @@ FORMATS = ("rich", "md", "tex", "csv", "json")
     default=None,
     help="Published rows beside: CIFAR-10, CIFAR-100, PTB, or of a file.",
 )
-def leaderboard(study: str | None, store: str, sort: str, kind: str, published: str | None) -> None:
+@click.option("--columns", metavar="A,B", default=None, help="md and tex: headings, or `all`. [default: short]")
+@click.option("--transpose", is_flag=True, help="md and tex: strategies across.")
+def leaderboard(
+    study: str | None, store: str, sort: str, kind: str, published: str | None, columns: str | None, transpose: bool
+) -> None:
     """The leaderboard of a study (the latest, if none is named)."""
     from searchbench.reports.dossier import read
+    from searchbench.reports.render import render
     from searchbench.results.store import open_store
 
     with open_store(store) as opened:
         dossier = read(opened, study, sort=sort, published=published)
-    show(dossier.board, kind)
+    if columns is None and not transpose:
+        show(dossier.board, kind)
+    else:
+        names = None if columns is None else columns.split(",")
+        click.echo(render(dossier.board, kind, columns=names, transpose=transpose).rstrip("\n"))
 
 
 def show(board: Leaderboard, kind: str = "rich") -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from html import escape
 
 from searchbench.reports.leaderboard import Block, Leaderboard
-from searchbench.reports.render.cells import columns, details, heading, notes
+from searchbench.reports.render.cells import details, heading, notes
+from searchbench.reports.render.short import first_sight
 
 CSS = "border-collapse:collapse;margin:.4em 0"
 BOLD = ' style="font-weight:bold"'
@@ -35,24 +36,14 @@ def brief(board: Leaderboard) -> list[Brief]:
 
 
 def _block(board: Leaderboard, block: Block) -> Brief:
-    every = {column.title: column for column in columns(block)}
-    result = list(every.values())[3]  # behind strategy, n and failed, which are always there
-    verdicts = tuple(row.standing.said for row in block.rows)
-    shown: dict[str, tuple[str, ...]] = {}
-    if "rank" in every:
-        shown["rank"] = every["rank"].cells
-    shown |= {"strategy": every["strategy"].cells, result.title: result.cells, "n": every["n"].cells}
-    if any(row.failed for row in block.rows):
-        shown["failed"] = every["failed"].cells
-    if any(verdicts):
-        shown["verdict"] = verdicts
+    shown = first_sight(block)
     said = [*map(str, block.caveats), *notes(board, block)[:1], *details(block)]
     said += [block.checklist] if block.checklist else []
     return Brief(
         heading(board, block),
-        tuple(shown),
-        tuple(zip(*shown.values(), strict=True)),
-        result.bold,
+        tuple(column.title for column in shown),
+        tuple(zip(*(column.cells for column in shown), strict=True)),
+        next(column.bold for column in shown if column.bold),
         tuple(dict.fromkeys(said)),
     )
 

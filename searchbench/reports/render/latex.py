@@ -1,4 +1,4 @@
-"""The leaderboard as LaTeX tables (booktabs), ready to paste."""
+"""The leaderboard as LaTeX tables (booktabs, siunitx, threeparttable), ready to paste."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from searchbench.reports.leaderboard import Leaderboard
 from searchbench.reports.render.cells import (
     PUBLISHED_NOTES,
     Column,
-    columns,
     details,
     heading,
     notes,
     published_columns,
     published_heading,
 )
+from searchbench.reports.render.short import chosen, concerning, transposed
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -41,23 +41,31 @@ _SPECIAL |= {"Γ": r"$\Gamma$", "Δ": r"$\Delta$", "Θ": r"$\Theta$", "Λ": r"$\
 _NOT_IN_T1 = "ĦħĿŀĸŉŦŧſ"
 
 
-def to_latex(board: Leaderboard) -> str:
-    """A table per block. Needs booktabs and textcomp, with graphicx to shrink a wide table to the line."""
-    head = r"% \usepackage{booktabs, graphicx, textcomp} \usepackage[T1]{fontenc}"
-    tables = [
-        _table(
-            f"{board.study}-{block.problem}-{i}",
-            heading(board, block),
-            columns(block),
-            notes(board, block),
-            details(block),
-        )
-        for i, block in enumerate(board.blocks)
-    ]
+HEAD = (
+    r"% \usepackage{booktabs, threeparttable, siunitx, textcomp, etoolbox} \usepackage[T1]{fontenc} "
+    r"\robustify\bfseries"
+)
+_NUMBER = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")
+"""A cell that siunitx reads: sign, digits before and behind the point, and those of the spread."""
+
+
+def to_latex(board: Leaderboard, names: Sequence[str] | None = None, *, transpose: bool = False) -> str:
+    """A table per block; the packages it needs stand in its first line.
+
+    Args:
+        names: headings of the columns wanted; None takes the short table's, ("all",) all.
+        transpose: strategies across instead of down.
+    """
+    tables = []
+    for i, block in enumerate(board.blocks):
+        shown = chosen(block, names)
+        said = concerning(notes(board, block), shown)
+        shown = transposed(shown) if transpose else shown
+        tables.append(_table(f"{board.study}-{block.problem}-{i}", heading(board, block), shown, said, details(block)))
     if board.reported:
         shown = published_columns(board.reported)
         tables.append(_table(f"{board.study}-reported", published_heading(board), shown, PUBLISHED_NOTES, ()))
-    return "\n\n".join([head, *tables]) + "\n"
+    return "\n\n".join([HEAD, *tables]) + "\n"
 
 
 def escape(text: str) -> str:
@@ -80,29 +88,64 @@ def _letter(character: str) -> str:
 
 def _table(label: str, title: str, shown: Sequence[Column], notes: Sequence[str], comments: Sequence[str]) -> str:
     label = re.sub(r"[^a-zA-Z0-9]+", "-", label).strip("-").lower()
-    said = "; ".join(notes)
+    kinds = [_kind(column) for column in shown]
+    aligned = [kind.startswith("S") for kind in kinds]
     body = [
         r"\begin{table}[t]",
         r"  \centering",
-        rf"  \caption{{{escape(title)}. {escape(said[:1].upper() + said[1:])}.}}",
+        r"  \begin{threeparttable}",
+        rf"  \caption{{{escape(title)}.}}",
         rf"  \label{{tab:{label}}}",
-        r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"  \begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in shown)}}}",
+        rf"  \begin{{tabular}}{{{''.join(kinds)}}}",
         r"    \toprule",
-        _line([escape(column.title) for column in shown]),
+        _line([_braced(escape(c.title)) if s else escape(c.title) for c, s in zip(shown, aligned, strict=True)]),
         r"    \midrule",
-        *(_line([_cell(column, row) for column in shown]) for row in range(len(shown[0].cells))),
+        *(_line([_cell(c, row, s) for c, s in zip(shown, aligned, strict=True)]) for row in range(len(shown[0].cells))),
         r"    \bottomrule",
-        r"  \end{tabular}}",
+        r"  \end{tabular}",
+        *_notes(notes),
+        r"  \end{threeparttable}",
         r"\end{table}",
         *(f"% {one_line(line)}" for line in comments),
     ]
     return "\n".join(body)
 
 
-def _cell(column: Column, row: int) -> str:
-    text = escape(column.cells[row].strip())
-    return rf"\textbf{{{text}}}" if column.stands_out(row) else text
+def _notes(notes: Sequence[str]) -> list[str]:
+    if not notes:
+        return []
+    items = [rf"    \item {escape(note[:1].upper() + note[1:])}." for note in notes]
+    return [r"  \begin{tablenotes}[flushleft]\footnotesize", *items, r"  \end{tablenotes}"]
+
+
+def _kind(column: Column) -> str:
+    """How a column is aligned: by siunitx on the point where it holds plain numbers, with room for the widest."""
+    found = [match for cell in column.cells if (match := _NUMBER.fullmatch(cell.strip()))]
+    if not column.numeric or not found:
+        return "r" if column.numeric else "l"
+    sign = "+" if any(match[1] for match in found) else ""
+    before, behind = (max(len(match[at] or "") for match in found) for at in (2, 3))
+    room = f"{sign}{before}.{behind}" if behind else f"{sign}{before}"
+    if not any(match[4] for match in found):
+        return f"S[table-format={room}]"
+    spread = max(len(((match[4] or "") + (match[5] or "")).lstrip("0")) or 1 for match in found)
+    return f"S[table-format={room}({spread}), separate-uncertainty, detect-weight]"
+
+
+def _cell(column: Column, row: int, aligned: bool) -> str:
+    """A cell; in an aligned column what is no number stands in braces."""
+    plain, bold = column.cells[row].strip(), column.stands_out(row)
+    if aligned and _NUMBER.fullmatch(plain):
+        return (r"\bfseries " if bold else "") + plain.replace("±", "+-")
+    text = escape(plain)
+    if column.numeric:
+        text = re.sub(r"(?<![\w.-])-(?=\d)", "$-$", text)
+    text = rf"\textbf{{{text}}}" if bold else text
+    return _braced(text) if aligned else text
+
+
+def _braced(text: str) -> str:
+    return f"{{{text}}}"
 
 
 def _line(cells: Sequence[str]) -> str:

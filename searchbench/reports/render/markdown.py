@@ -9,22 +9,29 @@ from searchbench.reports.leaderboard import Leaderboard
 from searchbench.reports.render.cells import (
     PUBLISHED_NOTES,
     Column,
-    columns,
     details,
     heading,
     notes,
     published_columns,
     published_heading,
 )
+from searchbench.reports.render.short import chosen, concerning, transposed
 
 _SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>|~#"} | {"\n": " ", "\r": " "})
 
 
-def to_markdown(board: Leaderboard) -> str:
-    """A table per block, its notes below."""
-    parts = [
-        _table(heading(board, block), columns(block), [*notes(board, block), *details(block)]) for block in board.blocks
-    ]
+def to_markdown(board: Leaderboard, names: Sequence[str] | None = None, *, transpose: bool = False) -> str:
+    """A table per block, its notes below.
+
+    Args:
+        names: headings of the columns wanted; None takes the short table's, ("all",) all.
+        transpose: strategies across instead of down.
+    """
+    parts = []
+    for block in board.blocks:
+        shown = chosen(block, names)
+        said = [*concerning(notes(board, block), shown), *details(block)]
+        parts.append(_table(heading(board, block), transposed(shown) if transpose else shown, said))
     if board.reported:
         parts.append(_table(published_heading(board), published_columns(board.reported), PUBLISHED_NOTES))
     return "\n\n".join(parts) + "\n"
