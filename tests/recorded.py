@@ -75,7 +75,7 @@ def a_run(entry: dict[str, Any], i: int, trials: int) -> RunRecord:
             "test_error": error, "test_metrics": {"params": 1e5 * (i + 1) + seed, "macs": 2e6},
             "traces": a_trace(i, seed),
         }  # fmt: skip
-    return RunRecord(**plain)
+    return RunRecord.flat(**plain)
 
 
 def the_trials(label: str, i: int, seed: int, trials: int) -> bytes:

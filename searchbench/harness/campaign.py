@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,9 @@ from searchbench.harness.executors.executor import Executor, Finished, Lost, Rol
 from searchbench.harness.jobs import judge, judge_job, search, search_job
 from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.progress import Observer
-from searchbench.harness.run import SearchResult
+from searchbench.harness.run import unrecorded
 from searchbench.harness.study import Study, strategy_description
-from searchbench.results.records import RunRecord, outcome_columns
+from searchbench.results.records import RunRecord, SearchResult, outcome_columns, timestamp
 from searchbench.results.store import ResultStore, open_store
 from searchbench.trial import Outcome
 
@@ -149,40 +148,21 @@ class _Campaign:
             else:
                 self.judges.appendleft(item)
 
-    def _give_up(self, spec: RunSpec, result: SearchResult | None, lost: Lost) -> None:
-        now = _now()
-        empty = SearchResult.lost(spec, f"lost by the infrastructure {ATTEMPTS} times: {lost.reason}", now)
-        self._record(spec, result or empty, None, status="infra", error=empty.error)
+    def _give_up(self, spec: RunSpec, searched: SearchResult | None, lost: Lost) -> None:
+        """Record a run as lost. One that was lost while it was judged keeps what its search has made."""
+        error = f"lost by the infrastructure {ATTEMPTS} times: {lost.reason}"
+        left = searched or unrecorded(spec, "infra", error, timestamp())
+        self._record(spec, replace(left, status="infra", error=error), None)
 
-    def _record(
-        self,
-        spec: RunSpec,
-        result: SearchResult,
-        outcome: Outcome | None,
-        status: Any = None,
-        error: str | None = None,
-    ) -> None:
+    def _record(self, spec: RunSpec, result: SearchResult, outcome: Outcome | None) -> None:
         record = RunRecord(
-            run_id=spec.run_id,
+            search=_described(spec, result),
             study=spec.study,
             strategy=spec.contestant.label,
-            description=result.description or strategy_description(spec.contestant.make()),
             problem=spec.problem.name,
-            fingerprint=result.fingerprint or spec.problem.resolve().fingerprint,
             budget=canonical_json(spec.budget.limits),
             replicate=spec.replicate,
-            status=status or result.status,
-            ended=result.ended,
-            cost=result.cost,
-            trials=result.trials,
-            traces=result.traces,
-            started=result.started,
-            finished=_now(),
-            error=error or result.error,
-            architecture=result.architecture,
-            architecture_key=result.architecture_key,
-            value=result.value,
-            host=result.host,
+            finished=timestamp(),
             attempts=min(self.attempts.get(spec.run_id, 1), ATTEMPTS),
             **outcome_columns(outcome),
         )
@@ -222,5 +202,10 @@ class _Campaign:
             self.checkpoints.rmdir()
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def _described(spec: RunSpec, result: SearchResult) -> SearchResult:
+    """The result with what its worker could not say of its parts; the driver, which has planned the run, can."""
+    if result.description and result.fingerprint:
+        return result
+    description = result.description or strategy_description(spec.contestant.make())
+    fingerprint = result.fingerprint or spec.problem.resolve().fingerprint
+    return replace(result, description=description, fingerprint=fingerprint)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from searchbench.errors import StoreError
@@ -12,7 +11,7 @@ from searchbench.harness.plan import Plan
 from searchbench.harness.provenance import provenance
 from searchbench.harness.study import Study
 from searchbench.results.history import UNLIKE, missing
-from searchbench.results.records import StudyRecord
+from searchbench.results.records import StudyRecord, timestamp
 from searchbench.results.store import ResultStore
 
 
@@ -49,7 +48,7 @@ def declare(study: Study, planned: Plan, store: ResultStore, *, resume: bool) ->
             )
     text = canonical_json(spec)
     if not revisions or revisions[-1].spec != text:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")  # told from results of the same second
+        now = timestamp()  # told from results of the same second
         store.add_study(StudyRecord(study.name, text, now, len(revisions) + 1, provenance()))
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.global_state import GlobalState
 from searchbench.harness.plan import RunSpec
-from searchbench.harness.run import SearchResult, run_judge, run_search
+from searchbench.harness.run import run_judge, run_search
 from searchbench.harness.sealed import (
     SealedJudge,
     SealedSearch,
@@ -20,6 +19,7 @@ from searchbench.harness.sealed import (
     search_apart,
     without_contestant,
 )
+from searchbench.results.records import SearchResult, timestamp
 from searchbench.trial import Outcome
 
 
@@ -48,7 +48,7 @@ def search_job(spec: RunSpec, checkpoint: str, *, shared: bool) -> SearchJob | S
         shared: whether runs of several strategies share the processes of workers.
     """
     if spec.limits or (shared and not is_built_in(spec.contestant.strategy)):
-        return seal_search(spec, checkpoint, datetime.now(UTC).isoformat(timespec="milliseconds"))
+        return seal_search(spec, checkpoint, timestamp())
     return SearchJob(spec, checkpoint)
 
 

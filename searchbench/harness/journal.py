@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from searchbench.harness.run import SearchResult
+    from searchbench.results.records import SearchResult
 
 EVERY_S = 0.5
 SHARE = 0.05

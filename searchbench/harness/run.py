@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Literal
 
 from searchbench.cost import Cost
 from searchbench.errors import CheckpointError, Interrupted
@@ -22,51 +20,10 @@ from searchbench.harness.loop import drive
 from searchbench.harness.memory import PeakMemory
 from searchbench.harness.plan import RunSpec
 from searchbench.harness.study import strategy_description
+from searchbench.results.records import RunStatus, SearchResult, timestamp
 from searchbench.seeds import Seeds
 from searchbench.strategies.strategy import Scenario, Strategy
 from searchbench.trial import FULL, Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """What a search left behind: its record, and the one architecture it hands over."""
-
-    run_id: str
-    status: Literal["ok", "failed", "timeout", "memory"]
-    ended: str
-    cost: Cost
-    trials: bytes
-    traces: bytes | None
-    description: str
-    fingerprint: str
-    architecture: str | None
-    architecture_key: str | None
-    value: float
-    error: str | None
-    started: str
-    host: str
-    notes: tuple[str, ...] = ()
-    """What else is to be known of the run: global state that it changed."""
-
-    @classmethod
-    def lost(cls, spec: RunSpec, error: str, now: str) -> SearchResult:
-        """What stands in for a search that the infrastructure lost for good."""
-        return cls(
-            run_id=spec.run_id,
-            status="failed",
-            ended="error",
-            cost=Cost(),
-            trials=b"",
-            traces=None,
-            description=_or_nothing(lambda: strategy_description(spec.contestant.make())),
-            fingerprint=_or_nothing(lambda: spec.problem.resolve().fingerprint),
-            architecture=None,
-            architecture_key=None,
-            value=math.nan,
-            error=error,
-            started=now,
-            host="",
-        )
 
 
 def run_search(spec: RunSpec, checkpoint: Checkpoint | None = None, journal: Journal | None = None) -> SearchResult:
@@ -77,13 +34,13 @@ def run_search(spec: RunSpec, checkpoint: Checkpoint | None = None, journal: Jou
         checkpoint: where a training search leaves its state after slices, and continues from; None keeps none.
         journal: where the result so far is noted after trials, for whoever may kill this process.
     """
-    started = _now()
+    started = timestamp()
     try:
         return _run(spec, checkpoint, journal, started)
     except (CheckpointError, Interrupted):  # no failure of the strategy: nothing has run
         raise
     except BaseException as failure:  # before there was a record: data gone, a factory that fails here only
-        return SearchResult.lost(spec, told(failure), started)
+        return unrecorded(spec, "failed", told(failure), started)
 
 
 def _run(spec: RunSpec, checkpoint: Checkpoint | None, journal: Journal | None, started: str) -> SearchResult:
@@ -128,6 +85,21 @@ def _result(
         error=error,
         started=started,
         host=_host(),
+    )
+
+
+def unrecorded(spec: RunSpec, status: RunStatus, error: str, started: str) -> SearchResult:
+    """What stands in for a search that left nothing behind: it could not begin, or was lost for good."""
+    return SearchResult(
+        run_id=spec.run_id,
+        status=status,
+        ended="error",
+        cost=Cost(),
+        trials=b"",
+        description=_or_nothing(lambda: strategy_description(spec.contestant.make())),
+        fingerprint=_or_nothing(lambda: spec.problem.resolve().fingerprint),
+        error=error,
+        started=started,
     )
 
 
@@ -196,10 +168,6 @@ def _or_nothing(tell: Callable[[], str]) -> str:
         raise
     except BaseException:
         return ""
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @lru_cache(maxsize=1)

@@ -24,10 +24,11 @@ from searchbench.harness.global_state import GlobalState
 from searchbench.harness.journal import Journal
 from searchbench.harness.limits import Limits
 from searchbench.harness.plan import RunSpec
-from searchbench.harness.run import SearchResult, run_judge, run_search
+from searchbench.harness.run import run_judge, run_search, unrecorded
 from searchbench.harness.study import Contestant
 from searchbench.harness.zygote import run_apart
 from searchbench.registry import Registry
+from searchbench.results.records import SearchResult
 from searchbench.strategies import STRATEGIES
 from searchbench.trial import Outcome
 
@@ -57,7 +58,7 @@ def seal_search(spec: RunSpec, checkpoint: str, now: str) -> SealedSearch:
     """Seal a search. `now`: when, ISO 8601."""
     import cloudpickle
 
-    empty = SearchResult.lost(spec, "", now)
+    empty = unrecorded(spec, "failed", "", now)
     return SealedSearch(cloudpickle.dumps(spec), checkpoint, spec.limits, empty)
 
 

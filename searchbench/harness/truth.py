@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -23,7 +22,7 @@ from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.session import executor
 from searchbench.harness.study import study_from_spec
 from searchbench.results.inherited import Truth
-from searchbench.results.records import RunRecord, StudyRecord, outcome_columns
+from searchbench.results.records import RunRecord, StudyRecord, outcome_columns, timestamp
 from searchbench.results.store import open_store
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Architecture, Space
@@ -180,8 +179,8 @@ def _ask(
 def _record(
     study: str, problem: str, run_id: str, spec: RunSpec, key: str, notation: str, outcome: Outcome
 ) -> RunRecord:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return RunRecord(
+    now = timestamp()
+    return RunRecord.flat(
         run_id=run_id,
         study=study,
         strategy="sample",

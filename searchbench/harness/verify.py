@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,10 @@ from searchbench.errors import InputError, StoreError
 from searchbench.harness.executors.executor import Executor, Lost, Role
 from searchbench.harness.jobs import judge, judge_job, search, search_job
 from searchbench.harness.plan import RunSpec, plan
-from searchbench.harness.run import SearchResult
 from searchbench.harness.session import executor
 from searchbench.harness.study import study_from_spec
 from searchbench.results.columns import first_difference
-from searchbench.results.records import CheckRecord, RunRecord
+from searchbench.results.records import CheckRecord, RunRecord, SearchResult, timestamp
 from searchbench.results.store import open_store
 from searchbench.trial import Outcome
 
@@ -87,7 +85,7 @@ def _record(store: str | Path, study: str, verdicts: Sequence[Verdict], of: int)
     said = f"{len(verdicts) - len(differing)} of {len(verdicts)} reruns bit-identical, drawn from {of}"
     if differing:
         said += f"; {differing[0]}"
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    now = timestamp()
     with open_store(store, write=True) as opened:
         opened.add_check(CheckRecord(study, "rerun", not differing, said, now))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from searchbench.metric import Metric
@@ -32,4 +31,4 @@ def natural(run: RunRecord, metric: Metric | None) -> RunRecord:
     """A run with its numbers themselves, where their negative was minimised."""
     if metric is None or metric.better == "lower":
         return run
-    return replace(run, test_error=-run.test_error, value=-run.value)
+    return run.changed(test_error=-run.test_error, value=-run.value)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 from searchbench.reports.leaderboard import leaderboard
 from searchbench.reports.render import render
 from searchbench.results.bundle import Bundle, load, read_bundle, write_bundle
-from searchbench.results.records import CheckRecord
+from searchbench.results.records import CheckRecord, timestamp
 from searchbench.results.store import ResultStore, open_store
 
 FORMS = ("csv", "json", "md")
@@ -26,5 +25,5 @@ def rebuild(found: Bundle, store: ResultStore) -> CheckRecord:
     differing = [form for form in FORMS if render(boards[0], form) != render(boards[1], form)]
     runs = f"leaderboard of {len(found.rows)} runs"
     said = f"{runs} differs as {differing[0]} when rebuilt" if differing else f"{runs} rebuilt byte for byte"
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    now = timestamp()
     return CheckRecord(found.name, "rebuild", not differing, said, now)

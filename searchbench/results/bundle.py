@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from searchbench.errors import InputError, StoreError
 from searchbench.results.columns import first_difference
 from searchbench.results.history import History
-from searchbench.results.records import CheckRecord, StudyRecord
+from searchbench.results.records import CheckRecord, StudyRecord, timestamp
 from searchbench.results.store import ResultStore, open_store
 
 FORMAT = 1
@@ -170,7 +169,7 @@ def _revisions(bundles: Sequence[Bundle]) -> tuple[StudyRecord, ...]:
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     if text == found[-1].spec:
         return tuple(found)
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    now = timestamp()
     provenance = {"merged": [part.source for part in bundles]}
     return (*found, StudyRecord(found[0].name, text, now, len(found) + 1, provenance))
 

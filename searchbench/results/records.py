@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from searchbench.cost import Cost
@@ -69,8 +70,8 @@ class CheckRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
-    """One finished run: what was run, what it spent, what it handed over, and the judge's verdict on that.
+class SearchResult:
+    """What a search left behind: its record, and the one architecture that it recommends.
 
     Raises:
         StoreError: the status is unknown, or the run has no id.
@@ -78,20 +79,6 @@ class RunRecord:
 
     run_id: str
     """Unique in the store; the same plan gives the same ids."""
-    study: str
-    """Name of its study."""
-    strategy: str
-    """The strategy's label in the study."""
-    description: str
-    """The strategy's canonical description, as it prints."""
-    problem: str
-    """The problem's label in the study."""
-    fingerprint: str
-    """Of the problem: two results are comparable only where it is equal."""
-    budget: str
-    """The limits as canonical JSON."""
-    replicate: int
-    """The declared seed."""
     status: RunStatus
     ended: str
     """Why the search ended: "budget", "finished", "stalled" or "error"."""
@@ -99,21 +86,55 @@ class RunRecord:
     """What the search had spent at its end."""
     trials: bytes
     """The run's trials (`columns.TrialColumns.to_bytes`); empty where it made none."""
-    started: str
-    """When the run began: ISO 8601, UTC."""
-    finished: str
-    """When it ended, judge included."""
-    protocol: str = DEFAULT_PROTOCOL
-    error: str | None = None
-    """Traceback of what ended it, where something did."""
     traces: bytes | None = None
     """The search's own trace (`columns.TraceColumns.to_bytes`), where it kept one."""
+    description: str
+    """The strategy's canonical description, as it prints."""
+    fingerprint: str
+    """Of the problem: two results are comparable only where it is equal."""
     architecture: str | None = None
-    """What was handed over; None where nothing was."""
+    """What was recommended; None where nothing was."""
     architecture_key: str | None = None
     """Its canonical key."""
     value: float = math.nan
     """The validation value it was chosen by; NaN where the search gave none."""
+    error: str | None = None
+    """Traceback of what ended it, where something did."""
+    started: str
+    """When the run began: ISO 8601, UTC."""
+    host: str = ""
+    """Machine and hardware it ran on."""
+    notes: tuple[str, ...] = ()
+    """What else is to be known of the run: global state that it changed. Not kept in the store."""
+
+    def __post_init__(self) -> None:
+        if not self.run_id:
+            raise StoreError("a run's `run_id` must not be empty.")
+        if self.status not in RUN_STATUSES:
+            raise StoreError(f"a run's `status` must be one of {', '.join(RUN_STATUSES)}, but got {self.status!r}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One finished run: what was run, what its search left behind, and the judge's verdict on that.
+
+    What stands in `search` is read by its own name too (`run.value`, `run.cost`), as in the store's columns.
+    """
+
+    search: SearchResult
+    study: str
+    """Name of its study."""
+    strategy: str
+    """The strategy's label in the study."""
+    problem: str
+    """The problem's label in the study."""
+    budget: str
+    """The limits as canonical JSON."""
+    replicate: int
+    """The declared seed."""
+    finished: str
+    """When it ended, judge included: ISO 8601, UTC."""
+    protocol: str = DEFAULT_PROTOCOL
     test_status: str | None = None
     """How judging ended ("ok", "error", "nan", "timeout", "memory"); None where nothing was judged."""
     test_error: float = math.nan
@@ -124,16 +145,23 @@ class RunRecord:
     """Why judging failed."""
     judge_cost: Cost = field(default_factory=Cost)
     """What judging cost; not part of the search's budget."""
-    host: str = ""
-    """Machine and hardware it ran on."""
     attempts: int = 1
     """How often it was started; above 1 where the infrastructure lost it before."""
 
-    def __post_init__(self) -> None:
-        if not self.run_id:
-            raise StoreError("a run's `run_id` must not be empty.")
-        if self.status not in RUN_STATUSES:
-            raise StoreError(f"a run's `status` must be one of {', '.join(RUN_STATUSES)}, but got {self.status!r}.")
+    @classmethod
+    def flat(cls, **values: Any) -> RunRecord:
+        """A record from values by the names of the store's columns, those of its search among them.
+
+        Raises:
+            StoreError: the status is unknown, or the run has no id.
+        """
+        of_search, own = _apart(values)
+        return cls(search=SearchResult(**of_search), **own)
+
+    def changed(self, **values: Any) -> RunRecord:
+        """The record with other values, by the names that `flat` takes."""
+        of_search, own = _apart(values)
+        return replace(self, search=replace(self.search, **of_search), **own)
 
     @property
     def ok(self) -> bool:
@@ -144,6 +172,77 @@ class RunRecord:
     def judged(self) -> bool:
         """Whether there is a test value to count: the search ended well and so did the judge."""
         return self.ok and self.test_status == "ok" and math.isfinite(self.test_error)
+
+    # Written out, and not by `__getattr__`, so that a reader's type checker knows them.
+
+    @property
+    def run_id(self) -> str:
+        return self.search.run_id
+
+    @property
+    def status(self) -> RunStatus:
+        return self.search.status
+
+    @property
+    def ended(self) -> str:
+        return self.search.ended
+
+    @property
+    def cost(self) -> Cost:
+        return self.search.cost
+
+    @property
+    def trials(self) -> bytes:
+        return self.search.trials
+
+    @property
+    def traces(self) -> bytes | None:
+        return self.search.traces
+
+    @property
+    def description(self) -> str:
+        return self.search.description
+
+    @property
+    def fingerprint(self) -> str:
+        return self.search.fingerprint
+
+    @property
+    def architecture(self) -> str | None:
+        return self.search.architecture
+
+    @property
+    def architecture_key(self) -> str | None:
+        return self.search.architecture_key
+
+    @property
+    def value(self) -> float:
+        return self.search.value
+
+    @property
+    def error(self) -> str | None:
+        return self.search.error
+
+    @property
+    def started(self) -> str:
+        return self.search.started
+
+    @property
+    def host(self) -> str:
+        return self.search.host
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.search.notes
+
+
+_OF_SEARCH = frozenset(f.name for f in fields(SearchResult))
+
+
+def _apart(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Values of a search, and those of the run around it."""
+    of_search = {name: value for name, value in values.items() if name in _OF_SEARCH}
+    return of_search, {name: value for name, value in values.items() if name not in _OF_SEARCH}
 
 
 def outcome_columns(outcome: Outcome | None) -> dict[str, Any]:
@@ -157,6 +256,11 @@ def outcome_columns(outcome: Outcome | None) -> dict[str, Any]:
         "test_failure": outcome.error,
         "judge_cost": outcome.cost,
     }
+
+
+def timestamp() -> str:
+    """The time as records keep it: ISO 8601, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def cost_to_json(cost: Cost) -> str:

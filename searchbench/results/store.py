@@ -319,7 +319,9 @@ def damage(what: str) -> Iterator[None]:
 
 def _run_row(run: RunRecord) -> dict[str, Any]:
     """Columns of `runs`: what is not a plain value as JSON, NaN as NULL (SQLite knows no NaN)."""
-    row = {name: getattr(run, name) for name in run.__slots__ if name not in ("trials", "traces")}
+    from searchbench.results.schema import runs
+
+    row = {column.name: getattr(run, column.name) for column in runs.c if column.name != "id"}
     for name in ("value", "test_error"):
         row[name] = None if math.isnan(row[name]) else float(row[name])
     return row | {
@@ -337,4 +339,4 @@ def _run(row: Mapping[str, Any]) -> RunRecord:
         values["cost"] = cost_from_json(values["cost"])
         values["judge_cost"] = cost_from_json(values["judge_cost"])
         values["test_metrics"] = json.loads(values["test_metrics"])
-        return RunRecord(**({"trials": b"", "traces": None} | values))
+        return RunRecord.flat(**({"trials": b"", "traces": None} | values))

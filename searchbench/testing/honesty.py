@@ -12,7 +12,7 @@ from searchbench.cost import DETERMINISTIC_AXES, Budget
 from searchbench.errors import BudgetExhausted
 from searchbench.harness.components import Use
 from searchbench.harness.problem import Problem
-from searchbench.harness.run import SearchResult
+from searchbench.results.records import SearchResult
 from searchbench.strategies.strategy import Restricted, Strategy
 from searchbench.testing.rehearsal import Stage, scenario, searched, training_problem
 from searchbench.testing.report import Behaviour, Inapplicable

@@ -12,9 +12,10 @@ from searchbench.harness.components import Use
 from searchbench.harness.constraint import Measures
 from searchbench.harness.plan import RunSpec
 from searchbench.harness.problem import Problem
-from searchbench.harness.run import SearchResult, run_search
+from searchbench.harness.run import run_search
 from searchbench.harness.study import Contestant
 from searchbench.results.columns import MEASURED_COLUMNS, read_events
+from searchbench.results.records import SearchResult
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.nasbench201.space import nasbench201

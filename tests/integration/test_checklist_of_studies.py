@@ -63,7 +63,7 @@ def test_a_search_that_ends_by_itself_within_one_more_slice_spent_its_budget(
     spec = study.declared | {"budget": {"epochs": 100.0}}
     changed = replace(study, spec=json.dumps(spec))
     runs = [
-        replace(run, ended="finished", traces=log.to_bytes(), cost=replace(run.cost, epochs=spent))
+        run.changed(ended="finished", traces=log.to_bytes(), cost=replace(run.cost, epochs=spent))
         for run in multi_fidelity.current["table"]
     ]
     evidence = gather(changed, block, runs, None)

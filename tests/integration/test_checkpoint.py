@@ -11,8 +11,9 @@ from searchbench import Budget, Problem, Study, Use, run
 from searchbench.errors import CheckpointError
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.plan import RunSpec, plan
-from searchbench.harness.run import SearchResult, run_search
+from searchbench.harness.run import run_search
 from searchbench.results.columns import first_difference
+from searchbench.results.records import SearchResult
 from searchbench.results.store import open_store
 
 TRAINERS = {
@@ -35,7 +36,7 @@ class KilledAfter(Checkpoint):
         super().save(search, lab)
         self.slices -= 1
         if self.slices == 0:
-            raise KeyboardInterrupt
+            raise Interrupted
 
 
 @pytest.fixture(params=TRAINERS)
@@ -56,7 +57,7 @@ def test_a_killed_search_continues_to_the_same_result(spec: RunSpec, tmp_path: P
     for slices in (2, 1):
         killer = KilledAfter(path)
         killer.slices = slices
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Interrupted):
             run_search(spec, killer)
         assert path.exists()
     continued = run_search(spec, Checkpoint(path))
@@ -68,7 +69,7 @@ def test_a_killed_search_continues_to_the_same_result(spec: RunSpec, tmp_path: P
 
 def test_a_checkpoint_cut_short_is_ignored(spec: RunSpec, tmp_path: Path) -> None:
     path = tmp_path / "run.pt"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         run_search(spec, KilledAfter(path))
     path.write_bytes(path.read_bytes()[:500])
     assert told(run_search(spec, Checkpoint(path))) == told(run_search(spec))
@@ -80,7 +81,7 @@ def test_a_checkpoint_of_another_version_is_refused_and_left_where_it_is(
 ) -> None:
     study = Study("s", training_problem, {"it": TRAINERS["darts"]}, [3], Budget(samples=30_000))
     store = tmp_path / "results.db"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         run_search(plan(study).runs[0], KilledAfter(path := _checkpoint_of(study, store)))
     state = path.read_bytes().split(b"\n", 1)[1]
     path.write_bytes((b"searchbench checkpoint " + written + b"\n" if written else b"") + state)

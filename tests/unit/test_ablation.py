@@ -27,7 +27,7 @@ ERRORS = {"darts": 0.19, "+FIMT": 0.189, "+PR": 0.17, "prime": 0.14}
 def analysed(seeds: int, errors: dict[str, float], plan: dict[str, Any] = PLAN, noise: float = 0.004) -> Ablation:
     spec = {"seeds": list(range(seeds)), "problems": [{"label": "digits", "fingerprint": "f"}], "ablation": plan}
     runs = [
-        RunRecord(
+        RunRecord.flat(
             run_id=f"{label}/{seed}", study="s", strategy=label, description="", problem="digits", fingerprint="f",
             budget="{}", replicate=seed, status="ok", ended="budget", cost=Cost(), trials=b"", started="", finished="",
             test_status="ok", test_error=error + 0.01 * math.sin(seed) + noise * math.sin(11 * seed + 3 * i),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 
 import pytest
 from recorded import a_run
@@ -26,9 +25,9 @@ def of_problems(count: int, seeds: int, *, lost: int = 0, baseline: str | None =
                 run = a_run(entry, LABELS.index(label), 1)
                 # every problem has its own level and its own noise
                 error = run.test_error * (1 + i) / 4 + 0.002 * math.sin(13 * seed + 5 * i + len(label))
-                runs.append(replace(run, problem=problem, fingerprint=problem, test_error=error))
+                runs.append(run.changed(problem=problem, fingerprint=problem, test_error=error))
     for run in [r for r in runs if r.strategy == "base"][:lost]:
-        runs[runs.index(run)] = replace(run, status="failed", test_status=None, test_error=math.nan)
+        runs[runs.index(run)] = run.changed(status="failed", test_status=None, test_error=math.nan)
     spec = {
         "seeds": list(range(seeds)), "budget": {}, "problems": [{"label": p, "fingerprint": p} for p in problems],
         "planned": [{"run_id": r.run_id, "strategy": r.strategy, "problem": r.problem, "replicate": r.replicate}

@@ -30,7 +30,7 @@ def a_run(strategy: str, seed: int, error: float, **changed: object) -> RunRecor
         "ended": "budget", "cost": Cost(), "trials": b"", "started": "t0", "finished": "t1", "test_status": "ok",
         "test_error": error,
     }  # fmt: skip
-    return RunRecord(**(plain | changed))  # type: ignore[arg-type]
+    return RunRecord.flat(**(plain | changed))
 
 
 @pytest.fixture

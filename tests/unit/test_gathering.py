@@ -85,7 +85,7 @@ def test_an_undeclared_comparison_fails_and_prints_no_p(tmp_path: Path) -> None:
 def test_a_search_that_stopped_early_did_not_spend_an_equal_budget(dossier: Dossier) -> None:
     runs = dossier.current["cells"]
     early = [
-        replace(r, ended="stalled", cost=replace(r.cost, evaluations=7)) if r.strategy == "base" else r for r in runs
+        r.changed(ended="stalled", cost=replace(r.cost, evaluations=7)) if r.strategy == "base" else r for r in runs
     ]
     evidence = gather(dossier.study, dossier.board.blocks[0], early, None)
     base = next(arm for arm in evidence.arms if arm.name == "base")

@@ -58,7 +58,7 @@ def a_run(strategy: str, seed: int, **changed: object) -> RunRecord:
         "test_status": "ok", "test_error": 0.06 * i + 0.007 * seed,
         "test_metrics": {"params": 1.5e6 * i, "macs": 2.5e7 + seed},
     }  # fmt: skip
-    return RunRecord(**(plain | changed))  # type: ignore[arg-type]
+    return RunRecord.flat(**(plain | changed))
 
 
 def the_runs() -> list[RunRecord]:
@@ -301,7 +301,7 @@ def a_contest(
     spec = {"seeds": list(range(seeds)), "budget": BUDGET, "problems": [{"label": "digits", "fingerprint": "f"}]}
     study = StudyRecord("first", json.dumps(spec | {"planned": planned, "comparison": comparison}), "t")
     runs = [
-        replace(a_run("random", seed), strategy=label, run_id=f"{label}/{seed}",
+        a_run("random", seed).changed(strategy=label, run_id=f"{label}/{seed}",
               test_error=mean + 0.004 * math.sin(5 * seed) + 0.002 * math.sin(7 * seed + i))
         for seed in range(seeds)
         for i, (label, mean) in enumerate(SPREAD.items())
@@ -404,9 +404,7 @@ def test_a_withheld_ranking_shows_the_numbers_and_ranks_nothing() -> None:
 
 def test_a_strategy_that_mostly_fails_is_not_in_the_top_group() -> None:
     study, runs = a_contest(12, {"baseline": "poor", "rope": 0.001})
-    gone = [
-        replace(run, status="failed", test_status=None, test_error=math.nan) for run in runs if "good" in run.run_id
-    ]
+    gone = [run.changed(status="failed", test_status=None, test_error=math.nan) for run in runs if "good" in run.run_id]
     rows = rows_of(build(study, [*(run for run in runs if "good" not in run.run_id), *gone]))
     assert rows["good"].standing.ranks is None
     assert not rows["good"].standing.top
@@ -417,7 +415,7 @@ def test_a_strategy_that_mostly_fails_is_not_in_the_top_group() -> None:
 
 def test_a_few_failures_count_as_worst_rank_and_stay_ranked() -> None:
     study, runs = a_contest(12, {"baseline": "poor"})
-    runs = [replace(r, status="failed", test_status=None) if r.run_id == "good/0" else r for r in runs]
+    runs = [r.changed(status="failed", test_status=None) if r.run_id == "good/0" else r for r in runs]
     good = rows_of(build(study, runs))["good"]
     assert (good.n, good.failed) == (11, 1)
     assert good.standing.versus is not None
@@ -442,7 +440,7 @@ def test_who_lost_in_the_declared_family_is_not_called_top() -> None:
     spec = {"seeds": list(range(12)), "budget": BUDGET, "problems": [{"label": "digits", "fingerprint": "f"}]}
     study = StudyRecord("first", json.dumps(spec | {"planned": planned, "comparison": {"baseline": "baseline"}}), "t")
     runs = [
-        replace(a_run("random", seed), strategy=label, run_id=f"{label}/{seed}", test_error=own[seed])
+        a_run("random", seed).changed(strategy=label, run_id=f"{label}/{seed}", test_error=own[seed])
         for label, own in errors.items()
         for seed in range(12)
     ]

@@ -26,7 +26,7 @@ def a_run(strategy: str, seed: int, lines: Sequence[Mapping[str, Any]]) -> RunRe
     traces = TraceColumns()
     for line in lines:
         traces.append(line, Cost(device_s=1.0))
-    return RunRecord(
+    return RunRecord.flat(
         run_id=f"{strategy}{seed}", study="s", strategy=strategy, description="{}", problem="p", fingerprint="f",
         budget="{}", replicate=seed, status="ok", ended="finished", cost=Cost(), trials=b"", started="", finished="",
         traces=traces.to_bytes() if lines else None,

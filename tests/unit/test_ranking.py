@@ -6,7 +6,6 @@ import csv
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,8 +28,8 @@ SPEC = {"name": "recorded", "seeds": [0], "budget": BUDGET, "strategies": [],
 
 def a_search(strategy: str, seed: int, key: str, value: float, error: float, **other: object) -> RunRecord:
     entry = {"run_id": f"{strategy}/{seed}", "strategy": "base", "problem": "cells", "replicate": seed}
-    run = replace(a_run(entry, 1, 1), strategy=strategy, architecture_key=key, value=value, test_error=error)
-    return replace(run, **other)  # type: ignore[arg-type]
+    run = a_run(entry, 1, 1).changed(strategy=strategy, architecture_key=key, value=value, test_error=error)
+    return run.changed(**other)
 
 
 def searches(strategy: str, values: Sequence[float], errors: Sequence[float], **other: object) -> list[RunRecord]:
@@ -91,7 +90,7 @@ def test_an_architecture_found_often_counts_once_with_its_mean() -> None:
 
 def test_the_floor_ranks_the_same_architectures_by_size() -> None:
     runs = [
-        replace(run, test_metrics={"params": 1e5 * (i % 4), "macs": 1e6 * i})
+        run.changed(test_metrics={"params": 1e5 * (i % 4), "macs": 1e6 * i})
         for i, run in enumerate(searches("a", SWAPPED, ERRORS))
     ]
     found = analysed(*runs)
@@ -103,7 +102,7 @@ def test_the_floor_ranks_the_same_architectures_by_size() -> None:
 
 
 def test_a_judge_that_reports_no_size_leaves_the_floor_refused() -> None:
-    found = analysed(*(replace(run, test_metrics={}) for run in searches("a", SWAPPED, ERRORS)))
+    found = analysed(*(run.changed(test_metrics={}) for run in searches("a", SWAPPED, ERRORS)))
     assert found.agreements[1].params.status == "refused"
     assert "12 of 12 architectures lack a number" in found.agreements[1].params.wording
     assert "floor not measured" in found.conclusion
@@ -171,7 +170,7 @@ def test_equal_values_everywhere_leave_tau_undefined() -> None:
 
 def test_a_failed_judgement_is_counted_and_left_out() -> None:
     runs = searches("a", SWAPPED, ERRORS)
-    found = analysed(*runs[:-1], replace(runs[-1], test_status="nan", test_error=math.nan))
+    found = analysed(*runs[:-1], runs[-1].changed(test_status="nan", test_error=math.nan))
     assert (found.architectures, found.failed) == (11, 1)
     assert "judging failed 1 times" in to_text(found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from dataclasses import fields
 
 import pytest
 
@@ -18,7 +19,7 @@ from searchbench.results.columns import (
     read_traces,
     read_trials,
 )
-from searchbench.results.records import RunRecord, StudyRecord, cost_from_json, cost_to_json
+from searchbench.results.records import RunRecord, SearchResult, StudyRecord, cost_from_json, cost_to_json
 from searchbench.trial import FULL, Fidelity
 
 
@@ -28,7 +29,26 @@ def a_run(**changed: object) -> RunRecord:
         "fingerprint": "f", "budget": '{"evaluations": 2}', "replicate": 0, "status": "ok", "ended": "budget",
         "cost": Cost(evaluations=2), "trials": b"", "started": "t0", "finished": "t1",
     }  # fmt: skip
-    return RunRecord(**(plain | changed))  # type: ignore[arg-type]
+    return RunRecord.flat(**(plain | changed))
+
+
+def test_a_record_holds_its_search_whole_and_reads_it_by_flat_names() -> None:
+    run = a_run(value=0.25, traces=b"t", host="box", error="boom")
+    searched = {f.name for f in fields(SearchResult)}
+    assert {name: getattr(run, name) for name in searched} == {name: getattr(run.search, name) for name in searched}
+    assert RunRecord(search=run.search, study="s", strategy="random", problem="p", budget='{"evaluations": 2}',
+                     replicate=0, finished="t1") == run  # fmt: skip
+    assert not searched & {f.name for f in fields(RunRecord)}
+
+
+def test_a_changed_record_differs_in_what_was_named_alone() -> None:
+    run = a_run(value=0.25)
+    assert run.changed(value=0.5, test_error=0.75) == a_run(value=0.5, test_error=0.75)
+    assert run == a_run(value=0.25)
+    with pytest.raises(StoreError, match="but got 'gone'"):
+        run.changed(status="gone")
+    with pytest.raises(TypeError, match="colour"):
+        run.changed(colour="red")
 
 
 def a_recording(values: list[float], **last: object) -> bytes:

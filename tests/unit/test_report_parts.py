@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import xml.etree.ElementTree as ET
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +77,7 @@ def test_what_is_logged_once_and_without_an_epoch_is_still_drawn(dossier: Dossie
     for epoch in range(3):
         lines.append({"epoch": epoch, "entropy": 1.0 - 0.1 * epoch}, Cost())
     lines.append({"best": 0.25}, Cost())
-    run = replace(dossier.current["cells"][0], traces=lines.to_bytes())
+    run = dossier.current["cells"][0].changed(traces=lines.to_bytes())
     entropy, best = logged.traces("cells", logged.logs_of([run, run]), colours(dossier))
     (line,), (dot,) = entropy.marks, best.marks
     assert isinstance(line, Line)

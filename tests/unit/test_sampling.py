@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +106,7 @@ def test_nothing_is_said_where_nothing_was_drawn(tmp_path: Path) -> None:
 
 
 def test_values_that_are_no_shares_have_no_relative_improvement(dossier: Dossier) -> None:
-    runs = [replace(run, test_error=100 * run.test_error, value=100 * run.value) for run in dossier.runs]
+    runs = [run.changed(test_error=100 * run.test_error, value=100 * run.value) for run in dossier.runs]
     (found,) = build(runs)
     assert found.improvements == {}
     said = lines((found,))

@@ -162,7 +162,7 @@ def test_a_score_is_what_was_charged_forward_passes_and_no_evaluation() -> None:
 
 def a_run(trials: bytes) -> RunRecord:
     texts = dict.fromkeys(("run_id", "study", "strategy", "description", "problem", "fingerprint", "ended"), "x")
-    return RunRecord(
+    return RunRecord.flat(
         **texts, budget="{}", replicate=1, status="ok", cost=Cost(epochs=7), trials=trials, started="", finished=""
     )
 

@@ -39,7 +39,7 @@ def a_run(run_id: str = "r0", **changed: object) -> RunRecord:
         "value": 0.25, "test_status": "ok", "test_error": 0.1 + 0.2, "test_metrics": {"params": 1.5e6},
         "architecture": "a", "architecture_key": "k", "judge_cost": Cost(epochs=12.0), "host": "h", "attempts": 2,
     }  # fmt: skip
-    return RunRecord(**(plain | changed))  # type: ignore[arg-type]
+    return RunRecord.flat(**(plain | changed))
 
 
 def listing(folder: Path) -> dict[str, bytes]:
@@ -300,7 +300,7 @@ def test_a_killed_writer_loses_nothing_it_had_committed(tmp_path: Path) -> None:
         with open_store({str(path)!r}, write=True) as store:
             store.add_study(StudyRecord("first", "{{}}", "now"))
             for i in range(100000):
-                store.add_run(RunRecord(
+                store.add_run(RunRecord.flat(
                     run_id=f"r{{i}}", study="first", strategy="s", description="", problem="p", fingerprint="f",
                     budget="", replicate=i, status="ok", ended="budget", cost=Cost(), trials=b"x" * 1000,
                     started="", finished=""))

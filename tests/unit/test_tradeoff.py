@@ -30,7 +30,7 @@ def run(strategy: str, seed: int, error: float, ms: float | None, trials: list[t
             f"a{at}", f"a{at}", FULL, "ok", value, spent=Cost(evaluations=at + 1), metrics={"latency_ms": cost}
         )
     judged: dict[str, Any] = {"test_status": "ok", "test_error": error} if math.isfinite(error) else {}
-    return RunRecord(
+    return RunRecord.flat(
         run_id=f"{strategy}{seed}", study="s", strategy=strategy, description="d", problem="p", fingerprint="f",
         budget="{}", replicate=seed, status="ok" if judged else "failed", ended="finished", cost=Cost(evaluations=1),
         trials=columns.to_bytes(), started="t", finished="t", architecture=f"{strategy}-{seed}",

@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from searchbench.errors import InputError, StoreError, did_you_mean
 from searchbench.metric import Metric
 from searchbench.results.columns import TrialColumns
 from searchbench.results.imported.finished import FinishedRun
-from searchbench.results.records import RunRecord, StudyRecord
+from searchbench.results.records import RunRecord, StudyRecord, timestamp
 from searchbench.results.store import ResultStore
 from searchbench.trial import Fidelity
 
@@ -55,7 +54,7 @@ def write(given: Import, store: ResultStore) -> int:
         said = f"the store `{store.location.shown}` already holds a study `{given.name}`; import under another"
         why = "since what was written is never changed."
         raise StoreError(f"{said} `name`, {why}", command=f"{said} --name, {why}")
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    now = timestamp()
     ids = [_digest([given.name, run.strategy, run.task, run.seed]) for run in given.runs]
     spec = _declaration(given, labels, ids)
     text = json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -105,7 +104,7 @@ def _record(given: Import, run_id: str, run: FinishedRun, now: str) -> RunRecord
     sign = 1.0 if given.metric.better == "lower" else -1.0
     columns, best = _columns(run, sign)
     spent = Cost(evaluations=len(run.trials), device_s=run.seconds)
-    return RunRecord(
+    return RunRecord.flat(
         run_id=run_id,
         study=given.name,
         strategy=run.strategy,
