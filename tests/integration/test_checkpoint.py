@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from searchbench import Budget, Problem, Study, Use, run
-from searchbench.errors import CheckpointError
+from searchbench.errors import CheckpointError, Interrupted
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.run import run_search

@@ -209,7 +209,7 @@ def test_a_run_is_judged_only_where_search_and_judge_both_ended_well() -> None:
 
 
 def test_records_refuse_impossible_values() -> None:
-    with pytest.raises(StoreError, match=r"`status` must be one of ok, failed, timeout, infra, but got 'fine'"):
+    with pytest.raises(StoreError, match=r"`status` must be one of ok, failed, timeout, memory, infra, but got 'fine'"):
         a_run(status="fine")
     with pytest.raises(StoreError, match="`spec` must be JSON"):
         StudyRecord("s", "{", "now")
