@@ -27,7 +27,9 @@ from searchbench.reports.render.cells import (
     published_heading,
 )
 from searchbench.reports.render.effects import cells_of
-from searchbench.reports.words import sentences
+from searchbench.reports.render.meanings import meaning
+from searchbench.reports.render.short import concerning, short
+from searchbench.reports.words import headline, sentences
 from searchbench.results.records import RunRecord
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -95,7 +97,11 @@ def to_html(dossier: Dossier, figures: Mapping[str, Mapping[str, Sequence[Pictur
     return environment.get_template("page.html.j2").render(
         study=dossier.study,
         problems=[_problem(dossier, block, figures.get(block.problem, {})) for block in _own_blocks(dossier.board)],
-        others=[_table(dossier.board, block) for block in dossier.board.blocks if not (block.ranked or block.withheld)],
+        others=[
+            _table(dossier.board, block, columns(block))
+            for block in dossier.board.blocks
+            if not (block.ranked or block.withheld)
+        ],
         published=_published(dossier.board),
         across=dossier.across,
         caveats=dossier.caveats,
@@ -127,8 +133,10 @@ def _problem(dossier: Dossier, block: Block, figures: Mapping[str, Sequence[Pict
     return {
         "label": block.problem,
         "id": slug(block.problem),
+        "headline": headline(block),
         "summary": sentences(block),
-        "table": _table(dossier.board, block),
+        "short": _table(dossier.board, block, short(block)),
+        "table": _table(dossier.board, block, columns(block)),
         "checklist": checks,
         "comparisons": [
             {"who": a, "verdict": block.verdicts[a].verdict, "wording": answer.wording, "method": answer.method}
@@ -142,8 +150,7 @@ def _problem(dossier: Dossier, block: Block, figures: Mapping[str, Sequence[Pict
     }
 
 
-def _table(board: Leaderboard, block: Block) -> dict[str, Any]:
-    shown = columns(block)
+def _table(board: Leaderboard, block: Block, shown: Sequence[Column]) -> dict[str, Any]:
     keys = _sort_keys(block, shown)
     rows = [
         [
@@ -154,9 +161,9 @@ def _table(board: Leaderboard, block: Block) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "heading": heading(board, block),
-        "columns": [{"title": c.title, "numeric": c.numeric} for c in shown],
+        "columns": [{"title": c.title, "numeric": c.numeric, "meaning": meaning(c, block)} for c in shown],
         "rows": rows,
-        "notes": notes(board, block),
+        "notes": concerning(notes(board, block), shown),
         "details": details(block),
     }
 
@@ -192,7 +199,7 @@ def _published(board: Leaderboard) -> dict[str, Any] | None:
     shown = published_columns(board.reported)
     return {
         "heading": published_heading(board),
-        "columns": [{"title": c.title, "numeric": c.numeric} for c in shown],
+        "columns": [{"title": c.title, "numeric": c.numeric, "meaning": ""} for c in shown],
         "rows": [
             [{"text": c.cells[i], "sort": c.cells[i], "bold": False} for c in shown] for i in range(len(board.reported))
         ],

@@ -210,11 +210,25 @@ def test_the_page_asks_nobody_for_anything(page: str) -> None:
     assert "default-src 'none'" in plain
 
 
-def test_words_come_first_and_say_what_is_real(page: str) -> None:
-    words = html.unescape(page[page.index("In words") : page.index("<h3>Leaderboard")])
+def test_the_page_opens_with_what_was_found_then_the_short_table_then_figures(page: str, written: Written) -> None:
+    from searchbench.reports.words import headlines
+
+    said = html.escape(headlines(written.dossier.board)[0][1])
+    main = page[page.index('<main id="main">') :]
+    order = [said, 'id="cells-short"', 'class="plot"', "<details", "In words", 'id="cells-leaderboard"']
+    places = [main.index(part) for part in order]
+    assert places == sorted(places)
+    heads = re.findall(r"<th scope=.col.[^>]*><button[^>]*>([^<]*)<", main[: main.index("<details")])
+    assert heads == ["rank", "strategy", "test error ↓ (%)", "n", "failed", "verdict", "search simulated"]
+    assert "All places it may hold at 95 % confidence" in main
+    assert "the mean of the paired differences from random" in main
+
+
+def test_words_say_what_is_real(page: str) -> None:
+    words = html.unescape(page[page.index("In words") : page.index("Every column of the leaderboard")])
     assert "Better than random (the baseline): A and B" in words
     assert "No evidence of a difference from random" in words
-    assert "To see a difference of 0.2 points (the declared one) with 80 % power" in words
+    assert "To see a difference of 0.4 points (twice the declared rope) with 80 % power" in words
     assert "12 of 84 runs gave no test error (most: broken, 12 of 12)" in words
     assert "Ablation: Established (in percentage points)" in words
     assert "Checklist" in words

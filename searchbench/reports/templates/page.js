@@ -60,6 +60,15 @@
   const waiting = [...document.querySelectorAll(".plot")];
   const next = () => { if (waiting.length) { draw(waiting.shift()); setTimeout(next, 15); } };
   addEventListener("load", () => setTimeout(next, 50));
+  // What is folded away is drawn when it opens; a link into it opens it, and so does printing.
+  const folds = [...document.querySelectorAll("details")];
+  folds.forEach((fold) => fold.addEventListener("toggle", () => { if (fold.open) fold.querySelectorAll(".plot").forEach(draw); }));
+  const unfold = () => { for (let at = document.getElementById(decodeURIComponent(location.hash.slice(1))); at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true; };
+  addEventListener("hashchange", unfold);
+  unfold();
+  let folded = [];
+  addEventListener("beforeprint", () => { folded = folds.filter((fold) => !fold.open); folded.forEach((fold) => { fold.open = true; }); });
+  addEventListener("afterprint", () => folded.forEach((fold) => { fold.open = false; }));
   addEventListener("beforeprint", () => { root.dataset.before = root.dataset.theme; root.dataset.theme = "light";
     document.querySelectorAll(".plot").forEach(draw); showTheme();
     document.querySelectorAll(".plot[data-drawn]").forEach((node) => Plotly.relayout(node, { width: 620, autosize: false })); });
