@@ -40,7 +40,7 @@ def run(
     with LiveProgress(console, workers) as progress:
         run_study(study, store, workers=workers, ray_address=ray_address, resume=resume, only=only, observer=progress)
     with open_store(store) as opened:
-        dossier = read(opened, study.name, axes=AXES if wants_report else ())
+        dossier = read(opened, study.name, axes=AXES if wants_report else (), rankings=wants_report)
         folder = default_folder(opened, study.name)
     show(dossier.board)
     in_words(dossier)

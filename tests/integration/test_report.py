@@ -334,6 +334,9 @@ baseline = "random"
     assert "Checklist" in found.output
     page = tmp_path / "tiny-study-report" / "index.html"
     assert "tiny study" in page.read_text()
+    with open_store(tmp_path / "r.db") as store:
+        same = report(store, None, tmp_path / "again")
+    assert page.read_text() == same.page.read_text()  # rankings and fronts included
     page.unlink()
     CliRunner().invoke(cli, [*arguments, "--resume", "--no-report"])
     assert not page.exists()
