@@ -1,18 +1,21 @@
 """Carrying out a study: declare it, run what is missing, judge what comes back, write every finished run down.
 
-The driver is the only writer of the store, and writes one transaction per finished run; killed at any moment, it
-loses the runs in flight and nothing else, and a later call runs exactly those again.
+The driver is the only writer of the store. It writes finished searches down before they are judged, and one transaction
+per finished run; killed at any moment, it loses the searches in flight and nothing else, and a later call runs exactly
+those again, and judges what waits.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from searchbench.errors import StoreError
+from searchbench.harness.awaiting import from_waiting, to_waiting
 from searchbench.harness.batches import Batches
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.components import canonical_json
@@ -61,6 +64,7 @@ def carry_out(
     observer.planned(planned, sum(r.run_id in done for r in planned.runs))
     missing = [r for r in planned.runs if r.run_id not in done and only in (None, r.contestant.label)]
     campaign = _Campaign(store, executor, observer, deque(missing), Batches(executor.slots), _checkpoints(store))
+    campaign.take_up()
     campaign.check_checkpoints()
     return campaign.run()
 
@@ -101,6 +105,16 @@ class _Campaign:
             raise self.ended
         return self.recorded
 
+    def take_up(self) -> None:
+        """Judge what waits for it since an earlier driver died; no finished search is run again."""
+        studies = {spec.study for spec in self.searches}
+        kept = {one.run_id: from_waiting(one) for study in studies for one in self.store.waiting(study)}
+        for spec in list(self.searches):
+            if (found := kept.get(spec.run_id)) is not None:
+                self.searches.remove(spec)
+                self.judges.append((spec, found[0]))
+                self.attempts[spec.run_id] = found[1]
+
     def check_checkpoints(self) -> None:
         """Raise CheckpointError, before anything runs, where one of another version waits to be continued."""
         for spec in self.searches if self.checkpoints is not None and self.checkpoints.is_dir() else ():
@@ -125,15 +139,28 @@ class _Campaign:
         if isinstance(finished.results, Lost):
             self._lost(role, items, finished.results)
             return
-        for item, result, seconds in zip(items, finished.results, finished.seconds, strict=True):
-            spec = item if role == "search" else item[0]
-            self.batches.timed(role, spec, seconds)
-            if role == "judge":
-                self._record(spec, item[1], result)
-            elif result.status == "ok":  # recorded with its verdict, in one transaction
-                self.judges.append((spec, result))
-            else:
+        found = list(zip(items, finished.results, finished.seconds, strict=True))
+        for item, _, seconds in found:
+            self.batches.timed(role, item if role == "search" else item[0], seconds)
+        if role == "judge":
+            for (spec, searched), verdict, _ in found:
+                self._record(spec, searched, verdict)
+            return
+        self._keep([(spec, result) for spec, result, _ in found if result.status == "ok"])
+        for spec, result, _ in found:
+            if result.status != "ok":
                 self._record(spec, result, None)
+
+    def _keep(self, searched: list[tuple[RunSpec, SearchResult]]) -> None:
+        """Store finished searches, then let them be judged: what has been found must not be lost to a slow judge."""
+        if not searched:
+            return
+        study = searched[0][0].study
+        kept = [to_waiting(result, self._attempts(spec)) for spec, result in searched]
+        self._write(study, lambda store: store.add_waiting(study, kept))
+        for spec, _ in searched:
+            self._remove_checkpoint(spec)
+        self.judges.extend(searched)
 
     def _lost(self, role: Role, items: list[Any], lost: Lost) -> None:
         """Start every run of the batch again, by itself, with the same seed; give up after `ATTEMPTS`."""
@@ -163,17 +190,25 @@ class _Campaign:
             budget=canonical_json(spec.budget.limits),
             replicate=spec.replicate,
             finished=timestamp(),
-            attempts=min(self.attempts.get(spec.run_id, 1), ATTEMPTS),
+            attempts=self._attempts(spec),
             **outcome_columns(outcome),
         )
-        try:
-            self.store.add_run(record)
-        except StoreError as refused:
-            self._rescue(record, refused)
+        self._write(spec.study, lambda store: store.add_run(record))
+        if record.status in DONE:
+            self._remove_checkpoint(spec)
         self.recorded += 1
         self.observer.finished(spec, record)
 
-    def _rescue(self, record: RunRecord, error: StoreError) -> None:
+    def _attempts(self, spec: RunSpec) -> int:
+        return min(self.attempts.get(spec.run_id, 1), ATTEMPTS)
+
+    def _write(self, study: str, write: Callable[[ResultStore], None]) -> None:
+        try:
+            write(self.store)
+        except StoreError as refused:
+            self._rescue(study, write, refused)
+
+    def _rescue(self, study: str, write: Callable[[ResultStore], None], error: StoreError) -> None:
         """The store cannot be written: what is finished goes into a file beside it, and nothing new is begun.
 
         Raises:
@@ -186,9 +221,9 @@ class _Campaign:
         try:
             with open_store(place, write=True) as rescue:
                 with suppress(StoreError):  # an open file that was deleted can still be read
-                    for declared in self.store.revisions(record.study):
+                    for declared in self.store.revisions(study):
                         rescue.add_study(declared)
-                rescue.add_run(record)
+                write(rescue)
         except StoreError:
             raise error from None
         self.searches.clear()
@@ -196,6 +231,10 @@ class _Campaign:
 
     def _checkpoint(self, spec: RunSpec) -> str:
         return "" if self.checkpoints is None else str(self.checkpoints / f"{spec.run_id}.pt")
+
+    def _remove_checkpoint(self, spec: RunSpec) -> None:
+        if self.checkpoints is not None:
+            Checkpoint(Path(self._checkpoint(spec))).remove()
 
     def _remove_empty_folder(self) -> None:
         if self.checkpoints is not None and self.checkpoints.is_dir() and not any(self.checkpoints.iterdir()):

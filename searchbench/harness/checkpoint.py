@@ -81,7 +81,7 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def remove(self) -> None:
-        """Delete the file of a run that has ended: its result is in the store."""
+        """Delete the file of a search that has ended, once the store has its result."""
         self.path.unlink(missing_ok=True)
 
 

@@ -144,9 +144,7 @@ def _search(spec: RunSpec, strategy: Strategy, lab: MeteredLab, checkpoint: Chec
     if checkpoint is None:
         return drive(search, lab, workers=workers)
     checkpoint.restore(search, lab)
-    ended = drive(search, lab, after_slice=lambda: checkpoint.save(search, lab), workers=workers)
-    checkpoint.remove()
-    return ended
+    return drive(search, lab, after_slice=lambda: checkpoint.save(search, lab), workers=workers)
 
 
 def _nothing_to_judge(lab: MeteredLab, ended: str) -> str:

@@ -307,6 +307,10 @@ def _accounted(e: Evidence) -> Found:
     ended = ", ".join(f"{n} {s}" for s, n in sorted(lost.items())) or "none failed"
     if again.looks_taken > again.looks_declared:
         return Verdict.WARN, f"{seen}; {ended}; not all were scheduled before the first result: {again.seeds}"
+    noted = [f"{a.name}, {note}" for a in e.arms for note in a.notes]
+    if noted:
+        more = f"; and {len(noted) - NAMED} more" if len(noted) > NAMED else ""
+        return Verdict.WARN, f"{seen}; {ended}; {'; '.join(noted[:NAMED])}{more}"
     return Verdict.PASS, f"{seen}; {ended}"
 
 

@@ -33,6 +33,7 @@ class ArmEvidence:
         stretches: the run of each of those stretches, in words.
         reached: share of the budget each trajectory reaches, by run.
         runs: those runs, in words.
+        notes: what stands in the records of runs beside their numbers.
         hardware, versions: class of machine; hash of library versions.
         clean_commit, lock, config_stored: whether the source was clean, lockfile hash, configuration dumped.
         components: how many novel parts it combines; `ablation` is "factorial", "partial" or None.
@@ -65,6 +66,7 @@ class ArmEvidence:
     stretches: tuple[str, ...] = ()
     reached: tuple[float, ...] = ()
     runs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     hardware: str | None = None
     versions: str | None = None
     clean_commit: bool | None = None

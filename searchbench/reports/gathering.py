@@ -120,6 +120,7 @@ def _arm(
         spent=tuple(_allotted(run, axis, budget) for run in well) if axis else (),
         stretches=tuple(f"seed {replicate}" for replicate, _ in stretches or ()),
         runs=tuple(f"seed {run.replicate}" for run in well),
+        notes=tuple(f"seed {run.replicate} {note}" for run in runs for note in run.notes),
         cost_search=_mean(run.cost.seconds for run in well),
         cost_validate=0.0 if well else None,  # validation is paid from the search's budget
         cost_final=_mean(run.judge_cost.seconds for run in judged),

@@ -56,6 +56,8 @@ class Block:
     verdicts: Verdicts = field(default_factory=lambda: Verdicts({}), compare=False)
     """What was asked of these runs and answered."""
 
+    noted: tuple[str, ...] = ()
+    """What stands in the records of runs beside their numbers: strategy, how many, and what."""
     withheld: str = ""
     """Why comparable runs are not ranked all the same; empty where they are."""
     checklist: str = ""
@@ -277,6 +279,7 @@ def _current_block(
         rows=tuple(_row(s, own, verdicts, missing=max(0, plan[s] - len(own))) for s, own in by_strategy.items()),
         skipped=tuple((s["strategy"], s["reason"]) for s in spec.get("skipped", []) if s["problem"] == label),
         failures=_failures(runs),
+        noted=_noted(runs),
         verdicts=verdicts,
     )
 
@@ -305,7 +308,16 @@ def _other_block(key: tuple[str, ...], runs: Sequence[RunRecord]) -> Block:
     rows = []
     for (strategy, _), own in sorted(by_strategy.items()):  # of one label under two descriptions, each by itself
         rows.append(_row(strategy, own, judge_standings({strategy: own}, (), Declared(), compare=False)))
-    return Block(problem, fingerprint, protocol, budget, ranked=False, rows=tuple(rows), failures=_failures(runs))
+    return Block(
+        problem,
+        fingerprint,
+        protocol,
+        budget,
+        ranked=False,
+        rows=tuple(rows),
+        failures=_failures(runs),
+        noted=_noted(runs),
+    )
 
 
 def _row(strategy: str, runs: Sequence[RunRecord], verdicts: Verdicts, missing: int = 0) -> Row:
@@ -325,6 +337,11 @@ def _row(strategy: str, runs: Sequence[RunRecord], verdicts: Verdicts, missing: 
         standing=verdicts[strategy],
         metric=verdicts.metric,
     )
+
+
+def _noted(runs: Iterable[RunRecord]) -> tuple[str, ...]:
+    found = Counter((run.strategy, note) for run in runs for note in run.notes)
+    return tuple(f"{strategy}, {number} run{'s' * (number > 1)}: {note}" for (strategy, note), number in found.items())
 
 
 def _failures(runs: Iterable[RunRecord]) -> tuple[tuple[str, str, int], ...]:

@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 _PLAIN = (
     "run_id", "study", "strategy", "description", "problem", "fingerprint", "protocol", "budget", "replicate",
     "status", "ended", "architecture", "architecture_key", "value", "test_status", "test_error", "error",
-    "test_failure", "started", "finished", "host", "attempts",
+    "test_failure", "started", "finished", "host", "attempts", "retry",
 )  # fmt: skip
 
 
 def run_frame(runs: Sequence[RunRecord]) -> pd.DataFrame:
     """One row per run, in the order given.
 
-    Columns: the record's own fields; `spent_<axis>` (the search) and `judge_<axis>` per cost axis; `metric_<name>`
-    per metric of the judge (NaN where a run has none).
+    Columns: the record's own fields (`notes` as one text); `spent_<axis>` (the search) and `judge_<axis>` per cost
+    axis; `metric_<name>` per metric of the judge (NaN where a run has none).
     """
     import pandas as pd
 
     columns: dict[str, list[Any]] = {name: [getattr(run, name) for run in runs] for name in _PLAIN}
+    columns["notes"] = ["; ".join(run.notes) for run in runs]
     for axis in COST_AXES:
         columns[f"spent_{axis}"] = [getattr(run.cost, axis) for run in runs]
     for axis in COST_AXES:

@@ -69,6 +69,17 @@ class CheckRecord:
     """When: ISO 8601, UTC."""
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A finished search that awaits its verdict, as the store keeps it."""
+
+    run_id: str
+    result: str
+    """All of it but its recordings, as JSON."""
+    trials: bytes
+    traces: bytes | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
     """What a search left behind: its record, and the one architecture that it recommends.
@@ -105,7 +116,7 @@ class SearchResult:
     host: str = ""
     """Machine and hardware it ran on."""
     notes: tuple[str, ...] = ()
-    """What else is to be known of the run: global state that it changed. Not kept in the store."""
+    """What else is to be known of the run: global state that it changed."""
 
     def __post_init__(self) -> None:
         if not self.run_id:
@@ -146,7 +157,9 @@ class RunRecord:
     judge_cost: Cost = field(default_factory=Cost)
     """What judging cost; not part of the search's budget."""
     attempts: int = 1
-    """How often it was started; above 1 where the infrastructure lost it before."""
+    """How often it was started; above 1 where the infrastructure lost it before, or it failed and was run again."""
+    retry: int = 0
+    """How many earlier failures of it are kept, after which it was run again on request."""
 
     @classmethod
     def flat(cls, **values: Any) -> RunRecord:

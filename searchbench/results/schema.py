@@ -1,7 +1,8 @@
 """The tables of a result store, their version, and the steps from one version to the next.
 
-Nothing is ever updated or deleted. A study's later declaration is a new revision; a run that the infrastructure lost
-may be recorded again when it has been rerun, and the later row counts.
+No result is ever updated or deleted. A study's later declaration is a new revision; a run that the infrastructure lost
+may be recorded again when it has been rerun, as may one that failed and was run again on request: the later row counts.
+Only what waits is taken out: a finished search, in the transaction that records its run.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raise it with every change below, and add the step that leads to it to `MIGRATIONS`."""
 
 APPLICATION_ID = 0x5EA2C4BE
@@ -81,11 +82,14 @@ runs = Table(
     Column("finished", Text, nullable=False),
     Column("host", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("notes", Text, nullable=False, server_default="[]"),  # JSON: a list of sentences
+    Column("retry", Integer, nullable=False, server_default=text("0")),
     Index("runs_by_study", "study"),
 )
 Index(
     "one_result_per_run",
     runs.c.run_id,
+    runs.c.retry,
     unique=True,
     sqlite_where=runs.c.status != "infra",
     postgresql_where=runs.c.status != "infra",
@@ -96,6 +100,17 @@ recordings = Table(
     "recordings",
     metadata,
     Column("run", ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    Column("trials", LargeBinary, nullable=False),
+    Column("traces", LargeBinary),
+)
+
+# Searches that have ended and await their verdict: their judge may take hours, and the driver may die meanwhile.
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("study", Text, nullable=False),
+    Column("result", Text, nullable=False),  # JSON
     Column("trials", LargeBinary, nullable=False),
     Column("traces", LargeBinary),
 )
@@ -112,7 +127,22 @@ checks = Table(
     Column("said", Text, nullable=False),
 )
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
+
+def _second(connection: Connection) -> None:
+    """Notes of a run, runs that are run again on request, and searches that await their verdict."""
+    blob = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
+    for statement in (
+        "ALTER TABLE runs ADD COLUMN notes TEXT DEFAULT '[]' NOT NULL",
+        "ALTER TABLE runs ADD COLUMN retry INTEGER DEFAULT 0 NOT NULL",
+        "DROP INDEX one_result_per_run",
+        "CREATE UNIQUE INDEX one_result_per_run ON runs (run_id, retry) WHERE status != 'infra'",
+        "CREATE TABLE waiting (run_id TEXT PRIMARY KEY NOT NULL, study TEXT NOT NULL, result TEXT NOT NULL, "
+        f"trials {blob} NOT NULL, traces {blob})",
+    ):
+        connection.execute(text(statement))
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _second}
 """From a version to the step that leads to the next one; run in one transaction, each on its own tables' SQL."""
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from searchbench.errors import StoreError, did_you_mean
 from searchbench.results.database import as_store_error, bring_up_to_date, sqlalchemy_engine
 from searchbench.results.location import Location, WriterLock, identity, writing
-from searchbench.results.records import CheckRecord, RunRecord, StudyRecord, cost_from_json, cost_to_json
+from searchbench.results.records import CheckRecord, RunRecord, StudyRecord, Waiting, cost_from_json, cost_to_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,22 +124,42 @@ class ResultStore:
         return _study(rows[0])
 
     def add_run(self, run: RunRecord) -> None:
-        """Record a finished run, in one transaction.
+        """Record a finished run, in one transaction; its search awaits no verdict any more.
 
         Raises:
-            StoreError: the run has a result already. One that the infrastructure lost may be recorded again.
+            StoreError: the run has a result already. One that the infrastructure lost may be recorded again, and one
+                that was run again on request under the next `retry`.
         """
         from sqlalchemy.exc import IntegrityError
 
-        from searchbench.results.schema import recordings, runs
+        from searchbench.results.schema import recordings, runs, waiting
 
         try:
             with self._transaction() as connection:
                 result = connection.execute(runs.insert(), _run_row(run))
                 key = next(iter(result.inserted_primary_key or ()))
                 connection.execute(recordings.insert(), {"run": key, "trials": run.trials, "traces": run.traces})
+                connection.execute(waiting.delete().where(waiting.c.run_id == run.run_id))
         except IntegrityError:
             raise StoreError(f"run `{run.run_id}` of study `{run.study}` has a result already.") from None
+
+    def add_waiting(self, study: str, searches: Iterable[Waiting]) -> None:
+        """Keep finished searches until they are judged, all of them in one transaction."""
+        from searchbench.results.schema import waiting
+
+        rows = [{name: getattr(search, name) for name in Waiting.__slots__} | {"study": study} for search in searches]
+        if not rows:
+            return
+        with self._transaction() as connection:
+            connection.execute(waiting.delete().where(waiting.c.run_id.in_([row["run_id"] for row in rows])))
+            connection.execute(waiting.insert(), rows)
+
+    def waiting(self, study: str) -> list[Waiting]:
+        """The finished searches of a study that await their verdict."""
+        from searchbench.results.schema import waiting
+
+        rows = self._rows(waiting.select().where(waiting.c.study == study).order_by(waiting.c.run_id))
+        return [Waiting(**{name: row[name] for name in Waiting.__slots__}) for row in rows]
 
     def add_check(self, check: CheckRecord) -> None:
         """Record what became of a check. Raises StoreError where the store is open for reading only."""
@@ -328,6 +348,7 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
         "cost": cost_to_json(run.cost),
         "judge_cost": cost_to_json(run.judge_cost),
         "test_metrics": json.dumps(dict(run.test_metrics)),
+        "notes": json.dumps(list(run.notes), ensure_ascii=False),
     }
 
 
@@ -339,4 +360,5 @@ def _run(row: Mapping[str, Any]) -> RunRecord:
         values["cost"] = cost_from_json(values["cost"])
         values["judge_cost"] = cost_from_json(values["judge_cost"])
         values["test_metrics"] = json.loads(values["test_metrics"])
+        values["notes"] = tuple(map(str, json.loads(values.get("notes", "[]"))))
         return RunRecord.flat(**({"trials": b"", "traces": None} | values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +21,11 @@ from searchbench.harness.executors.local import LocalExecutor
 from searchbench.harness.plan import plan
 from searchbench.harness.progress import Silent
 from searchbench.harness.verify import verify
+from searchbench.reports.dossier import read
+from searchbench.reports.render import render
 from searchbench.results.columns import first_difference
 from searchbench.results.records import RunRecord
+from searchbench.strategies.random import Random
 
 
 def run_here(study: Study, store: Path, **options: Any) -> dict[str, RunRecord]:
@@ -238,6 +242,72 @@ def test_a_run_lost_three_times_is_recorded_as_lost_and_run_again_on_resume(stud
     assert {run.status for run in found.values()} == {"infra"}
     assert all("worker killed" in (run.error or "") for run in found.values())
     assert {run.status for run in carried_out(study, tmp_path / "r.db", Unreliable(0)).values()} == {"ok"}
+
+
+class Killed(BaseException):
+    """Stands in for the end of the driver."""
+
+
+class KilledWhileJudging(LocalExecutor):
+    """The driver dies when the first batch of judges is about to run; what was to be searched is written down."""
+
+    def __init__(self, dies: bool) -> None:
+        super().__init__()
+        self.dies = dies
+        self.searched: list[str] = []
+
+    def submit(self, role: Any, function: Any, items: Any) -> int:
+        if role == "judge" and self.dies:
+            raise Killed
+        self.searched += [item.spec.run_id for item in items if role == "search"]
+        return super().submit(role, function, items)
+
+
+def test_a_search_that_was_finished_when_the_driver_died_is_judged_and_not_run_again(
+    study: Study, tmp_path: Path
+) -> None:
+    calm = run_here(study, tmp_path / "calm.db")
+    store = tmp_path / "r.db"
+    first, second = KilledWhileJudging(dies=True), KilledWhileJudging(dies=False)
+    with pytest.raises(Killed):
+        carried_out(study, store, first)
+    with open_store(store) as opened:
+        assert opened.runs(study.name) == []
+        kept = {one.run_id: json.loads(one.result)["started"] for one in opened.waiting(study.name)}
+    assert kept
+    resumed = carried_out(study, store, second)
+    assert not kept.keys() & set(second.searched)
+    assert {run_id: resumed[run_id].started for run_id in kept} == kept
+    for run_id, run in calm.items():
+        assert_same(run, resumed[run_id])
+    with open_store(store) as opened:
+        assert opened.waiting(study.name) == []
+
+
+@dataclass(frozen=True)
+class ChangesErrorState:
+    """Draws at random, and leaves NumPy's error state changed."""
+
+    def start(self, scenario: Any) -> Any:
+        np.seterr(under="print")
+        return Random().start(scenario)
+
+
+def test_global_state_that_a_run_changed_is_said_from_its_record_to_the_leaderboard(
+    problem: Problem, tmp_path: Path
+) -> None:
+    study = Study("s", problem, {"loud": ChangesErrorState(), "random": "random"}, 1, Budget(evaluations=5))
+    by_label = {run.strategy: run for run in run_here(study, tmp_path / "r.db").values()}
+    assert by_label["random"].notes == ()
+    (note,) = by_label["loud"].notes
+    assert note.startswith("changed global state")
+    results = sb.Results("s", str(tmp_path / "r.db"))
+    assert list(results.runs().set_index("strategy")["notes"][["loud", "random"]]) == [note, ""]
+    with open_store(tmp_path / "r.db") as opened:
+        dossier = read(opened, "s")
+    for form in ("rich", "md", "tex", "json"):
+        assert "changed global state" in " ".join(render(dossier.board, form, width=400).split())
+    assert "changed global state" in dossier.checklists["cells"]["C17"].evidence
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def test_a_killed_search_continues_to_the_same_result(spec: RunSpec, tmp_path: P
     assert first_difference(whole.traces or b"", continued.traces or b"") is None
     assert told(continued) == told(whole)
     assert first_difference(continued.trials, whole.trials) is None
-    assert not path.exists()  # the result is what counts now
+    assert path.exists()  # until the driver has stored the result
 
 
 def test_a_checkpoint_cut_short_is_ignored(spec: RunSpec, tmp_path: Path) -> None:
@@ -90,6 +90,15 @@ def test_a_checkpoint_of_another_version_is_refused_and_left_where_it_is(
     with open_store(store) as opened:
         assert opened.run_ids("s") == []  # neither failed nor started over
     assert path.exists()
+
+
+def test_a_checkpoint_goes_when_the_store_has_the_result(training_problem: Problem, tmp_path: Path) -> None:
+    study = Study("s", training_problem, {"it": TRAINERS["darts"]}, [3], Budget(samples=30_000))
+    store = tmp_path / "results.db"
+    with pytest.raises(Interrupted):
+        run_search(plan(study).runs[0], KilledAfter(path := _checkpoint_of(study, store)))
+    run(study, store, workers=0)
+    assert not path.parent.exists()
 
 
 def _checkpoint_of(study: Study, store: Path) -> Path:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from searchbench.cost import Cost
 from searchbench.errors import StoreError
 from searchbench.results import schema
 from searchbench.results.columns import TrialColumns
-from searchbench.results.records import RunRecord, StudyRecord
+from searchbench.results.records import RunRecord, StudyRecord, Waiting
 from searchbench.results.store import open_store
 from searchbench.trial import FULL
 
@@ -202,7 +203,7 @@ def _newer(path: Path) -> None:
         (_foreign_text, "is not a result store: it is not an SQLite database"),
         (_foreign_sqlite, "is an SQLite database of something else"),
         (_truncated, "is an SQLite database of something else"),
-        (_newer, r"schema version 99, newer than this searchbench knows \(1\); upgrade"),
+        (_newer, r"schema version 99, newer than this searchbench knows \(2\); upgrade"),
         (Path.mkdir, "Is a directory"),
     ],
 )
@@ -252,10 +253,11 @@ def test_an_older_store_is_migrated_when_written(tmp_path: Path, monkeypatch: py
     def add_note(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE studies ADD COLUMN note TEXT"))
 
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
-    monkeypatch.setattr(schema, "MIGRATIONS", {1: add_note})
+    now = schema.SCHEMA_VERSION
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 1)
+    monkeypatch.setattr(schema, "MIGRATIONS", {now: add_note})
     before = listing(tmp_path)
-    with pytest.raises(StoreError, match="older schema version 1"), open_store(path):
+    with pytest.raises(StoreError, match=f"older schema version {now}"), open_store(path):
         pass
     assert listing(tmp_path) == before
     with open_store(path, write=True):
@@ -274,8 +276,9 @@ def test_a_migration_that_fails_leaves_the_older_store(tmp_path: Path, monkeypat
         connection.execute(text("ALTER TABLE nowhere ADD COLUMN note TEXT"))
 
     with monkeypatch.context() as patched:
-        patched.setattr(schema, "SCHEMA_VERSION", 2)
-        patched.setattr(schema, "MIGRATIONS", {1: half})
+        now = schema.SCHEMA_VERSION
+        patched.setattr(schema, "SCHEMA_VERSION", now + 1)
+        patched.setattr(schema, "MIGRATIONS", {now: half})
         with pytest.raises(StoreError, match="no such table: nowhere"), open_store(path, write=True):
             pass
     with open_store(path, write=True) as store, store.engine.connect() as connection:
@@ -343,3 +346,46 @@ def test_a_store_opens_without_a_with_and_closes_itself(tmp_path: Path) -> None:
     gc.collect()
     open_store(tmp_path / "r.db", write=True).close()
     assert not (tmp_path / "r.db.lock").exists()
+
+
+def test_a_store_of_version_1_keeps_its_runs_and_becomes_like_a_new_one(tmp_path: Path) -> None:
+    with open_store(tmp_path / "new.db", write=True) as store:
+        store.add_study(a_study())
+    with closing(sqlite3.connect(tmp_path / "old.db")) as old:
+        old.executescript((Path(__file__).parents[1] / "data" / "store_version_1.sql").read_text())
+    with open_store(tmp_path / "old.db", write=True) as store:
+        (kept,) = store.runs("first")
+        assert (kept.run_id, kept.status, kept.notes, kept.retry) == ("r0", "failed", (), 0)
+        store.add_run(a_run(kept.run_id, retry=1, notes=("retried after failure",)))
+        assert store.runs("first")[0].notes == ("retried after failure",)
+    assert layout(tmp_path / "old.db") == layout(tmp_path / "new.db")
+
+
+def layout(path: Path) -> dict[str, object]:
+    """Columns of every table, and what the index over runs says."""
+    with closing(sqlite3.connect(path)) as opened:
+        tables = [row[0] for row in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        found: dict[str, object] = {t: {row[1:] for row in opened.execute(f"PRAGMA table_info({t})")} for t in tables}
+        index = opened.execute("SELECT sql FROM sqlite_master WHERE name = 'one_result_per_run'").fetchone()[0]
+    return found | {"index": " ".join(index.split())}
+
+
+def test_a_search_waits_until_its_run_is_recorded(tmp_path: Path) -> None:
+    waits = [Waiting(f"r{i}", "{}", b"trials", None) for i in range(2)]
+    with open_store(tmp_path / "results.db", write=True) as store:
+        store.add_waiting("first", waits)
+        store.add_waiting("first", waits[:1])  # again, by a driver that ran it again
+        assert store.waiting("first") == waits
+        assert store.waiting("second") == []
+        store.add_run(a_run("r0"))
+        assert store.waiting("first") == waits[1:]
+        with pytest.raises(StoreError, match="has a result already"):
+            store.add_run(a_run("r0"))
+
+
+def test_notes_of_a_run_are_kept_and_stand_in_the_frame(tmp_path: Path) -> None:
+    with open_store(tmp_path / "results.db", write=True) as store:
+        store.add_study(a_study())
+        store.add_run(a_run(notes=("changed global state: torch dtype", "and more")))
+        assert store.run("r0").notes == ("changed global state: torch dtype", "and more")
+        assert list(store.frame("first")["notes"]) == ["changed global state: torch dtype; and more"]
