@@ -7,7 +7,8 @@ STAMP  := $(VENV)/.installed
 .PHONY: demo test slow lint types docs gallery clean
 
 demo: $(STAMP)
-	$(BIN)/searchbench run examples/quickstart.toml --store quickstart.db --resume
+	$(BIN)/searchbench run examples/contest.toml --store demo.db --resume --brief
+	$(BIN)/searchbench run examples/demo.toml --store demo.db --resume --brief
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -q
@@ -42,4 +43,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) site gallery quickstart.db quickstart.db-wal quickstart.db-shm quickstart-report
+	rm -rf $(VENV) site gallery demo.db demo.db-wal demo.db-shm *-report

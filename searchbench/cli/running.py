@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from searchbench.cli.options import address_option, store_option, terminal, workers_option
-from searchbench.cli.showing import in_words, show
+from searchbench.cli.showing import in_brief, in_words, show
 
 
 @click.command()
@@ -18,6 +18,7 @@ from searchbench.cli.showing import in_words, show
 @click.option("--only", metavar="LABEL", default=None, help="Run the strategy of this label alone.")
 @click.option("--resume", is_flag=True, help="Complete a study that the store already holds runs of.")
 @click.option("--report/--no-report", "wants_report", default=True, help="Write the HTML report beside the store.")
+@click.option("--brief", is_flag=True, help="Print what was found in a sentence and a short table.")
 def run(
     study_file: Path,
     store: str,
@@ -26,6 +27,7 @@ def run(
     only: str | None,
     resume: bool,
     wants_report: bool,
+    brief: bool,
 ) -> int:
     """Run a study, show progress, print the leaderboard and write the report."""
     from searchbench.harness.progress import LiveProgress
@@ -42,13 +44,17 @@ def run(
     with open_store(store) as opened:
         dossier = read(opened, study.name, axes=AXES if wants_report else (), rankings=wants_report)
         folder = default_folder(opened, study.name)
-    show(dossier.board)
-    in_words(dossier)
+    if brief:
+        in_brief(dossier)
+    else:
+        show(dossier.board)
+        in_words(dossier)
     if wants_report:
         console.print(f"The report is {write(dossier, folder).page}; it opens in any browser, offline.", markup=False)
-    console.print(
-        f"Results are in {store}; `searchbench leaderboard --format md` prints a table to paste.", markup=False
-    )
+    if not brief:
+        console.print(
+            f"Results are in {store}; `searchbench leaderboard --format md` prints a table to paste.", markup=False
+        )
     return 0 if all(run.judged for run in dossier.runs) else 1
 
 

@@ -57,6 +57,21 @@ def show(board: Leaderboard, kind: str = "rich") -> None:
         click.echo(render(board, kind).rstrip("\n"))
 
 
+def in_brief(dossier: Dossier) -> None:
+    """Print what was found: a sentence and a short table for each problem."""
+    from dataclasses import replace
+
+    from rich.text import Text
+
+    from searchbench.reports.brief import brief, to_text
+    from searchbench.reports.words import headlines
+
+    console = terminal()
+    for (_, found), block in zip(headlines(dossier.board), brief(dossier.board), strict=False):
+        console.print(Text(found, style="bold"))
+        console.print(Text(to_text([replace(block, notes=())])))
+
+
 def in_words(dossier: Dossier) -> None:
     """Print what was found, which differences are real, which are not, and what it would take to know."""
     from rich.text import Text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -28,6 +29,10 @@ class Observer(Protocol):
     def started(self, spec: RunSpec) -> None: ...
     def finished(self, spec: RunSpec, record: RunRecord) -> None: ...
     def tick(self) -> None: ...
+
+
+LOGGED = 24
+"""Lines of progress in a log, about."""
 
 
 class Silent:
@@ -71,6 +76,8 @@ class LiveProgress:
         self._limits: dict[str, float] = {}
         self._metrics: Mapping[str, Metric] = {}
         self._total = self._done = self._before = 0
+        self._every = 1
+        """In a log, a line for every so many finished runs; failures are always said."""
         self._began = time.monotonic()
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
 
@@ -89,6 +96,7 @@ class LiveProgress:
         self._limits = plan.runs[0].budget.limits if plan.runs else {}
         self._bar.update(self._task, total=self._total, completed=done)
         self._began = time.monotonic()
+        self._every = max(1, math.ceil(len(plan.runs) / LOGGED))
         for skipped in plan.skipped:
             told = f" {skipped.strategy} on {skipped.problem}: {skipped.reason}"
             self._console.print(Text.assemble(("skipped", "yellow"), told))
@@ -111,8 +119,7 @@ class LiveProgress:
         if record.status != "ok":
             told = (record.error or "").strip().splitlines()
             self._console.print(Text(f"failed {spec}: {told[-1] if told else record.ended}", style="red"))
-        elif not self._console.is_terminal:
-            count = self._before + self._done
+        elif not self._console.is_terminal and (count := self._before + self._done) % self._every == 0:
             self._console.print(f"[{count}/{self._total}] {spec}: {self._reached(spec, record)}", markup=False)
 
     def _reached(self, spec: RunSpec, record: RunRecord) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from searchbench.estimators.judge import TrainJudge
 from searchbench.estimators.learning_curve import Extrapolated, SumOfLosses
 from searchbench.estimators.train import Train
 from searchbench.estimators.zero_cost import ZeroCost
+from searchbench.spaces.hyperparameters import hyperparameters
 from searchbench.spaces.recurrent.darts_rnn import darts_rnn
+from searchbench.tables.recorded_rows import RecordedRows
 from searchbench.tables.table import Table, table_judge
 from searchbench.tasks import TASKS
 from searchbench.testing import ConformanceError, check_estimator, check_judge
@@ -39,8 +42,9 @@ JUDGED: dict[str, Any] = {
 
 
 def test_every_registered_estimator_and_judge_has_its_row() -> None:
-    assert {name.partition(",")[0] for name in ROWS} == set(ESTIMATORS.builtin)
-    assert set(JUDGED) == set(JUDGES.builtin)
+    of_a_file = {"recorded-rows"}  # its row stands below, with the file that it reads
+    assert {name.partition(",")[0] for name in ROWS} | of_a_file == set(ESTIMATORS.builtin)
+    assert set(JUDGED) | of_a_file == set(JUDGES.builtin)
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -52,6 +56,18 @@ def test_estimator_conforms(name: str) -> None:
 @pytest.mark.parametrize("name", JUDGED)
 def test_judge_conforms(name: str) -> None:
     assert not check_judge(JUDGED[name], architectures=2).skipped
+
+
+@pytest.mark.parametrize("between", ["nearest", "forest"])
+def test_recorded_rows_conform(between: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "rows.csv"
+    rows = [f"{lr},{layers},{lr + layers},{lr}" for lr, layers in zip(rng.random(20), range(20), strict=True)]
+    path.write_text("\n".join(["lr,layers,loss,test", *rows]))
+    space = hyperparameters(lr={"float": [0.0, 1.0]}, layers={"int": [0, 19]})
+    table = RecordedRows(str(path), "loss", "test", between=between)
+    check_estimator(table, space=space, architectures=2, another_process=False)
+    check_judge(table.judge(), space=space, architectures=2)
 
 
 def test_training_on_text_conforms() -> None:
