@@ -71,6 +71,10 @@ class RecordedRows:
         """False: nothing is trained."""
         return False
 
+    def charges(self) -> tuple[str, ...]:
+        """The budget axes on which a look-up is charged."""
+        return ("evaluations", "seconds") if self.seconds else ("evaluations",)
+
     def checksum(self) -> str:
         """SHA-256 of the file. Raises DataMissing."""
         return digest(stamp(self.path))
@@ -117,7 +121,7 @@ class RowJudge:
     def open(self, space: Space, task: Task, seeds: Seeds) -> RowVerdicts:
         """Read the test column. Raises DataMissing, TableError."""
         rows = _read(stamp(self.table.path), Known(space), self.table.test, "")
-        return RowVerdicts(_answerer(self.table, rows))
+        return RowVerdicts(_answerer(self.table, rows), rows.space)
 
 
 def row_judge(path: str, test: str, between: Between = "nearest", higher_is_better: bool = False) -> RowJudge:
@@ -224,9 +228,12 @@ class RowVerdicts:
     """The live judge of recorded rows."""
 
     answerer: Answerer
+    space: Space
 
     def verdict(self, architecture: Architecture) -> Outcome:
         """The recorded or predicted test value; a failed outcome where there is none."""
+        if architecture not in self.space:
+            return Outcome("error", math.nan, error=f"{architecture} is no setting of these rows.")
         try:
             value = self.answerer.value(architecture)
         except EvaluationFailed as failure:
