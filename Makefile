@@ -10,8 +10,9 @@ demo: $(STAMP)
 	$(BIN)/searchbench run examples/contest.toml --store demo.db --resume --brief
 	$(BIN)/searchbench run examples/demo.toml --store demo.db --resume --brief
 
+# One process per core, file by file, so that what a file sets up once is set up once.
 test: $(STAMP)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 slow: $(STAMP)
 	$(BIN)/python -m pytest -q -m slow

@@ -71,10 +71,6 @@ class RecordedRows:
         """False: nothing is trained."""
         return False
 
-    def charges(self) -> tuple[str, ...]:
-        """The budget axes on which a look-up is charged."""
-        return ("evaluations", "seconds") if self.seconds else ("evaluations",)
-
     def checksum(self) -> str:
         """SHA-256 of the file. Raises DataMissing."""
         return digest(stamp(self.path))
