@@ -93,6 +93,11 @@ class Metric:
         return f"{self.name} ({self.shown_unit})" if self.shown_unit else self.name
 
     @property
+    def with_article(self) -> str:
+        """ "a test error", "an accuracy": before a vowel by its spelling."""
+        return f"{'an' if self.name[0].lower() in 'aeiou' else 'a'} {self.name}"
+
+    @property
     def key(self) -> str:
         """The name as a column of programs has it: "validation_mse"."""
         return "_".join("".join(c.lower() if c.isalnum() else " " for c in self.name).split()) or "score"

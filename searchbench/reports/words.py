@@ -85,7 +85,7 @@ def _nothing_ranked(block: Block) -> str:
     if len(judged) == 1:
         return f"Only {judged[0].strategy} has results ({_error(judged[0], block)}): there is nothing to compare with."
     if not judged:
-        return f"No run gave a {block.verdicts.metric.name} yet."
+        return f"No run gave {block.verdicts.metric.with_article} yet."
     reason = next(iter(block.verdicts.notes), "no tests were done")
     return f"Nothing can be ranked: {reason}."
 

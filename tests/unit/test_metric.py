@@ -61,3 +61,8 @@ def test_a_metric_comes_from_a_name_or_a_table() -> None:
 def test_an_impossible_metric_is_refused(wrong: dict[str, object], said: str) -> None:
     with pytest.raises(StudyError, match=said):
         Metric.of(wrong)
+
+
+@pytest.mark.parametrize(("name", "said"), [("accuracy", "an accuracy"), ("test error", "a test error")])
+def test_metric_has_its_article(name: str, said: str) -> None:
+    assert Metric(name).with_article == said

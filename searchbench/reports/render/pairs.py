@@ -31,7 +31,7 @@ def sentences(comparison: PairedComparison) -> list[str]:
     metric = comparison.metric
     left, right, difference = comparison.left_summary, comparison.right_summary, comparison.difference
     said = [
-        f"On {comparison.problem}, {name} reached a {metric.name} of {metric.with_unit(spread(summary, metric))} "
+        f"On {comparison.problem}, {name} reached {metric.with_article} of {metric.with_unit(spread(summary, metric))} "
         f"({times(summary.n)} of {len(comparison.pairs)})."
         if summary.n
         else f"On {comparison.problem}, {name} has no judged run ({len(comparison.pairs)} planned)."
