@@ -78,7 +78,8 @@ class Block:
     def sorted(self, key: str, descending: bool) -> Block:
         """The same with its rows in the order of a column."""
         better_is_more = self.verdicts.metric.better == "higher" and key in ("test_error_mean", "value_mean")
-        return replace(self, rows=tuple(sorted(self.rows, key=_order(key, descending=descending != better_is_more))))
+        order = _order(key, descending=descending, better_is_more=better_is_more)
+        return replace(self, rows=tuple(sorted(self.rows, key=order)))
 
     def withheld_for(self, why: str) -> Block:
         """The same numbers without ranks and tests."""
@@ -357,7 +358,7 @@ def _why(run: RunRecord) -> str:
     return f"judging: {last}" if run.ok else last
 
 
-def _order(key: str, *, descending: bool) -> Callable[[Row], tuple[Any, ...]]:
+def _order(key: str, *, descending: bool, better_is_more: bool = False) -> Callable[[Row], tuple[Any, ...]]:
     """Strategies without a judged run come last, unknown values before them. A mean that leaves out more than a fifth
     of the runs is not ranked by: it comes after all others.
 
@@ -367,12 +368,13 @@ def _order(key: str, *, descending: bool) -> Callable[[Row], tuple[Any, ...]]:
     def place(row: Row) -> tuple[Any, ...]:
         values = row.values()
         value = values[key]
+        turned = descending != better_is_more
         if key == "test_error_mean" and row.standing.place is not None:
-            value = values["place"]
+            value, turned = values["place"], descending  # the first place is the best, whichever way the numbers go
         if isinstance(value, str):
             return (row.n == 0, False, [-ord(c) for c in value] if descending else value, row.strategy)
         unknown = math.isnan(value) or (key == "test_error_mean" and row.failed_share > MAX_FAILED_SHARE)
-        return (row.n == 0, unknown, 0.0 if unknown else -value if descending else value, row.strategy)
+        return (row.n == 0, unknown, 0.0 if unknown else -value if turned else value, row.strategy)
 
     return place
 
