@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from searchbench.errors import InputError, did_you_mean
 from searchbench.harness.campaign import carry_out
 from searchbench.harness.executors.executor import Executor
+from searchbench.harness.forked import call
 from searchbench.harness.interrupts import interruptible
 from searchbench.harness.objective import Objective
 from searchbench.harness.plan import plan
@@ -65,10 +68,22 @@ def run(
 
 
 def _try_out(study: Study) -> None:
-    """Ask every objective once, so that a broken one is told at once. Raises StudyError."""
+    """Ask every objective once, so that a broken one is told at once. Raises StudyError.
+
+    Within the limits of an evaluation: one that goes over them is no broken function, but a trial that will fail.
+    """
+    seeds = Seeds(study.name, study.seeds[0])
     for problem in study.problems:
-        if isinstance(problem, Objective):
-            problem.try_out(Seeds(study.name, study.seeds[0]))
+        if not isinstance(problem, Objective):
+            continue
+        if not study.limits.of_evaluations:
+            problem.try_out(seeds)
+            continue
+        tried = partial(problem.try_out, seeds)
+        limits = study.limits
+        ended = call(tried, seconds=limits.evaluation_s or math.inf, memory_bytes=limits.memory_bytes)
+        if ended.end == "raised" and isinstance(ended.value, InputError):
+            raise ended.value
 
 
 @contextmanager
