@@ -154,7 +154,7 @@ def training_problem(stage: Stage) -> Problem:
 def searched(strategy: Strategy, problem: Problem, budget: Budget, replicate: int = 0) -> SearchResult:
     """What a real run of the strategy leaves behind, without judge and store."""
     return run_search(
-        RunSpec("", "conformance", problem, Contestant(strategy, "rehearsed"), replicate, budget, "charge")
+        RunSpec("rehearsal", "conformance", problem, Contestant(strategy, "rehearsed"), replicate, budget, "charge")
     )
 
 

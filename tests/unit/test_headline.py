@@ -40,7 +40,7 @@ def a_run(entry: dict[str, object], mean: float, i: int) -> RunRecord:
     failed = math.isnan(mean)
     seed = int(str(entry["replicate"]))
     error = mean + NOISE * math.sin(5 * seed) + NOISE / 2 * math.sin(7 * i + seed)
-    return RunRecord(
+    return RunRecord.flat(
         run_id=str(entry["run_id"]), study="s", strategy=str(entry["strategy"]), description="S()", problem="digits",
         fingerprint="f", budget='{"evaluations": 9}', replicate=seed, status="failed" if failed else "ok",
         ended="budget", cost=Cost(evaluations=9), trials=b"", started="t0", finished="t1", value=error,

@@ -33,9 +33,10 @@ def doubled(host, factor=2.0):
 def test_a_paper_takes_the_settings_of_its_host_and_then_its_own():
     told = {name: parameter.default for name, parameter in inspect.signature(doubled).parameters.items()}
     assert told == {
-        "epochs": None, "batch_size": 64, "lr": 0.025, "alpha_lr": 0.5, "order": ("w", "alpha"), "factor": 2.0,
+        "epochs": None, "batch_size": 64, "lr": 0.025, "alpha_lr": None, "settings": "budget", "order": ("w", "alpha"),
+        "none": "excluded", "factor": 2.0,
     }  # fmt: skip
-    assert doubled(3, factor=4.0).alphas.lr == 2.0
+    assert doubled(3, alpha_lr=0.5, factor=4.0).alphas.lr == 2.0
     assert doubled(3, 16).weights == darts(3, 16).weights
     assert doubled.__doc__ == "Twice the rate."
 
@@ -47,9 +48,18 @@ def test_what_a_paper_does_not_take_is_refused(wrong):
 
 
 def test_positional_and_named_settings_are_the_same():
-    assert darts_pr(5, 32, 0.1, 0.01, ("alpha", "w"), 3, 0.2) == darts_pr(
-        epochs=5, batch_size=32, lr=0.1, alpha_lr=0.01, order=("alpha", "w"), ratio=3, rho=0.2
-    )
+    named = inspect.signature(darts_pr).parameters
+    given = {
+        "epochs": 5,
+        "batch_size": 32,
+        "lr": 0.1,
+        "alpha_lr": 0.01,
+        "order": ("alpha", "w"),
+        "ratio": 3,
+        "rho": 0.2,
+    }
+    in_order = [given.get(name, parameter.default) for name, parameter in named.items()]
+    assert darts_pr(*in_order) == darts_pr(**given)
     assert darts_pr(5, rho=0.2).regularise == (Proximity(0.2),)
 
 
@@ -76,5 +86,5 @@ def test_a_misspelt_setting_of_a_paper_is_told_before_anything_runs():
 def test_a_paper_is_described_with_every_parameter():
     said = CliRunner().invoke(cli, ["describe", "p-darts"])
     assert said.exit_code == 0, said.output
-    for words in ("P-DARTS: stages with ever fewer operations", "batch_size", "96", "alpha_lr", "0.0006", "depths"):
+    for words in ("P-DARTS: stages with ever fewer operations", "batch_size", "96", "alpha_lr", "settings", "depths"):
         assert words in said.output
