@@ -1,8 +1,8 @@
 """The clean parent: a process that has imported the package and nothing of a user's, and forks a child per job.
 
-``python -m searchbench.harness.zygote`` reads jobs from its standard input and answers on its standard output, both as
-length and pickle. It runs one job at a time, enforces the limits and tells how the job ended; it ends with its parent.
-Forking it costs some 20 ms, a fresh interpreter with PyTorch two seconds.
+It reads jobs from its standard input and answers on its standard output, both as length and pickle. It runs one job at
+a time, enforces the limits and tells how the job ended; it ends with its parent. Forking it costs some 20 ms, a fresh
+interpreter with PyTorch two seconds.
 """
 
 from __future__ import annotations
@@ -67,8 +67,10 @@ def _zygote() -> subprocess.Popen[bytes]:
         return _living[0]
     stop()
     paths = list(dict.fromkeys(os.path.abspath(path) for path in sys.path if path is not None))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "searchbench.harness.zygote"]
+    # -P and last on the path: a `statistics.py` in the user's folder must not stand before Python's own
+    code = f"import sys; sys.path += [p for p in {paths!r} if p not in sys.path]; import {__name__} as z; z.serve()"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-P", "-c", code]
     _living.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment))
     return _living[0]
 
@@ -113,7 +115,3 @@ def serve() -> None:
 
 def _job(job: bytes) -> Any:
     return pickle.loads(job)()
-
-
-if __name__ == "__main__":
-    serve()

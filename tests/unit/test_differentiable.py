@@ -271,8 +271,8 @@ def test_a_checkpoint_taken_right_after_loading_one_is_the_same():
     loaded = darts(epochs=3, batch_size=16).start(metered.scenario)
     loaded.load_state_dict(state)
     again = loaded.state_dict()
-    assert again["progress"].epoch == state["progress"].epoch == 1
-    assert torch.equal(again["game"]["alpha"], state["game"]["alpha"])
+    assert again["session"]["epoch"] == state["session"]["epoch"] == 1
+    assert torch.equal(again["session"]["trained"]["alpha"], state["session"]["trained"]["alpha"])
 
 
 def test_every_training_batch_is_used_once_per_epoch():
