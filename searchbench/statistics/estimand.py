@@ -17,7 +17,7 @@ from scipy import stats
 from searchbench.errors import StatisticsError, did_you_mean
 from searchbench.statistics.arms import Floats
 from searchbench.statistics.effects import hodges_lehmann, rank_biserial, standardised
-from searchbench.statistics.exact import flips, min_p_paired, sign_flip, signed_rank, typical_values
+from searchbench.statistics.exact import canonical, flips, min_p_paired, sign_flip, signed_rank, typical_values
 
 EstimandName = Literal["mean", "median", "iqm", "rank"]
 
@@ -130,14 +130,16 @@ class InterquartileMean:
     def test(self, d: Floats, *, seed: int, resamples: int) -> Tested:
         estimate = np.asarray(stats.trim_mean(d, 0.25, axis=0), dtype=np.float64)
         signs, complete = flips(len(d), seed, resamples, exact_to=EXACT_TRIMMED_N)
-        p = np.array([self._p(d[:, j], signs, complete) for j in range(d.shape[1])])
+        ordered = canonical(d)  # random flips must not depend on the order of seeds
+        p = np.array([self._p(ordered[:, j], signs, complete) for j in range(d.shape[1])])
         inner = _winsorised_std(d)
         effect = np.divide(estimate, inner, out=np.full_like(estimate, np.nan), where=inner > 0)
         return Tested(estimate, estimate, effect, p, 2 * len(signs) if complete else len(signs))
 
     def interval(self, d: Floats, *, alpha: float, seed: int, resamples: int) -> tuple[float, float]:
         signs, complete = flips(len(d), seed, resamples, exact_to=EXACT_TRIMMED_N)
-        return inverted(lambda at: self._p(d - at, signs, complete) >= alpha, d, float(stats.trim_mean(d, 0.25)))
+        ordered = canonical(d[:, None])[:, 0]
+        return inverted(lambda at: self._p(ordered - at, signs, complete) >= alpha, d, float(stats.trim_mean(d, 0.25)))
 
     def least_p(self, n: int) -> float:
         # Flipping what is trimmed at the near end changes nothing, so that many flips are as extreme as the data.

@@ -84,7 +84,7 @@ def sign_flip(d: Floats, *, seed: int, resamples: int = RESAMPLES) -> tuple[Floa
         seed: declared seed of the random flips.
         resamples: random flips beyond n = 16.
     """
-    d = _canonical(d)
+    d = canonical(d)
     observed = np.abs(d.sum(axis=0))
     threshold = observed - 1e-9 * np.abs(d).sum(axis=0)
     signs, complete = flips(len(d), seed, resamples)
@@ -107,7 +107,7 @@ def typical_values(d: Floats, *, alpha: float, seed: int, resamples: int = RESAM
     most that value; so the bounds are order statistics of means of subsets (Hartigan 1969). Infinite where no p can
     fall below alpha.
     """
-    d = _canonical(d[:, None])[:, 0]
+    d = canonical(d[:, None])[:, 0]
     signs, complete = flips(len(d), seed, resamples)
     flipped = (len(d) - signs.sum(axis=1)) / 2
     total = signs @ d
@@ -123,7 +123,7 @@ def typical_values(d: Floats, *, alpha: float, seed: int, resamples: int = RESAM
     return float(low), float(high)
 
 
-def _canonical(d: Floats) -> Floats:
+def canonical(d: Floats) -> Floats:
     """Columns in an order of their own, so that random flips do not depend on the order of seeds or on direction."""
     toward = d * np.sign(d.sum(axis=0))
     order = np.lexsort((toward, np.abs(d)), axis=0)

@@ -210,3 +210,14 @@ def test_a_transposed_matrix_is_questioned() -> None:
 def test_tau_says_what_it_is_made_of() -> None:
     found = st.rank_correlation([1, 2, 3, 4], [1, 3, 2, 4])
     assert (found["concordant"], found["discordant"], found["tied"]) == (5, 1, 0)
+
+
+@pytest.mark.parametrize("estimand", NAMES)
+def test_order_of_many_seeds_changes_no_p(estimand: EstimandName) -> None:
+    x = board(5, 20, 29, True)
+    order = np.random.default_rng(29).permutation(x.shape[1])
+    for one, other in ((0, 1), (1, 2), (3, 4)):
+        whole = st.paired(x[one], x[other], better="lower", estimand=estimand)
+        mixed = st.paired(x[one][order], x[other][order], better="lower", estimand=estimand)
+        assert mixed.p == whole.p
+        assert mixed.interval == whole.interval
