@@ -55,12 +55,12 @@ def study(name: str, table: Path, strategy: sb.Use, runs: int, trials: int) -> s
 def trials_per_cpu_second(table: Path, folder: Path, runs: int, trials: int) -> None:
     print(f"logged trials per CPU-second, {runs} runs of {trials} trials in one process, stored in SQLite")
     for label, strategy in STRATEGIES.items():
-        sb.run(study("warm-up", table, strategy, 1, 10), folder / f"{label}-warm.db", workers=0)
+        sb.run(study("warm-up", table, strategy, 1, 10), folder / f"{label}-warm.db", workers=0, progress=False)
         rates = []
         for repeat in range(3):
             planned = study(label, table, strategy, runs, trials)
             started = time.process_time()
-            sb.run(planned, folder / f"{label}-{repeat}.db", workers=0)
+            sb.run(planned, folder / f"{label}-{repeat}.db", workers=0, progress=False)
             rates.append(runs * trials / (time.process_time() - started))
         print(
             f"  {label:24s} {statistics.median(rates):>10,.0f}   (three times: {', '.join(f'{r:,.0f}' for r in rates)})"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from searchbench.estimators.estimator import EstimatorSpec, JudgeSpec
 from searchbench.harness.process import one_thread
@@ -53,8 +53,8 @@ def check_strategy(
         with unchanged_code(watch):  # what a strategy replaces must not outlive its examination
             witnessed, rehearsed, overhead_s = _performed(strategy, trials, random, another_process, slowest_s, on)
         checks += rehearsed
-        if isinstance(witnessed, str):
-            checks += [Check(behaviour.name, "", "skip", witnessed) for behaviour in honesty.HONEST]
+        if isinstance(witnessed, Unwitnessed):
+            checks += [Check(b.name, "", witnessed.verdict, witnessed.reason) for b in honesty.HONEST]
         else:
             run = replace(witnessed, noticed=(*witnessed.noticed, *watch.noticed))
             checks += examined(honesty.HONEST, run)
@@ -63,7 +63,7 @@ def check_strategy(
 
 def _performed(
     strategy: Strategy, trials: int, random: bool, another_process: bool, slowest_s: float, on: Sequence[Stage] | None
-) -> tuple[Witnessed | str, list[Check], float]:
+) -> tuple[Witnessed | Unwitnessed, list[Check], float]:
     """What a real run left behind (or why there is none), the behaviours of all rehearsals, seconds per trial."""
     training = trains(strategy)
     if on is None:
@@ -82,14 +82,22 @@ def _performed(
     return witnessed, checks, overhead_s
 
 
-def _witnessed(strategy: Strategy, stages: Sequence[Stage]) -> Witnessed | str:
+@dataclass(frozen=True, slots=True)
+class Unwitnessed:
+    """Why no run could be watched: it does not apply, or it broke, which never counts as looked at."""
+
+    verdict: Literal["skip", "fail"]
+    reason: str
+
+
+def _witnessed(strategy: Strategy, stages: Sequence[Stage]) -> Witnessed | Unwitnessed:
     """One real run that is watched, or why there is none."""
     try:
         return honesty.witness(strategy, stages[0])
     except Inapplicable as reason:
-        return str(reason)
+        return Unwitnessed("skip", str(reason))
     except Exception as error:
-        return f"it cannot be run: {type(error).__name__}: {error}"  # the rehearsals say what is wrong
+        return Unwitnessed("fail", f"it cannot be run: {type(error).__name__}: {error}")
 
 
 def check_space(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from searchbench import Budget, Problem
-from searchbench.errors import StudyError
+from searchbench.errors import StoreError, StudyError
 from searchbench.spaces.block_cells.nasnet import pnas as pnas_space
 from searchbench.spaces.chains.zoph import chain
 from searchbench.spaces.graphs.hierarchical import hierarchical
@@ -36,7 +36,7 @@ from searchbench.strategies.reinforce import Ascent, Reinforce
 from searchbench.strategies.sample import StratifiedSample
 from searchbench.strategies.scalarised import mnasnet
 from searchbench.strategies.surrogates import Forest, GaussianProcess
-from searchbench.testing import ConformanceError, Stage, check_strategy
+from searchbench.testing import ConformanceError, Stage, check_strategy, honesty
 from searchbench.testing.rehearsal import searched
 from searchbench.trial import Proposal
 
@@ -269,3 +269,12 @@ def test_a_problem_whose_part_lacks_a_method_says_which() -> None:
 @dataclass(frozen=True)
 class OpensOnly:
     def open(self, space: Any, task: Any, seeds: Any) -> None: ...
+
+
+def test_run_that_cannot_be_watched_is_a_failure_and_not_a_skip(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise StoreError("no run is recorded")
+
+    monkeypatch.setattr(honesty, "witness", broken)
+    with pytest.raises(ConformanceError, match="cannot be run: StoreError: no run is recorded"):
+        check_strategy(Random(), another_process=False, trials=5)

@@ -84,8 +84,7 @@ class Meaning:
             name = getattr(self, role)
             if name is not None and name not in known:
                 raise InputError(
-                    f"{source} has no column `{name}` for `{role}`; {did_you_mean(name, known)} "
-                    f"(name the column that holds the {role})."
+                    f"{source} has no column `{name}`, which would hold the {role}; {did_you_mean(name, known)}"
                 )
 
 
