@@ -44,6 +44,14 @@ STRATEGIES = Registry(
             "successive halving from several starting lengths in turn (Li 2018)",
         ),
         "asha": Entry("searchbench.strategies.asha:Asha", "asynchronous successive halving: nobody waits (Li 2020)"),
+        "median-stopping": Entry(
+            "searchbench.strategies.median:MedianStopping",
+            "trainings ended that fall behind the median of the others (Golovin 2017, Vizier)",
+        ),
+        "scheduled": Entry(
+            "searchbench.strategies.scheduled:scheduled",
+            "any searcher (gp, forest, optuna:tpe …) x any scheduler (hyperband, asha, median-stopping …)",
+        ),
         "bohb": Entry("searchbench.strategies.bohb:Bohb", "Hyperband with a kernel density model (Falkner 2018)"),
         "gp": Entry(
             "searchbench.strategies.model_based:gaussian_process",

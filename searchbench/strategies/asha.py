@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from searchbench.errors import StudyError
-from searchbench.spaces.space import Architecture
-from searchbench.strategies.halving import Finished
+from searchbench.strategies.halving import Finished, Source, designs
 from searchbench.strategies.rungs import check_halving, lowest, no_rungs, upwards
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import Fidelity, Proposal, Trial
@@ -53,7 +52,10 @@ class Asha:
         return no_rungs(self.min_epochs, scenario)
 
     def start(self, scenario: Scenario) -> Promotions:
-        return Promotions(self, scenario)
+        return self.over(designs(scenario), scenario)
+
+    def over(self, source: Source, scenario: Scenario) -> Promotions:
+        return Promotions(self, scenario, source)
 
 
 class Rung:
@@ -83,23 +85,22 @@ class Rung:
 class Promotions:
     """The live search. Any number of trainings may be under way."""
 
-    def __init__(self, settings: Asha, scenario: Scenario) -> None:
-        self._space, self._rng = scenario.space, scenario.seeds.rng("init")
+    def __init__(self, settings: Asha, scenario: Scenario, source: Source) -> None:
+        self._source = source
         self.epochs = upwards(lowest(settings.min_epochs, scenario), scenario.stops, settings.eta)
         self.rungs = [Rung(settings.eta, settings.slack) for _ in self.epochs]
         self._at = {epochs: k for k, epochs in enumerate(self.epochs)}
 
-    def ask(self) -> Proposal:
+    def ask(self) -> Proposal | None:
         for k in range(len(self.rungs) - 2, -1, -1):
             promoted = self.rungs[k].promote()
             if promoted is not None:
                 return Proposal(promoted.architecture, Fidelity(self.epochs[k + 1]), promoted.number)
-        return Proposal(self._fresh(), Fidelity(self.epochs[0]))
-
-    def _fresh(self) -> Architecture:
-        return self._space.sample(self._rng)
+        drawn = self._source.draw()
+        return None if drawn is None else Proposal(drawn, Fidelity(self.epochs[0]))
 
     def tell(self, trial: Trial) -> None:
+        self._source.learn(trial)
         value = math.inf if trial.failed else trial.value
         rung = self.rungs[self._at[trial.fidelity.epochs or math.nan]]
         rung.add(Finished(value, trial.number, trial.architecture))

@@ -158,6 +158,10 @@ class Evolution:
             dead = self._population.pop(self._settings.removal.index(self._population, living))
             self._alive.discard(dead.birth)
 
+    def learn(self, trial: Trial) -> None:
+        """It joins the population, as a child that nobody waited for."""
+        self.tell(trial)
+
     def _living(self, tournament: list[Member]) -> list[Member]:
         """The tournament, or that of a design that came late, its dead and missing members drawn anew."""
         living = [member for member in tournament if member.birth in self._alive]

@@ -19,7 +19,7 @@ from searchbench.strategies.rungs import (
     lowest,
     no_rungs,
 )
-from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.strategy import AskTellSearch, Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Fidelity, Proposal, Trial
 
@@ -27,8 +27,19 @@ from searchbench.trial import Fidelity, Proposal, Trial
 class Source(Protocol):
     """Where the architectures of a lowest rung come from."""
 
-    def draw(self) -> Architecture: ...
-    def learn(self, trial: Trial) -> None: ...
+    def draw(self) -> Architecture | None:
+        """The next architecture to begin with; None: there is no other."""
+
+    def learn(self, trial: Trial) -> None:
+        """What came of a training, of whatever length."""
+
+
+class Scheduler(Protocol):
+    """A strategy that decides how long each architecture is trained, wherever the architectures come from."""
+
+    def unsupported(self, scenario: Scenario) -> str | None: ...
+    def over(self, source: Source, scenario: Scenario) -> AskTellSearch:
+        """The live search over what the source draws."""
 
 
 class Designs:
@@ -42,6 +53,11 @@ class Designs:
 
     def learn(self, trial: Trial) -> None:
         """Nothing is learnt."""
+
+
+def designs(scenario: Scenario) -> Designs:
+    """The initial designs of a scenario, for ever."""
+    return Designs(scenario.space, scenario.seeds.rng("init"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +89,10 @@ class SuccessiveHalving:
         return no_rungs(self.min_epochs, scenario)
 
     def start(self, scenario: Scenario) -> Halving:
-        steepest = rounds(self.eta, self.min_epochs, scenario)[:1]
-        return Halving(steepest, Designs(scenario.space, scenario.seeds.rng("init")))
+        return self.over(designs(scenario), scenario)
+
+    def over(self, source: Source, scenario: Scenario) -> Halving:
+        return Halving(rounds(self.eta, self.min_epochs, scenario)[:1], source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +126,10 @@ class Hyperband:
         return no_rungs(self.min_epochs, scenario)
 
     def start(self, scenario: Scenario) -> Halving:
-        designs = Designs(scenario.space, scenario.seeds.rng("init"))
-        return Halving(rounds(self.eta, self.min_epochs, scenario, self.ceiling), designs)
+        return self.over(designs(scenario), scenario)
+
+    def over(self, source: Source, scenario: Scenario) -> Halving:
+        return Halving(rounds(self.eta, self.min_epochs, scenario, self.ceiling), source)
 
 
 def rounds(eta: int, min_epochs: float | None, scenario: Scenario, ceiling: bool = False) -> tuple[Bracket, ...]:
@@ -144,10 +164,10 @@ class Round:
 
     def next(self) -> Proposal | None:
         """The next training of this rung; None while the rung is awaited, or at the end."""
+        drawn = self._draw() if self._fresh else None
         fidelity = Fidelity(self._bracket.epochs[self._rung])
-        if self._fresh:
-            self._fresh -= 1
-            proposal = Proposal(self._source.draw(), fidelity)
+        if drawn is not None:
+            proposal = Proposal(drawn, fidelity)
         elif self._ready:
             continued = self._ready.popleft()
             proposal = Proposal(continued.architecture, fidelity, continued.number)
@@ -156,11 +176,25 @@ class Round:
         self._awaited += 1
         return proposal
 
+    def _draw(self) -> Architecture | None:
+        """The next of the lowest rung, which ends early where there is no other."""
+        drawn = self._source.draw()
+        if drawn is None:
+            self._fresh = 0
+            self._close()
+        else:
+            self._fresh -= 1
+        return drawn
+
     def tell(self, trial: Trial) -> None:
         self._awaited -= 1
         if not trial.failed:
             self._back.append(Finished(trial.value, trial.number, trial.architecture))
-        if not (self._fresh or self._ready or self._awaited) and self._rung + 1 < len(self._bracket.sizes):
+        self._close()
+
+    def _close(self) -> None:
+        """Where all of the rung has come back, make the best of it ready for the next one."""
+        if self._back and self.over and self._rung + 1 < len(self._bracket.sizes):
             self._rung += 1
             self._ready.extend(sorted(self._back)[: self._bracket.sizes[self._rung]])
             self._back = []
@@ -172,18 +206,25 @@ class Halving:
     def __init__(self, brackets: tuple[Bracket, ...], source: Source) -> None:
         self._brackets: Iterator[Bracket] = cycle(brackets)
         self._source = source
+        self._drained = False
+        """Whether the source has no other architecture."""
         self._open: list[Round] = []
         self._asked: UnderWay[Round] = UnderWay()
 
-    def ask(self) -> Proposal:
+    def ask(self) -> Proposal | None:
         for bracket in self._open:
             proposal = bracket.next()
             if proposal is not None:
                 return self._asked.add(proposal, bracket)
+        self._open = [bracket for bracket in self._open if not bracket.over]  # begun with nothing to draw
+        if self._drained:
+            return None
         bracket = Round(next(self._brackets), self._source)
-        self._open.append(bracket)
         proposal = bracket.next()
-        assert proposal is not None, "a bracket begins with at least one architecture"
+        if proposal is None:
+            self._drained = True
+            return None
+        self._open.append(bracket)
         return self._asked.add(proposal, bracket)
 
     def tell(self, trial: Trial) -> None:

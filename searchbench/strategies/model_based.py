@@ -216,7 +216,8 @@ class Modelling:
         self._encoded: list[Array] = []
 
     def ask(self) -> Proposal | None:
-        if self._designed < self._settings.initial or not any(math.isfinite(v) for v, _ in self._measured):
+        known = max(self._designed, len(self._measured))
+        if known < self._settings.initial or not any(math.isfinite(v) for v, _ in self._measured):
             self._designed += 1
             return self._design()
         if not self._queue:
@@ -246,3 +247,8 @@ class Modelling:
     def tell(self, trial: Trial) -> None:
         self._measured.append((math.inf if trial.failed else trial.value, trial.architecture))
         self._encoded.append(self._settings.encoding.of(self._space, trial.architecture))
+
+    def learn(self, trial: Trial) -> None:
+        """It is fitted like any other, stands for an initial design, and is not proposed any more."""
+        self._unseen.add(trial.architecture)
+        self.tell(trial)

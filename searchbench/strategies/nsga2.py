@@ -149,3 +149,7 @@ class Fronts:
         if len(self._children) == self._settings.population:
             everyone = [(r.architecture, r.objectives) for r in self.parents] + self._children
             self.parents, self._children = select(everyone, self._settings.population), []
+
+    def learn(self, trial: Trial) -> None:
+        """It joins the generation under way."""
+        self.tell(trial)

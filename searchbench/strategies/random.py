@@ -43,6 +43,9 @@ class Draws:
     def tell(self, trial: Trial) -> None:
         """Nothing is learnt."""
 
+    def learn(self, trial: Trial) -> None:
+        """Nothing is learnt."""
+
 
 class DistinctDraws:
     """Draws of distinct functions, until there are no more."""
@@ -56,6 +59,10 @@ class DistinctDraws:
 
     def tell(self, trial: Trial) -> None:
         """Nothing is learnt."""
+
+    def learn(self, trial: Trial) -> None:
+        """It is not drawn any more."""
+        self._unseen.add(trial.architecture)
 
 
 class Unseen:

@@ -86,6 +86,17 @@ class Recommending(Protocol):
 
 
 @runtime_checkable
+class Learning(Protocol):
+    """An ask/tell search that can learn from trials which it did not propose: those of an earlier study, or of another
+    searcher of the same run."""
+
+    def ask(self) -> Proposal | None: ...
+    def tell(self, trial: Trial) -> None: ...
+    def learn(self, trial: Trial) -> None:
+        """Take a trial into account as if it were its own; one that it would have begun with stands for it."""
+
+
+@runtime_checkable
 class Tracing(Protocol):
     """An ask/tell search with a trace of its own (how well its surrogate ranked …), kept in the record."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +14,9 @@ import numpy as np
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.bohb import Bohb
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving, rounds
+from searchbench.strategies.median import MedianStopping
 from searchbench.strategies.rungs import Bracket
+from searchbench.strategies.scheduled import Scheduled
 from searchbench.strategies.strategy import Scenario
 from searchbench.testing import Flight
 from searchbench.testing.in_flight import Anything
@@ -118,3 +121,110 @@ class Densities(Brackets):
             rows = np.array([source._coordinates.of(t.architecture) for t in seen])
             known_at = ~np.isnan(rows)
             np.testing.assert_array_equal(density.rows[known_at], rows[known_at])
+
+
+class KeepsUp(Anything):
+    """Of median stopping, recomputed from all that came back: a training goes on, once and before anything begins,
+    unless its best is worse than the median of the others' averages up to the same epochs."""
+
+    def __init__(self, strategy: MedianStopping) -> None:
+        self.strategy = strategy
+        self.going_on: list[int] = []
+
+    def told(self, flight: Flight, trial: Trial) -> None:
+        if trial.failed or trial.fidelity.epochs == flight.scenario.stops[-1]:
+            return
+        others = [
+            np.mean([t.value for t in curve])
+            for other in flight.trials[:-1]
+            if other.fidelity.epochs == trial.fidelity.epochs and not other.failed
+            for curve in [curve_of(flight, other)]
+        ]
+        best = min(t.value for t in curve_of(flight, trial))
+        if len(others) < self.strategy.others or best <= np.median(others):
+            self.going_on.append(trial.number)
+
+    def asked(self, flight: Flight, proposal: Proposal | None) -> None:
+        assert proposal is not None
+        stops = flight.scenario.stops
+        if not self.going_on:
+            assert (proposal.resume, proposal.fidelity.epochs) == (None, stops[0])
+            return
+        number = self.going_on.pop(0)
+        assert proposal.resume == number
+        assert proposal.fidelity.epochs == stops[stops.index(flight.trials[number].fidelity.epochs) + 1]
+
+
+def curve_of(flight: Flight, trial: Trial) -> list[Trial]:
+    """The trials of one training up to this one."""
+    before = flight.proposal(trial).resume
+    return [trial] if before is None else [*curve_of(flight, flight.trials[before]), trial]
+
+
+class Longest(Anything):
+    """Of a searcher under a scheduler: each length's searcher has seen everything that came back of that length and
+    nothing else, and what begins was named by that of the longest trainings of which there are enough."""
+
+    def __init__(self, strategy: Scheduled) -> None:
+        self.strategy = strategy
+
+    def asked(self, flight: Flight, proposal: Proposal | None) -> None:
+        if proposal is None or proposal.resume is not None:
+            return
+        by_length = Counter(t.fidelity.epochs for t in flight.trials)
+        least = self.strategy.enough or 2 * (len(flight.scenario.space.decisions) + 1)
+        enough = [epochs for epochs, seen in by_length.items() if seen >= least]
+        source: Any = flight.search._source  # type: ignore[attr-defined]
+        asked = source.searchers[max(enough)] if enough else source._ignorant
+        assert asked.named[-1] == proposal.architecture
+        for epochs in by_length:
+            known = [t.number for t in flight.trials if t.fidelity.epochs == epochs]
+            assert source.searchers[epochs].seen == known
+        assert not source._ignorant.seen
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A searcher that says what it named and saw."""
+
+    strategy: Any
+
+    def start(self, scenario: Scenario) -> Observing:
+        return Observing(self.strategy.start(scenario))
+
+
+class Observing:
+    def __init__(self, search: Any) -> None:
+        self.search = search
+        self.named: list[Any] = []
+        self.seen: list[int] = []
+
+    def ask(self) -> Proposal | None:
+        proposal: Proposal | None = self.search.ask()
+        self.named.append(proposal and proposal.architecture)
+        return proposal
+
+    def tell(self, trial: Trial) -> None:
+        self.seen.append(trial.number)
+        self.search.tell(trial)
+
+    def learn(self, trial: Trial) -> None:
+        self.seen.append(trial.number)
+        self.search.learn(trial)
+
+
+class Scheduling(Anything):
+    """Of a searcher under a scheduler: the rule of the scheduler, and that of its searchers."""
+
+    def __init__(self, strategy: Scheduled) -> None:
+        scheduler: Any = strategy.scheduler
+        of = {Asha: Promotions, MedianStopping: KeepsUp}.get(type(scheduler), Brackets)
+        self.rules: list[Any] = [of(scheduler), Longest(strategy)]
+
+    def asked(self, flight: Flight, proposal: Proposal | None) -> None:
+        for rule in self.rules:
+            rule.asked(flight, proposal)
+
+    def told(self, flight: Flight, trial: Trial) -> None:
+        for rule in self.rules:
+            rule.told(flight, trial)

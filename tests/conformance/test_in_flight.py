@@ -24,7 +24,7 @@ from rules_of_learning import (
     controlled,
     modelled,
 )
-from rules_of_rungs import Brackets, Densities, Promotions
+from rules_of_rungs import Brackets, Densities, KeepsUp, Observed, Promotions, Scheduling
 
 from searchbench.spaces.block_cells.nasnet import pnas as pnas_space
 from searchbench.spaces.choices import Choice
@@ -35,12 +35,13 @@ from searchbench.strategies.adapters import optuna, skopt, tune
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.bohb import Bohb
 from searchbench.strategies.controlled import lstm_reinforce, ppo
-from searchbench.strategies.evolution import Oldest, Worst, WorstOfTournament
+from searchbench.strategies.evolution import Oldest, RegularizedEvolution, Worst, WorstOfTournament
 from searchbench.strategies.generators import GeneratorGrid
 from searchbench.strategies.grid import Grid
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.hierarchical import HierarchicalEvolution
 from searchbench.strategies.local import BestImprovement, LocalSearch
+from searchbench.strategies.median import MedianStopping
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.oneshot.evolution import SposEvolution
@@ -49,6 +50,7 @@ from searchbench.strategies.random import Random
 from searchbench.strategies.reinforce import Ascent, Reinforce
 from searchbench.strategies.sample import StratifiedSample
 from searchbench.strategies.scalarised import MnasReward, Scalarised
+from searchbench.strategies.scheduled import Scheduled
 from searchbench.strategies.surrogates import Forest, GaussianProcess
 from searchbench.testing import ConformanceError, Flight, Rule, Stage, check_in_flight, fly
 from searchbench.testing.in_flight import UNDER_WAY
@@ -69,6 +71,7 @@ class Row:
     replicates: int = 2
     under_way: tuple[int, ...] = UNDER_WAY
 
+FOREST = ModelBased(Forest(3), candidates=RandomAndNear(20, 5), initial=8)
 
 ROWS = {
     "the oldest dies": Row(evolution(Oldest(), population=12, sample=4), Deaths),
@@ -91,6 +94,17 @@ ROWS = {
     "hyperband of the paper": Row(Hyperband(eta=4, ceiling=True), Brackets, 150),
     "asha": Row(Asha(eta=3), Promotions, 150),
     "bohb": Row(Bohb(min_epochs=3), Densities, 150),
+    "median-stopping": Row(MedianStopping(), KeepsUp, 150),
+    "forest under hyperband": Row(Scheduled(Hyperband(), Observed(FOREST), enough=8), Scheduling, 50, CELLS, 1),
+    "evolution under asha": Row(
+        Scheduled(Asha(eta=3), Observed(RegularizedEvolution(10, 3)), enough=10), Scheduling, 150
+    ),
+    "random under successive halving": Row(
+        Scheduled(SuccessiveHalving(), Observed(Random(replacement=False))), Scheduling, 150
+    ),
+    "optuna:tpe under median stopping": Row(
+        Scheduled(MedianStopping(), Observed(optuna.adapt("tpe", startup=8))), Scheduling, 60, CELLS, 1
+    ),
     "gp": Row(
         modelled(ModelBased(GaussianProcess(restarts=0), candidates=RandomAndNear(20, 5), initial=8)),
         SeesEverything,

@@ -28,6 +28,7 @@ from searchbench.strategies.grid import Grid
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.hierarchical import HierarchicalEvolution
 from searchbench.strategies.local import BestImprovement, LocalSearch
+from searchbench.strategies.median import MedianStopping
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.pnas import pnas
@@ -35,6 +36,7 @@ from searchbench.strategies.random import Random
 from searchbench.strategies.reinforce import Ascent, Reinforce
 from searchbench.strategies.sample import StratifiedSample
 from searchbench.strategies.scalarised import mnasnet
+from searchbench.strategies.scheduled import Scheduled
 from searchbench.strategies.surrogates import Forest, GaussianProcess
 from searchbench.testing import ConformanceError, Stage, check_strategy, honesty
 from searchbench.testing.rehearsal import searched
@@ -56,6 +58,8 @@ ROWS = {
     "hyperband": Hyperband(min_epochs=3),
     "asha": Asha(eta=3),
     "bohb": Bohb(min_epochs=9),
+    "median-stopping": MedianStopping(others=2),
+    "evolution under hyperband": Scheduled(Hyperband(min_epochs=3), RegularizedEvolution(6, 3), enough=3),
     "gp": ModelBased(GaussianProcess(restarts=0), candidates=RandomAndNear(30, 10), initial=8),
     "forest": ModelBased(Forest(trees=5), ExpectedImprovement(), RandomAndNear(30, 10), initial=8),
     "bananas": bananas(initial=6, batch=5, layers=2, epochs=5),

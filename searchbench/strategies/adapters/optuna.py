@@ -31,6 +31,8 @@ class Sampler:
     """Its class in `optuna.samplers`."""
     startup: int
     """Designs of the common stream it begins with, where the user does not say."""
+    learns: bool = True
+    """Whether it takes trials into account that it did not propose."""
     categorical: bool = True
     """Whether it models categorical and conditional decisions itself (else it would draw them at random, silently)."""
     needs: str | None = None
@@ -49,10 +51,10 @@ SAMPLERS = {
     "tpe": Sampler("TPESampler", 10),
     "tpe-hyperopt": Sampler("TPESampler", 20, defaults=(*HYPEROPT, ("n_startup_trials", 20))),
     "gp": Sampler("GPSampler", 10, needs="torch"),
-    "cmaes": Sampler("CmaEsSampler", 1, categorical=False, needs="cmaes"),
-    "nsgaii": Sampler("NSGAIISampler", 50),
+    "cmaes": Sampler("CmaEsSampler", 1, learns=False, categorical=False, needs="cmaes"),
+    "nsgaii": Sampler("NSGAIISampler", 50, learns=False),
     "qmc": Sampler("QMCSampler", 0, categorical=False, needs="scipy", defaults=(("scramble", True),)),
-    "grid": Sampler("GridSampler", 0),
+    "grid": Sampler("GridSampler", 0, learns=False),
 }
 GRID_POINTS = 100_000
 """Optuna lists its whole grid; beyond this many points it is not asked to."""
@@ -137,7 +139,7 @@ class Optuna:
         return None
 
     def start(self, scenario: Scenario) -> OptunaSearch:
-        return OptunaSearch(self, scenario)
+        return (LearningOptunaSearch if SAMPLERS[self.sampler].learns else OptunaSearch)(self, scenario)
 
 
 class OptunaSearch:
@@ -211,6 +213,36 @@ class OptunaSearch:
             for d, value in pairs
             if value is not None
         }
+
+
+class LearningOptunaSearch(OptunaSearch):
+    """Of a sampler that looks at all trials, whoever proposed them."""
+
+    def learn(self, trial: Trial) -> None:
+        """Add a finished trial to the study; it stands for an initial design."""
+        from optuna.trial import TrialState, create_trial
+
+        self._startup = max(self._startup - 1, 0)
+        given = self._parameters(trial.architecture)
+        with quiet():
+            self._study.add_trial(
+                create_trial(
+                    state=TrialState.FAIL if trial.failed else TrialState.COMPLETE,
+                    value=None if trial.failed else trial.value,
+                    params=given,
+                    distributions={d.name: _distribution(d) for d in self._space.decisions if d.name in given},
+                )
+            )
+
+
+def _distribution(decision: Decision) -> Any:
+    """What `_suggested` draws from."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(decision, Choice):
+        return CategoricalDistribution(tuple(range(len(decision.options))))
+    kind = IntDistribution if isinstance(decision, Integer) else FloatDistribution
+    return kind(decision.low, decision.high, log=decision.log)  # type: ignore[attr-defined]
 
 
 def _suggested(trial: Any, decision: Decision) -> Value:

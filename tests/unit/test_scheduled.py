@@ -1,0 +1,149 @@
+"""Searchers under schedulers, and what a search learns from trials that it did not propose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from searchbench.cost import Budget
+from searchbench.errors import StudyError
+from searchbench.harness.components import Use, make
+from searchbench.seeds import Seeds
+from searchbench.spaces.choices import Choice, Float, Integer, When
+from searchbench.spaces.nasbench201.space import nasbench201
+from searchbench.spaces.space import Space
+from searchbench.strategies import STRATEGIES
+from searchbench.strategies.adapters.optuna import SAMPLERS, adapt
+from searchbench.strategies.asha import Asha
+from searchbench.strategies.evolution import RegularizedEvolution
+from searchbench.strategies.halving import Hyperband, SuccessiveHalving
+from searchbench.strategies.median import MedianStopping
+from searchbench.strategies.model_based import ModelBased, RandomAndNear
+from searchbench.strategies.random import Random
+from searchbench.strategies.reinforce import Reinforce
+from searchbench.strategies.scheduled import Scheduled, scheduled
+from searchbench.strategies.strategy import Learning, Scenario
+from searchbench.strategies.surrogates import Forest
+from searchbench.testing import Stage, fly
+from searchbench.testing.rehearsal import evaluate
+from searchbench.trial import Fidelity, Proposal, Trial
+
+CELLS = nasbench201()
+MIXED = Space(
+    "mixed",
+    (
+        Float("rate", 1e-4, 1e-1, log=True),
+        Choice("optimizer", ("sgd", "adam")),
+        Float("momentum", 0.0, 0.99, when=When("optimizer", ("sgd",))),
+        Integer("units", 8, 512, log=True),
+    ),
+)
+TINY = Space("tiny", (Choice("left", ("a", "b", "c")), Choice("right", ("a", "b"))))
+
+
+def scenario(space: Any = CELLS, stops: tuple[float, ...] = (1.0, 3.0, 9.0, 27.0)) -> Scenario:
+    return Scenario(space, Seeds("s", 0), Budget(evaluations=100), Fidelity(27.0), stops=stops)
+
+
+def test_a_study_file_names_a_searcher_and_a_scheduler() -> None:
+    given = Use("scheduled", scheduler={"use": "asha", "eta": 3}, searcher={"use": "random", "replacement": False})
+    assert make(given, STRATEGIES) == Scheduled(Asha(eta=3), Random(replacement=False))
+    assert scheduled("hyperband", "random") == Scheduled(Hyperband(), Random())
+
+
+@pytest.mark.parametrize("scheduler", [SuccessiveHalving(), Hyperband(ceiling=True), Asha(), MedianStopping()])
+def test_random_designs_under_a_scheduler_are_the_scheduler_itself(scheduler: Any) -> None:
+    alone = fly(scheduler, Stage(MIXED, 60), 8).asked
+    together = fly(Scheduled(scheduler, Random(), enough=1000), Stage(MIXED, 60), 8).asked
+    assert together == alone
+
+
+def test_a_searcher_that_cannot_learn_is_refused_at_planning() -> None:
+    assert "must learn from trials" in str(Scheduled(Hyperband(), Reinforce()).unsupported(scenario()))
+    assert "must learn from trials" in str(Scheduled(Hyperband(), adapt("nsgaii")).unsupported(scenario()))
+    assert "one length" in str(Scheduled(Hyperband(), Random()).unsupported(scenario(stops=(27.0,))))
+    assert Scheduled(Hyperband(), adapt("tpe")).unsupported(scenario()) is None
+
+
+def test_what_is_no_scheduler_or_no_searcher_is_refused() -> None:
+    with pytest.raises(StudyError, match="`scheduler` must be one that trains what others draw"):
+        Scheduled(Random(), Random())  # type: ignore[arg-type]
+    with pytest.raises(StudyError, match="`searcher` must be an ask/tell strategy"):
+        Scheduled(Hyperband(), 3)  # type: ignore[arg-type]
+    with pytest.raises(StudyError, match="`enough` must be a positive integer"):
+        Scheduled(Hyperband(), Random(), enough=0)
+    with pytest.raises(StudyError, match="`others` must be a positive integer"):
+        MedianStopping(others=0)
+
+
+@pytest.mark.parametrize("scheduler", [SuccessiveHalving(), Hyperband(), Asha(eta=3), MedianStopping()])
+def test_an_exhausted_searcher_lets_the_scheduler_finish_what_was_begun(scheduler: Any) -> None:
+    flight = fly(Scheduled(scheduler, Random(replacement=False), enough=1000), Stage(TINY, 100), 3)
+    begun = [p.architecture.key for p in flight.asked if p.resume is None]
+    assert len(begun) == len(set(begun)) == 6
+    assert not flight.awaited
+    assert any(p.resume is not None for p in flight.asked)
+
+
+LEARNERS = {
+    "evolution": RegularizedEvolution(12, 4),
+    "forest": ModelBased(Forest(5), candidates=RandomAndNear(20, 5), initial=8),
+    "random without replacement": Random(replacement=False),
+    **{f"optuna:{name}": adapt(name, startup=8) for name in ("tpe", "tpe-hyperopt")},
+}
+
+
+@pytest.mark.parametrize("space", [CELLS, MIXED], ids=["cells", "mixed"])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_what_was_learnt_is_as_good_as_what_was_proposed(name: str, space: Any) -> None:
+    """A search that learns another's trials goes on as that one does, where both draw from fresh streams."""
+    first: Any = LEARNERS[name].start(scenario(space))
+    told = []
+    for number in range(12):
+        trial = evaluate(first.ask(), number, "failures")
+        first.tell(trial)
+        told.append(trial)
+    second: Any = LEARNERS[name].start(scenario(space))
+    assert isinstance(second, Learning)
+    for trial in told:
+        second.learn(trial)
+    after = [second.ask().architecture for _ in range(4)]
+    assert not {a.key for a in after} & {t.architecture.key for t in told} or name.startswith(("optuna", "evolution"))
+    inner = getattr(second, "_study", None)
+    if inner is not None:
+        mine, others = ([(t.params, t.value, t.state) for t in s._study.trials[:12]] for s in (second, first))
+        assert mine == others
+        assert second._startup == 0
+    elif name == "forest":
+        assert second._measured == first._measured
+    elif name == "evolution":
+        assert [m.architecture for m in second._population] == [m.architecture for m in first._population]
+
+
+def test_only_samplers_that_look_at_foreign_trials_learn() -> None:
+    for name, sampler in SAMPLERS.items():
+        if sampler.needs is None and name not in ("grid", "qmc"):
+            assert isinstance(adapt(name).start(scenario()), Learning) == sampler.learns
+
+
+def test_median_stopping_ends_what_falls_behind() -> None:
+    search = MedianStopping(others=2).start(scenario(stops=(1.0, 2.0, 3.0)))
+    values = {0: [0.5, 0.4, 0.3], 1: [0.7, 0.5, 0.4], 2: [0.61, 0.2], 3: [0.6, 0.44, 0.1]}
+    told: list[tuple[int, float]] = []
+    numbers: dict[int, int] = {}
+    for number in range(10):
+        proposal: Any = search.ask()
+        which = len({*numbers.values()}) if proposal.resume is None else numbers[proposal.resume]
+        numbers[number] = which
+        length = int(proposal.fidelity.epochs)
+        told.append((which, length))
+        search.tell(answer(proposal, number, values.get(which, [0.9])[length - 1]))
+    # the averages at 1: .5, .7 (median .6): .61 is ended; with .61 among them it is .61: .6 goes on;
+    # at 2: .45, .6 (median .525): the best of .6 and .44 goes on
+    assert told == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (3, 2), (3, 3)]
+
+
+def answer(proposal: Proposal, number: int, value: float) -> Trial:
+    trial = evaluate(proposal, number, "fair")
+    return Trial(number, trial.architecture, trial.fidelity, "ok", value, trial.cost)
