@@ -23,8 +23,8 @@ class Scheduled:
 
     Each length of training has a searcher of its own, which knows what has come back of that length and nothing else;
     asked for something new is that of the longest trainings of which at least `enough` have come back, and before
-    that, one that is told nothing and names its initial designs. So values of different lengths are never compared, and the model follows the best
-    evidence there is.
+    that, one that is told nothing and names its initial designs. So values of different lengths are never compared,
+    and the model follows the best evidence there is.
 
     Args:
         scheduler: `successive-halving`, `hyperband`, `asha` or `median-stopping`, or another that has `over`.

@@ -71,6 +71,7 @@ class Row:
     replicates: int = 2
     under_way: tuple[int, ...] = UNDER_WAY
 
+
 FOREST = ModelBased(Forest(3), candidates=RandomAndNear(20, 5), initial=8)
 
 ROWS = {
