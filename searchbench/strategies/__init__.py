@@ -52,7 +52,15 @@ STRATEGIES = Registry(
             "searchbench.strategies.scheduled:scheduled",
             "any searcher (gp, forest, optuna:tpe …) x any scheduler (hyperband, asha, median-stopping …)",
         ),
+        "warm-start": Entry(
+            "searchbench.strategies.warm:warm_start",
+            "any strategy that learns from an earlier study's trials, or measures its best first (Feurer 2015)",
+        ),
         "bohb": Entry("searchbench.strategies.bohb:Bohb", "Hyperband with a kernel density model (Falkner 2018)"),
+        "dehb": Entry(
+            "searchbench.strategies.dehb:Dehb",
+            "Hyperband with differential evolution, a population per length of training (Awad 2021)",
+        ),
         "gp": Entry(
             "searchbench.strategies.model_based:gaussian_process",
             "Gaussian-process optimisation, hedged acquisition (Snoek 2012; scikit-optimize's defaults)",

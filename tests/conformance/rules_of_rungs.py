@@ -13,6 +13,7 @@ import numpy as np
 
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.bohb import Bohb
+from searchbench.strategies.dehb import Dehb
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving, rounds
 from searchbench.strategies.median import MedianStopping
 from searchbench.strategies.rungs import Bracket
@@ -228,3 +229,52 @@ class Scheduling(Anything):
     def told(self, flight: Flight, trial: Trial) -> None:
         for rule in self.rules:
             rule.told(flight, trial)
+
+
+class Differential(Anything):
+    """Of DEHB: rungs are as large as Hyperband's and wait for the one below; members are only replaced by what is not
+    worse, each in its turn; only the higher rungs of the first round continue what was trained in the length below."""
+
+    def __init__(self, strategy: Dehb) -> None:
+        self.strategy = strategy
+        self.sizes: dict[tuple[int, int], int] = defaultdict(int)
+        self.jobs: list[Any] = []
+        self.before: Any = None
+
+    def asked(self, flight: Flight, proposal: Proposal | None) -> None:
+        assert proposal is not None
+        search: Any = flight.search
+        [job] = [note for p, note in search._asked._notes[proposal.architecture] if p is proposal]
+        self.jobs.append(job)
+        table = rounds(self.strategy.eta, self.strategy.min_epochs, flight.scenario)
+        bracket = table[job.bracket.number % len(table)]
+        rung = bracket.epochs.index(job.epochs)
+        place = job.bracket.number, rung
+        self.sizes[place] += 1
+        assert self.sizes[place] <= bracket.sizes[rung]
+        if rung:
+            waited = [
+                t for t, j in enumerate(self.jobs) if (j.bracket, j.epochs) == (job.bracket, bracket.epochs[rung - 1])
+            ]
+            assert len(waited) == bracket.sizes[rung - 1]
+            assert set(waited) <= set(flight.tickets), "the rung below was not complete"
+        turns = [j.slot for j in self.jobs if j.epochs == job.epochs]
+        assert turns == [k % len(search.populations[job.epochs].members) for k in range(len(turns))]
+        if proposal.resume is not None:
+            assert job.bracket.number < len(table)
+            assert rung > 0
+            continued = flight.trials[proposal.resume]
+            assert continued.fidelity.epochs == bracket.epochs[rung - 1]
+        self.before = {e: [m.value for m in p.members] for e, p in search.populations.items()}
+
+    def told(self, flight: Flight, trial: Trial) -> None:
+        job = self.jobs[flight.tickets[trial.number]]
+        search: Any = flight.search
+        before = self.before[job.epochs][job.slot]
+        value = math.inf if trial.failed else trial.value
+        for epochs, population in search.populations.items():
+            for slot, member in enumerate(population.members):
+                own = (epochs, slot) == (job.epochs, job.slot)
+                expected = min(value, before) if own else self.before[epochs][slot]
+                assert member.value == expected
+        self.before[job.epochs][job.slot] = min(value, before)

@@ -24,7 +24,7 @@ from rules_of_learning import (
     controlled,
     modelled,
 )
-from rules_of_rungs import Brackets, Densities, KeepsUp, Observed, Promotions, Scheduling
+from rules_of_rungs import Brackets, Densities, Differential, KeepsUp, Observed, Promotions, Scheduling
 
 from searchbench.spaces.block_cells.nasnet import pnas as pnas_space
 from searchbench.spaces.choices import Choice
@@ -35,6 +35,7 @@ from searchbench.strategies.adapters import optuna, skopt, tune
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.bohb import Bohb
 from searchbench.strategies.controlled import lstm_reinforce, ppo
+from searchbench.strategies.dehb import Dehb
 from searchbench.strategies.evolution import Oldest, RegularizedEvolution, Worst, WorstOfTournament
 from searchbench.strategies.generators import GeneratorGrid
 from searchbench.strategies.grid import Grid
@@ -95,6 +96,7 @@ ROWS = {
     "hyperband of the paper": Row(Hyperband(eta=4, ceiling=True), Brackets, 150),
     "asha": Row(Asha(eta=3), Promotions, 150),
     "bohb": Row(Bohb(min_epochs=3), Densities, 150),
+    "dehb": Row(Dehb(), Differential, 150),
     "median-stopping": Row(MedianStopping(), KeepsUp, 150),
     "forest under hyperband": Row(Scheduled(Hyperband(), Observed(FOREST), enough=8), Scheduling, 50, CELLS, 1),
     "evolution under asha": Row(

@@ -22,6 +22,7 @@ from searchbench.strategies.adapters.optuna import adapt
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.bohb import Bohb
 from searchbench.strategies.controlled import lstm_reinforce, ppo
+from searchbench.strategies.dehb import Dehb
 from searchbench.strategies.evolution import RegularizedEvolution, Worst, non_aging_evolution
 from searchbench.strategies.generators import Generator
 from searchbench.strategies.grid import Grid
@@ -58,6 +59,7 @@ ROWS = {
     "hyperband": Hyperband(min_epochs=3),
     "asha": Asha(eta=3),
     "bohb": Bohb(min_epochs=9),
+    "dehb": Dehb(min_epochs=3),
     "median-stopping": MedianStopping(others=2),
     "evolution under hyperband": Scheduled(Hyperband(min_epochs=3), RegularizedEvolution(6, 3), enough=3),
     "gp": ModelBased(GaussianProcess(restarts=0), candidates=RandomAndNear(30, 10), initial=8),
