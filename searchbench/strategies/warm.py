@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from statistics import fmean
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from searchbench.cost import Cost
-from searchbench.errors import SpaceError, StudyError
-from searchbench.spaces.space import Architecture, Space
+from searchbench.errors import StudyError
+from searchbench.estimators.earlier import EarlierTrials, earlier_trials
+from searchbench.spaces.space import Architecture
 from searchbench.strategies.strategy import Learning, Logged, Restricted, Scenario, Strategy, Tracing
 from searchbench.strategies.under_way import UnderWay
-from searchbench.tables.file import digest, read_columns, stamp
 from searchbench.trial import Proposal, Trial
 
 EARLIER = -1
@@ -32,12 +31,8 @@ class WarmStart:
 
     Args:
         strategy: an ask/tell strategy that can learn from trials which it did not propose.
-        path: CSV or Parquet, found as tables are: a row per trial, as `Results.trials()` gives them.
-        sha256: of the file's bytes, which is what enters the run's identity.
+        earlier: the trials.
         designs: 0, or how many of the best are measured first.
-        architecture, value: names of its columns. An architecture that stands several times has the mean of its values;
-            an empty value is a failed trial.
-        higher_is_better: whether the value is an accuracy.
 
     Raises:
         StudyError: a value is out of range.
@@ -49,12 +44,8 @@ class WarmStart:
     """
 
     strategy: Strategy
-    path: str = field(metadata={"described": False})  # the digest tells files apart, wherever they lie
-    sha256: str
+    earlier: EarlierTrials
     designs: int = 0
-    architecture: str = "architecture"
-    value: str = "value"
-    higher_is_better: bool = False
 
     def __post_init__(self) -> None:
         if not callable(getattr(self.strategy, "start", None)):
@@ -72,36 +63,7 @@ class WarmStart:
         """Raises StudyError where the file has changed, TableError where it is faulty."""
         inner = self.strategy.start(scenario)
         assert isinstance(inner, Learning), "refused when the study is planned"
-        return Warm(inner, self.recorded(scenario.space), scenario, self.designs)
-
-    def recorded(self, space: Space) -> dict[Architecture, float]:
-        """The values to minimise by architecture, in the order of the file; NaN where every trial failed.
-
-        Raises:
-            StudyError: the file is another than when the study was planned.
-            TableError: it lacks a column, or names an architecture that is none of the space.
-        """
-        file = stamp(self.path)
-        if digest(file) != self.sha256:
-            raise StudyError(
-                f"the earlier trials in `{self.path}` have changed since this strategy was described; "
-                "declare it anew, under another label."
-            )
-        columns = read_columns(file[0], [self.architecture], [self.value])
-        values: dict[Architecture, list[float]] = {}
-        for row, text in enumerate(columns.texts[self.architecture]):
-            try:
-                architecture = space.parse(text)
-            except SpaceError as error:
-                raise columns.refuse(row, self.architecture, str(error)) from error
-            values.setdefault(architecture, []).append(float(columns.numbers[self.value][row]))
-        sign = -1.0 if self.higher_is_better else 1.0
-        return {a: sign * _mean(known) for a, known in values.items()}
-
-
-def _mean(values: Sequence[float]) -> float:
-    finite = [value for value in values if math.isfinite(value)]
-    return fmean(finite) if finite else math.nan
+        return Warm(inner, self.earlier.recorded(scenario.space), scenario, self.designs)
 
 
 def warm_start(
@@ -118,7 +80,8 @@ def warm_start(
 
     Args:
         strategy: by name, as `Use` or itself.
-        path, designs, architecture, value, higher_is_better: see `WarmStart`.
+        path, architecture, value, higher_is_better: see `EarlierTrials`.
+        designs: see `WarmStart`.
 
     Raises:
         StudyError: a value is out of range.
@@ -130,7 +93,7 @@ def warm_start(
     from searchbench.strategies import STRATEGIES
 
     inner = STRATEGIES.factory(strategy)() if isinstance(strategy, str) else strategy
-    return WarmStart(inner, path, digest(stamp(path)), designs, architecture, value, higher_is_better)
+    return WarmStart(inner, earlier_trials(path, architecture, value, higher_is_better), designs)
 
 
 class Warm:

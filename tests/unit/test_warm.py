@@ -53,7 +53,7 @@ class BestFirst(Anything):
     """Of a warm start by designs: the recorded best first, best first; then each result is learnt once."""
 
     def __init__(self, strategy: Any) -> None:
-        recorded = strategy.recorded(CELLS)
+        recorded = strategy.earlier.recorded(CELLS)
         finite = [a for a, v in recorded.items() if math.isfinite(v)]
         self.best = sorted(finite, key=lambda a: float(recorded[a]))[: strategy.designs]
 
@@ -75,7 +75,7 @@ def test_the_best_recorded_are_measured_first_and_learnt(earlier: str, under_way
 
 
 def test_accuracies_are_turned_round(earlier: str) -> None:
-    values = list(warm_start(FOREST, earlier, higher_is_better=True).recorded(CELLS).values())
+    values = list(warm_start(FOREST, earlier, higher_is_better=True).earlier.recorded(CELLS).values())
     assert values[:3] == [-0.2, -0.2, -0.3]
 
 
@@ -99,8 +99,8 @@ def test_what_cannot_be_learnt_from_is_refused(earlier: str, tmp_path: Path) -> 
     with pytest.raises(StudyError, match="`designs` must be"):
         warm_start(FOREST, earlier, designs=-1)
     with pytest.raises(TableError, match="`accuracy`"):
-        warm_start(FOREST, earlier, value="accuracy").recorded(CELLS)
+        warm_start(FOREST, earlier, value="accuracy").earlier.recorded(CELLS)
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("architecture,value\nnothing,0.1\n")
     with pytest.raises(TableError, match="row 1, column `architecture`"):
-        warm_start(FOREST, str(wrong)).recorded(CELLS)
+        warm_start(FOREST, str(wrong)).earlier.recorded(CELLS)
