@@ -44,6 +44,10 @@ STRATEGIES = Registry(
             "successive halving from several starting lengths in turn (Li 2018)",
         ),
         "asha": Entry("searchbench.strategies.asha:Asha", "asynchronous successive halving: nobody waits (Li 2020)"),
+        "multi-objective-asha": Entry(
+            "searchbench.strategies.mo_asha:MultiObjectiveAsha",
+            "ASHA whose rungs are ranked by fronts of several objectives (Schmucker 2021)",
+        ),
         "median-stopping": Entry(
             "searchbench.strategies.median:MedianStopping",
             "trainings ended that fall behind the median of the others (Golovin 2017, Vizier)",
@@ -177,7 +181,8 @@ STRATEGIES = Registry(
     adapters={
         "optuna": Entry(
             "searchbench.strategies.adapters.optuna:adapt",
-            "Optuna's random, tpe, tpe-hyperopt, gp, cmaes, nsgaii, qmc, grid; `pruner`s: median, halving, hyperband",
+            "Optuna's random, tpe, tpe-hyperopt, gp, cmaes, nsgaii, nsgaiii, qmc, grid; with a `pruner` (median, halving, "
+            "hyperband) or several `objectives`",
         ),
         "tune": Entry(
             "searchbench.strategies.adapters.tune:adapt",

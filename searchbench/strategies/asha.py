@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from typing import Protocol
 
 from searchbench.errors import StudyError
 from searchbench.strategies.halving import Finished, Source, designs
@@ -55,10 +57,19 @@ class Asha:
         return self.over(designs(scenario), scenario)
 
     def over(self, source: Source, scenario: Scenario) -> Promotions:
-        return Promotions(self, scenario, source)
+        epochs = upwards(lowest(self.min_epochs, scenario), scenario.stops, self.eta)
+        return Promotions(epochs, [ByValue(self.eta, self.slack) for _ in epochs], source)
 
 
-class Rung:
+class Rung(Protocol):
+    """What has come back at one length of training, and what of it is to be continued."""
+
+    def add(self, trial: Trial) -> None: ...
+    def promote(self) -> Finished | None:
+        """The best that may be continued and has not been, or None."""
+
+
+class ByValue:
     """The finished trainings of one rung; asking for a promotion costs O(log n)."""
 
     def __init__(self, eta: int, slack: int | None) -> None:
@@ -67,7 +78,8 @@ class Rung:
         self._waiting: list[Finished] = []
         self.promoted = 0
 
-    def add(self, finished: Finished) -> None:
+    def add(self, trial: Trial) -> None:
+        finished = Finished(math.inf if trial.failed else trial.value, trial.number, trial.architecture)
         insort(self.finished, finished)
         if not math.isinf(finished.value):
             heappush(self._waiting, finished)
@@ -85,11 +97,9 @@ class Rung:
 class Promotions:
     """The live search. Any number of trainings may be under way."""
 
-    def __init__(self, settings: Asha, scenario: Scenario, source: Source) -> None:
-        self._source = source
-        self.epochs = upwards(lowest(settings.min_epochs, scenario), scenario.stops, settings.eta)
-        self.rungs = [Rung(settings.eta, settings.slack) for _ in self.epochs]
-        self._at = {epochs: k for k, epochs in enumerate(self.epochs)}
+    def __init__(self, epochs: tuple[float, ...], rungs: Sequence[Rung], source: Source) -> None:
+        self.epochs, self.rungs, self._source = epochs, rungs, source
+        self._at = {length: k for k, length in enumerate(epochs)}
 
     def ask(self) -> Proposal | None:
         for k in range(len(self.rungs) - 2, -1, -1):
@@ -101,6 +111,4 @@ class Promotions:
 
     def tell(self, trial: Trial) -> None:
         self._source.learn(trial)
-        value = math.inf if trial.failed else trial.value
-        rung = self.rungs[self._at[trial.fidelity.epochs or math.nan]]
-        rung.add(Finished(value, trial.number, trial.architecture))
+        self.rungs[self._at[trial.fidelity.epochs or math.nan]].add(trial)

@@ -42,8 +42,7 @@ class Nsga2:
     mutation: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.objectives or len(set(self.objectives)) != len(self.objectives):
-            raise StudyError(f"`objectives` must be distinct names, at least one, but got {self.objectives!r}.")
+        check_objectives(self.objectives)
         if not isinstance(self.population, int) or isinstance(self.population, bool) or self.population < 2:
             raise StudyError(f"`population` must be an integer of at least 2, but got {self.population!r}.")
         for name in ("crossover", "mutation"):
@@ -53,6 +52,12 @@ class Nsga2:
 
     def start(self, scenario: Scenario) -> Fronts:
         return Fronts(self, scenario)
+
+
+def check_objectives(names: tuple[str, ...]) -> None:
+    """Raise StudyError where names of objectives are none, or not distinct."""
+    if not names or len(set(names)) != len(names):
+        raise StudyError(f"`objectives` must be distinct names, at least one, but got {names!r}.")
 
 
 def objectives_of(trial: Trial, names: tuple[str, ...]) -> tuple[float, ...]:

@@ -21,7 +21,7 @@ class OwnTrials(Anything):
     came of that very proposal, failures as failures."""
 
     def __init__(self, strategy: Any) -> None:
-        pass
+        self.objectives: tuple[str, ...] = getattr(strategy, "objectives", ("value",))
 
     def told(self, flight: Flight, trial: Trial) -> None:
         from optuna.trial import TrialState
@@ -35,7 +35,8 @@ class OwnTrials(Anything):
             elif ours.failed:
                 assert theirs.state == TrialState.FAIL
             else:
-                assert (theirs.state, theirs.value) == (TrialState.COMPLETE, ours.value)
+                values = [{"value": ours.value, **ours.metrics}[name] for name in self.objectives]
+                assert (theirs.state, theirs.values) == (TrialState.COMPLETE, values)
 
 
 class OwnTrainings(Anything):

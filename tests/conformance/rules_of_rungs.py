@@ -16,6 +16,7 @@ from searchbench.strategies.bohb import Bohb
 from searchbench.strategies.dehb import Dehb
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving, rounds
 from searchbench.strategies.median import MedianStopping
+from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.rungs import Bracket
 from searchbench.strategies.scheduled import Scheduled
 from searchbench.strategies.strategy import Scenario
@@ -80,9 +81,12 @@ class Promotions(Anything):
     """Of ASHA, by brute force: the best of the top floor(n / eta) of the highest rung that has one which has not been
     continued; where no rung has one, a new architecture at the smallest fidelity."""
 
-    def __init__(self, strategy: Asha) -> None:
+    def __init__(self, strategy: Asha | MultiObjectiveAsha) -> None:
         self.eta = strategy.eta
         self.promoted: set[int] = set()
+
+    def ranked(self, rung: list[Trial]) -> list[Trial]:
+        return sorted(rung, key=lambda t: (math.inf if t.failed else t.value, t.number))
 
     def asked(self, flight: Flight, proposal: Proposal | None) -> None:
         assert proposal is not None
@@ -90,13 +94,36 @@ class Promotions(Anything):
         assert levels[0] == flight.scenario.stops[0]
         for low, high in reversed(list(pairwise(levels))):
             rung = [t for t in flight.trials if t.fidelity.epochs == low]
-            ranked = sorted(rung, key=lambda t: (math.inf if t.failed else t.value, t.number))
-            for trial in ranked[: len(rung) // self.eta]:
+            for trial in self.ranked(rung)[: len(rung) // self.eta]:
                 if trial.number not in self.promoted and not trial.failed:
                     self.promoted.add(trial.number)
                     assert (proposal.resume, proposal.fidelity.epochs) == (trial.number, high)
                     return
         assert (proposal.resume, proposal.fidelity.epochs) == (None, levels[0])
+
+
+class FrontPromotions(Promotions):
+    """Of ASHA towards a front: the same promotions, with a rung ranked layer by layer and spread out, by definition."""
+
+    def ranked(self, rung: list[Trial]) -> list[Trial]:
+        left, order = [t for t in rung if not t.failed], list[Trial]()
+        while left:
+            points = {t.number: np.array([t.value, t.metrics["params"]]) for t in left}
+            layer = [t for t in left if not any(dominates(points[o.number], points[t.number]) for o in left)]
+            left = [t for t in left if t not in layer]
+            low, high = (f([points[t.number] for t in layer], axis=0) for f in (np.min, np.max))
+            unit = {t.number: (points[t.number] - low) / np.where(high > low, high - low, 1.0) for t in layer}
+            taken = [min(layer, key=lambda t: t.value)]
+            while len(taken) < len(layer):
+                rest = [t for t in layer if t not in taken]
+                far = [min(np.linalg.norm(unit[t.number] - unit[o.number]) for o in taken) for t in rest]
+                taken.append(rest[int(np.argmax(far))])
+            order += taken
+        return order + [t for t in rung if t.failed]
+
+
+def dominates(one: Any, other: Any) -> bool:
+    return bool((one <= other).all() and (one < other).any())
 
 
 class Densities(Brackets):

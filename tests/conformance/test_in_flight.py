@@ -24,7 +24,7 @@ from rules_of_learning import (
     controlled,
     modelled,
 )
-from rules_of_rungs import Brackets, Densities, Differential, KeepsUp, Observed, Promotions, Scheduling
+from rules_of_rungs import Brackets, Densities, Differential, FrontPromotions, KeepsUp, Observed, Promotions, Scheduling
 
 from searchbench.spaces.block_cells.nasnet import pnas as pnas_space
 from searchbench.spaces.choices import Choice
@@ -43,6 +43,7 @@ from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.hierarchical import HierarchicalEvolution
 from searchbench.strategies.local import BestImprovement, LocalSearch
 from searchbench.strategies.median import MedianStopping
+from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.oneshot.evolution import SposEvolution
@@ -96,6 +97,7 @@ ROWS = {
     "hyperband of the paper": Row(Hyperband(eta=4, ceiling=True), Brackets, 150),
     "asha": Row(Asha(eta=3), Promotions, 150),
     "bohb": Row(Bohb(min_epochs=3), Densities, 150),
+    "multi-objective-asha": Row(MultiObjectiveAsha(), FrontPromotions, 100, CELLS, 1),
     "dehb": Row(Dehb(), Differential, 150),
     "median-stopping": Row(MedianStopping(), KeepsUp, 150),
     "forest under hyperband": Row(Scheduled(Hyperband(), Observed(FOREST), enough=8), Scheduling, 50, CELLS, 1),
@@ -148,6 +150,13 @@ def fly_under_rule(row: Row) -> None:
 ADAPTED = {
     "optuna:tpe": Row(optuna.adapt("tpe", startup=8), OwnTrials, 60, CELLS, 1),
     "optuna:nsgaii": Row(optuna.adapt("nsgaii", startup=8, population_size=8), OwnTrials, 60, CELLS, 1),
+    "optuna:nsgaiii, a front": Row(
+        optuna.adapt("nsgaiii", startup=8, population_size=8, objectives=["value", "params"]),
+        OwnTrials,
+        60,
+        CELLS,
+        1,
+    ),
     "optuna:random, median": Row(optuna.adapt("random", pruner="median"), OwnTrainings, 120, CELLS, 1),
     "optuna:tpe, halving": Row(optuna.adapt("tpe", startup=8, pruner="halving"), OwnTrainings, 60, CELLS, 1),
 }

@@ -30,6 +30,7 @@ from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.hierarchical import HierarchicalEvolution
 from searchbench.strategies.local import BestImprovement, LocalSearch
 from searchbench.strategies.median import MedianStopping
+from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.pnas import pnas
@@ -59,6 +60,7 @@ ROWS = {
     "hyperband": Hyperband(min_epochs=3),
     "asha": Asha(eta=3),
     "bohb": Bohb(min_epochs=9),
+    "multi-objective-asha": MultiObjectiveAsha(("value", "macs")),
     "dehb": Dehb(min_epochs=3),
     "median-stopping": MedianStopping(others=2),
     "evolution under hyperband": Scheduled(Hyperband(min_epochs=3), RegularizedEvolution(6, 3), enough=3),

@@ -16,8 +16,9 @@ from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Space
 from searchbench.strategies import STRATEGIES
-from searchbench.strategies.adapters.optuna import Optuna, OptunaSearch, a_quarter_of_the_root, adapt
+from searchbench.strategies.adapters.optuna import Optuna, OptunaSearch, _make, a_quarter_of_the_root, adapt, quiet
 from searchbench.strategies.strategy import Scenario
+from searchbench.testing import Stage, fly
 from searchbench.trial import FULL, Trial
 
 NB201 = nasbench201()
@@ -160,3 +161,40 @@ def test_tpe_of_hyperopt_splits_off_a_quarter_of_the_root(monkeypatch: pytest.Mo
     for number in range(30):
         tell(search, search.ask().architecture, number / 30)  # type: ignore[union-attr]
     assert set(seen) == {(n, a_quarter_of_the_root(n)) for n in range(20, 30)}  # the first 20 are designs
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("nsgaii", {"population_size": 6}), ("nsgaiii", {"population_size": 6}), ("tpe", {})]
+)
+def test_samplers_of_several_objectives_choose_as_optuna_alone_does(name: str, given: dict[str, int]) -> None:
+    """A study of Optuna's own that is told the same values suggests the same."""
+    strategy = adapt(name, startup=4, objectives=["value", "params"], **given)
+    flight = fly(strategy, Stage(nasbench201(), 40), 1)
+    study = flight.search._study  # type: ignore[attr-defined]
+    assert [d.name for d in study.directions] == ["MINIMIZE", "MINIMIZE"]
+    told = [t.values for t in study.trials if t.state.name == "COMPLETE"]
+    assert told == [[t.value, t.metrics["params"]] for t in flight.trials if not t.failed]
+    with quiet():
+        alone = optuna.create_study(
+            sampler=_make(strategy.sampler, nasbench201(), flight.scenario.seeds.python_seed("search")),
+            directions=["minimize"] * 2,
+        )
+        for trial in study.trials[:40]:
+            if trial.number < 4:
+                alone.enqueue_trial(trial.params)
+            asked = alone.ask()
+            for parameter, distribution in trial.distributions.items():
+                assert asked.suggest_categorical(parameter, distribution.choices) == trial.params[parameter]
+            if trial.values is None:
+                alone.tell(asked, state=trial.state)
+            else:
+                alone.tell(asked, trial.values)
+
+
+def test_one_objective_and_pruners_are_kept_apart_from_fronts() -> None:
+    with pytest.raises(StudyError, match="optuna:cmaes has one objective only"):
+        adapt("cmaes", objectives=["value", "params"])
+    with pytest.raises(StudyError, match="ends no trainings of several objectives"):
+        adapt("tpe", pruner="median", objectives=["value", "params"])
+    with pytest.raises(StudyError, match="`objectives` must be distinct"):
+        adapt("tpe", objectives=["value", "value"])

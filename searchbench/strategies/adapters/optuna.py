@@ -11,13 +11,14 @@ import contextlib
 import importlib.util
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.choices import Choice, Decision, Float, Integer, Value
 from searchbench.spaces.space import Architecture, Space
+from searchbench.strategies.nsga2 import check_objectives, objectives_of
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
@@ -33,6 +34,8 @@ class Sampler:
     """Designs of the common stream it begins with, where the user does not say."""
     learns: bool = True
     """Whether it takes trials into account that it did not propose."""
+    several: bool = True
+    """Whether it searches for a front of several objectives."""
     categorical: bool = True
     """Whether it models categorical and conditional decisions itself (else it would draw them at random, silently)."""
     needs: str | None = None
@@ -51,8 +54,9 @@ SAMPLERS = {
     "tpe": Sampler("TPESampler", 10),
     "tpe-hyperopt": Sampler("TPESampler", 20, defaults=(*HYPEROPT, ("n_startup_trials", 20))),
     "gp": Sampler("GPSampler", 10, needs="torch"),
-    "cmaes": Sampler("CmaEsSampler", 1, learns=False, categorical=False, needs="cmaes"),
+    "cmaes": Sampler("CmaEsSampler", 1, learns=False, several=False, categorical=False, needs="cmaes"),
     "nsgaii": Sampler("NSGAIISampler", 50, learns=False),
+    "nsgaiii": Sampler("NSGAIIISampler", 50, learns=False),
     "qmc": Sampler("QMCSampler", 0, categorical=False, needs="scipy", defaults=(("scramble", True),)),
     "grid": Sampler("GridSampler", 0, learns=False),
 }
@@ -61,7 +65,11 @@ GRID_POINTS = 100_000
 
 
 def adapt(
-    name: str, startup: int | None = None, pruner: str | Mapping[str, Any] | None = None, **parameters: Any
+    name: str,
+    startup: int | None = None,
+    pruner: str | Mapping[str, Any] | None = None,
+    objectives: Sequence[str] | None = None,
+    **parameters: Any,
 ) -> Any:
     """The strategy ``optuna:<name>``.
 
@@ -70,12 +78,19 @@ def adapt(
         startup: designs of the common initial stream it begins with.
         pruner: ends trainings early: a name of `optuna_pruners.PRUNERS`, or `name` and its parameters. None: every
             evaluation is a full training.
+        objectives: "value" and names of metrics, all minimised ("-name" maximises one), for a search towards their
+            front; None: the validation value alone.
         parameters: passed to Optuna's sampler.
 
     Raises:
-        StudyError: there is no such sampler or pruner, or it has no such parameter.
+        StudyError: there is no such sampler or pruner, or it has no such parameter, or a pruner is to end trainings
+            of several objectives, which Optuna cannot.
     """
     sampler = Optuna(name, startup, tuple(sorted(parameters.items())))
+    if objectives is not None:
+        if pruner is not None:
+            raise StudyError("optuna ends no trainings of several objectives; leave out `pruner` or `objectives`.")
+        return OptunaFront(sampler, tuple(objectives))
     if pruner is None:
         return sampler
     from searchbench.strategies.adapters.optuna_pruners import Pruned
@@ -142,13 +157,51 @@ class Optuna:
         return (LearningOptunaSearch if SAMPLERS[self.sampler].learns else OptunaSearch)(self, scenario)
 
 
+@dataclass(frozen=True, slots=True)
+class OptunaFront:
+    """One of Optuna's samplers that searches for a front: `nsgaii`, `nsgaiii`, `tpe`, `gp`, `random`.
+
+    Args:
+        sampler: which, and its parameters.
+        objectives: "value" (the validation value) and names of metrics, all minimised; "-name" maximises one.
+
+    Raises:
+        StudyError: the sampler has one objective only, or the names are none or not distinct.
+
+    Source: Akiba et al. 2019; Deb et al. 2002; Deb & Jain 2014 (NSGA-III); Ozaki et al. 2022 (multi-objective TPE).
+    Differs: nothing in the samplers. The harness judges one architecture per run, the best validated; the front is in
+        the record.
+    """
+
+    sampler: Optuna
+    objectives: tuple[str, ...] = ("value", "params")
+
+    def __post_init__(self) -> None:
+        check_objectives(self.objectives)
+        if not SAMPLERS[self.sampler.sampler].several:
+            raise StudyError(f"optuna:{self.sampler.sampler} has one objective only, but got {self.objectives!r}.")
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        return self.sampler.unsupported(scenario)
+
+    def start(self, scenario: Scenario) -> OptunaSearch:
+        return OptunaSearch(self.sampler, scenario, objectives=self.objectives)
+
+
 class OptunaSearch:
     """The live search: a study in memory."""
 
-    def __init__(self, settings: Optuna, scenario: Scenario, pruner: Any = None, study_name: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Optuna,
+        scenario: Scenario,
+        pruner: Any = None,
+        study_name: str | None = None,
+        objectives: tuple[str, ...] = ("value",),
+    ) -> None:
         import optuna
 
-        self._space = scenario.space
+        self._space, self._objectives = scenario.space, objectives
         self._designs = scenario.seeds.rng("init")
         kind = SAMPLERS[settings.sampler]
         self._startup = kind.startup if settings.startup is None else settings.startup
@@ -156,7 +209,9 @@ class OptunaSearch:
         self._asked: UnderWay[optuna.Trial] = UnderWay()
         with quiet():
             sampler = _make(settings, self._space, scenario.seeds.python_seed("search"))
-            self._study = optuna.create_study(sampler=sampler, pruner=pruner, study_name=study_name)
+            self._study = optuna.create_study(
+                sampler=sampler, pruner=pruner, study_name=study_name, directions=["minimize"] * len(objectives)
+            )
 
     def ask(self) -> Proposal | None:
         begun = self.begin()
@@ -178,9 +233,9 @@ class OptunaSearch:
             return Architecture(self._space, self._suggest(trial)), trial
 
     def tell(self, trial: Trial) -> None:
-        self.end(self._asked.take(trial), None if trial.failed else trial.value)
+        self.end(self._asked.take(trial), None if trial.failed else objectives_of(trial, self._objectives))
 
-    def end(self, asked: Any, value: float | None, pruned: bool = False) -> None:
+    def end(self, asked: Any, value: float | tuple[float, ...] | None, pruned: bool = False) -> None:
         """Tell Optuna what came of one of its trials; no value: it failed."""
         from optuna.trial import TrialState
 
