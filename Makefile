@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test slow lint types docs gallery clean
+.PHONY: demo test slow lowest lint types docs gallery clean
 
 demo: $(STAMP)
 	$(BIN)/searchbench run examples/contest.toml --store demo.db --resume --brief
@@ -16,6 +16,17 @@ test: $(STAMP)
 
 slow: $(STAMP)
 	$(BIN)/python -m pytest -q -m slow
+
+# The lowest declared versions of every dependency, in an environment of their own; TORCH=torch==2.4.0 for PyTorch's too.
+TORCH  ?= --constraint constraints.txt torch
+LOWEST := $(VENV)-lowest
+lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) .ci/lowest_versions.py > $(LOWEST)/floors.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/floors.txt \
+	  --editable '.[images]' pytest pytest-timeout pytest-xdist hypothesis
+	$(LOWEST)/bin/python -m pytest -q -n auto --dist loadfile -m 'not slow and not ray and not gpu' tests/unit tests/statistics
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -44,4 +55,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) site gallery demo.db demo.db-wal demo.db-shm *-report
+	rm -rf $(VENV) $(LOWEST) site gallery demo.db demo.db-wal demo.db-shm *-report

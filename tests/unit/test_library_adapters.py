@@ -24,11 +24,17 @@ NB201 = nasbench201()
 FLAT = Space("flat", (Choice("kind", ("a", "b")), Integer("n", 1, 9, log=True), Float("x", 1e-3, 1e3, log=True)))
 CONDITIONAL = Space("mixed", (Choice("kind", ("a", "b")), Integer("n", 1, 9, when=When("kind", ("b",)))))
 STOPS = (1.0, 4.0, 12.0)
-needs_nni = pytest.mark.skipif(importlib.util.find_spec("nni") is None, reason="NNI is not installed")
+
+
+def needs(package: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(importlib.util.find_spec(package) is None, reason=f"{package} is not installed")
+
+
+needs_nni, needs_skopt, needs_hyperopt = needs("nni"), needs("skopt"), needs("hyperopt")
 ALL = [
     tune.adapt("optuna", startup=3),
-    tune.adapt("hyperopt", startup=3),
-    skopt.adapt("gp", startup=3),
+    pytest.param(tune.adapt("hyperopt", startup=3), marks=needs_hyperopt),
+    pytest.param(skopt.adapt("gp", startup=3), marks=needs_skopt),
     *(pytest.param(nni.adapt(name), marks=needs_nni) for name in ("random", "tpe", "evolution")),
 ]
 
@@ -66,13 +72,25 @@ def test_the_same_seed_gives_the_same_proposals_and_leaves_global_numbers_alone(
     assert run(strategy, replicate=1) != first
 
 
-@pytest.mark.parametrize("strategy", [tune.adapt("optuna", startup=4), skopt.adapt("forest", startup=4)], ids=str)
+@pytest.mark.parametrize(
+    "strategy",
+    [tune.adapt("optuna", startup=4), pytest.param(skopt.adapt("forest", startup=4), marks=needs_skopt)],
+    ids=str,
+)
 def test_they_begin_with_the_designs_of_everybody(strategy) -> None:  # type: ignore[no-untyped-def]
     rng = Seeds("study", 0).rng("init")
     assert run(strategy, trials=4) == [str(FLAT.sample(rng)) for _ in range(4)]
 
 
-@pytest.mark.parametrize("strategy", [tune.adapt("optuna"), tune.adapt("hyperopt"), skopt.adapt("gp")], ids=str)
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        tune.adapt("optuna"),
+        pytest.param(tune.adapt("hyperopt"), marks=needs_hyperopt),
+        pytest.param(skopt.adapt("gp"), marks=needs_skopt),
+    ],
+    ids=str,
+)
 def test_a_space_with_conditions_is_refused_with_the_rule(strategy) -> None:  # type: ignore[no-untyped-def]
     assert "knows no conditions" in strategy.unsupported(scenario(CONDITIONAL))
     assert strategy.unsupported(scenario(FLAT)) is None
@@ -105,6 +123,7 @@ def test_a_failed_evaluation_ends_its_trial() -> None:
     assert search.ask().resume is None
 
 
+@needs_skopt
 def test_several_results_may_be_awaited() -> None:
     for strategy in (skopt.adapt("gp", startup=3), tune.adapt("optuna", startup=3)):
         search = strategy.start(scenario(FLAT))

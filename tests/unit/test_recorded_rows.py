@@ -56,7 +56,7 @@ def test_types_and_ranges_are_inferred_with_log_scales_where_numbers_span_two_de
 
 
 def test_recorded_row_is_answered_by_itself_in_every_mode(source: Path) -> None:
-    space, frame = space_of(source), pd.read_csv(source)
+    space, frame = space_of(source), pd.read_csv(source, float_precision="round_trip")
     row = frame.iloc[7]
     setting = space.architecture({"lr": float(row["lr"]), "layers": int(row["layers"]), "opt": str(row["opt"])})
     for between in ("nearest", "refuse"):
@@ -65,7 +65,7 @@ def test_recorded_row_is_answered_by_itself_in_every_mode(source: Path) -> None:
 
 
 def test_nearest_row_is_that_of_a_plain_search(source: Path) -> None:
-    space, frame = space_of(source), pd.read_csv(source)
+    space, frame = space_of(source), pd.read_csv(source, float_precision="round_trip")
     opened = RecordedRows(str(source), "loss", seconds="seconds").open(space, None, SEEDS)  # type: ignore[arg-type]
     rng = np.random.default_rng(1)
     known = [
@@ -119,7 +119,7 @@ FAULTS = [
 @pytest.mark.parametrize(("fault", "said"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
 def test_faulty_rows_are_refused_and_nothing_is_written(source: Path, tmp_path: Path, fault: Any, said: str) -> None:
     bad, out = tmp_path / "bad.csv", tmp_path / "out.parquet"
-    fault(pd.read_csv(source)).to_csv(bad, index=False)
+    fault(pd.read_csv(source, float_precision="round_trip")).to_csv(bad, index=False)
     with pytest.raises(InputError, match=said):
         write_rows(str(bad), ["lr", "layers", "opt"], RecordedRows(str(bad), "loss"), str(out))
     assert not out.exists()

@@ -42,7 +42,7 @@ def read_frame(path: Path) -> pd.DataFrame:
             return pd.DataFrame(json.loads(_text(path)))
         if suffix == ".npz":
             return _npz(path)
-        return pd.read_csv(path, sep=_delimiter(path), encoding=_encoding(path))
+        return pd.read_csv(path, sep=_delimiter(path), encoding=_encoding(path), float_precision="round_trip")
     except (ValueError, OSError, KeyError, UnicodeError) as error:
         raise InputError(f"`{path}` cannot be read as {suffix.removeprefix('.')}: {error}") from error
 
