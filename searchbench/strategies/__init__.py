@@ -181,8 +181,8 @@ STRATEGIES = Registry(
     adapters={
         "optuna": Entry(
             "searchbench.strategies.adapters.optuna:adapt",
-            "Optuna's random, tpe, tpe-hyperopt, gp, cmaes, nsgaii, nsgaiii, qmc, grid; with a `pruner` (median, halving, "
-            "hyperband) or several `objectives`",
+            "Optuna's random, tpe, tpe-hyperopt, gp, cmaes, nsgaii, nsgaiii, qmc, grid; with a `pruner` (median, "
+            "halving, hyperband) or several `objectives`",
         ),
         "tune": Entry(
             "searchbench.strategies.adapters.tune:adapt",
