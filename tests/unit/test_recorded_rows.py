@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import searchbench as sb
 from searchbench.cli.entry import cli
 from searchbench.errors import EvaluationFailed, InputError
+from searchbench.results.imported.forms import read_csv
 from searchbench.seeds import Seeds
 from searchbench.spaces.hyperparameters import hyperparameters
 from searchbench.tables.recorded_rows import RecordedRows, forest_error, inferred, write_rows
@@ -56,7 +57,7 @@ def test_types_and_ranges_are_inferred_with_log_scales_where_numbers_span_two_de
 
 
 def test_recorded_row_is_answered_by_itself_in_every_mode(source: Path) -> None:
-    space, frame = space_of(source), pd.read_csv(source, float_precision="round_trip")
+    space, frame = space_of(source), read_csv(source)
     row = frame.iloc[7]
     setting = space.architecture({"lr": float(row["lr"]), "layers": int(row["layers"]), "opt": str(row["opt"])})
     for between in ("nearest", "refuse"):
@@ -65,7 +66,7 @@ def test_recorded_row_is_answered_by_itself_in_every_mode(source: Path) -> None:
 
 
 def test_nearest_row_is_that_of_a_plain_search(source: Path) -> None:
-    space, frame = space_of(source), pd.read_csv(source, float_precision="round_trip")
+    space, frame = space_of(source), read_csv(source)
     opened = RecordedRows(str(source), "loss", seconds="seconds").open(space, None, SEEDS)  # type: ignore[arg-type]
     rng = np.random.default_rng(1)
     known = [
@@ -119,7 +120,7 @@ FAULTS = [
 @pytest.mark.parametrize(("fault", "said"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
 def test_faulty_rows_are_refused_and_nothing_is_written(source: Path, tmp_path: Path, fault: Any, said: str) -> None:
     bad, out = tmp_path / "bad.csv", tmp_path / "out.parquet"
-    fault(pd.read_csv(source, float_precision="round_trip")).to_csv(bad, index=False)
+    fault(read_csv(source)).to_csv(bad, index=False)
     with pytest.raises(InputError, match=said):
         write_rows(str(bad), ["lr", "layers", "opt"], RecordedRows(str(bad), "loss"), str(out))
     assert not out.exists()

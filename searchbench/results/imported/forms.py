@@ -42,9 +42,19 @@ def read_frame(path: Path) -> pd.DataFrame:
             return pd.DataFrame(json.loads(_text(path)))
         if suffix == ".npz":
             return _npz(path)
-        return pd.read_csv(path, sep=_delimiter(path), encoding=_encoding(path), float_precision="round_trip")
+        return read_csv(path, sep=_delimiter(path), encoding=_encoding(path))
     except (ValueError, OSError, KeyError, UnicodeError) as error:
         raise InputError(f"`{path}` cannot be read as {suffix.removeprefix('.')}: {error}") from error
+
+
+def read_csv(path: Path, **how: Any) -> pd.DataFrame:
+    """The frame of a CSV file, its decimals the nearest floats: pandas before 3.1 rounds unless it is told not to."""
+    import pandas as pd
+
+    older = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)
+    exactly: dict[str, Any] = {"float_precision": "round_trip"} if older else {}
+    frame: pd.DataFrame = pd.read_csv(path, **how, **exactly)
+    return frame
 
 
 def from_arrays(arrays: Mapping[str, Any], tasks: Sequence[str] | None = None) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError, did_you_mean
 from searchbench.results.imported.finished import Meaning
-from searchbench.results.imported.forms import read_frame
+from searchbench.results.imported.forms import read_csv, read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +150,7 @@ def syne_tune_folder(path: Path, pattern: re.Pattern[str], score: str | None) ->
         mode = told.get("metric_mode", "min")
         metrics.add(metric)
         modes.add(mode if isinstance(mode, str) else mode[0])
-        frame = _with_columns(pd.read_csv(file, float_precision="round_trip"), file, (metric, "trial_id"))
+        frame = _with_columns(read_csv(file), file, (metric, "trial_id"))
         last = frame.groupby("trial_id", sort=True).tail(1)
         seconds = last.get("st_worker_time", 0.0)
         parts.append(last.assign(strategy=strategy, seed=seed, score=last[metric], seconds=seconds))
