@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
 
 
 class SearchbenchError(Exception):
@@ -37,9 +38,14 @@ class InputError(SearchbenchError):
         command: the same with the way out of the command line, ``--resume``; the message where there is no other.
     """
 
+    page: ClassVar[str] = ""
+    """Name of the page of the docs that explains such errors; none where the message says all."""
+
     def __init__(self, message: str = "", *, command: str | None = None) -> None:
         super().__init__(message)
         self.command = message if command is None else command
+        if self.page:
+            self.add_note(f"Explained by: searchbench docs {self.page}")
 
 
 class UnknownName(InputError):
@@ -62,21 +68,31 @@ class UnknownName(InputError):
 class StudyError(InputError):
     """A study file or Study is malformed, or asks for the impossible."""
 
+    page = "study"
+
 
 class SpaceError(InputError):
     """An architecture does not belong to its space, or a space is declared inconsistently."""
+
+    page = "howto/space"
 
 
 class DataMissing(InputError):
     """Data was not found: says what is missing, where it was looked for and how to get it."""
 
+    page = "tables"
+
 
 class TableError(InputError):
     """A table of recorded results cannot be used; names the row and the column."""
 
+    page = "tables"
+
 
 class StoreError(InputError):
     """A result store cannot be opened, written or continued."""
+
+    page = "store"
 
 
 class CheckpointError(StoreError):

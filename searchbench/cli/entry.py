@@ -9,6 +9,7 @@ import click
 
 from searchbench.cli.bundles import export, import_bundle, merge
 from searchbench.cli.data import doctor
+from searchbench.cli.docs import docs
 from searchbench.cli.finished import results
 from searchbench.cli.latencies import latency
 from searchbench.cli.plugins import check
@@ -56,6 +57,7 @@ for command in (
     table,
     latency,
     doctor,
+    docs,
 ):
     cli.add_command(command)
 
@@ -68,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = cli.main(args=arguments, prog_name="searchbench", standalone_mode=False)
     except InputError as error:
-        _say(error.command)
+        _say(f"{error.command} (searchbench docs {error.page})" if error.page else error.command)
         sys.exit(BAD_INPUT)
     except click.ClickException as error:
         _say(error.format_message())

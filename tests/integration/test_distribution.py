@@ -29,7 +29,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_table_template_types_and_licence(built: Path) -> None:
     with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
         names = wheel.namelist()
-    for needed in ("data/nasbench201-digits.parquet", "reports/templates/", "py.typed", "__main__.py"):
+    for needed in ("data/nasbench201-digits.parquet", "reports/templates/", "py.typed", "__main__.py", "docs/study.md"):
         assert any(name.startswith(f"searchbench/{needed}") for name in names), needed
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith("tests/")]
