@@ -115,7 +115,9 @@ def _check_parameters(factory: Any, name: str, kind: str, given: Mapping[str, An
 def describe(part: Any) -> Any:
     """Plain JSON values that say everything about a part: its class and, recursively, its fields.
 
-    A dataclass field with metadata ``{"described": False}`` is left out: where a file lies, which device is used.
+    A dataclass field with metadata ``{"described": False}`` is left out: where a file lies, which device is used. One
+    with ``{"described": "unless default"}`` is left out while it has its default: a setting that came later, which
+    may not make other parts of those that were described before.
 
     Raises:
         StudyError: a part cannot be written down (a strategy that is no frozen dataclass and has no `describe`).
@@ -132,8 +134,7 @@ def describe(part: Any) -> Any:
         return [describe(v) for v in part]
     if dataclasses.is_dataclass(part) and not isinstance(part, type):
         kind = type(part)
-        told = [f.name for f in dataclasses.fields(part) if f.metadata.get("described", True)]
-        shown = {name: describe(getattr(part, name)) for name in told}
+        shown = {f.name: describe(getattr(part, f.name)) for f in dataclasses.fields(part) if _is_told(part, f)}
         return {"class": settled_name(kind), **shown}
     if inspect.isfunction(part) or inspect.isclass(part):
         return settled_name(part)
@@ -144,6 +145,11 @@ def describe(part: Any) -> Any:
     raise StudyError(
         f"{part!r} cannot be written down, so its results could not be told apart; make it a frozen dataclass."
     )
+
+
+def _is_told(part: Any, field: dataclasses.Field[Any]) -> bool:
+    rule = field.metadata.get("described", True)
+    return bool(getattr(part, field.name) != field.default if rule == "unless default" else rule)
 
 
 def written(given: Any) -> Any:

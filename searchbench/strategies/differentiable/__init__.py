@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from searchbench.strategies.differentiable.adversary import Adversary
 from searchbench.strategies.differentiable.composition import AlphaTraining, Differentiable
 from searchbench.strategies.differentiable.curvature import Lanczos
 from searchbench.strategies.differentiable.discretise import (
@@ -12,12 +13,21 @@ from searchbench.strategies.differentiable.discretise import (
     TopEdges,
 )
 from searchbench.strategies.differentiable.edges import FullEdges, PartialChannels
-from searchbench.strategies.differentiable.extras import AuxiliarySkip, Cutout, DropPath, NodeNorm, SkipDropout
+from searchbench.strategies.differentiable.extras import (
+    AuxiliarySkip,
+    Cutout,
+    DropPath,
+    NodeNorm,
+    RandomSmoothing,
+    SkipDropout,
+)
 from searchbench.strategies.differentiable.hypergradient import FirstOrder, JointGradient, ScoreFunction, Unrolled
-from searchbench.strategies.differentiable.prune import Milestones, Monotone, Stages, Unpruned
+from searchbench.strategies.differentiable.prune import Milestones, Monotone, Perturbation, Stages, Unpruned
 from searchbench.strategies.differentiable.regularise import (
     Admm,
+    BetaDecay,
     Complexity,
+    DirichletDivergence,
     ExpectedCost,
     Proximity,
     ScaledByCost,
@@ -25,7 +35,13 @@ from searchbench.strategies.differentiable.regularise import (
     ZeroOneLinear,
 )
 from searchbench.strategies.differentiable.relaxation import ClippedLinear, Sigmoid, Softmax
-from searchbench.strategies.differentiable.relaxation_sampled import BinaryGate, Concrete, GumbelHard, Proximal
+from searchbench.strategies.differentiable.relaxation_sampled import (
+    BinaryGate,
+    Concrete,
+    DirichletWeights,
+    GumbelHard,
+    Proximal,
+)
 from searchbench.strategies.differentiable.schedule import Alternate, Constant, FisherInformed, Joint, WarmUp
 from searchbench.strategies.differentiable.split import Ratio, TaskSplit
 from searchbench.strategies.differentiable.stop import (
@@ -38,10 +54,12 @@ from searchbench.strategies.differentiable.stop import (
 
 __all__ = [
     "Admm",
+    "Adversary",
     "AlphaTraining",
     "Alternate",
     "ArgmaxPerEdge",
     "AuxiliarySkip",
+    "BetaDecay",
     "BinaryGate",
     "CappedTopEdges",
     "ClippedLinear",
@@ -50,6 +68,8 @@ __all__ = [
     "Constant",
     "Cutout",
     "Differentiable",
+    "DirichletDivergence",
+    "DirichletWeights",
     "DropPath",
     "Eigenvalue",
     "EigenvalueRestart",
@@ -65,8 +85,10 @@ __all__ = [
     "Monotone",
     "NodeNorm",
     "PartialChannels",
+    "Perturbation",
     "Proximal",
     "Proximity",
+    "RandomSmoothing",
     "RankStability",
     "Ratio",
     "ScaledByCost",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from searchbench.errors import StudyError
 from searchbench.spaces.topology import PLAIN, Form
+from searchbench.strategies.differentiable.adversary import Adversary
 from searchbench.strategies.differentiable.curvature import Lanczos
 from searchbench.strategies.differentiable.discretise import Discretise, SpaceRule
 from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges
@@ -95,6 +96,8 @@ class Differentiable:
     alphas: AlphaTraining = field(default_factory=AlphaTraining)
     curvature: Lanczos = field(default_factory=Lanczos)
     """How the curvature is found, where `stop` asks for it."""
+    adversary: Adversary | None = field(default=None, metadata={"described": "unless default"})
+    """Who perturbs the architecture on the weights' turn."""
     settings: Settings = "budget"
     """ "budget": what parts say in steps follows the steps that are affordable; "paper": it stays as it is."""
 
@@ -138,6 +141,11 @@ class Differentiable:
         yield (
             any(part.projects for part in self.regularise) and not self.discretise.projects,
             f"proximity and ADMM need a discretisation of fixed cardinalities, not {type(self.discretise).__name__}.",
+        )
+        yield (
+            self.adversary is not None and (joint or self.relax.samples),
+            f"an adversary climbs in the weights of all operations on the weights' own turn, not with {relax}"
+            f"{' and a Joint schedule' if joint else ''}.",
         )
         yield (
             self.hypergradient.scores and bool(self.regularise),

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
+from math import ceil
 from typing import Any, cast
 
 import numpy as np
@@ -23,6 +24,7 @@ from searchbench.strategies.differentiable.connect import Chosen, Weights
 from searchbench.strategies.differentiable.decided import decided
 from searchbench.strategies.differentiable.discretise import path_of, skips_of
 from searchbench.strategies.differentiable.game import Game
+from searchbench.strategies.differentiable.prune import Perturbing
 from searchbench.strategies.differentiable.split import Part
 from searchbench.strategies.differentiable.stop import Report, Verdict, reach
 from searchbench.strategies.differentiable.turn import Moment
@@ -115,10 +117,10 @@ class DifferentiableSearch:
     def _epochs_afforded(self, lab: Lab, game: Game) -> int:
         """As many as fit with the settings that follow their number: the fewer epochs, the more steps of the logits in
         each."""
-        epochs = epochs_within(lab, self._epoch_price(game))
+        epochs = epochs_within(lab, self._epoch_price(game, epochs=10**9))
         while True:
             self._settings = self._given.at(epochs, self._batches(lab))
-            fewer = epochs_within(lab, self._epoch_price(game))
+            fewer = epochs_within(lab, self._epoch_price(game, epochs))
             if fewer >= epochs:
                 return epochs
             epochs = fewer
@@ -173,15 +175,20 @@ class DifferentiableSearch:
         centre = torch.tensor([[alphas.mean + self._settings.relax.centre(int(row.sum()))] for row in mask])
         return (centre + alphas.scale * torch.randn(mask.shape, generator=generator)) * mask
 
-    def _epoch_price(self, game: Game) -> Cost:
-        """Of an epoch as `_train` makes it."""
+    def _epoch_price(self, game: Game, epochs: int = 1) -> Cost:
+        """Of an epoch as `_train` makes it, with its share of what is measured in all of `epochs`."""
         settings = self._settings
         train, valid = (self._sizes(game.lab, part) for part in (settings.split.w, settings.split.alpha))
         if settings.hypergradient.joint:
             return settings.hypergradient.price(game, sum(train), 0)
         price = game.price("w", train=sum(train))
+        if settings.adversary is not None:
+            price += settings.adversary.price(game, sum(train))
         for at in range(round(settings.schedule.alpha_steps(len(train)))):
             price += settings.hypergradient.price(game, train[at % len(train)], valid[at % len(valid)])
+        if isinstance(settings.prune, Perturbing):
+            looks = settings.prune.measurements(game.mask, self._topology) / epochs
+            price += game.price("alpha", infer=ceil(looks * sum(valid)))
         return price
 
     def _sizes(self, lab: Lab, part: Part) -> list[int]:
@@ -222,7 +229,9 @@ class DifferentiableSearch:
             group["weight_decay"] = self._settings.weights.weight_decay * self._progress.decay
 
     def _weight_step(self, game: Game, train: Batch) -> float:
-        schedule, mixture = self._settings.schedule, game.mixture("w")
+        schedule, mixture, adversary = self._settings.schedule, game.mixture("w"), self._settings.adversary
+        if adversary is not None:
+            mixture = adversary.worst(game, train, mixture)
         game.weight_optimizer.zero_grad(set_to_none=True)
         loss = game.lab.gradients(game.supernet, train, mixture, game.noted["w"].watching())
         if schedule.watches:
@@ -260,8 +269,12 @@ class DifferentiableSearch:
         weights, decided = self._weights(game), self._decided(game)
         chosen = self._settings.discretise.choose(weights, self._topology)
         if prune.prunes:
-            told = torch.from_numpy(weights).to(game.alpha), game.mask, session.epoch, session.length, self._topology
-            kept = prune.after_epoch(*told)
+            now = game.mask, session.epoch, session.length, self._topology
+            if isinstance(prune, Perturbing):
+                rng = self._scenario.seeds.rng("search", f"perturbation|{session.epoch}")
+                kept = prune.after_measured_epoch(partial(self._accuracy, game), rng, *now)
+            else:
+                kept = prune.after_epoch(torch.from_numpy(weights).to(game.alpha), *now)
             for edge in ((game.mask.sum(1) > 1) & (kept.sum(1) <= 1)).nonzero().flatten().tolist():
                 at.settled[edge] = tuple(weights[edge].tolist())
             game.mask = kept
@@ -325,6 +338,20 @@ class DifferentiableSearch:
 
     def _architecture(self, game: Game) -> Architecture:
         return game.supernet.architecture(self._progress.paths[-1])
+
+    def _accuracy(self, game: Game, mask: Tensor) -> float:
+        """Of the supernet under a mask, over the architecture's data."""
+        part, size = self._settings.split.alpha, self._settings.weights.batch_size
+        whole, game.mask = game.mask, mask
+        right = seen = 0
+        try:
+            mixture = game.mixture("alpha")
+            for batch in game.lab.batches(part[0], size, part[1]):
+                right += int((game.lab.infer(game.supernet, batch, mixture).argmax(1) == batch.targets).sum())
+                seen += len(batch)
+        finally:
+            game.mask = whole
+        return right / seen
 
     def _curvature(self, game: Game) -> float:
         """Of L_val in alpha, on the last validation minibatch."""

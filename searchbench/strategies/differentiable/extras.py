@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -161,6 +162,62 @@ class Cutout:
         probability = _rising(self.last, turn.moment.epoch, turn.moment.epochs)
         assert turn.rng is not None, "a search has a generator"
         return sometimes(cutout, probability)(images, turn.rng) if probability else images
+
+
+@dataclass(frozen=True, slots=True)
+class RandomSmoothing:
+    """On the weights' turn, the weights of operations are moved by U(-eps, eps) each, kept within [0, 1] and scaled to
+    the sum they had, eps = first + (last - first) e/E: the supernet learns to do well around its architecture, not at
+    it alone.
+
+    Source: Chen & Hsieh 2020, "Stabilizing differentiable architecture search via perturbation-based regularization",
+    equation 5, and the released code of SDARTS-RS.
+
+    Raises:
+        StudyError: a radius is out of range.
+    """
+
+    first: float = 0.03
+    last: float = 0.3
+
+    def __post_init__(self) -> None:
+        check_radii(self.first, self.last)
+
+    def form(self, form: Form) -> Form:
+        return form
+
+    def dress(self, mixture: Mixed, turn: Turn) -> Mixed:
+        import torch
+
+        if turn.phase != "w":
+            return mixture
+        weights = torch.stack(tuple(mixture.weights))
+        radius = self.first + (self.last - self.first) * turn.moment.epoch / turn.moment.epochs
+        noise = 2 * torch.rand(weights.shape, generator=turn.rng, dtype=torch.float64).to(weights) - 1
+        return replace(mixture, weights=on_the_simplex(weights + radius * noise, weights, mixture.active).unbind(0))
+
+
+def check_radii(first: float, last: float) -> None:
+    """Raise StudyError where radii of a perturbation are out of range."""
+    if not 0 <= first <= last <= 1:
+        raise StudyError(f"0 <= `first` <= `last` <= 1 must hold for radii of a perturbation, got {first}, {last}.")
+
+
+def on_the_simplex(moved: Tensor, weights: Tensor, active: Sequence[Sequence[int]] | None) -> Tensor:
+    """What `weights` [decisions, options] were moved to, within [0, 1], scaled to the sums they had; operations that
+    are not executed stay at 0. Where nothing is left of a row, all of it goes to its largest."""
+    import torch
+
+    if active is not None:
+        executed = torch.zeros_like(moved, dtype=torch.bool)
+        for row, operations in zip(executed, active, strict=True):
+            row[list(operations)] = True
+        moved = moved.masked_fill(~executed, float("-inf"))
+    clipped = moved.clamp(0.0, 1.0)
+    empty = clipped.sum(-1, keepdim=True) == 0
+    largest = torch.zeros_like(moved).scatter_(-1, moved.argmax(-1, keepdim=True), 1.0)
+    clipped = torch.where(empty, largest, clipped)
+    return clipped / clipped.sum(-1, keepdim=True) * weights.sum(-1, keepdim=True)
 
 
 def _rising(last: float, epoch: int, epochs: int) -> float:

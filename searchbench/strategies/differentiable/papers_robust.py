@@ -1,13 +1,16 @@
-"""Second-order DARTS, and the papers on it that keep it from the cliffs of its validation loss (R-DARTS)."""
+"""Second-order DARTS, and the papers that keep DARTS from collapse: R-DARTS, beta-DARTS, SDARTS, DARTS-PT."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from searchbench.strategies.differentiable.adversary import Adversary
 from searchbench.strategies.differentiable.composition import Differentiable
-from searchbench.strategies.differentiable.extras import Cutout, DropPath
+from searchbench.strategies.differentiable.extras import Cutout, DropPath, RandomSmoothing
 from searchbench.strategies.differentiable.hypergradient import Unrolled
 from searchbench.strategies.differentiable.papers import on_darts
+from searchbench.strategies.differentiable.prune import Perturbation
+from searchbench.strategies.differentiable.regularise import BetaDecay
 from searchbench.strategies.differentiable.stop import Eigenvalue, EigenvalueRestart
 
 DECAY = 3e-4
@@ -91,6 +94,64 @@ def darts_ada(host: Differentiable, factor: float = 1.3, begin: int | None = Non
     """
     stop = EigenvalueRestart(_watch(factor, begin))
     return replace(host, hypergradient=Unrolled(), stop=stop, weights=replace(host.weights, weight_decay=DECAY))
+
+
+@on_darts("order", over=39_100)
+def beta_darts(host: Differentiable, weight: float = 50.0) -> Differentiable:
+    """beta-DARTS: the softmax's own gradient is a decay of the weights of operations, which keeps any of them from
+    running away.
+
+    Args:
+        weight: of the decay in the end; it rises from 0 with the epochs.
+
+    Source: Ye et al. 2022, "beta-DARTS: beta-decay regularization for differentiable architecture search".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`.
+    """
+    return replace(host, regularise=(BetaDecay(weight),))
+
+
+@on_darts("order")
+def sdarts_rs(host: Differentiable, radius: float = 0.3) -> Differentiable:
+    """SDARTS-RS: the weights learn at random mixtures around the architecture's.
+
+    Args:
+        radius: largest change of an operation's weight in the end; it rises from 0.03, or from `radius` where that is
+            less.
+
+    Source: Chen & Hsieh 2020, "Stabilizing differentiable architecture search via perturbation-based regularization".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`.
+    """
+    return replace(host, extras=(RandomSmoothing(min(0.03, radius), radius),))
+
+
+@on_darts("order")
+def sdarts_adv(host: Differentiable, radius: float = 0.3, steps: int = 7) -> Differentiable:
+    """SDARTS-ADV: the weights learn at the worst mixture around the architecture's, found by gradient ascent.
+
+    Args:
+        radius: see `sdarts_rs`.
+        steps: of the ascent, on every minibatch; each costs a pass forward and backward.
+
+    Source: Chen & Hsieh 2020, "Stabilizing differentiable architecture search via perturbation-based regularization".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`.
+    """
+    return replace(host, adversary=Adversary(min(0.03, radius), radius, steps))
+
+
+@on_darts("order", leaving_out=("none",))
+def darts_pt(host: Differentiable, tuned: float = 0.2) -> Differentiable:
+    """DARTS-PT: after DARTS, edge by edge, the operation is kept without which the supernet loses most.
+
+    Args:
+        tuned: share of the epochs in which edges are decided, one after the other, and the supernet goes on.
+
+    Source: Wang et al. 2021, "Rethinking architecture selection in differentiable NAS", Algorithm 1 on NAS-Bench-201
+        (100 epochs of search, then five after each of its edges: a fifth of all).
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the rate of the
+        weights goes on along its cosine, where the released code begins again at a tenth of the first; logits learn on
+        what is left open; `none` is never kept, as it is left out of what DARTS derives.
+    """
+    return replace(host, prune=Perturbation(tuned))
 
 
 def _watch(factor: float, begin: int | None) -> Eigenvalue:

@@ -9,8 +9,14 @@ from searchbench.strategies.differentiable.composition import Differentiable
 from searchbench.strategies.differentiable.hypergradient import JointGradient, ScoreFunction
 from searchbench.strategies.differentiable.pace import LEAST_STEPS
 from searchbench.strategies.differentiable.papers import on_darts
-from searchbench.strategies.differentiable.regularise import Complexity, ExpectedCost, ScaledByCost
-from searchbench.strategies.differentiable.relaxation_sampled import BinaryGate, Concrete, GumbelHard, Proximal
+from searchbench.strategies.differentiable.regularise import Complexity, DirichletDivergence, ExpectedCost, ScaledByCost
+from searchbench.strategies.differentiable.relaxation_sampled import (
+    BinaryGate,
+    Concrete,
+    DirichletWeights,
+    GumbelHard,
+    Proximal,
+)
 from searchbench.strategies.differentiable.schedule import Constant, Joint, WarmUp
 
 
@@ -41,6 +47,24 @@ def gdas(host: Differentiable, tau_first: float = 10.0, tau_last: float = 0.1) -
         cell is searched too.
     """
     return replace(host, relax=GumbelHard(tau_first, tau_last))
+
+
+@on_darts("order", over=39_100)
+def drnas(host: Differentiable, divergence: float = 0.0) -> Differentiable:
+    """DrNAS: the weights of an edge's operations are drawn from a Dirichlet distribution, whose concentrations learn.
+
+    Args:
+        divergence: weight of the divergence from the uniform distribution; 0: the logits' weight decay draws
+            concentrations towards 1 instead, as in the released code.
+
+    Source: Chen, Wang, Cheng, Tang & Hsieh 2021, "DrNAS: Dirichlet neural architecture search".
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; without the
+        progressive partial channels of the paper's second part.
+    """
+    if not divergence:
+        return replace(host, relax=DirichletWeights())
+    alphas = replace(host.alphas, weight_decay=0.0)
+    return replace(host, relax=DirichletWeights(), regularise=(DirichletDivergence(divergence),), alphas=alphas)
 
 
 @on_darts(over=117_300)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Space
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from searchbench.spaces.topology import Topology
@@ -173,6 +175,112 @@ class Milestones:
         return mask
 
     def unsupported(self, space: Space) -> str | None:
+        return None
+
+
+@runtime_checkable
+class Perturbing(Protocol):
+    """A pruning that goes by what the supernet is worth without an operation."""
+
+    def measurements(self, mask: Tensor, topology: Topology) -> int:
+        """How often it will ask, at most, for the accuracy under a mask."""
+
+    def after_measured_epoch(
+        self,
+        accuracy: Callable[[Tensor], float],
+        rng: np.random.Generator,
+        mask: Tensor,
+        epoch: int,
+        epochs: int,
+        topology: Topology,
+    ) -> Tensor:
+        """The mask after an epoch.
+
+        Args:
+            accuracy: of the supernet on the architecture's data, under a mask [decisions, options].
+            rng: the strategy's own stream for this epoch.
+            mask: before.
+            epoch, epochs: which one, counted from 0, of how many.
+            topology: of the space.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Perturbation:
+    """PT: in the last `share` of the epochs, at regular milestones, an edge drawn at random keeps one operation alone:
+    the one without which the supernet is least accurate, of equals the first. `none` is not kept.
+
+    Source: Wang et al. 2021, "Rethinking architecture selection in differentiable NAS", Algorithm 1.
+
+    Raises:
+        StudyError: `share` is out of range.
+    """
+
+    share: float = 0.2
+    prunes = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise StudyError(f"`share` of the epochs must lie in (0, 1], but got {self.share!r}.")
+
+    def stage(self, epoch: int, epochs: int) -> Stage:
+        return Stage(0, 0, epochs)
+
+    def cells(self, stage: int) -> int | None:
+        return None
+
+    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
+        return mask
+
+    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int, topology: Topology) -> Tensor:
+        return mask
+
+    def measurements(self, mask: Tensor, topology: Topology) -> int:
+        return sum(len(self._contenders(row, topology)) for row in mask)
+
+    def after_measured_epoch(
+        self,
+        accuracy: Callable[[Tensor], float],
+        rng: np.random.Generator,
+        mask: Tensor,
+        epoch: int,
+        epochs: int,
+        topology: Topology,
+    ) -> Tensor:
+        mask = mask.clone()
+        for _ in range(self._due(epoch + 1, epochs, len(mask)) - self._due(epoch, epochs, len(mask))):
+            undecided = (mask.sum(1) > 1).nonzero().flatten().tolist()
+            if not undecided:
+                break
+            edge = undecided[int(rng.integers(len(undecided)))]
+            kept = self._missed(accuracy, mask, edge, topology)
+            mask[edge] = False
+            mask[edge, kept] = True
+        return mask
+
+    def _missed(self, accuracy: Callable[[Tensor], float], mask: Tensor, edge: int, topology: Topology) -> int:
+        """The operation whose absence costs most."""
+        without = {}
+        for option in self._contenders(mask[edge], topology):
+            absent = mask.clone()
+            absent[edge, option] = False
+            without[option] = accuracy(absent)
+        return min(without, key=without.__getitem__)
+
+    def _contenders(self, row: Tensor, topology: Topology) -> list[int]:
+        return [option for option in row.nonzero().flatten().tolist() if option != topology.none]
+
+    def _due(self, done: int, epochs: int, total: int) -> int:
+        """Edges decided when so many epochs are done: the first at the end of the search, the last with the last
+        epoch."""
+        return round(total * max(0.0, done - (1 - self.share) * epochs) / (self.share * epochs))
+
+    def unsupported(self, space: Space) -> str | None:
+        if space.wiring is not None and space.wiring.keeps is not None:
+            return (
+                f"it decides the operation of every edge, and `{space.name}` keeps {space.wiring.keeps} edges per node "
+                "only, between which it does not decide; search a space in which every edge is kept."
+            )
         return None
 
 

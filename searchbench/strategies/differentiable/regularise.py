@@ -262,6 +262,65 @@ class Complexity:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class BetaDecay:
+    """L_val + weight (e/E) mean over the decisions of log sum_o exp(alpha_o), e the epoch, counted from 0: the larger
+    the weights that the softmax gives, the more it takes from their logits.
+
+    Source: Ye et al. 2022, "beta-DARTS: beta-decay regularization for differentiable architecture search", equation 11,
+    and the released code (weight 50 after 100 epochs).
+
+    Raises:
+        StudyError: `weight` is negative.
+    """
+
+    weight: float = 50.0
+    projects = expects = False
+
+    def __post_init__(self) -> None:
+        if not self.weight >= 0:
+            raise StudyError(f"`weight` of beta decay must not be negative, but got {self.weight!r}.")
+
+    def fresh(self, game: Game) -> None:
+        return None
+
+    def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
+        logits = game.alpha if bool(game.mask.all()) else game.alpha.masked_fill(~game.mask, float("-inf"))
+        return loss + self.weight * game.moment.epoch / game.moment.epochs * logits.logsumexp(-1).mean()
+
+    def after_alpha_step(self, game: Game, memory: None) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class DirichletDivergence:
+    """L_val + weight sum over the decisions of KL(Dir(beta) || Dir(1)), beta = elu(alpha) + 1.
+
+    Source: Chen et al. 2021, "DrNAS: Dirichlet neural architecture search", equation 5.
+
+    Raises:
+        StudyError: `weight` is negative.
+    """
+
+    weight: float = 1e-3
+    projects = expects = False
+
+    def __post_init__(self) -> None:
+        if not self.weight >= 0:
+            raise StudyError(f"`weight` of the divergence must not be negative, but got {self.weight!r}.")
+
+    def fresh(self, game: Game) -> None:
+        return None
+
+    def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
+        from searchbench.strategies.differentiable.dirichlet import concentration, divergence
+
+        return loss + self.weight * divergence(concentration(game.alpha), game.mask)
+
+    def after_alpha_step(self, game: Game, memory: None) -> None:
+        return None
+
+
 COSTS = ("macs", "latency_ms")
 
 

@@ -127,6 +127,38 @@ class Concrete:
 
 
 @dataclass(frozen=True, slots=True)
+class DirichletWeights:
+    """w_e ~ Dir(beta_e), beta = elu(alpha) + 1, drawn anew at every step; every operation is executed. The gradient
+    goes through the draw. Without noise, w = beta / sum beta, the mean.
+
+    Source: Chen et al. 2021, "DrNAS: Dirichlet neural architecture search", sections 3.1 and 3.2.
+    """
+
+    smooth = samples = False
+    probabilities = with_none = True
+
+    def centre(self, options: int) -> float:
+        return 0.0
+
+    def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
+        from searchbench.strategies.differentiable.dirichlet import concentration
+
+        beta = concentration(alpha)
+        beta = beta if turn.mask is None else beta * turn.mask
+        return beta / beta.sum(-1, keepdim=True)
+
+    def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
+        from searchbench.spaces.networks import Mixed
+        from searchbench.strategies.differentiable.dirichlet import concentration, draw
+
+        drawn = draw(concentration(alpha), turn.mask, turn.rng)
+        return Mixed(drawn.unbind(0), turn.active)
+
+    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
+        """Nothing to put right."""
+
+
+@dataclass(frozen=True, slots=True)
 class BinaryGate:
     """One path: g = onehot(i), i ~ softmax(alpha); dL/dalpha_i ~ sum_j dL/dg_j p_j (delta_ij - p_i).
 

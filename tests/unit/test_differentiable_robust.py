@@ -1,0 +1,232 @@
+"""Beta decay, Dirichlet weights, smoothing, adversaries and selection by perturbation: mathematics, and searches."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from small_cells import SMALL, rng
+from tiny_lab import SPACE, lab, scenario
+
+from searchbench.cost import Budget
+from searchbench.errors import StudyError
+from searchbench.harness.components import describe
+from searchbench.harness.loop import drive
+from searchbench.results.columns import read_traces
+from searchbench.spaces.darts.space import darts as darts_space
+from searchbench.spaces.networks import Mixed
+from searchbench.strategies.differentiable import (
+    Adversary,
+    BetaDecay,
+    Differentiable,
+    DirichletDivergence,
+    DirichletWeights,
+    Joint,
+    JointGradient,
+    Perturbation,
+    RandomSmoothing,
+)
+from searchbench.strategies.differentiable.dirichlet import concentration, divergence, draw
+from searchbench.strategies.differentiable.extras import on_the_simplex
+from searchbench.strategies.differentiable.papers import darts
+from searchbench.strategies.differentiable.papers_robust import beta_darts, darts_pt, sdarts_adv, sdarts_rs
+from searchbench.strategies.differentiable.papers_sampled import drnas
+from searchbench.strategies.differentiable.turn import Moment, Turn
+
+ALPHA = torch.tensor([[0.3, -0.2, 0.5], [1.0, 0.0, -1.0]], dtype=torch.float64)
+ALL = torch.ones(2, 3, dtype=torch.bool)
+
+
+def at(epoch, epochs):
+    return SimpleNamespace(alpha=ALPHA.clone().requires_grad_(), mask=ALL, moment=Moment(epoch, epochs))
+
+
+def test_beta_decay_pulls_each_logit_by_its_own_softmax_more_from_epoch_to_epoch():
+    zero = torch.zeros((), dtype=torch.float64)
+    assert float(BetaDecay().outer(zero, at(0, 100), None).detach()) == 0.0
+    game = at(30, 100)
+    value = BetaDecay(50.0).outer(zero, game, None)
+    logs = [math.log(np.exp(row).sum()) for row in ALPHA.numpy()]
+    assert float(value.detach()) == pytest.approx(50 * 0.3 * np.mean(logs))
+    value.backward()
+    assert torch.allclose(game.alpha.grad, 15.0 * ALPHA.softmax(-1) / 2)
+
+
+def test_beta_decay_leaves_out_what_is_pruned():
+    game = at(1, 2)
+    game.mask = torch.tensor([[True, False, True], [False, True, False]])
+    BetaDecay(2.0).outer(torch.zeros(()), game, None).backward()
+    assert torch.allclose(game.alpha.grad[1], torch.tensor([0.0, 0.5, 0.0], dtype=torch.float64))
+    assert game.alpha.grad[0, 1] == 0.0
+
+
+def test_dirichlet_draws_and_gradients_are_those_of_the_library():
+    beta = concentration(ALPHA)
+    assert torch.allclose(beta, torch.where(ALPHA > 0, ALPHA + 1, ALPHA.exp()))
+    ours, theirs = beta.clone().requires_grad_(), beta.clone().requires_grad_()
+    drawn = draw(ours, None, rng(3))
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        expected = torch.distributions.Dirichlet(theirs).rsample()
+    assert torch.equal(drawn, expected)
+    coefficients = torch.tensor([[1.0, 2.0, 4.0], [3.0, -1.0, 0.5]], dtype=torch.float64)
+    (drawn * coefficients).sum().backward()
+    (expected * coefficients).sum().backward()
+    assert torch.equal(ours.grad, theirs.grad)
+
+
+def test_dirichlet_weights_are_the_mean_without_noise_and_draws_average_to_it():
+    relax = DirichletWeights()
+    mean = relax.weights(ALPHA, Turn())
+    beta = concentration(ALPHA)
+    assert torch.allclose(mean, beta / beta.sum(-1, keepdim=True))
+    generator = rng(0)
+    draws = torch.stack([torch.stack(relax.mixture(ALPHA, Turn(rng=generator)).weights) for _ in range(3000)])
+    assert torch.allclose(draws.mean(0), mean, atol=0.02)
+    assert torch.allclose(draws.sum(-1), torch.ones(3000, 2, dtype=torch.float64))
+
+
+def test_dirichlet_weights_of_pruned_operations_are_zero():
+    mask = torch.tensor([[True, False, True], [False, False, True]])
+    turn = Turn(rng=rng(1), mask=mask)
+    relax = DirichletWeights()
+    for weights in (relax.weights(ALPHA, turn), torch.stack(relax.mixture(ALPHA, turn).weights)):
+        assert torch.equal(weights > 0, mask)
+        assert torch.allclose(weights.sum(-1), torch.ones(2, dtype=torch.float64))
+
+
+def test_divergence_from_the_uniform_distribution():
+    assert float(divergence(torch.ones(2, 3, dtype=torch.float64), ALL)) == pytest.approx(0.0, abs=1e-12)
+    beta = torch.tensor([[2.0, 1.0, 1.0]], dtype=torch.float64)
+    # ln Gamma(4) - ln Gamma(3) - sum ln Gamma(beta) + (2 - 1)(digamma(2) - digamma(4)) = ln 3 - 5/6
+    assert float(divergence(beta, ALL[:1])) == pytest.approx(math.log(3) - 5 / 6)
+    game = at(0, 1)
+    expected = 0.1 * float(divergence(concentration(ALPHA), ALL))
+    assert float(DirichletDivergence(0.1).outer(torch.zeros(()), game, None).detach()) == pytest.approx(expected)
+
+
+def clipped_as_released(moved, weights):
+    """Row by row, as SmoothDARTS has it."""
+    rows = []
+    for row, before in zip(moved.tolist(), weights.tolist(), strict=True):
+        clipped = [min(max(x, 0.0), 1.0) for x in row]
+        if sum(clipped) == 0:
+            clipped[row.index(max(row))] = 1.0
+        rows.append([x / sum(clipped) * sum(before) for x in clipped])
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def test_perturbed_weights_stay_on_the_simplex():
+    weights = ALPHA.softmax(-1)
+    for seed in range(50):
+        moved = weights + torch.randn((2, 3), generator=rng(seed), dtype=torch.float64)
+        assert torch.allclose(on_the_simplex(moved, weights, None), clipped_as_released(moved, weights))
+    gone = torch.tensor([[-1.0, -0.5, -2.0], [0.2, 0.2, 0.2]], dtype=torch.float64)
+    assert on_the_simplex(gone, weights, None)[0].tolist() == [0.0, 1.0, 0.0]
+    assert on_the_simplex(weights + 0.1, weights, ((0,), (1, 2)))[0].tolist() == [1.0, 0.0, 0.0]
+
+
+def test_smoothing_moves_the_weights_turn_only_ever_farther():
+    mixture = Mixed(ALPHA.softmax(-1).unbind(0))
+    part = RandomSmoothing(0.03, 0.3)
+    assert part.dress(mixture, Turn("alpha", rng())) is mixture
+    turns = [Turn("w", rng(2), Moment(epoch, 10)) for epoch in (0, 5, 9)]
+    dressed = [torch.stack(tuple(part.dress(mixture, turn).weights)) for turn in turns]
+    moved = [(weights - ALPHA.softmax(-1)).abs().max() for weights in dressed]
+    assert 0 < moved[0] < 0.07
+    assert moved[0] < moved[1] < moved[2]
+
+
+class Linear:
+    """A lab whose loss is linear in the weights of operations."""
+
+    def __init__(self, slopes):
+        self.slopes, self.passes = slopes, 0
+
+    def gradients(self, supernet, batch, mixture):
+        self.passes += 1
+        loss = (torch.stack(tuple(mixture.weights)) * self.slopes).sum()
+        loss.backward()
+        return float(loss.detach())
+
+    def infer(self, supernet, batch, mixture):
+        value = (torch.stack(tuple(mixture.weights)).detach() * self.slopes).sum().reshape(1, 1)
+        return torch.cat([torch.zeros_like(value), value], 1)  # cross-entropy with class 0 grows with it
+
+
+@pytest.mark.parametrize("epoch", [0, 5, 9])
+def test_an_adversary_finds_the_worst_corner_of_its_box(epoch):
+    slopes = torch.tensor([[1.0, -1.0, -1.0], [-1.0, -1.0, 2.0]], dtype=torch.float64)
+    linear, before = Linear(slopes), ALPHA.softmax(-1)
+    game = SimpleNamespace(lab=linear, supernet=None, rng=rng(), moment=Moment(epoch, 10), frozen_weights=nullcontext)
+    batch = SimpleNamespace(targets=torch.tensor([0]))
+    radius = 0.03 + 0.27 * epoch / 10
+    worst = Adversary().worst(game, batch, Mixed(before.unbind(0)))
+    assert linear.passes == 7
+    gain = ((torch.stack(tuple(worst.weights)).detach() - before) * slopes).sum()
+    corner = on_the_simplex(before + radius * slopes.sign(), before, None)
+    assert float(gain) >= 0.8 * float(((corner - before) * slopes).sum()) > 0
+
+
+def test_an_adversary_that_finds_nothing_worse_leaves_the_mixture():
+    game = SimpleNamespace(
+        lab=Linear(torch.zeros(2, 3)), supernet=None, rng=rng(), moment=Moment(), frozen_weights=nullcontext
+    )
+    mixture = Mixed(ALPHA.softmax(-1).unbind(0))
+    assert Adversary(0.0, 0.0).worst(game, None, mixture) is mixture
+
+
+def test_an_adversary_goes_with_no_joint_schedule():
+    with pytest.raises(StudyError, match="an adversary climbs in the weights"):
+        Differentiable(adversary=Adversary(), schedule=Joint(), hypergradient=JointGradient())
+
+
+def test_a_part_that_came_later_leaves_older_descriptions_as_they_were():
+    assert "adversary" not in describe(darts())
+    assert describe(sdarts_adv())["adversary"]["steps"] == 7
+
+
+def test_the_operation_is_kept_that_the_supernet_misses_most():
+    mask = torch.ones(5, 3, dtype=torch.bool)
+    worth = torch.tensor([[9.0, 1.0, 2.0], [0.0, 3.0, 1.0], [5.0, 0.5, 0.4], [0.0, 0.0, 0.1], [7.0, 2.0, 2.0]])
+    asked = []
+
+    def accuracy(given):
+        asked.append(given.clone())
+        return float((worth * given).sum())
+
+    part = Perturbation(0.5)
+    decided = []
+    for epoch in range(10):
+        before = mask.clone()
+        mask = part.after_measured_epoch(accuracy, np.random.default_rng(epoch), mask, epoch, 10, SMALL)
+        decided += [(epoch, edge) for edge in range(5) if not torch.equal(before[edge], mask[edge])]
+    assert [epoch for epoch, _ in decided] == [5, 6, 7, 8, 9]
+    assert sorted(edge for _, edge in decided) == [0, 1, 2, 3, 4]
+    assert mask.int().argmax(1).tolist() == [2, 1, 1, 2, 1]  # `none`, the first, is never kept
+    assert len(asked) == part.measurements(torch.ones(5, 3, dtype=torch.bool), SMALL) == 10
+    for first, second in zip(asked[::2], asked[1::2], strict=True):
+        assert int((first != second).sum()) == 2  # two absences of one edge, all else alike
+
+
+def test_selection_by_perturbation_needs_every_edge():
+    assert "between which it does not decide" in str(darts_pt().unsupported(scenario(space=darts_space(4, 3))))
+    assert darts_pt().unsupported(scenario()) is None
+
+
+@pytest.mark.parametrize("paper", [beta_darts, sdarts_rs, sdarts_adv, darts_pt, drnas])
+def test_searches_end_within_their_budget_with_something_to_hand_over(paper):
+    budget = Budget(samples=1500)
+    given, search = lab(budget), paper(batch_size=20).start(scenario(budget))
+    drive(search, given)
+    assert given.spent.samples <= 1500
+    assert given.final is not None
+    lines = read_traces(given.traces.to_bytes()).to_pylist()
+    assert len(lines) > 2
+    if paper is darts_pt:
+        assert given.spent.samples > 1000
+        assert lines[-1]["unpruned"] == len(SPACE.decisions)
