@@ -31,7 +31,7 @@ class _Draw(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         drawn, beta = ctx.saved_tensors
-        return _Dirichlet_backward(drawn, beta, gradients[0]), None
+        return _Dirichlet_backward(drawn, beta, gradients[0]), None  # type: ignore[no-untyped-call]
 
 
 def draw(beta: Tensor, mask: Tensor | None, generator: torch.Generator | None) -> Tensor:
