@@ -158,6 +158,14 @@ STRATEGIES = Registry(
             "searchbench.strategies.oneshot.papers:expectation_fair",
             "FairNAS with an update after every path (Chu 2021)",
         ),
+        "bignas": Entry(
+            "searchbench.strategies.oneshot.papers:bignas",
+            "largest, smallest and random paths on every minibatch, the largest teaches the others (Yu 2020)",
+        ),
+        "attentive-nas": Entry(
+            "searchbench.strategies.oneshot.papers:attentive_nas",
+            "BigNAS whose random paths are the best, or the worst, of some (Wang 2021)",
+        ),
         "enas": Entry(
             "searchbench.strategies.oneshot.enas:enas",
             "a controller learns on shared weights while they are trained (Pham 2018)",

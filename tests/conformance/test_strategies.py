@@ -153,6 +153,8 @@ TRAINERS = (
     "fairnas",
     "expectation-fair",
     "one-shot",
+    "bignas",
+    "attentive-nas",
     "enas",
     "random-sharing",
     "shared-weights",

@@ -6,22 +6,29 @@ from searchbench.strategies.oneshot.bounded import Bounded
 from searchbench.strategies.oneshot.composition import OneShot, Recalibration
 from searchbench.strategies.oneshot.evolution import SposEvolution
 from searchbench.strategies.oneshot.samplers import (
+    Attentive,
     MacsStratified,
     PathDropout,
+    Sandwich,
     StrictFair,
     Successive,
     Together,
     Uniform,
 )
 from searchbench.strategies.oneshot.screening import RandomScreening
+from searchbench.strategies.oneshot.teaching import InPlaceDistillation, Labels
 
 __all__ = [
+    "Attentive",
     "Bounded",
+    "InPlaceDistillation",
+    "Labels",
     "MacsStratified",
     "OneShot",
     "PathDropout",
     "RandomScreening",
     "Recalibration",
+    "Sandwich",
     "SposEvolution",
     "StrictFair",
     "Successive",

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from searchbench.errors import StudyError
 from searchbench.strategies.oneshot.evolution import SposEvolution
 from searchbench.strategies.oneshot.samplers import Grouping, Sampler, Together, Uniform
+from searchbench.strategies.oneshot.teaching import Labels, Teaching
 from searchbench.strategies.strategy import AskTellSearch, Restricted, Scenario, TrainingSearch
 from searchbench.strategies.supernet import SupernetTraining, check_share
 from searchbench.trial import Fidelity, Proposal
@@ -64,6 +65,7 @@ class OneShot:
         grouping: which of a round's paths share an update.
         retrain: how many of the best scored are evaluated by the problem's own estimator, from the same budget; the
             best there is handed over. Their price is kept back from the scores; 0: the best scored is handed over.
+        teaching: what the paths of a round learn from.
 
     Raises:
         StudyError: a value is out of range.
@@ -76,6 +78,7 @@ class OneShot:
     recalibration: Recalibration = field(default_factory=Recalibration)
     grouping: Grouping = field(default_factory=Together)
     retrain: int = 0
+    teaching: Teaching = field(default=Labels(), metadata={"described": "unless default"})
 
     def __post_init__(self) -> None:
         if self.retrain < 0:

@@ -6,13 +6,14 @@ import math
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from itertools import islice
 from operator import add
 from typing import Any, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from searchbench.cost import Cost
@@ -23,7 +24,7 @@ from searchbench.spaces.networks import Supernet
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot.composition import Closing, OneShot, scored
-from searchbench.strategies.oneshot.samplers import Draw
+from searchbench.strategies.oneshot.samplers import Attending, Draw
 from searchbench.strategies.sample import Listed
 from searchbench.strategies.strategy import AskTellSearch, Lab, Recommending, Scenario
 from searchbench.strategies.supernet import epochs_within, mean_price
@@ -105,6 +106,7 @@ class OneShotSearch:
         self._contest: Watched | None = None
         self._kept_back: int | None = None
         """Retrainings that the budget affords once the supernet is trained, `retrain` at most."""
+        self._next_batch: Batch | None = None
         self._scorer: Estimator | None = None
         """Over the trained supernet; it remembers scores."""
 
@@ -153,8 +155,19 @@ class OneShotSearch:
     def _new_weights(self, lab: Lab) -> Weights:
         supernet = lab.supernet()
         optimizer = self._settings.weights.optimizer(cast(nn.Module, supernet).parameters())
-        draw = self._settings.sampler.over(supernet)
+        sampler = self._settings.sampler
+        if isinstance(sampler, Attending):
+            draw = sampler.attending(supernet, partial(self._score, lab, supernet))
+        else:
+            draw = sampler.over(supernet)
         return Weights(supernet, optimizer, draw, self._scenario.seeds.rng("search", "paths"))
+
+    def _score(self, lab: Lab, supernet: Supernet, path: tuple[int, ...]) -> float:
+        """The loss of a path on the minibatch that is learnt next."""
+        batch = self._next_batch
+        if batch is None:  # the pass is over, and what is drawn now is not trained
+            return 0.0
+        return float(F.cross_entropy(lab.infer(supernet, batch, path), batch.targets))
 
     def _affordable(self, lab: Lab, weights: Weights) -> int:
         """Epochs that leave the share of the budget for scores, at the mean price of an update drawn by the sampler."""
@@ -163,9 +176,13 @@ class OneShotSearch:
         draw = self._settings.sampler.over(supernet)
         rounds = [draw(rng, at / DRAWS) for at in range(DRAWS)]
         sizes = lab.sizes("train", self._settings.weights.batch_size)
-        per_round = len(rounds[0])
+        per_round = 1 if self._settings.teaching.shared else len(rounds[0])
         used = sum(sizes[: len(sizes) // per_round * per_round]) or sizes[0]
-        epoch = mean_price(lab.price(supernet, path, train=used) for paths in rounds for path in paths)
+        seen = used * len(rounds[0]) // per_round  # by all paths together
+        epoch = mean_price(lab.price(supernet, path, train=seen) for paths in rounds for path in paths)
+        if isinstance(self._settings.sampler, Attending):
+            looked = used // per_round * self._settings.sampler.looks
+            epoch += mean_price(lab.price(supernet, path, infer=looked) for paths in rounds for path in paths)
         path = tuple(rng.integers(supernet.options).tolist())
         score = self._estimator(lab, supernet).price(supernet.architecture(path), FULL)
         return epochs_within(lab, epoch, self._settings.train_share, afterwards=score)
@@ -176,8 +193,9 @@ class OneShotSearch:
         settings.set_rate(weights.optimizer, self._session.epoch, self._session.length)
         sizes = lab.sizes("train", settings.batch_size)
         batches, noted = lab.batches("train", settings.batch_size), Noted(self._scenario.space.reads)
-        while self._round(lab, weights, batches, noted, done=len(noted.losses) / len(sizes)):
-            pass
+        gone = 0
+        while taken := self._round(lab, weights, batches, noted, done=gone / len(sizes)):
+            gone += taken
         if not noted.losses:
             raise StudyError(
                 f"a round of this sampler needs more minibatches than one pass has: {len(sizes)} of "
@@ -185,24 +203,26 @@ class OneShotSearch:
             )
         return noted
 
-    def _round(self, lab: Lab, weights: Weights, batches: Iterator[Batch], noted: Noted, done: float = 0.0) -> bool:
-        """Train what is drawn, each path on a minibatch of its own. Whether the pass had enough of them.
+    def _round(self, lab: Lab, weights: Weights, batches: Iterator[Batch], noted: Noted, done: float = 0.0) -> int:
+        """Train what is drawn. How many minibatches that took; 0 where the pass had too few left.
 
         Args:
             done: share of the pass that is over.
         """
+        first = self._next_batch = next(batches, None)
         paths = weights.draw(weights.rng, (self._session.epoch + done) / self._session.length)
-        taken = list(islice(batches, len(paths)))
-        if len(taken) < len(paths):
-            return False
-        at = 0
+        teaching, wanted = self._settings.teaching, 1 if self._settings.teaching.shared else len(paths)
+        taken = [] if first is None else [first, *islice(batches, wanted - 1)]
+        if len(taken) < wanted:
+            return 0
+        lessons = teaching.lessons(taken, len(paths))
         for group in self._settings.grouping.groups(paths):
             weights.optimizer.zero_grad(set_to_none=True)  # what is not touched gets neither momentum nor decay
-            for path in group:
-                noted.losses.append(lab.gradients(weights.supernet, taken[at], path, noted.watching()))
-                at += 1
-            update(weights.optimizer, self._settings.weights.clip, taken[at - 1].rate)
-        return True
+            for path, (batch, loss) in zip(group, lessons, strict=False):
+                watched = noted.watching() if loss is None else noted.watching(loss)
+                noted.losses.append(lab.gradients(weights.supernet, batch, path, watched))
+            update(weights.optimizer, self._settings.weights.clip, batch.rate)
+        return wanted
 
     # -- searching -----------------------------------------------------------------------------------------------
 

@@ -8,8 +8,17 @@ from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.oneshot.bounded import Bounded
 from searchbench.strategies.oneshot.composition import OneShot, Recalibration
 from searchbench.strategies.oneshot.evolution import SposEvolution
-from searchbench.strategies.oneshot.samplers import MacsStratified, PathDropout, StrictFair, Successive, Uniform
+from searchbench.strategies.oneshot.samplers import (
+    Attentive,
+    MacsStratified,
+    PathDropout,
+    Sandwich,
+    StrictFair,
+    Successive,
+    Uniform,
+)
 from searchbench.strategies.oneshot.screening import RandomScreening
+from searchbench.strategies.oneshot.teaching import InPlaceDistillation
 from searchbench.strategies.random import Random
 from searchbench.strategies.supernet import SupernetTraining
 
@@ -209,3 +218,66 @@ def random_sharing(
         train_share=train_share,
         recalibration=Recalibration(recalibrate, batch_size),
     )
+
+
+def bignas(
+    epochs: int | None = None,
+    train_share: float = 0.5,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    paths: int = 2,
+    recalibrate: int = 4,
+    population: int = 50,
+    generations: int = 20,
+) -> OneShot:
+    """Train the largest, the smallest and some random paths on every minibatch; the largest learns the labels, the
+    others learn from it. Then evolve paths by inherited weights.
+
+    g = grad L(largest) + sum_k grad -sum_c p_c log softmax(z_k)_c, p the largest's softmax, see `InPlaceDistillation`
+
+    Args:
+        epochs: of the supernet; None takes `train_share` of the budget.
+        train_share: the rest is for the evolution.
+        batch_size: of training and recalibration.
+        lr: of the *sum* of the gradients, at first; falls to 0.001 along a cosine.
+        paths: random ones, besides the largest and the smallest.
+        recalibrate: training batches before every score.
+        population, generations: as in `spos`.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Yu et al. 2020, "BigNAS: scaling up neural architecture search with big single-stage models", section 3:
+        sandwich rule and in-place distillation.
+    Differs: optimiser settings are NAS-Bench-201's for weight sharing; no dropout for the largest, no exponential rate;
+        evolution instead of the coarse-to-fine choice; batch norms are recalibrated.
+    """
+    host = spos(epochs, train_share, batch_size, lr, recalibrate, population, generations)
+    return replace(host, sampler=Sandwich(paths), teaching=InPlaceDistillation())
+
+
+def attentive_nas(
+    epochs: int | None = None,
+    train_share: float = 0.5,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    paths: int = 2,
+    candidates: int = 3,
+    best: bool = True,
+) -> OneShot:
+    """BigNAS whose random paths are chosen: of some of alike cost the one that does best on the next minibatch, or the
+    one that does worst.
+
+    Args:
+        epochs, train_share, batch_size, lr, paths: as in `bignas`.
+        candidates: for each path.
+        best: whether the best is trained (best-up) or the worst (worst-up).
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Wang et al. 2021, "AttentiveNAS: improving neural architecture search via attentive sampling".
+    Differs: as `bignas`; see `Attentive`.
+    """
+    host = bignas(epochs, train_share, batch_size, lr, paths)
+    return replace(host, sampler=Attentive(candidates, best, paths))

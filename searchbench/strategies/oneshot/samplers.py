@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -34,6 +34,22 @@ class Sampler(Protocol):
         Raises:
             StudyError: it cannot be sampled this way.
         """
+
+
+Score = Callable[["tuple[int, ...]"], float]
+"""The loss of a path on the minibatch that is learnt next."""
+
+
+@runtime_checkable
+class Attending(Protocol):
+    """A sampler that sees scores before it draws."""
+
+    @property
+    def looks(self) -> int:
+        """Paths that are scored for a round."""
+
+    def attending(self, supernet: Supernet, score: Score) -> Draw:
+        """The draw over a supernet's options, which may ask for scores."""
 
 
 class Grouping(Protocol):
@@ -143,17 +159,18 @@ class MacsStratified:
         return np.linspace(low, high, self.bins + 1)
 
     def over(self, supernet: Supernet) -> Draw:
-        edges, options = self.edges(supernet), supernet.options
+        edges = self.edges(supernet)
+        return lambda rng, done: (self.within(int(rng.integers(self.bins)), edges, supernet, rng),)
 
-        def draw(rng: np.random.Generator, done: float) -> tuple[Active, ...]:
-            at = int(rng.integers(self.bins))
-            for _ in range(self.tries):
-                path = tuple(rng.integers(options).tolist())
-                if edges[at] <= supernet.macs(path) <= edges[at + 1]:
-                    break
-            return (path,)
-
-        return draw
+    def within(
+        self, stratum: int, edges: np.ndarray[tuple[int], np.dtype[np.float64]], supernet: Supernet, rng: Any
+    ) -> tuple[int, ...]:
+        """A uniform path of a stratum."""
+        for _ in range(self.tries):
+            path: tuple[int, ...] = tuple(rng.integers(supernet.options).tolist())
+            if edges[stratum] <= supernet.macs(path) <= edges[stratum + 1]:
+                break
+        return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +226,92 @@ class PathDropout:
             return (Mixed(weights, [self.kept(options, rng, done) for options in supernet.options]),)
 
         return draw
+
+
+@dataclass(frozen=True, slots=True)
+class Sandwich:
+    """The largest path, `random` uniform ones, the smallest: what lies between is bounded by both.
+
+    Of every decision the largest has the option of most multiply-accumulates, the smallest that of fewest, of equals
+    the last.
+
+    Raises:
+        StudyError: `random` is negative.
+
+    Source: Yu & Huang 2019, "Universally slimmable networks", section 3.1; Yu et al. 2020, "BigNAS": two random ones.
+    """
+
+    random: int = 2
+
+    def __post_init__(self) -> None:
+        if self.random < 0:
+            raise StudyError(f"`random` must not be negative, but got {self.random}.")
+
+    def over(self, supernet: Supernet) -> Draw:
+        largest, smallest = extremes(supernet)
+        between = Uniform(self.random).over(supernet) if self.random else None
+        return lambda rng, done: (largest, *(between(rng, done) if between else ()), smallest)
+
+
+@dataclass(frozen=True, slots=True)
+class Attentive:
+    """The sandwich, of whose middle paths each is the best (or the worst) of `candidates` by the loss on the minibatch
+    that is learnt next, all of one stratum of multiply-accumulates, which is drawn uniformly.
+
+    Args:
+        candidates: k, drawn for each path.
+        best: whether the best is trained ("best-up"), or the worst ("worst-up").
+        random: middle paths.
+        strata: how the multiply-accumulates are divided.
+
+    Raises:
+        StudyError: a count is not positive.
+
+    Source: Wang et al. 2021, "AttentiveNAS: improving neural architecture search via attentive sampling", section 3.2,
+        with the minibatch's loss as the estimate.
+    Differs: multiply-accumulates are drawn uniformly over strata, not as often as they occur in the space.
+    """
+
+    candidates: int = 3
+    best: bool = True
+    random: int = 2
+    strata: MacsStratified = MacsStratified()
+
+    def __post_init__(self) -> None:
+        if self.candidates < 1 or self.random < 1:
+            raise StudyError(f"`candidates` and `random` must be at least 1, but got {self}.")
+
+    @property
+    def looks(self) -> int:
+        """Paths that are scored for a round."""
+        return self.candidates * self.random
+
+    def over(self, supernet: Supernet) -> Draw:
+        return self.attending(supernet, lambda path: 0.0)
+
+    def attending(self, supernet: Supernet, score: Score) -> Draw:
+        largest, smallest = extremes(supernet)
+        edges, choose = self.strata.edges(supernet), min if self.best else max
+
+        def middle(rng: np.random.Generator) -> tuple[int, ...]:
+            at = int(rng.integers(self.strata.bins))
+            drawn = [self.strata.within(at, edges, supernet, rng) for _ in range(self.candidates)]
+            scores = [score(path) for path in drawn]
+            return drawn[scores.index(choose(scores))]
+
+        return lambda rng, done: (largest, *(middle(rng) for _ in range(self.random)), smallest)
+
+
+def extremes(supernet: Supernet) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The largest and the smallest path of a supernet, by multiply-accumulates of each decision's options alone."""
+    base = (0,) * len(supernet.options)
+    largest, smallest = [], []
+    for at, options in enumerate(supernet.options):
+        macs = [supernet.macs((*base[:at], option, *base[at + 1 :])) for option in range(options)]
+        ranked = sorted(range(options), key=macs.__getitem__)
+        largest.append(ranked[-1])
+        smallest.append(max(option for option in ranked if macs[option] == macs[ranked[0]]))
+    return tuple(largest), tuple(smallest)
 
 
 def _uneven(options: Iterable[int]) -> str | None:

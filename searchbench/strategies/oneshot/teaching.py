@@ -1,0 +1,78 @@
+"""What the paths of a round learn from, and on which minibatches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from searchbench.strategies.strategy import Loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from searchbench.tasks.task import Batch
+
+Lesson = tuple["Batch", Loss | None]
+"""A minibatch, and the loss on it; None: cross-entropy with the labels."""
+
+
+class Teaching(Protocol):
+    """Gives each path of a round its minibatch and its loss."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether all paths of a round see one minibatch."""
+
+    def lessons(self, batches: list[Batch], paths: int) -> Iterator[Lesson]:
+        """A lesson for each path in turn; asked for when the one before has been learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Each path learns the labels of a minibatch of its own."""
+
+    shared = False
+
+    def lessons(self, batches: list[Batch], paths: int) -> Iterator[Lesson]:
+        return ((batch, None) for batch in batches)
+
+
+@dataclass(frozen=True, slots=True)
+class InPlaceDistillation:
+    """All paths of a round see one minibatch. The first learns its labels, every other what the first made of it:
+
+    L_k = -sum_c p_c log softmax(z_k)_c,  p = softmax(z_1), a constant
+
+    Source: Yu & Huang 2019, "Universally slimmable networks"; Yu et al. 2020, "BigNAS", section 3.
+    """
+
+    shared = True
+
+    def lessons(self, batches: list[Batch], paths: int) -> Iterator[Lesson]:
+        [batch] = batches
+        taught: list[Tensor] = []
+        yield batch, listening(taught)
+        for _ in range(paths - 1):
+            yield batch, soft_cross_entropy(taught[0])
+
+
+def listening(taught: list[Tensor]) -> Loss:
+    """Cross-entropy that keeps the logits it saw."""
+    import torch.nn.functional as F
+
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        taught.append(logits.detach())
+        return F.cross_entropy(logits, targets)
+
+    return loss
+
+
+def soft_cross_entropy(teacher: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """The mean over samples of the cross-entropy with the softmax of a teacher's logits [B, classes]."""
+    probabilities = teacher.softmax(1)
+
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        return -(probabilities * logits.log_softmax(1)).sum(1).mean()
+
+    return loss
