@@ -162,6 +162,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.oneshot.papers:bignas",
             "largest, smallest and random paths on every minibatch, the largest teaches the others (Yu 2020)",
         ),
+        "few-shot": Entry(
+            "searchbench.strategies.oneshot.papers:few_shot",
+            "one supernet, then several, split by a decision's options (Zhao 2021)",
+        ),
         "attentive-nas": Entry(
             "searchbench.strategies.oneshot.papers:attentive_nas",
             "BigNAS whose random paths are the best, or the worst, of some (Wang 2021)",

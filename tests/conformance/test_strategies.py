@@ -155,6 +155,7 @@ TRAINERS = (
     "one-shot",
     "bignas",
     "attentive-nas",
+    "few-shot",
     "enas",
     "random-sharing",
     "shared-weights",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from searchbench.strategies.oneshot.bounded import Bounded
-from searchbench.strategies.oneshot.composition import OneShot, Recalibration
+from searchbench.strategies.oneshot.composition import OneShot, Recalibration, Split
 from searchbench.strategies.oneshot.evolution import SposEvolution
 from searchbench.strategies.oneshot.samplers import (
     Attentive,
@@ -29,6 +29,7 @@ __all__ = [
     "RandomScreening",
     "Recalibration",
     "Sandwich",
+    "Split",
     "SposEvolution",
     "StrictFair",
     "Successive",

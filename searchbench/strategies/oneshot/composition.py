@@ -52,6 +52,45 @@ class Recalibration:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """After a share of its training a supernet gives way to several copies of itself, one for each way in which some
+    decisions can be taken, which are trained on in the same minibatches, each on paths of its own.
+
+    Args:
+        decisions: by position in the space; a supernet for each combination of their options, each with its memory.
+        after: share of the epochs.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Zhao et al. 2021, "Few-shot neural architecture search", section 3: weights are inherited from the
+        one-shot supernet.
+    """
+
+    decisions: tuple[int, ...] = (0,)
+    after: float = 0.5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decisions", tuple(self.decisions))
+        if not self.decisions or len(set(self.decisions)) < len(self.decisions) or min(self.decisions) < 0:
+            raise StudyError(f"`decisions` must be distinct positions, at least one, but got {self.decisions!r}.")
+        if not 0 <= self.after < 1:
+            raise StudyError(f"`after` must lie in [0, 1), but got {self.after!r}.")
+
+    def due(self, epoch: int, epochs: int) -> bool:
+        """Whether there are several in an epoch, counted from 0."""
+        return epoch >= self.after * epochs
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        space, known = scenario.space, len(scenario.space.decisions)
+        if space.conditional or (space.wiring is not None and space.wiring.keeps is not None):
+            return f"it splits the supernet by decisions that are always taken, and those of `{space.name}` are not."
+        if max(self.decisions) >= known:
+            return f"it splits the supernet by decision {max(self.decisions)}, and the space has {known}, from 0."
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class OneShot:
     """Train a supernet path by path, then search it by inherited weights; both are paid from the budget.
 
@@ -66,6 +105,7 @@ class OneShot:
         retrain: how many of the best scored are evaluated by the problem's own estimator, from the same budget; the
             best there is handed over. Their price is kept back from the scores; 0: the best scored is handed over.
         teaching: what the paths of a round learn from.
+        split: when and by which decisions the supernet becomes several; None: never.
 
     Raises:
         StudyError: a value is out of range.
@@ -79,6 +119,7 @@ class OneShot:
     grouping: Grouping = field(default_factory=Together)
     retrain: int = 0
     teaching: Teaching = field(default=Labels(), metadata={"described": "unless default"})
+    split: Split | None = field(default=None, metadata={"described": "unless default"})
 
     def __post_init__(self) -> None:
         if self.retrain < 0:
@@ -89,6 +130,8 @@ class OneShot:
         reason = self.weights.unsupported(scenario)
         if reason is None and isinstance(self.sampler, Restricted):
             reason = self.sampler.unsupported(scenario)
+        if reason is None and self.split is not None:
+            reason = self.split.unsupported(scenario)
         return unsearched(self.finder, scored(scenario)) if reason is None else reason
 
     def start(self, scenario: Scenario) -> TrainingSearch:

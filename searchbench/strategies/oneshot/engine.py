@@ -25,9 +25,10 @@ from searchbench.spaces.space import Architecture
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot.composition import Closing, OneShot, scored
 from searchbench.strategies.oneshot.samplers import Attending, Draw
+from searchbench.strategies.oneshot.several import Several
 from searchbench.strategies.sample import Listed
 from searchbench.strategies.strategy import AskTellSearch, Lab, Recommending, Scenario
-from searchbench.strategies.supernet import epochs_within, mean_price
+from searchbench.strategies.supernet import SupernetTraining, epochs_within, mean_price
 from searchbench.strategies.supernet_session import SupernetSession
 from searchbench.tasks.task import Batch
 from searchbench.trial import FULL, Proposal, Trial, better
@@ -44,19 +45,31 @@ class Weights:
     """The supernet and what trains it."""
 
     supernet: Supernet
+    training: SupernetTraining
     optimizer: torch.optim.Optimizer
     draw: Draw
     rng: np.random.Generator
     """Of the draws."""
 
     def state_dict(self) -> dict[str, Any]:
+        several = self.supernet.decisions if isinstance(self.supernet, Several) else ()
         return {
+            "several": several,
             "supernet": cast(nn.Module, self.supernet).state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "rng": self.rng.bit_generator.state,
         }
 
+    def split(self, decisions: tuple[int, ...]) -> None:
+        """Put several supernets in the place of this one, with a fresh optimiser; once."""
+        if isinstance(self.supernet, Several):
+            return
+        self.supernet = Several(self.supernet, decisions)
+        self.optimizer = self.training.optimizer(self.supernet.parameters())
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if state.get("several"):
+            self.split(state["several"])
         cast(nn.Module, self.supernet).load_state_dict(state["supernet"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rng.bit_generator.state = state["rng"]
@@ -160,7 +173,7 @@ class OneShotSearch:
             draw = sampler.attending(supernet, partial(self._score, lab, supernet))
         else:
             draw = sampler.over(supernet)
-        return Weights(supernet, optimizer, draw, self._scenario.seeds.rng("search", "paths"))
+        return Weights(supernet, self._settings.weights, optimizer, draw, self._scenario.seeds.rng("search", "paths"))
 
     def _score(self, lab: Lab, supernet: Supernet, path: tuple[int, ...]) -> float:
         """The loss of a path on the minibatch that is learnt next."""
@@ -189,7 +202,9 @@ class OneShotSearch:
 
     def _train(self, lab: Lab, weights: Weights) -> Noted:
         """One pass over the training split, each minibatch through a path that was drawn for it."""
-        settings = self._settings.weights
+        settings, split = self._settings.weights, self._settings.split
+        if split is not None and split.due(self._session.epoch, self._session.length):
+            weights.split(split.decisions)
         settings.set_rate(weights.optimizer, self._session.epoch, self._session.length)
         sizes = lab.sizes("train", settings.batch_size)
         batches, noted = lab.batches("train", settings.batch_size), Noted(self._scenario.space.reads)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.oneshot.bounded import Bounded
-from searchbench.strategies.oneshot.composition import OneShot, Recalibration
+from searchbench.strategies.oneshot.composition import OneShot, Recalibration, Split
 from searchbench.strategies.oneshot.evolution import SposEvolution
 from searchbench.strategies.oneshot.samplers import (
     Attentive,
@@ -281,3 +282,35 @@ def attentive_nas(
     """
     host = bignas(epochs, train_share, batch_size, lr, paths)
     return replace(host, sampler=Attentive(candidates, best, paths))
+
+
+def few_shot(
+    epochs: int | None = None,
+    train_share: float = 0.5,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    decisions: Sequence[int] = (0,),
+    after: float = 0.5,
+    recalibrate: int = 4,
+    population: int = 50,
+    generations: int = 20,
+) -> OneShot:
+    """Train one supernet, then copies of it, one for each option of a decision, on the paths that take it: weights are
+    shared among fewer architectures, and still inherited. Then evolve paths, each scored by its own supernet.
+
+    Args:
+        epochs, train_share, batch_size, lr, recalibrate, population, generations: as in `spos`.
+        decisions: by which it is split; several of them give a supernet for each combination (K-shot).
+        after: share of the epochs after which it is split.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Zhao et al. 2021, "Few-shot neural architecture search"; its sub-supernets on NAS-Bench-201 are those of one
+        edge.
+    Differs: as `spos`; sub-supernets learn in the same minibatches, each from those whose path is its own, at the rate
+        of the moment, so that the training costs what one supernet's does; which decisions is a parameter (there:
+        drawn).
+    """
+    host = spos(epochs, train_share, batch_size, lr, recalibrate, population, generations)
+    return replace(host, split=Split(tuple(decisions), after))
