@@ -6,6 +6,7 @@ and validation data (or validation columns) only. A judge is opened in another p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from searchbench.cost import Cost
@@ -89,11 +90,41 @@ class Charging(Protocol):
 
 @runtime_checkable
 class Parallel(Protocol):
-    """A description of an estimator that simulates parallel workers."""
+    """A description of an estimator that says itself how many evaluations are under way at once."""
 
     @property
     def workers(self) -> int | None:
         """How many; None: there is no simulated clock, one evaluation follows the other."""
+
+
+@runtime_checkable
+class Staying(Protocol):
+    """A description of an estimator that may say that its evaluations stay in the process of their run."""
+
+    @property
+    def stays(self) -> bool:
+        """Whether they do: a look-up is not worth another process, and what one leaves behind is only there."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A live estimator that declares how long evaluations last, for those that are under way at once."""
+
+    def duration(
+        self, architecture: Architecture, fidelity: Fidelity, measured: Mapping[str, float] | None
+    ) -> float | None:
+        """Length of an evaluation in any one unit; never of a host's clock, so that a rerun has the same order.
+
+        Args:
+            measured: its metrics once it has ended; None before.
+
+        Returns:
+            None where it is known afterwards only, or not at all.
+        """
+
+    @property
+    def answers_duration(self) -> bool:
+        """Whether it is known afterwards only."""
 
 
 @runtime_checkable

@@ -56,6 +56,12 @@ class Account:
         if self._booked is not None:
             self._booked.charge(cost)
 
+    def rebook(self, price: Cost, cost: Cost) -> None:
+        """Replace a reserved price by what it came to."""
+        if self._booked is not None:
+            self._booked.charge(cost)
+            self._booked.refund(price)
+
     # -- seconds -----------------------------------------------------------------------------------------------
 
     @contextmanager

@@ -7,35 +7,25 @@ record in the order in which they end. One after the other, both happen within `
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from searchbench.cost import Cost
-from searchbench.errors import BudgetExhausted, Interrupted, SpaceError
+from searchbench.errors import Interrupted, SpaceError
+from searchbench.estimators.estimator import Timed
 from searchbench.harness.account import Account
-from searchbench.harness.borders import checked_measurement, checked_price, failure, numbers
+from searchbench.harness.borders import checked_price, failure, numbers
 from searchbench.harness.constraint import broken_limits
+from searchbench.harness.measuring import Crew, Measured, Request, duration_s, measure
 from searchbench.harness.record import Record
 from searchbench.harness.repeats import Repeats
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.strategy import AskTellSearch, Scenario
-from searchbench.trial import FULL, Fidelity, Measurement, Proposal, Status, Trial
+from searchbench.trial import FULL, Fidelity, Proposal, Trial
 
 if TYPE_CHECKING:
     from searchbench.estimators.estimator import Estimator
-
-
-@dataclass(slots=True)
-class Measured:
-    """How a measurement ended."""
-
-    status: Status
-    value: float
-    cost: Cost
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    error: str | None = None
 
 
 @dataclass(slots=True)
@@ -44,7 +34,8 @@ class Launched:
 
     architecture: Architecture
     fidelity: Fidelity
-    measured: Measured
+    measured: Measured | None
+    """None while another process measures it."""
     own: bool = True
     """Whether the problem's own estimator measured it."""
     seed: int = 0
@@ -52,6 +43,11 @@ class Launched:
     """Number of the trial whose training it continues."""
     repeats: int | None = None
     """Number of the trial it is served from, free of charge."""
+    price: Cost = field(default_factory=Cost)
+    ticket: Any = None
+    """Of the crew that measures it."""
+    lasts: float | None = 0.0
+    """Its declared duration, by which it takes its turn; None until its measurement says it."""
 
 
 class Evaluation:
@@ -64,6 +60,7 @@ class Evaluation:
         record: keeps every trial.
         remembers: whether a repeated measurement is served from memory, free of charge.
         reported: what is reported of an architecture beside its measurement, such as its latency.
+        crew: measures in other processes what may be under way at once; None measures here, at once.
     """
 
     def __init__(
@@ -75,8 +72,9 @@ class Evaluation:
         *,
         remembers: bool = False,
         reported: Callable[[Architecture], Mapping[str, float]] | None = None,
+        crew: Crew | None = None,
     ) -> None:
-        self.estimator = estimator
+        self.estimator, self.crew = estimator, crew
         self._scenario, self._account, self._record = scenario, account, record
         self._reported = reported
         self._known_price: object = self  # no price yet
@@ -132,17 +130,33 @@ class Evaluation:
             self.repeats.check_stalled()
         self._account.check(price)  # before the noise is drawn: what is refused has not been repeated
         seed = self.repeats.noise_seed(architecture, fidelity) if begun is None else begun.seed
+        request = Request(architecture, fidelity, seed, reached, price)
         broken = broken_limits(self._scenario.space, architecture)
-        if broken is None:
-            measured = self._measure(architecture, price, lambda: using.evaluate(architecture, fidelity, seed, reached))
+        launched = Launched(architecture, fidelity, None, own, seed, proposal.resume if begun else None, price=price)
+        if broken is not None:
+            launched.measured = Measured("error", math.nan, price, error=f"breaks the constraint: {broken}")
+        elif own and self.crew is not None:
+            launched.ticket = self.crew.begin(request)
         else:
-            measured = Measured("error", math.nan, price, error=f"breaks the constraint: {broken}")
-        self._account.book(measured.cost)
-        return Launched(architecture, fidelity, measured, own, seed, None if begun is None else proposal.resume)
+            launched.measured = self._reporting(measure(using, request, timed=not self._account.overlaps), architecture)
+        self._account.book(price if launched.measured is None else launched.measured.cost)
+        if self._account.overlaps:
+            self._declare(using, launched)
+        return launched
+
+    def collect(self, launched: Launched) -> Measured:
+        """How a launched measurement ended; waits for another process where one measures it."""
+        if launched.measured is None:
+            measured = self._reporting(self.crew.result(launched.ticket), launched.architecture)  # type: ignore[union-attr]
+            self._account.rebook(launched.price, measured.cost)
+            launched.measured = measured
+            if launched.lasts is None:
+                self._declare(self.estimator, launched)
+        return launched.measured
 
     def settle(self, launched: Launched, clock_s: float | None = None) -> Trial:
         """Charge and record a measurement. `clock_s`: the simulated time at which it ended."""
-        number, measured, cached = self._record.trials, launched.measured, launched.repeats is not None
+        number, measured, cached = self._record.trials, self.collect(launched), launched.repeats is not None
         status, value, cost, error = measured.status, measured.value, measured.cost, measured.error
         metrics = measured.metrics if clock_s is None else {**measured.metrics, "clock_s": clock_s}
         trial = Trial(number, launched.architecture, launched.fidelity, status, value, cost, metrics, error, cached)
@@ -154,26 +168,44 @@ class Evaluation:
         self._record.add(trial, self._account.ledger.total(), offer=launched.own, resumed=launched.resumed)
         return trial
 
-    def _measure(
-        self, architecture: Architecture, price: Cost, training: Callable[[], tuple[Measurement, Cost]]
-    ) -> Measured:
-        """Whatever becomes of a training, as a value; only the end of the budget passes through."""
-        overlaps = self._account.overlaps
-        started = 0.0 if overlaps else time.perf_counter()
-        try:
-            measurement, charge = training()
-            value, metrics, cost = checked_measurement(measurement, charge, price)
-            more = {} if self._reported is None else numbers(self._reported(architecture), "a metric")
-        except (BudgetExhausted, Interrupted):
-            raise
-        except BaseException as error:  # a failure is a value: charged, recorded, told to the search
-            status, message = failure(error)
-            wasted = price if overlaps else price + Cost(device_s=time.perf_counter() - started)
-            return Measured(status, math.nan, wasted, error=message)
-        if self._account.ledger.too_late(cost):
+    def _reporting(self, measured: Measured, architecture: Architecture) -> Measured:
+        """The measurement with what is reported beside it; a failed one where the budget's seconds had run out."""
+        if measured.status != "ok":
+            return measured
+        if self._reported is not None:
+            try:
+                more = numbers(self._reported(architecture), "a metric")
+            except Interrupted:
+                raise
+            except BaseException as error:
+                status, message = failure(error)
+                return Measured(status, math.nan, measured.cost, error=message)
+            measured.metrics = {**measured.metrics, **more}
+        if self._account.ledger.too_late(measured.cost):
             late = "the evaluation ended after the budget of seconds had run out."
-            return Measured("timeout", math.nan, cost, error=late)
-        return Measured("ok", value, cost, {**metrics, **more} if more else metrics)
+            return Measured("timeout", math.nan, measured.cost, error=late)
+        return measured
+
+    def _declare(self, estimator: Estimator, launched: Launched) -> None:
+        """Say how long a measurement lasts on the declared clock: a function of the study, never of a host."""
+        measured = launched.measured
+        known = launched.price if measured is None or not measured.cost.simulated_s else measured.cost
+        launched.lasts = duration_s(known, trains=self._scenario.trains)
+        if not launched.own or not isinstance(estimator, Timed):
+            return
+        if measured is None and estimator.answers_duration:
+            launched.lasts = None
+            return
+        try:
+            answered = None if measured is None else measured.metrics
+            declared = estimator.duration(launched.architecture, launched.fidelity, answered)
+        except Interrupted:
+            raise
+        except BaseException as error:
+            status, message = failure(error)
+            launched.measured = Measured(status, math.nan, launched.price, error=message)
+        else:
+            launched.lasts = launched.lasts if declared is None else declared
 
     def _priced(self, price: Cost) -> Cost:
         """A price, checked; most problems have one, and it is checked once."""

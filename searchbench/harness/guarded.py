@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed, SearchbenchError
+from searchbench.estimators.estimator import Timed
 from searchbench.harness.forked import call
 from searchbench.harness.limits import Limits
 from searchbench.spaces.space import Architecture
@@ -35,6 +37,17 @@ class Guarded:
     def price(self, architecture: Architecture, fidelity: Fidelity, resume: Fidelity | None = None) -> Cost:
         """As the estimator does."""
         return self.inner.price(architecture, fidelity, resume)
+
+    @property
+    def answers_duration(self) -> bool:
+        """As the estimator does."""
+        return isinstance(self.inner, Timed) and self.inner.answers_duration
+
+    def duration(
+        self, architecture: Architecture, fidelity: Fidelity, measured: Mapping[str, float] | None
+    ) -> float | None:
+        """As the estimator does."""
+        return self.inner.duration(architecture, fidelity, measured) if isinstance(self.inner, Timed) else None
 
     def evaluate(
         self, architecture: Architecture, fidelity: Fidelity, seed: int, resume: Fidelity | None = None

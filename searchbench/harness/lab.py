@@ -15,6 +15,7 @@ from searchbench.harness.borders import number
 from searchbench.harness.constraint import broken_limits
 from searchbench.harness.evaluation import Evaluation
 from searchbench.harness.incumbent import Incumbent
+from searchbench.harness.measuring import Crew
 from searchbench.harness.record import Record
 from searchbench.harness.supernets import Supernets
 from searchbench.results.columns import TraceColumns, TrialColumns
@@ -37,6 +38,7 @@ class MeteredLab:
         duplicates: "charge" or "cache".
         bench: the training side; None where the problem's estimator does not train.
         metrics: what is reported of an architecture beside its measurement, such as its latency.
+        crew: other processes that measure for it; None measures here.
     """
 
     def __init__(
@@ -46,11 +48,18 @@ class MeteredLab:
         duplicates: Duplicates,
         bench: Bench | None = None,
         metrics: Callable[[Architecture], Mapping[str, float]] | None = None,
+        crew: Crew | None = None,
     ) -> None:
         self.scenario = scenario
         self.account, self.record = Account(scenario.budget), Record()
         self.evaluation = Evaluation(
-            scenario, estimator, self.account, self.record, remembers=duplicates == "cache", reported=metrics
+            scenario,
+            estimator,
+            self.account,
+            self.record,
+            remembers=duplicates == "cache",
+            reported=metrics,
+            crew=crew,
         )
         self.supernets = supernets = Supernets(scenario.seeds, self.account, bench)
         # what a search calls is the parts' own; only what needs two of them is written out below

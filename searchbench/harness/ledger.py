@@ -59,6 +59,17 @@ class Ledger:
         self.simulated_s += cost.simulated_s
         self.peak_memory_bytes = max(self.peak_memory_bytes, cost.peak_memory_bytes)
 
+    def refund(self, cost: Cost) -> None:
+        """Take a cost back that was charged."""
+        self.evaluations -= cost.evaluations
+        self.epochs -= cost.epochs
+        self.train_samples -= cost.train_samples
+        self.inference_samples -= cost.inference_samples
+        self.macs -= cost.macs
+        self.device_s -= cost.device_s
+        self.host_s -= cost.host_s
+        self.simulated_s -= cost.simulated_s
+
     @property
     def samples(self) -> int:
         return self.train_samples + self.inference_samples

@@ -9,6 +9,7 @@ from typing import Literal
 from searchbench.errors import BudgetExhausted
 from searchbench.harness.host_clock import HostClock
 from searchbench.harness.lab import MeteredLab
+from searchbench.harness.problem import Order
 from searchbench.harness.repeats import Exhausted, Stalled
 from searchbench.harness.simulation import simulate
 from searchbench.strategies.strategy import AskTellSearch, Recommending, Search, Tracing, TrainingSearch, search_kind
@@ -17,7 +18,11 @@ Ended = Literal["budget", "finished", "stalled"]
 
 
 def drive(
-    search: Search, lab: MeteredLab, after_slice: Callable[[], None] = lambda: None, workers: int | None = None
+    search: Search,
+    lab: MeteredLab,
+    after_slice: Callable[[], None] = lambda: None,
+    workers: int | None = None,
+    order: Order = "declared",
 ) -> Ended:
     """Run a search until it has nothing more to do or the budget is exhausted.
 
@@ -25,7 +30,8 @@ def drive(
         search: the live search.
         lab: its metered lab, which keeps the record.
         after_slice: called after every slice of a training search (checkpoints).
-        workers: simulated parallel workers of an ask/tell search; None runs one evaluation after the other.
+        workers: evaluations of an ask/tell search that are under way at once; None runs one after the other.
+        order: in which those under way are told.
 
     Returns:
         Why it ended. Whatever the strategy itself raises passes through.
@@ -39,7 +45,7 @@ def drive(
         if isinstance(search, TrainingSearch):
             _advance(search, lab, after_slice)
         elif workers is not None:
-            ended = simulate(search, lab, workers)
+            ended = simulate(search, lab, workers, order)
         else:
             _ask_tell(search, lab)
     except BudgetExhausted:

@@ -18,11 +18,12 @@ from typing import Any
 
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.estimators.objective.command import Command
+from searchbench.estimators.objective.duration import Duration
 from searchbench.estimators.objective.evaluation import Asked, Asking, Fresh, Source, Stops, try_out
 from searchbench.estimators.objective.function import CHECKPOINT, SEED, Function
 from searchbench.harness.components import Use, as_use, describe, fingerprint, make, written
 from searchbench.harness.constraint import Measures
-from searchbench.harness.problem import Posed, Problem, ResolvedProblem
+from searchbench.harness.problem import Order, Posed, Problem, ResolvedProblem, check_parallel, parallel_given
 from searchbench.metric import Metric
 from searchbench.registry import load
 from searchbench.seeds import Seeds
@@ -34,7 +35,7 @@ from searchbench.tasks.task import NoTask
 
 KEYS = (
     "objective", "command", "space", "metric", "unit", "better", "share", "test", "test_repeats", "fidelity", "version",
-    "label", "folder",
+    "label", "folder", "parallel", "order", "duration",
 )  # fmt: skip
 """What a study file may say of an objective, beside the fidelity under its own name."""
 
@@ -63,6 +64,11 @@ class Objective:
         label: how tables call it; None takes the function's name.
         share: whether the number is a share, shown in percent.
         folder: where a command runs; the working directory by default.
+        parallel: evaluations of one search that are under way at once; None: one after the other.
+        order: in which those are told: "declared", by `duration`, or "arrival", as they end.
+        duration: how long an evaluation lasts, in any unit, where several are under way: a number, a function of
+            `config` (and of the fidelity, under its name, where it takes it), ``"module:name"`` of one, or the name of
+            a number that the function answers. None: the amount of its fidelity.
         named: the fidelity by its name, ``epochs=27``.
 
     Raises:
@@ -79,6 +85,9 @@ class Objective:
     version: str | None
     label: str | None
     folder: str | None
+    parallel: int | None
+    order: Order
+    duration: Any
 
     def __init__(
         self,
@@ -96,6 +105,9 @@ class Objective:
         label: str | None = None,
         share: bool = False,
         folder: str | None = None,
+        parallel: int | None = None,
+        order: Order = "declared",
+        duration: float | str | Callable[..., float] | None = None,
         **named: Any,
     ) -> None:
         if (function is None) == (command is None):
@@ -114,10 +126,14 @@ class Objective:
             "version": version,
             "label": label,
             "folder": folder,
+            "parallel": parallel,
+            "order": order,
+            "duration": duration,
         }
+        check_parallel(parallel, order)
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        self._source, self._judge_source  # noqa: B018  (what they refuse is said here)
+        self._source, self._judge_source, self._duration  # noqa: B018  (what they refuse is said here)
 
     def __repr__(self) -> str:
         """The code that makes it again, where its function has a path."""
@@ -157,6 +173,8 @@ class Objective:
         if self.fidelity is not None:
             told["fidelity"] = {self.fidelity[0]: _amounts(self.fidelity[1])}
         optional = {"version": self.version, "folder": self.folder, "test_repeats": self.test_repeats}
+        optional |= {"duration": None if self._duration is None else self._duration.told()}
+        told |= parallel_given(self.parallel, self.order)
         return told | {name: value for name, value in optional.items() if value not in (None, 1)}
 
     def try_out(self, seeds: Seeds) -> None:
@@ -181,9 +199,13 @@ class Objective:
         return self._source if self.test is None else Function(self.test, self.version)
 
     @cached_property
+    def _duration(self) -> Duration | None:
+        return None if self.duration is None else Duration(self.duration)
+
+    @cached_property
     def _asking(self) -> Asking:
         name, stops = self.fidelity or (None, ())
-        return Asking(self._source, self.metric, name, stops)
+        return Asking(self._source, self.metric, name, stops, self._duration)
 
     @cached_property
     def _judging(self) -> Asking:
@@ -203,9 +225,13 @@ class Objective:
         for asking in (self._asking, self._judging):
             asking.source.check(space, asking.fidelity)
         estimator, judge = Asked(self._asking), Fresh(self._judging, self.test_repeats)
-        known = fingerprint([describe(space), describe(estimator), describe(judge)])
+        under_way = parallel_given(self.parallel, self.order)
+        known = fingerprint(
+            [describe(space), describe(estimator), describe(judge), *([under_way] if under_way else [])]
+        )
         measures = Measures(space, (0, 0, 0), 0, None)
-        return ResolvedProblem(space, NoTask(), estimator, judge, known, measures, space, metric=self.metric)
+        return ResolvedProblem(space, NoTask(), estimator, judge, known, measures, space, None, None, self.metric,
+                               self.parallel, self.order)  # fmt: skip
 
 
 def posed(entry: Mapping[str, Any]) -> Posed:

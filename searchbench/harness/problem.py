@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast, get_args
 
 from searchbench.errors import StudyError
 from searchbench.estimators import ESTIMATORS, JUDGES
-from searchbench.estimators.estimator import Checking, Checksummed, EstimatorSpec, JudgeSpec, Stoppable
+from searchbench.estimators.estimator import Checking, Checksummed, EstimatorSpec, JudgeSpec, Parallel, Stoppable
 from searchbench.estimators.latency import LATENCIES, LatencySpec
 from searchbench.harness.components import Named, Use, as_use, describe, fingerprint, make, written
 from searchbench.harness.constraint import Constraint, Measures, view
@@ -21,6 +21,10 @@ from searchbench.spaces.notation import check_round_trip
 from searchbench.spaces.space import Space
 from searchbench.tasks import TASKS
 from searchbench.tasks.task import Task
+
+Order = Literal["declared", "arrival"]
+"""Evaluations under way at once are told by their declared durations, or as they end."""
+ORDERS = get_args(Order)
 
 
 class Posed(Protocol):
@@ -47,6 +51,12 @@ class Problem:
         label: how tables call it; None makes one from its parts.
         latency: where latencies come from, likewise; reported as the metric `latency_ms`. None: nothing is reported.
         constraint: a `Constraint`, or a mapping of `params`, `macs`, `latency_ms` to what they may be at most.
+        parallel: evaluations of one search that are under way at once; None: one after the other.
+        order: in which those are told: "declared", by durations that the problem declares (recorded seconds,
+            multiply-accumulates), the same on any machine; or "arrival", as they end, which no rerun repeats.
+
+    Raises:
+        StudyError: a part is none, or `parallel` or `order` is impossible.
     """
 
     space: Named | Space
@@ -56,8 +66,11 @@ class Problem:
     label: str | None = None
     latency: Named | LatencySpec | None = None
     constraint: Constraint | Mapping[str, float] | None = None
+    parallel: int | None = None
+    order: Order = "declared"
 
     def __post_init__(self) -> None:
+        check_parallel(self.parallel, self.order)
         for part in ("space", "task", "estimator", "judge", "latency"):
             object.__setattr__(self, part, _hashable(as_use(getattr(self, part), f"a problem's `{part}`"), part))
         object.__setattr__(self, "constraint", Constraint.of(self.constraint))
@@ -85,7 +98,7 @@ class Problem:
         constraint = Constraint.of(self.constraint)
         if constraint is not None:
             told["constraint"] = constraint.limits
-        return told
+        return told | parallel_given(self.parallel, self.order)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +117,10 @@ class ResolvedProblem:
     constraint: Constraint | None = None
     metric: Metric | None = None
     """What the number is by which strategies are ranked; None: the test error of the task."""
+    parallel: int | None = None
+    """Evaluations of one search that are under way at once; None: one after the other."""
+    order: Order = "declared"
+    """In which those under way are told."""
 
     @property
     def stops(self) -> tuple[float, ...]:
@@ -139,8 +156,26 @@ def _resolve(problem: Problem) -> ResolvedProblem:
     measures = Measures(space, shape, classes, opened)
     constraint = Constraint.of(problem.constraint)
     searched = space if constraint is None else cast(Space, view(space, constraint, measures))
-    known = _fingerprint(space, task, estimator, judge, latency, constraint)
-    return ResolvedProblem(space, task, estimator, judge, known, measures, searched, latency, constraint)
+    known = _fingerprint(space, task, estimator, judge, latency, constraint, problem)
+    parallel = problem.parallel or (estimator.workers if isinstance(estimator, Parallel) else None)
+    return ResolvedProblem(
+        space, task, estimator, judge, known, measures, searched, latency, constraint, None, parallel, problem.order
+    )
+
+
+def check_parallel(parallel: object, order: object) -> None:
+    """Raise StudyError where a number of evaluations under way, or their order, is impossible."""
+    if parallel is not None and (type(parallel) is not int or parallel < 1):
+        raise StudyError(f"a problem's `parallel` must be a positive integer, but got {parallel!r}.")
+    if order not in ORDERS:
+        raise StudyError(f'a problem\'s `order` must be "declared" or "arrival", but got {order!r}.')
+    if order != "declared" and parallel is None:
+        raise StudyError("`order` says how evaluations under way at once are told; it needs `parallel = 4`, say.")
+
+
+def parallel_given(parallel: int | None, order: Order) -> dict[str, Any]:
+    """What is told of them, where they are not as they are by default."""
+    return ({} if parallel is None else {"parallel": parallel}) | ({} if order == "declared" else {"order": order})
 
 
 def _fingerprint(
@@ -150,6 +185,7 @@ def _fingerprint(
     judge: JudgeSpec,
     latency: LatencySpec | None,
     constraint: Constraint | None,
+    problem: Problem,
 ) -> str:
     reads = estimator.trains or getattr(estimator, "reads_task", False)
     data = [task.checksum() if reads else "", estimator.checksum()]
@@ -160,7 +196,8 @@ def _fingerprint(
         parts.append([describe(latency), latency.checksum()])
     if constraint is not None:
         parts.append(constraint.limits)
-    return fingerprint(parts)
+    under_way = parallel_given(problem.parallel, problem.order)
+    return fingerprint([*parts, under_way] if under_way else parts)
 
 
 def _hashable(part: Any, name: str) -> Any:

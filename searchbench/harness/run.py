@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import platform
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
 
 from searchbench.cost import Cost
 from searchbench.errors import CheckpointError, Interrupted
-from searchbench.estimators.estimator import Parallel, Trainable
+from searchbench.estimators.estimator import Staying, Trainable
 from searchbench.harness.borders import checked_outcome, numbers, text, told
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.guarded import Guarded
 from searchbench.harness.journal import Journal
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
+from searchbench.harness.measuring import Crew, Elsewhere
 from searchbench.harness.memory import PeakMemory
 from searchbench.harness.plan import RunSpec
 from searchbench.harness.study import strategy_description
@@ -134,17 +136,28 @@ def _open_lab(spec: RunSpec, seeds: Seeds) -> MeteredLab:
     bench = estimator.bench() if isinstance(estimator, Trainable) else None
     metrics = None if resolved.measures.latency is None else resolved.measures.metrics
     measuring = Guarded(estimator, spec.limits) if spec.limits.of_evaluations else estimator
-    return MeteredLab(scenario, measuring, spec.duplicates, bench, metrics)
+    return MeteredLab(scenario, measuring, spec.duplicates, bench, metrics, _crew(spec, seeds))
+
+
+def _crew(spec: RunSpec, seeds: Seeds) -> Crew | None:
+    """Other processes that measure for this run, where it may have several measurements under way and is on Ray."""
+    resolved = spec.problem.resolve()
+    stays = isinstance(resolved.estimator, Staying) and resolved.estimator.stays
+    if resolved.parallel is None or stays or "ray" not in sys.modules:
+        return None
+    from searchbench.harness.executors.crew import crew_here
+
+    return crew_here(Elsewhere(spec.problem, seeds, spec.limits))
 
 
 def _search(spec: RunSpec, strategy: Strategy, lab: MeteredLab, checkpoint: Checkpoint | None) -> str:
     search = strategy.start(lab.scenario)
-    estimator = spec.problem.resolve().estimator
-    workers = estimator.workers if isinstance(estimator, Parallel) else None
+    resolved = spec.problem.resolve()
+    workers = resolved.parallel
     if checkpoint is None:
-        return drive(search, lab, workers=workers)
+        return drive(search, lab, workers=workers, order=resolved.order)
     checkpoint.restore(search, lab)
-    return drive(search, lab, after_slice=lambda: checkpoint.save(search, lab), workers=workers)
+    return drive(search, lab, lambda: checkpoint.save(search, lab), workers, resolved.order)
 
 
 def _nothing_to_judge(lab: MeteredLab, ended: str) -> str:

@@ -30,7 +30,7 @@ KEYS = (
     "limits",
     *METRIC_KEYS,
 )
-PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label", "latency", "constraint")
+PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label", "latency", "constraint", "parallel", "order")
 ABLATION_KEYS = ("base", "factors")
 DEEPEST = 50
 """Levels of tables and lists within each other; parts within parts need a few."""

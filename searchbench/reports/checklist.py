@@ -346,6 +346,8 @@ def _provenance(e: Evidence) -> Found:
 
 
 def _probe(e: Evidence) -> Found:
+    if e.by_arrival:
+        return Verdict.FAIL, 'results were told in order of arrival (`order = "arrival"`), which no rerun repeats'
     if e.probe is None:
         return Verdict.WARN, "no seed was rerun (`searchbench verify` does)"
     return (Verdict.FAIL if e.probe == "differs" else Verdict.PASS), e.probe_said or f"rerun of one seed: {e.probe}"

@@ -146,6 +146,7 @@ class Evidence:
             proxy study.
         reported_rows, reported_ranked: rows taken from papers, and how many of them carry a rank or bold type.
         imported: whether the runs were made elsewhere, so that what only a harness sees cannot be known.
+        by_arrival: whether evaluations under way at once were told as they ended, so that no rerun can be identical.
         rebuilt: whether the exported bundle rebuilt the leaderboard byte for byte.
     """
 
@@ -170,4 +171,5 @@ class Evidence:
     imported: bool = False
     rebuilt: bool | None = None
     probe_said: str = ""
+    by_arrival: bool = False
     rebuilt_said: str = ""

@@ -78,6 +78,7 @@ def gather(
         reported_rows=reported,
         probe=_probe(checks),
         probe_said=_last_said(checks, "rerun"),
+        by_arrival=any(given.get("order") == "arrival" for given in spec.get("given", {}).get("problems", ())),
         rebuilt=None if not (kept := [c for c in checks if c.kind == "rebuild"]) else kept[-1].passed,
         rebuilt_said=_last_said(checks, "rebuild"),
         imported=bool(spec.get("imported")),

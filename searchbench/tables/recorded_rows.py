@@ -71,6 +71,11 @@ class RecordedRows:
         """False: nothing is trained."""
         return False
 
+    @property
+    def stays(self) -> bool:
+        """True: it is looked up."""
+        return True
+
     def checksum(self) -> str:
         """SHA-256 of the file. Raises DataMissing."""
         return digest(stamp(self.path))

@@ -114,6 +114,11 @@ class Table:
         """False: nothing is trained."""
         return False
 
+    @property
+    def stays(self) -> bool:
+        """True: it is looked up."""
+        return True
+
     def checksum(self) -> str:
         """SHA-256 of the file, and of the joined one. Raises DataMissing."""
         paths = [self.path] + ([self.join.path] if self.join else [])

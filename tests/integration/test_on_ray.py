@@ -179,3 +179,17 @@ def test_the_smallest_plug_in_is_at_most_twenty_lines_and_runs_beside_the_built_
     (folder / "study.toml").write_text(text)
     assert "slow_plugin:Slow" in complete(folder, "--store", "p.db", "--workers", "2")
     assert {r.strategy for r in records(folder / "p.db", "killed").values()} == {"random", "slow_plugin:Slow"}
+
+
+def unequal(config: dict[str, float], *, seed: int) -> float:
+    time.sleep(0.05 + 0.3 * config["x"])
+    return config["x"] + seed % 5
+
+
+def test_evaluations_of_one_search_run_side_by_side_with_the_same_record(tmp_path: Path) -> None:
+    declared = {"parallel": 6, "duration": lambda config: 0.05 + 0.3 * config["x"]}
+    problem = sb.Objective(unequal, {"x": sb.Float(0, 1)}, **declared)  # type: ignore[arg-type]
+    study = Study("side", problem, [Use("regularized-evolution", population=6, sample=2)], 1, Budget(evaluations=24))
+    for workers in (0, 2):
+        sb.run(study, tmp_path / f"side{workers}.db", workers=workers)
+    assert_same(*(records(tmp_path / f"side{workers}.db", "side") for workers in (0, 2)))

@@ -105,6 +105,7 @@ def test_a_broken_arm_fails_its_item_and_names_the_evidence(id: str, change: dic
     [
         ("C17", {"stored_runs": 29}),
         ("C21", {"probe": "differs"}),
+        ("C21", {"by_arrival": True}),
         ("C23", {"declared": frozenset({"baseline"})}),
         ("C23", {"declared_at": 3.0}),
         ("C24", {"statistics": UNCORRECTED}),

@@ -13,10 +13,11 @@ from searchbench.errors import EvaluationFailed, StudyError
 from searchbench.harness.components import Use
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
+from searchbench.harness.measuring import duration_s
 from searchbench.harness.plan import plan
 from searchbench.harness.problem import Problem
 from searchbench.harness.run import run_search
-from searchbench.harness.simulation import duration_s, simulate
+from searchbench.harness.simulation import simulate
 from searchbench.harness.study import Study
 from searchbench.results.columns import first_difference, read_trials
 from searchbench.seeds import Seeds
@@ -232,7 +233,8 @@ def test_a_search_that_asks_nothing_new_is_ended_and_what_is_under_way_is_told()
     assert made.spent.evaluations == 3  # asked before the first had ended
 
 
-def test_an_evaluation_lasts_its_recorded_seconds_or_else_its_epochs_or_else_a_unit() -> None:
+def test_an_evaluation_lasts_its_recorded_seconds_or_the_work_of_a_training_or_else_its_epochs_or_else_a_unit() -> None:
     assert duration_s(Cost(evaluations=1, epochs=4.0, simulated_s=2.5)) == 2.5
     assert duration_s(Cost(evaluations=1, epochs=4.0)) == 4.0
     assert duration_s(Cost(evaluations=1)) == 1.0
+    assert duration_s(Cost(evaluations=1, epochs=4.0, macs=7 * 10**9), trains=True) == 7.0

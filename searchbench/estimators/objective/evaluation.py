@@ -17,6 +17,7 @@ from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed, InputError, StudyError
 from searchbench.estimators.objective.answer import Answer, NoNumber, read
 from searchbench.estimators.objective.checkpoints import Checkpoints
+from searchbench.estimators.objective.duration import Duration
 from searchbench.estimators.objective.function import Call
 from searchbench.metric import Metric
 from searchbench.seeds import Seeds
@@ -57,11 +58,14 @@ class Asking:
     fidelity: str | None = None
     stops: Stops = ()
     """Amounts at which an evaluation can end, ascending."""
+    duration: Duration | None = None
+    """How long evaluations last, where several are under way at once."""
 
     def describe(self) -> dict[str, Any]:
         """Plain values for the problem's fingerprint."""
+        lasts = {} if self.duration is None else {"duration": self.duration.identity()}
         return {"source": self.source.identity(), "better": self.metric.better, "fidelity": self.fidelity,
-                "stops": list(self.stops)}  # fmt: skip
+                "stops": list(self.stops), **lasts}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +82,11 @@ class Asked:
     def trains(self) -> bool:
         """False: what it trains, if it does, nobody can share."""
         return False
+
+    @property
+    def stays(self) -> bool:
+        """Whether its evaluations go on from what earlier ones left in a folder, which is of this process."""
+        return self.asking.source.continues
 
     def checksum(self) -> str:
         """Nothing is read besides."""
@@ -103,13 +112,14 @@ class Asked:
 class Evaluations:
     """The live estimator of one run."""
 
-    __slots__ = ("_amounts", "_call", "_checkpoints", "_full", "_metric", "_name", "_prices", "_sign")
+    __slots__ = ("_amounts", "_call", "_checkpoints", "_duration", "_full", "_metric", "_name", "_prices", "_sign")
 
     def __init__(self, asking: Asking) -> None:
         self._call = asking.source.caller(asking.fidelity)
         self._metric, self._name = asking.metric, asking.fidelity
         self._sign = 1.0 if asking.metric.better == "lower" else -1.0
         self._checkpoints = Checkpoints() if asking.source.continues else None
+        self._duration = asking.duration
         self._full = Fidelity(asking.stops[-1]) if asking.stops else FULL
         self._amounts: dict[Fidelity, float | int | None] = {Fidelity(s): _plain(s) for s in asking.stops}
         self._prices = {f: Cost(1, f.epochs or 0.0) for f in self._amounts}
@@ -133,6 +143,19 @@ class Evaluations:
         if resume is None or self._checkpoints is None:
             return self._prices[fidelity]
         return Cost(1, max((fidelity.epochs or 0.0) - (resume.epochs or 0.0), 0.0))
+
+    @property
+    def answers_duration(self) -> bool:
+        """Whether the objective answers how long it lasted."""
+        return self._duration is not None and self._duration.answered is not None
+
+    def duration(
+        self, architecture: Architecture, fidelity: Fidelity, measured: Mapping[str, float] | None
+    ) -> float | None:
+        """As it is declared; None where it is not, or where only the answer says it. Raises EvaluationFailed."""
+        if self._duration is None:
+            return None
+        return self._duration.of(architecture.as_dict(), self._name, self._amounts[fidelity], measured)
 
     def evaluate(
         self, architecture: Architecture, fidelity: Fidelity, seed: int, resume: Fidelity | None = None

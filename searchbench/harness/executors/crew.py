@@ -1,0 +1,66 @@
+"""A run's crew on Ray: tasks that a run's own worker starts, placed wherever the cluster has room."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import ray
+from ray import cloudpickle
+from ray.exceptions import RayError
+
+from searchbench.harness.measuring import Elsewhere, Measured, Request, measure_elsewhere
+from searchbench.harness.process import one_thread
+from searchbench.working_folder import search_last
+
+RETRIES = 2
+"""How often a measurement is begun again whose process was lost; it is a pure function of what it is told."""
+
+
+class RayCrew:
+    """Measures for one run in tasks of their own. A run that waits for one lends its core to it.
+
+    Args:
+        told: what the estimator is opened with.
+        cpus, gpus: what one measurement holds.
+    """
+
+    def __init__(self, told: Elsewhere, cpus: float = 1.0, gpus: float = 0.0) -> None:
+        environment = {"env_vars": {"SEARCHBENCH_ROLE": "search"}}
+        self._task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES, runtime_env=environment)(_measure)
+        self._told = ray.put(cloudpickle.dumps(told))
+        self._prices: dict[Any, Request] = {}
+
+    def begin(self, request: Request) -> Any:
+        ticket = self._task.remote(self._told, cloudpickle.dumps(request))
+        self._prices[ticket] = request
+        return ticket
+
+    def result(self, ticket: Any) -> Measured:
+        request = self._prices.pop(ticket)
+        try:
+            found: Measured = ray.get(ticket)
+        except RayError as error:
+            lost = f"its process was lost {RETRIES + 1} times: {type(error).__name__}: {error}"
+            return Measured("error", math.nan, request.price, error=lost)
+        return found
+
+    def first(self, tickets: list[Any]) -> Any:
+        ready, _ = ray.wait(tickets, num_returns=1)
+        return ready[0]
+
+
+def crew_here(told: Elsewhere) -> RayCrew | None:
+    """A crew where this process is a worker on Ray; None where there is nobody to share the work with."""
+    if os.environ.get("SEARCHBENCH_ROLE") != "search" or not ray.is_initialized():
+        return None
+    return RayCrew(told)
+
+
+def _measure(told: bytes, packed: bytes) -> Measured:
+    """Entry point of a task. Modules are imported by unpacking: Ray has put the working folder first in the path."""
+    search_last()
+    one_thread()
+    request: Request = cloudpickle.loads(packed)
+    return measure_elsewhere(told, request)

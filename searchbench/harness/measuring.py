@@ -1,0 +1,125 @@
+"""One measurement, wherever it happens: in the process of its run, or in another that is told all it needs to know."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from searchbench.cost import Cost
+from searchbench.errors import BudgetExhausted, Interrupted
+from searchbench.harness.borders import checked_measurement, failure
+from searchbench.spaces.space import Architecture
+from searchbench.trial import Fidelity, Measurement, Status
+
+if TYPE_CHECKING:
+    from searchbench.estimators.estimator import Estimator
+    from searchbench.harness.limits import Limits
+    from searchbench.harness.problem import Posed
+    from searchbench.seeds import Seeds
+
+
+@dataclass(slots=True)
+class Measured:
+    """How a measurement ended."""
+
+    status: Status
+    value: float
+    cost: Cost
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A measurement that is asked for: a pure function of these values and of the estimator."""
+
+    architecture: Architecture
+    fidelity: Fidelity
+    seed: int
+    reached: Fidelity | None
+    """Where a training that it continues had ended."""
+    price: Cost
+
+
+class Crew(Protocol):
+    """Processes that measure for a run while its search goes on."""
+
+    def begin(self, request: Request) -> Any:
+        """Begin a measurement; its ticket."""
+
+    def result(self, ticket: Any) -> Measured:
+        """How it ended; waits until it has."""
+
+    def first(self, tickets: list[Any]) -> Any:
+        """Whichever ticket ends first; waits for it."""
+
+
+MACS_PER_S = 1e9
+"""Of the nominal device on which a training's declared seconds are counted; only their proportions matter."""
+
+
+def duration_s(cost: Cost, *, trains: bool = False) -> float:
+    """How long an evaluation of this charge lasts on the declared clock: its recorded seconds, or the
+    multiply-accumulates of a training at a nominal rate, or its epochs, or a unit."""
+    return cost.simulated_s or (cost.macs / MACS_PER_S if trains else 0.0) or cost.epochs or float(cost.evaluations)
+
+
+def measure(estimator: Estimator, request: Request, *, timed: bool = True) -> Measured:
+    """Whatever becomes of a measurement, as a value; only the end of the budget passes through.
+
+    Args:
+        estimator: the problem's own, or another over the same data.
+        request: what to measure.
+        timed: whether a failure is charged the device seconds it took, beside its price.
+    """
+    started = time.perf_counter() if timed else 0.0
+    try:
+        found: tuple[Measurement, Cost] = estimator.evaluate(
+            request.architecture, request.fidelity, request.seed, request.reached
+        )
+        value, metrics, cost = checked_measurement(*found, request.price)
+    except (BudgetExhausted, Interrupted):
+        raise
+    except BaseException as error:  # a failure is a value: charged, recorded, told to the search
+        status, message = failure(error)
+        wasted = request.price + Cost(device_s=time.perf_counter() - started) if timed else request.price
+        return Measured(status, math.nan, wasted, error=message)
+    return Measured("ok", value, cost, metrics)
+
+
+def measure_elsewhere(packed: bytes, request: Request) -> Measured:
+    """Measure in a process that is not the run's.
+
+    Args:
+        packed: `Elsewhere`, pickled: what the estimator is opened with, the same for all measurements of a run.
+        request: what to measure.
+    """
+    return measure(_opened(packed), request, timed=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What another process opens a run's estimator with."""
+
+    problem: Posed
+    seeds: Seeds
+    limits: Limits
+
+    def open(self) -> Estimator:
+        """The estimator, within the limits of evaluations."""
+        from searchbench.harness.guarded import Guarded
+
+        resolved = self.problem.resolve()
+        estimator = resolved.estimator.open(resolved.space, resolved.task, self.seeds)
+        return Guarded(estimator, self.limits) if self.limits.of_evaluations else estimator
+
+
+@lru_cache(maxsize=4)
+def _opened(packed: bytes) -> Estimator:
+    told: Elsewhere = pickle.loads(packed)  # by the driver of this very study, on its own cluster
+    return told.open()
