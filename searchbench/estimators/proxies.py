@@ -18,7 +18,7 @@ from searchbench.cost import Cost
 from searchbench.errors import InputError
 from searchbench.estimators.batches import Batches, pictures
 from searchbench.estimators.training import failures_named, weights_seed
-from searchbench.estimators.zero_cost import PASSES
+from searchbench.estimators.zero_cost import PASSES, ZEN_REPEATS
 from searchbench.spaces.networks import Networks, Shape, initialise
 from searchbench.spaces.space import Architecture
 from searchbench.tasks.task import Batch, SearchData
@@ -102,6 +102,18 @@ def grad_norm(network: nn.Module, batch: Batch) -> float:
     """Sum over layers of the gradient's norm."""
     gradients = _gradients(_loss(network, batch), weights_of(network))
     return float(sum(g.norm() for g in gradients))
+
+
+def l2_norm(network: nn.Module, batch: Batch) -> float:
+    """Sum over layers of the weights' norm."""
+    return float(sum(w.detach().norm() for w in weights_of(network)))
+
+
+def plain(network: nn.Module, batch: Batch) -> float:
+    """Sum of gradient x weight, signs and all."""
+    weights = weights_of(network)
+    gradients = _gradients(_loss(network, batch), weights)
+    return float(sum((g * w.detach()).sum() for g, w in zip(gradients, weights, strict=True)))
 
 
 def snip(network: nn.Module, batch: Batch) -> float:
@@ -188,6 +200,78 @@ def jacob_cov(network: nn.Module, batch: Batch) -> float:
     return -float((eigenvalues.log() + 1 / eigenvalues).sum())
 
 
+def epe_nas(network: nn.Module, batch: Batch) -> float:
+    """How alike the network's output moves with the inputs of one class, over classes; NaN where no class has two
+    samples whose outputs move."""
+    inputs = batch.inputs.clone().requires_grad_(True)
+    (jacobian,) = _gradients(network(inputs).sum(), [inputs])
+    rows = jacobian.flatten(1).double()
+    scores = []
+    for label in batch.targets.unique().tolist():
+        own = rows[batch.targets == label]
+        if len(own) > 1 and bool((own.std(1) > 0).all()):
+            scores.append(float((torch.corrcoef(own).abs() + 1e-5).log().sum().abs()))
+    return math.fsum(scores) if scores else math.nan
+
+
+class PooledFeatures(TorchFunctionMode):
+    """Keeps what a network averages over its image, last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features: Tensor | None = None
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if function in (torch.mean, Tensor.mean) and args[0].dim() == 4:
+            self.features = args[0]
+        return function(*args, **(kwargs or {}))
+
+
+def zen(network: nn.Module, batch: Batch) -> float:
+    """How far Gaussian noise on a Gaussian input carries through Gaussian weights, with what batch norms took away put
+    back; NaN where the network pools no image. The same noise for every network; the network is left changed."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=generator).to(like)
+
+    scores = [_zen_once(network, batch, normal) for _ in range(ZEN_REPEATS)]
+    return math.fsum(scores) / ZEN_REPEATS
+
+
+def _zen_once(network: nn.Module, batch: Batch, normal: Callable[[Tensor], Tensor]) -> float:
+    taken: list[float] = []
+
+    def keep(part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        taken.append(0.5 * math.log(float(inputs[0].var((0, 2, 3), correction=0).mean()) + 1e-30))
+
+    with torch.no_grad():
+        for weight in weights_of(network):
+            weight.copy_(normal(weight))
+        image, noise = normal(batch.inputs), normal(batch.inputs)
+        hooks = [p.register_forward_pre_hook(keep) for p in network.modules() if isinstance(p, nn.BatchNorm2d)]
+        try:
+            before = _pooled(network, image)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        after = _pooled(network, image + ZEN_STEP * noise)
+    if before is None or after is None:
+        return math.nan
+    moved = float((after - before).abs().sum((1, 2, 3)).mean())
+    return (math.log(moved) if moved > 0 else math.nan) + math.fsum(taken)
+
+
+def _pooled(network: nn.Module, inputs: Tensor) -> Tensor | None:
+    with PooledFeatures() as seen:
+        network(inputs)
+    return seen.features
+
+
+ZEN_STEP = 0.01
+
 RECTIFIERS = (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu6, F.hardtanh)
 
 
@@ -226,11 +310,15 @@ def nwot(network: nn.Module, batch: Batch) -> float:
 
 
 PROXIES: dict[str, Callable[[nn.Module, Batch], float]] = {
+    "l2_norm": l2_norm,
     "grad_norm": grad_norm,
+    "plain": plain,
     "snip": snip,
     "grasp": grasp,
     "fisher": fisher,
     "synflow": synflow,
     "jacob_cov": jacob_cov,
+    "epe_nas": epe_nas,
     "nwot": nwot,
+    "zen": zen,
 }

@@ -18,16 +18,22 @@ from searchbench.tasks.task import Task
 if TYPE_CHECKING:
     from searchbench.estimators.proxies import Proxies
 
+ZEN_REPEATS = 4
+"""Draws of weights and inputs that a Zen score is the mean of."""
 PASSES = {
     "params": (0, 0),
     "macs": (0, 0),
+    "l2_norm": (0, 0),
     "grad_norm": (1, 0),
+    "plain": (1, 0),
     "snip": (1, 0),
     "grasp": (2, 0),
     "fisher": (1, 0),
     "synflow": (1, 0),
     "jacob_cov": (1, 0),
+    "epe_nas": (1, 0),
     "nwot": (0, 1),
+    "zen": (0, 2 * ZEN_REPEATS),
 }
 """What each proxy is charged: (forward and backward passes, forward passes) of a minibatch. Synflow's is of one input;
 Grasp differentiates a gradient, counted as a second pass."""
@@ -39,11 +45,15 @@ class ZeroCost:
     architecture of a replicate. Sums are over the weights W of convolutions and linear layers, g = dL/dW.
 
     params     number of trainable scalars;  macs  forward multiply-accumulates of one sample
-    grad_norm  sum_l ||g_l||_2;  snip  sum |g W|;  grasp  -sum W (H g), H the Hessian
+    l2_norm    sum_l ||W_l||_2;  grad_norm  sum_l ||g_l||_2;  plain  sum g W;  snip  sum |g W|
+    grasp      -sum W (H g), H the Hessian
     fisher     sum over layers and channels of the batch's mean of (sum_hw activation x its gradient)^2 / 2
     synflow    every parameter replaced by its absolute value, no batch norm, one input of ones, R = sum of outputs:
                sum |dR/dW W|
     jacob_cov  -sum log(v + k) + 1 / (v + k), k = 1e-5, v the eigenvalues of the samples' input Jacobians' correlation
+    epe_nas    sum over classes of |sum log(|C| + k)|, C the correlations of the input Jacobians of a class's samples
+    zen        log sum |f(x + 0.01 e) - f(x)| + sum over batch norms of log sqrt(mean variance), W, x, e ~ N(0, 1), f
+               what the classifier's pooling reads; the mean of four draws
     nwot       log |det K|, K = sum over rectifiers of C C^T + (1 - C)(1 - C)^T, C the samples' binary codes
 
     Args:
@@ -54,9 +64,11 @@ class ZeroCost:
         StudyError: there is no such proxy, or `batch_size` is no integer of at least 2.
 
     Source: Abdelfattah et al. 2021; Lee et al. 2019 (snip); Wang et al. 2020 (grasp); Turner et al. 2020 (fisher);
-        Tanaka et al. 2020 (synflow); Mellor et al. 2021 (jacob_cov, nwot).
+        Tanaka et al. 2020 (synflow); Mellor et al. 2021 (jacob_cov, nwot); Lopes et al. 2021 (epe_nas); Lin et al. 2021
+        (zen). With params and macs the 13 of NAS-Bench-Suite-Zero (Krishnakumar et al. 2022).
     Differs: convolutions that read the same node are one layer here, which matters to grad_norm, and share one
-        rectifier, which matters to nwot; a score that is undefined (NaN) is a failed evaluation.
+        rectifier, which matters to nwot; zen takes a batch norm's variance in the minibatch (the released code a moving
+        average of one step), and four draws (32 there); a score that is undefined (NaN) is a failed evaluation.
     """
 
     proxy: str = "synflow"

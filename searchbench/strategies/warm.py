@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,8 @@ class WarmStart:
 
     Args:
         strategy: an ask/tell strategy that can learn from trials which it did not propose.
-        earlier: the trials.
+        earlier: the trials; several tables, such as those of zero-cost proxies, agree on the best by the mean of their
+            ranks, of what stands in all of them, and give designs only.
         designs: 0, or how many of the best are measured first.
 
     Raises:
@@ -44,7 +45,7 @@ class WarmStart:
     """
 
     strategy: Strategy
-    earlier: EarlierTrials
+    earlier: tuple[EarlierTrials, ...]
     designs: int = 0
 
     def __post_init__(self) -> None:
@@ -52,6 +53,11 @@ class WarmStart:
             raise StudyError(f"`strategy` must be an ask/tell strategy such as gp, but got {self.strategy!r}.")
         if not isinstance(self.designs, int) or isinstance(self.designs, bool) or self.designs < 0:
             raise StudyError(f"`designs` must be a non-negative integer, but got {self.designs!r}.")
+        if not self.earlier or (self.designs == 0 and len(self.earlier) > 1):
+            raise StudyError(
+                f"values of {len(self.earlier)} tables cannot be taken as one; say how many `designs` of the best by "
+                "mean rank are to be measured, or name one table."
+            )
 
     def unsupported(self, scenario: Scenario) -> str | None:
         reason = self.strategy.unsupported(scenario) if isinstance(self.strategy, Restricted) else None
@@ -63,12 +69,22 @@ class WarmStart:
         """Raises StudyError where the file has changed, TableError where it is faulty."""
         inner = self.strategy.start(scenario)
         assert isinstance(inner, Learning), "refused when the study is planned"
-        return Warm(inner, self.earlier.recorded(scenario.space), scenario, self.designs)
+        recorded = [table.recorded(scenario.space) for table in self.earlier]
+        return Warm(inner, recorded[0] if len(recorded) == 1 else mean_ranks(recorded), scenario, self.designs)
+
+
+def mean_ranks(tables: Sequence[Mapping[Architecture, float]]) -> dict[Architecture, float]:
+    """The mean of its ranks in all tables, ties in the middle, of each architecture with a value in each of them."""
+    from scipy.stats import rankdata
+
+    common = [a for a in tables[0] if all(math.isfinite(table.get(a, math.nan)) for table in tables)]
+    ranks = [rankdata([table[a] for a in common]) for table in tables]
+    return {a: float(sum(rank[at] for rank in ranks)) / len(ranks) for at, a in enumerate(common)}
 
 
 def warm_start(
     strategy: Any,
-    path: str,
+    path: str | Sequence[str],
     designs: int = 0,
     architecture: str = "architecture",
     value: str = "value",
@@ -80,7 +96,8 @@ def warm_start(
 
     Args:
         strategy: by name, as `Use` or itself.
-        path, architecture, value, higher_is_better: see `EarlierTrials`.
+        path: of one table, or of several, see `WarmStart`.
+        architecture, value, higher_is_better: see `EarlierTrials`.
         designs: see `WarmStart`.
 
     Raises:
@@ -93,7 +110,9 @@ def warm_start(
     from searchbench.strategies import STRATEGIES
 
     inner = STRATEGIES.factory(strategy)() if isinstance(strategy, str) else strategy
-    return WarmStart(inner, earlier_trials(path, architecture, value, higher_is_better), designs)
+    paths = (path,) if isinstance(path, str) else tuple(path)
+    tables = tuple(earlier_trials(file, architecture, value, higher_is_better) for file in paths)
+    return WarmStart(inner, tables, designs)
 
 
 class Warm:

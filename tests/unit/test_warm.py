@@ -53,7 +53,7 @@ class BestFirst(Anything):
     """Of a warm start by designs: the recorded best first, best first; then each result is learnt once."""
 
     def __init__(self, strategy: Any) -> None:
-        recorded = strategy.earlier.recorded(CELLS)
+        recorded = strategy.earlier[0].recorded(CELLS)
         finite = [a for a, v in recorded.items() if math.isfinite(v)]
         self.best = sorted(finite, key=lambda a: float(recorded[a]))[: strategy.designs]
 
@@ -75,7 +75,7 @@ def test_the_best_recorded_are_measured_first_and_learnt(earlier: str, under_way
 
 
 def test_accuracies_are_turned_round(earlier: str) -> None:
-    values = list(warm_start(FOREST, earlier, higher_is_better=True).earlier.recorded(CELLS).values())
+    values = list(warm_start(FOREST, earlier, higher_is_better=True).earlier[0].recorded(CELLS).values())
     assert values[:3] == [-0.2, -0.2, -0.3]
 
 
@@ -90,6 +90,19 @@ def test_the_file_is_part_of_the_identity_its_place_is_not(earlier: str, tmp_pat
         second.start(scenario(Stage(CELLS, 5), second, 0))
 
 
+def test_several_tables_agree_on_the_best_by_their_mean_ranks(earlier: str, tmp_path: Path) -> None:
+    known = list(warm_start(FOREST, earlier).earlier[0].recorded(CELLS))
+    second = tmp_path / "second.csv"
+    rows = [f"{a},{v}" for a, v in zip(known[:6], [9, 1, 5, 0, 7, 7], strict=True)]
+    second.write_text("\n".join(["architecture,value", *rows]))
+    strategy = warm_start(EVOLUTION, [earlier, str(second)], designs=3)
+    search: Any = strategy.start(scenario(Stage(CELLS, 5), strategy, 0))
+    # finite in both: 0, 1, 2, 4, 5, of values .2 .2 .3 .5 .6 (ranks 1.5 1.5 3 4 5) and 9 1 5 7 7 (5 1 2 3.5 3.5)
+    assert [search.ask().architecture for _ in range(3)] == [known[1], known[2], known[0]]
+    with pytest.raises(StudyError, match="values of 2 tables cannot be taken as one"):
+        warm_start(FOREST, [earlier, str(second)])
+
+
 def test_what_cannot_be_learnt_from_is_refused(earlier: str, tmp_path: Path) -> None:
     where = scenario(Stage(CELLS, 5), FOREST, 0)
     assert "must learn" in str(warm_start(Reinforce(), earlier).unsupported(where))
@@ -99,8 +112,8 @@ def test_what_cannot_be_learnt_from_is_refused(earlier: str, tmp_path: Path) -> 
     with pytest.raises(StudyError, match="`designs` must be"):
         warm_start(FOREST, earlier, designs=-1)
     with pytest.raises(TableError, match="`accuracy`"):
-        warm_start(FOREST, earlier, value="accuracy").earlier.recorded(CELLS)
+        warm_start(FOREST, earlier, value="accuracy").earlier[0].recorded(CELLS)
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("architecture,value\nnothing,0.1\n")
     with pytest.raises(TableError, match="row 1, column `architecture`"):
-        warm_start(FOREST, str(wrong)).earlier.recorded(CELLS)
+        warm_start(FOREST, str(wrong)).earlier[0].recorded(CELLS)

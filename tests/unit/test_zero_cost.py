@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,21 @@ from torch import nn
 
 from searchbench.cost import Budget
 from searchbench.errors import InputError, StudyError
-from searchbench.estimators.proxies import PROXIES, codes, fisher, grad_norm, grasp, jacob_cov, nwot, snip, synflow
+from searchbench.estimators.proxies import (
+    PROXIES,
+    codes,
+    epe_nas,
+    fisher,
+    grad_norm,
+    grasp,
+    jacob_cov,
+    l2_norm,
+    nwot,
+    plain,
+    snip,
+    synflow,
+    zen,
+)
 from searchbench.estimators.zero_cost import PASSES, ZeroCost
 from searchbench.harness.components import Use
 from searchbench.harness.lab import MeteredLab
@@ -67,6 +82,64 @@ def test_snip_is_the_sensitivity_to_a_mask_on_every_weight() -> None:
     loss = F.cross_entropy(hidden @ (made.second.weight * masks[1]).T, given.targets)
     slopes = torch.autograd.grad(loss, masks)
     assert snip(made, given) == pytest.approx(sum(float(s.abs().sum()) for s in slopes), rel=1e-5)
+
+
+def test_plain_keeps_the_signs_and_l2_norm_needs_no_data() -> None:
+    made, given = Small(), batch()
+    slopes = torch.autograd.grad(F.cross_entropy(made(given.inputs), given.targets), list(made.parameters()))
+    pairs = list(zip(slopes, made.parameters(), strict=True))
+    assert plain(made, given) == pytest.approx(sum(float((g * w.detach()).sum()) for g, w in pairs), rel=1e-5)
+    assert l2_norm(made, given) == pytest.approx(sum(float(w.detach().norm()) for _, w in pairs))
+    assert l2_norm(made, given) == l2_norm(made, batch(1))
+
+
+def test_epe_nas_correlates_within_each_class() -> None:
+    """Beside a plain form of the published definition, in numpy."""
+    made, given = Small().double(), batch(size=30)
+    given = Batch(given.inputs.double(), given.targets % 4)
+    rows = []
+    for picture in given.inputs:
+        image = picture.clone().unsqueeze(0).requires_grad_()
+        made(image).sum().backward()
+        assert image.grad is not None
+        rows.append(image.grad.numpy().ravel())
+    expected = 0.0
+    for label in range(4):
+        own = [row for row, target in zip(rows, given.targets.tolist(), strict=True) if target == label]
+        expected += abs(np.log(np.abs(np.corrcoef(own)) + 1e-5).sum())
+    assert epe_nas(made, given) == pytest.approx(expected, rel=1e-6)
+    assert math.isnan(epe_nas(made, Batch(given.inputs[:4], torch.arange(4))))
+
+
+class Pooled(nn.Module):
+    """A convolution whose average is classified, with a batch norm or without."""
+
+    def __init__(self, norm: bool) -> None:
+        super().__init__()
+        self.conv, self.classifier = nn.Conv2d(1, 5, 3, bias=False), nn.Linear(5, 10)
+        self.norm = nn.BatchNorm2d(5) if norm else nn.Identity()
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.norm(self.conv(inputs)).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+def test_zen_of_a_linear_network_is_the_noise_it_passes_and_batch_norms_are_undone() -> None:
+    given, generator = batch(), torch.Generator().manual_seed(0)
+    expected = 0.0
+    for _ in range(4):
+        weight, _ = torch.randn(5, 1, 3, 3, generator=generator), torch.randn(10, 5, generator=generator)
+        torch.randn(given.inputs.shape, generator=generator)
+        passed = F.conv2d(torch.randn(given.inputs.shape, generator=generator), weight)
+        expected += math.log(0.01 * float(passed.abs().sum((1, 2, 3)).mean())) / 4
+    assert zen(Pooled(norm=False), given) == pytest.approx(expected, rel=1e-3)
+    assert zen(Pooled(norm=True), given) == pytest.approx(expected, abs=0.3)  # a mean variance for five
+    assert zen(Pooled(norm=True), given) == zen(Pooled(norm=True), batch(1))
+    assert math.isnan(zen(Small(), given))
+
+
+def test_all_thirteen_proxies_of_the_suite_are_there() -> None:
+    assert len(PASSES) == 13
+    assert set(PROXIES) == set(PASSES) - {"params", "macs"}
 
 
 def test_grad_norm_sums_norms_over_layers() -> None:
