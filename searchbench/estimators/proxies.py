@@ -207,7 +207,7 @@ def epe_nas(network: nn.Module, batch: Batch) -> float:
     (jacobian,) = _gradients(network(inputs).sum(), [inputs])
     rows = jacobian.flatten(1).double()
     scores = []
-    for label in batch.targets.unique().tolist():
+    for label in sorted(set(batch.targets.tolist())):
         own = rows[batch.targets == label]
         if len(own) > 1 and bool((own.std(1) > 0).all()):
             scores.append(float((torch.corrcoef(own).abs() + 1e-5).log().sum().abs()))
@@ -265,7 +265,8 @@ def _zen_once(network: nn.Module, batch: Batch, normal: Callable[[Tensor], Tenso
 
 
 def _pooled(network: nn.Module, inputs: Tensor) -> Tensor | None:
-    with PooledFeatures() as seen:
+    seen = PooledFeatures()
+    with seen:
         network(inputs)
     return seen.features
 
