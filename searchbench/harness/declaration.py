@@ -36,6 +36,7 @@ def declare(study: Study, planned: Plan, store: ResultStore, *, resume: bool) ->
         ],
         "skipped": [{"strategy": s.strategy, "problem": s.problem, "reason": s.reason} for s in planned.skipped],
     }
+    store.claim(study.name)
     revisions = store.revisions(study.name)
     recorded = len(store.run_ids(study.name)) if revisions else 0
     if recorded:

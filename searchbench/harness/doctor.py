@@ -11,6 +11,7 @@ from typing import Literal
 
 from searchbench.errors import InputError
 from searchbench.harness.provenance import PACKAGES, provenance
+from searchbench.results.examination import examine
 from searchbench.results.store import open_store
 from searchbench.tasks import TASKS
 
@@ -40,7 +41,7 @@ def findings(store: str) -> Iterator[Finding]:
     yield from _devices()
     yield _ray()
     yield from _data()
-    yield _store(store)
+    yield from _store(store)
 
 
 def _python() -> Finding:
@@ -85,11 +86,17 @@ def _data() -> Iterator[Finding]:
             yield Finding("ok", f"task {name}", "data found")
 
 
-def _store(store: str) -> Finding:
+def _store(store: str) -> Iterator[Finding]:
     if "://" not in store and not os.path.exists(store):
-        return Finding("ok", "store", f"{store} does not exist yet; the first run makes it")
+        yield Finding("ok", "store", f"{store} does not exist yet; the first run makes it")
+        return
     try:
         with open_store(store) as opened:
-            return Finding("ok", "store", f"{store} holds {len(opened.studies())} studies")
+            yield Finding("ok", "store", f"{store} holds {len(opened.studies())} studies")
     except InputError as error:
-        return Finding("broken", "store", str(error))
+        yield Finding("broken", "store", str(error))
+    try:
+        for looked in examine(store):
+            yield Finding(looked.state, f"store: {looked.what}", looked.told)
+    except InputError:
+        return  # there is none, which has been said

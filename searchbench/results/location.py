@@ -47,6 +47,8 @@ class Location:
             url = make_url(str(where))
         except ArgumentError:
             raise StoreError(f"a store is a file or an SQLAlchemy URL, but got `{where}`.") from None
+        if url.drivername == "postgresql":  # the driver that is an extra of this package, whatever SQLAlchemy prefers
+            url = url.set(drivername="postgresql+psycopg")
         on_disk = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
         return cls(url, Path(url.database or "") if on_disk else None)
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from searchbench.errors import StoreError, did_you_mean
-from searchbench.results.database import as_store_error, bring_up_to_date, sqlalchemy_engine
-from searchbench.results.location import Location, WriterLock, identity, writing
+from searchbench.results.database import as_store_error, committed, opened
+from searchbench.results.location import Location, identity, writing
+from searchbench.results.locks import Claims, on_server
 from searchbench.results.records import CheckRecord, RunRecord, StudyRecord, Waiting, cost_from_json, cost_to_json
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class ResultStore:
 
     location: Location
     engine: Engine
-    lock: WriterLock | None = None
+    lock: Claims | None = None
     writes: bool = False
     file: tuple[int, int] | None = None
     """What tells the file that was opened from another under its name."""
@@ -54,6 +55,16 @@ class ResultStore:
     def __del__(self) -> None:
         self.close()  # a store that was opened without `with` and is no longer used
 
+    def claim(self, study: str) -> None:
+        """Be the one writer of a study until the store is closed; a file has one writer for all of its studies.
+
+        Raises:
+            StoreError: another process is.
+        """
+        if self.lock is not None:
+            with as_store_error(self.location):
+                self.lock.tell(study)
+
     def add_study(self, study: StudyRecord) -> None:
         """Record a declaration; one that stands already is left alone.
 
@@ -62,8 +73,7 @@ class ResultStore:
         """
         from searchbench.results.schema import studies
 
-        if self.lock:
-            self.lock.tell(study.name)
+        self.claim(study.name)
         standing = {s.revision: s for s in self.revisions(study.name)}
         if study.revision in standing:
             if standing[study.revision].spec != study.spec:
@@ -76,15 +86,16 @@ class ResultStore:
         if study.revision != following:
             raise StoreError(f"the next revision of study `{study.name}` is {following}, but got {study.revision}.")
         row = {name: getattr(study, name) for name in ("name", "revision", "created", "spec")}
-        with self._transaction() as connection:
-            connection.execute(studies.insert(), row | {"provenance": json.dumps(dict(study.provenance))})
+        row["provenance"] = json.dumps(dict(study.provenance))
+        same = (studies.c.name == study.name) & (studies.c.revision == study.revision)
+        self._commit(lambda connection: connection.execute(studies.insert(), row), studies.select().where(same))
 
     def revisions(self, name: str) -> list[StudyRecord]:
         """Every declaration of a study, oldest first; none where it is unknown."""
         from searchbench.results.schema import studies
 
         query = studies.select().where(studies.c.name == name).order_by(studies.c.revision)
-        return [_study(row) for row in self._rows(query)]
+        return [study_from_row(row) for row in self._rows(query)]
 
     def history(self, name: str | None = None) -> History:
         """A study's declarations and what was known when each was made; without a name, of the one declared last.
@@ -102,7 +113,7 @@ class ResultStore:
         """Every study as it was last declared, the one first declared first."""
         from searchbench.results.schema import studies
 
-        latest = {row["name"]: _study(row) for row in self._rows(studies.select().order_by(studies.c.id))}
+        latest = {row["name"]: study_from_row(row) for row in self._rows(studies.select().order_by(studies.c.id))}
         return list(latest.values())
 
     def study(self, name: str | None = None) -> StudyRecord:
@@ -121,7 +132,7 @@ class ResultStore:
         rows = self._rows(studies.select().order_by(studies.c.id.desc()).limit(1))
         if not rows:
             raise StoreError(f"the store `{self.location.shown}` holds no study yet; run one into it.")
-        return _study(rows[0])
+        return study_from_row(rows[0])
 
     def add_run(self, run: RunRecord) -> None:
         """Record a finished run, in one transaction; its search awaits no verdict any more.
@@ -134,12 +145,15 @@ class ResultStore:
 
         from searchbench.results.schema import recordings, runs, waiting
 
+        def insert(connection: Connection) -> None:
+            result = connection.execute(runs.insert(), _run_row(run))
+            key = next(iter(result.inserted_primary_key or ()))
+            connection.execute(recordings.insert(), {"run": key, "trials": run.trials, "traces": run.traces})
+            connection.execute(waiting.delete().where(waiting.c.run_id == run.run_id))
+
+        same = (runs.c.run_id == run.run_id) & (runs.c.retry == run.retry) & (runs.c.finished == run.finished)
         try:
-            with self._transaction() as connection:
-                result = connection.execute(runs.insert(), _run_row(run))
-                key = next(iter(result.inserted_primary_key or ()))
-                connection.execute(recordings.insert(), {"run": key, "trials": run.trials, "traces": run.traces})
-                connection.execute(waiting.delete().where(waiting.c.run_id == run.run_id))
+            self._commit(insert, runs.select().where(same))
         except IntegrityError:
             raise StoreError(f"run `{run.run_id}` of study `{run.study}` has a result already.") from None
 
@@ -150,9 +164,12 @@ class ResultStore:
         rows = [{name: getattr(search, name) for name in Waiting.__slots__} | {"study": study} for search in searches]
         if not rows:
             return
-        with self._transaction() as connection:
+
+        def insert(connection: Connection) -> None:
             connection.execute(waiting.delete().where(waiting.c.run_id.in_([row["run_id"] for row in rows])))
             connection.execute(waiting.insert(), rows)
+
+        self._commit(insert)
 
     def waiting(self, study: str) -> list[Waiting]:
         """The finished searches of a study that await their verdict."""
@@ -165,10 +182,13 @@ class ResultStore:
         """Record what became of a check. Raises StoreError where the store is open for reading only."""
         from searchbench.results.schema import checks
 
-        with self._transaction() as connection:
+        row = {name: getattr(check, name) for name in ("study", "kind", "made", "said")} | {"passed": int(check.passed)}
+
+        def insert(connection: Connection) -> None:
             checks.create(connection, checkfirst=True)
-            row = {name: getattr(check, name) for name in ("study", "kind", "made", "said")}
-            connection.execute(checks.insert(), row | {"passed": int(check.passed)})
+            connection.execute(checks.insert(), row)
+
+        self._commit(insert, checks.select().where(checks.c.study == check.study, checks.c.made == check.made))
 
     def checks(self, study: str) -> list[CheckRecord]:
         """The checks of a study's results, oldest first."""
@@ -189,7 +209,7 @@ class ResultStore:
 
     def runs(self, study: str, *, recordings: bool = True) -> list[RunRecord]:
         """A study's runs in order of recording. Without `recordings` their trials are left empty, traces None."""
-        return [_run(row) for row in self._latest(study, recorded=recordings)]
+        return [run_from_row(row) for row in self._latest(study, recorded=recordings)]
 
     def run(self, run_id: str) -> RunRecord:
         """One run with its recording.
@@ -204,7 +224,7 @@ class ResultStore:
                 f"{said}; `run_ids(study)` lists those of a study.",
                 command=f"{said}; `searchbench status` lists its studies.",
             )
-        return _run(rows[0])
+        return run_from_row(rows[0])
 
     def rows(self, study: str) -> list[dict[str, Any]]:
         """A study's runs as the store keeps them, recordings with them: plain columns, from which `add_row` makes the
@@ -213,7 +233,7 @@ class ResultStore:
 
     def add_row(self, row: Mapping[str, Any]) -> None:
         """Record a run from the columns that `rows` gave. Raises StoreError as `add_run` does."""
-        self.add_run(_run(row))
+        self.add_run(run_from_row(row))
 
     def trials(self, run_id: str) -> pd.DataFrame:
         """The trials of one run, a row each; the columns of `columns.read_trials`."""
@@ -267,13 +287,20 @@ class ResultStore:
         with as_store_error(self.location), self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def _commit(self, work: Callable[[Connection], object], same: Select[Any] | None = None) -> None:
+        """Write in one transaction. `same`: finds what it writes, where that may be written once only."""
         if not self.writes:
             raise StoreError(f"the store `{self.location.shown}` was opened for reading only.")
-        with as_store_error(self.location), self.engine.begin() as connection:
-            yield connection
+
+        def checked(connection: Connection) -> None:
+            work(connection)
             self._check_file()
+
+        def stands(connection: Connection) -> bool:
+            return same is not None and connection.execute(same).first() is not None
+
+        with as_store_error(self.location):
+            committed(self.engine, checked, stands)
 
     def _check_file(self) -> None:
         """Raise StoreError where a commit would go into a file that nobody finds any more."""
@@ -294,18 +321,19 @@ def open_store(where: str | Path, *, write: bool = False) -> ResultStore:
     """
     location = Location.parse(where)
     with ExitStack() as stack:
-        lock = None
+        lock: Claims | None = None
         if location.path is not None:
             lock = _prepare_file(location, write, stack)
-        engine = sqlalchemy_engine(location, write)
-        stack.callback(engine.dispose)
         with as_store_error(location):
-            bring_up_to_date(location, engine, write)
+            engine = opened(location, write)
+        stack.callback(engine.dispose)
+        if write and location.path is None:
+            lock = on_server(location, engine)
         file = None if location.path is None else identity(location.path)
         return ResultStore(location, engine, lock, write, file, stack.pop_all())
 
 
-def _prepare_file(location: Location, write: bool, stack: ExitStack) -> WriterLock | None:
+def _prepare_file(location: Location, write: bool, stack: ExitStack) -> Claims | None:
     from searchbench.results.schema import APPLICATION_ID
 
     assert location.path is not None
@@ -323,7 +351,8 @@ def _prepare_file(location: Location, write: bool, stack: ExitStack) -> WriterLo
     return stack.enter_context(writing(location.path))
 
 
-def _study(row: Mapping[str, Any]) -> StudyRecord:
+def study_from_row(row: Mapping[str, Any]) -> StudyRecord:
+    """A declaration from its columns. Raises StoreError where they hold what no store was given."""
     with damage(f"study `{row['name']}`"):
         return StudyRecord(row["name"], row["spec"], row["created"], row["revision"], json.loads(row["provenance"]))
 
@@ -352,7 +381,8 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
     }
 
 
-def _run(row: Mapping[str, Any]) -> RunRecord:
+def run_from_row(row: Mapping[str, Any]) -> RunRecord:
+    """A run from its columns. Raises StoreError where they hold what no store was given."""
     with damage(f"run `{row['run_id']}`"):
         values = {name: row[name] for name in row if name != "id"}
         for name in ("value", "test_error"):

@@ -15,6 +15,7 @@ import searchbench as sb
 from searchbench.cli.entry import cli
 from searchbench.errors import InputError, StoreError
 from searchbench.results import location
+from searchbench.results.examination import examine
 from searchbench.strategies.random import Random
 
 HERE: list[Path] = []
@@ -102,3 +103,56 @@ def test_flipped_bits_are_noticed_in_one_message_or_do_no_harm(tmp_path, at):
     path.write_bytes(content)
     result = CliRunner().invoke(cli, ["status", "--store", str(path)])
     assert result.exception is None or isinstance(result.exception, InputError | SystemExit), result.exception
+
+
+def looked_at(path: Path) -> dict[str, tuple[str, str]]:
+    return {one.what: (one.state, one.told) for one in examine(str(path))}
+
+
+def test_doctor_finds_a_whole_store_whole(tmp_path):
+    problem = sb.Problem("nasbench201", "digits", "table")
+    strategies = ["random", "local-search", "successive-halving"]
+    sb.run(sb.Study("s", problem, strategies[:2], 3, sb.Budget(evaluations=7)), tmp_path / "s.db", workers=0)
+    found = looked_at(tmp_path / "s.db")
+    assert {state for state, _ in found.values()} == {"ok"}
+    assert found["runs"][1] == "6 runs agree with their trials, their totals and their budgets"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("update runs set cost = replace(cost, '\"evaluations\": 20', '\"evaluations\": 7')", "its total says 7"),
+        ("update runs set cost = replace(cost, '\"evaluations\": 20', '\"evaluations\": 99')", "over its budget of 20"),
+        ("update runs set run_id = 'another' where id = 1", "no declaration plans it"),
+        ("update recordings set trials = x'00' where run = 1", "unreadable"),
+    ],
+)
+def test_doctor_names_what_contradicts_itself(tmp_path, change, said):
+    path = recorded.a_store(tmp_path / "s.db", seeds=1)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(change)
+        connection.commit()
+    state, told = looked_at(path)["runs"]
+    assert state == "broken"
+    assert said in told
+
+
+def test_what_is_readable_of_a_damaged_store_is_saved(tmp_path):
+    path = recorded.a_store(tmp_path / "s.db", seeds=12, trials=60)
+    with sb.open_store(path) as opened:
+        whole = {run.run_id: run for run in opened.runs("recorded")}
+    content = bytearray(path.read_bytes())
+    page = int.from_bytes(content[16:18], "big")
+    middle = len(content) // page // 2
+    content[middle * page : (middle + 3) * page] = bytes(3 * page)
+    path.write_bytes(content)
+    found = looked_at(path)
+    assert found["pages"][0] == "broken"
+    assert "--save NEW.db" in found["can be saved"][1]
+    told = CliRunner().invoke(cli, ["doctor", "--store", str(path), "--save", str(tmp_path / "new.db")])
+    assert told.exit_code == 0, told.output
+    assert path.read_bytes() == content
+    with sb.open_store(tmp_path / "new.db") as opened:
+        saved = {run.run_id: run for run in opened.runs("recorded")}
+    assert len(whole) // 2 < len(saved) < len(whole)
+    assert all(run == whole[run_id] for run_id, run in saved.items())

@@ -245,7 +245,9 @@ def test_an_unreadable_address_or_missing_driver_is_one_message(monkeypatch: pyt
     assert "secret" not in str(caught.value)
 
 
-def test_an_older_store_is_migrated_when_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_store_is_read_as_it_is_and_migrated_when_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "results.db"
     with open_store(path, write=True) as store:
         store.add_study(a_study())
@@ -257,8 +259,8 @@ def test_an_older_store_is_migrated_when_written(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 1)
     monkeypatch.setattr(schema, "MIGRATIONS", {now: add_note})
     before = listing(tmp_path)
-    with pytest.raises(StoreError, match=f"older schema version {now}"), open_store(path):
-        pass
+    with open_store(path) as store, store.engine.connect() as connection:  # a copy of it
+        assert connection.execute(text("SELECT name, note FROM studies")).all() == [("first", None)]
     assert listing(tmp_path) == before
     with open_store(path, write=True):
         pass
@@ -353,6 +355,13 @@ def test_a_store_of_version_1_keeps_its_runs_and_becomes_like_a_new_one(tmp_path
         store.add_study(a_study())
     with closing(sqlite3.connect(tmp_path / "old.db")) as old:
         old.executescript((Path(__file__).parents[1] / "data" / "store_version_1.sql").read_text())
+    before = (tmp_path / "old.db").read_bytes()
+    for mode in (0o555, 0o755):  # a folder where nothing can be written, and one where all can
+        (tmp_path / "old.db").parent.chmod(mode)
+        with open_store(tmp_path / "old.db") as store:
+            assert [run.run_id for run in store.runs("first")] == ["r0"]
+            assert store.waiting("first") == []
+    assert (tmp_path / "old.db").read_bytes() == before
     with open_store(tmp_path / "old.db", write=True) as store:
         (kept,) = store.runs("first")
         assert (kept.run_id, kept.status, kept.notes, kept.retry) == ("r0", "failed", (), 0)
