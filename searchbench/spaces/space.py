@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from searchbench.errors import SpaceError, did_you_mean
 from searchbench.spaces.choices import NOTHING, Choice, Decision, Value, settled
+from searchbench.spaces.labelled import LabelledGraph
 from searchbench.spaces.notation import Notation
 from searchbench.spaces.topology import Edge, Topology
 
@@ -116,6 +117,7 @@ class Space:
         reads: what its networks read, "images" or "text".
         carrying: architecture -> whether its network lets something of its input through to its output; one that does
             not cannot learn.
+        graph: architecture -> graph of its operations, where graph kernels are to compare them.
 
     Raises:
         SpaceError: two decisions share a name, or a condition refers to no earlier decision.
@@ -133,6 +135,7 @@ class Space:
     shares_weights: bool = True
     reads: str = "images"
     carrying: Callable[[Architecture], bool] = _always
+    graph: Callable[[Architecture], LabelledGraph] | None = None
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -158,6 +161,7 @@ class Space:
             self.shares_weights,
             self.reads,
             self.carrying,
+            self.graph,
         )
 
     @cached_property

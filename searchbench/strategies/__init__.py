@@ -77,6 +77,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.model_based:bananas",
             "ensemble of networks on the path encoding, Thompson sampling among mutations (White 2021)",
         ),
+        "nas-bowl": Entry(
+            "searchbench.strategies.graph_process:nas_bowl",
+            "Gaussian process over graphs of operations, Weisfeiler-Lehman kernel (Ru 2021)",
+        ),
         "pnas": Entry(
             "searchbench.strategies.pnas:pnas",
             "ever larger cells, the best predicted of each size trained (Liu 2018, progressive search)",

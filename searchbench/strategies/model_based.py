@@ -16,7 +16,7 @@ from searchbench.spaces.space import Architecture, Array, Space
 from searchbench.strategies.acquisition import Acquisition, Hedge, IndependentThompson
 from searchbench.strategies.mlp import MlpEnsemble
 from searchbench.strategies.random import Unseen
-from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.strategy import Restricted, Scenario
 from searchbench.strategies.surrogates import Forest, GaussianProcess, Surrogate
 from searchbench.trial import Proposal, Trial
 
@@ -128,6 +128,9 @@ class ModelBased:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise StudyError(f"`{name}` must be a positive integer, but got {value!r}.")
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        return self.encoding.unsupported(scenario) if isinstance(self.encoding, Restricted) else None
 
     def start(self, scenario: Scenario) -> Modelling:
         return Modelling(self, scenario)

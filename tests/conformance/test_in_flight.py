@@ -38,6 +38,7 @@ from searchbench.strategies.controlled import lstm_reinforce, ppo
 from searchbench.strategies.dehb import Dehb
 from searchbench.strategies.evolution import Oldest, RegularizedEvolution, Worst, WorstOfTournament
 from searchbench.strategies.generators import GeneratorGrid
+from searchbench.strategies.graph_process import nas_bowl
 from searchbench.strategies.grid import Grid
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.hierarchical import HierarchicalEvolution
@@ -120,6 +121,7 @@ ROWS = {
     "forest in batches": Row(
         modelled(ModelBased(Forest(5), candidates=RandomAndNear(20, 5), initial=8, batch=3)), SeesEverything, 40
     ),
+    "nas-bowl": Row(modelled(nas_bowl(initial=6, candidates=20)), SeesEverything, 30, CELLS, 1),
     "bananas": Row(modelled(bananas(initial=6, batch=5, layers=2, epochs=3)), SeesEverything, 40),
     "pnas": Row(
         pnas(beam=6, members=2, epochs=3),

@@ -25,6 +25,7 @@ from searchbench.strategies.controlled import lstm_reinforce, ppo
 from searchbench.strategies.dehb import Dehb
 from searchbench.strategies.evolution import RegularizedEvolution, Worst, non_aging_evolution
 from searchbench.strategies.generators import Generator
+from searchbench.strategies.graph_process import nas_bowl
 from searchbench.strategies.grid import Grid
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.hierarchical import HierarchicalEvolution
@@ -143,6 +144,11 @@ def test_nni_tuners_conform(name: str) -> None:
 def test_optuna_grid_conforms_where_it_can_list_its_grid() -> None:
     report = check_strategy(adapt("grid"), trials=8)
     assert [reason.partition(":")[0] for reason in report.skipped] == ["mixed"]
+
+
+def test_nas_bowl_conforms_on_cells() -> None:
+    report = check_strategy(nas_bowl(initial=8, candidates=20), trials=20)
+    assert [reason.partition(":")[0] for reason in report.skipped] == ["mixed", "tiny"]
 
 
 TRAINERS = (

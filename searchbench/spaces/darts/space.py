@@ -15,6 +15,7 @@ from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces.choices import Choice, Value
 from searchbench.spaces.darts.genotypes import Cell, Genotype, Node
 from searchbench.spaces.darts.genotypes import read as read_genotype
+from searchbench.spaces.labelled import LabelledGraph, graph_of_edges, together
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import Edge, Topology
 
@@ -103,6 +104,7 @@ def darts(
             silent=SILENT,
         ),
         carrying=carries,
+        graph=graph,
     )
 
 
@@ -155,6 +157,18 @@ def carries(architecture: Architecture) -> bool:
     """Whether something of its input leaves either cell."""
     found = genotype(architecture)
     return all(_cell_carries(cell) for cell in (found.normal, found.reduce))
+
+
+def graph(architecture: Architecture) -> LabelledGraph:
+    """Both cells with operations as vertices; `none`, and what is on no way to the output, left out."""
+    found = genotype(architecture)
+    return together((name, _cell_graph(cell)) for name, cell in zip(CELLS, (found.normal, found.reduce), strict=True))
+
+
+def _cell_graph(cell: Cell) -> LabelledGraph:
+    nodes = zip(TARGETS, cell.nodes, strict=True)
+    terms = [(source, target, name) for target, node in nodes for name, source in node if name != "none"]
+    return graph_of_edges(terms, inputs=(0, 1), outputs=cell.concat)
 
 
 def _cell_carries(cell: Cell) -> bool:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.choices import Choice
+from searchbench.spaces.labelled import INPUT, OUTPUT, LabelledGraph
 from searchbench.spaces.settings import check_counts
 from searchbench.spaces.space import Architecture, Space
 
@@ -97,7 +98,16 @@ def nasbench101(channels: int = 128, stacks: int = 3, modules: int = 3) -> Space
         reader=read,
         networks="searchbench.spaces.graphs.nasbench101_networks:CellNetworks",
         shares_weights=False,
+        graph=graph,
     )
+
+
+def graph(architecture: Architecture) -> LabelledGraph:
+    """The pruned cell; without a vertex where it is not connected."""
+    cell = cell_of(architecture).pruned()
+    if cell is None:
+        return LabelledGraph((), ())
+    return LabelledGraph((f"{INPUT} 0", *cell.operations, OUTPUT), tuple(sorted(cell.edges)))
 
 
 def cell_of(architecture: Architecture) -> Cell:

@@ -12,6 +12,7 @@ import numpy as np
 
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces.choices import Choice
+from searchbench.spaces.labelled import LabelledGraph, graph_of_edges
 from searchbench.spaces.space import Architecture, Array, Space
 from searchbench.spaces.topology import Edge, Topology
 
@@ -54,12 +55,20 @@ def nasbench201(channels: int = 16, cells: int = 5, stages: int = 3) -> Space:
         networks="searchbench.spaces.nasbench201.networks:CellNetworks",
         topology=TOPOLOGY,
         carrying=carries,
+        graph=graph,
     )
 
 
 def carries(architecture: Architecture) -> bool:
     """Whether the output is reached from the input: of 15,625 cells 341 have no such route."""
     return TOPOLOGY.carries([OPERATIONS.index(str(value)) for value in architecture.values])
+
+
+def graph(architecture: Architecture) -> LabelledGraph:
+    """Operations as vertices; `none`, and what is on no way from input to output, left out."""
+    edges = zip(EDGES, architecture.values, strict=True)
+    terms = [(source, target, str(op)) for (target, source), op in edges if op != "none"]
+    return graph_of_edges(terms, inputs=(0,), outputs=(3,))
 
 
 def write(architecture: Architecture) -> str:
