@@ -29,6 +29,9 @@ workers_option: Callable[[Any], Any] = click.option(
 address_option: Callable[[Any], Any] = click.option(
     "--ray-address", default=None, metavar="ADDRESS", help="Join this Ray cluster instead of starting a local Ray."
 )
+trust_option: Callable[[Any], Any] = click.option(
+    "--trust", is_flag=True, help="Import and run code that the store names and that is not this package's own."
+)
 
 
 def terminal(stderr: bool = False) -> Console:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from searchbench.cli.options import store_option, terminal, workers_option
+from searchbench.cli.options import store_option, terminal, trust_option, workers_option
 
 if TYPE_CHECKING:
     from searchbench.reports.sharing import Found
@@ -40,7 +40,10 @@ def ablation(study: str | None, store: str) -> None:
     default=None,
     help="Where the judge trains: have it train N architectures that every supernet scored, twice each.",
 )
-def ranking(study: str | None, store: str, workers: int | None, table: str | None, judge: int | None) -> None:
+@trust_option
+def ranking(
+    study: str | None, store: str, workers: int | None, table: str | None, judge: int | None, trust: bool
+) -> None:
     """Whether what the searches knew ranks architectures as the judge does, with noise ceiling and floor.
 
     First what was handed over; then, where supernets scored a sample in common, how their inherited weights rank it.
@@ -56,11 +59,17 @@ def ranking(study: str | None, store: str, workers: int | None, table: str | Non
     for one in found:
         terminal().print(to_rich(one))
     if shared:
-        _by_inherited_weights(store, declared, shared, table, judge, workers)
+        _by_inherited_weights(store, declared, shared, table, judge, workers, trust)
 
 
 def _by_inherited_weights(
-    store: str, study: StudyRecord, shared: Found, table: str | None, judge: int | None, workers: int | None
+    store: str,
+    study: StudyRecord,
+    shared: Found,
+    table: str | None,
+    judge: int | None,
+    workers: int | None,
+    trust: bool,
 ) -> None:
     from searchbench.harness.truth import by_judge, by_table
     from searchbench.reports.render.shared import to_rich
@@ -75,9 +84,9 @@ def _by_inherited_weights(
         if not notations:
             truth = Truth("none asked for", {}, {})
         elif table is not None:
-            truth = by_table(study, problem, notations, table)
+            truth = by_table(study, problem, notations, table, trust=trust)
         else:
-            truth = by_judge(store, study, problem, notations, at_most=judge, workers=workers)
+            truth = by_judge(store, study, problem, notations, at_most=judge, workers=workers, trust=trust)
         terminal().print(to_rich(build(study.name, problem, methods, truth)))
         if notations and not truth.errors:
             terminal().print(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from searchbench.cli.options import address_option, store_option, terminal, workers_option
+from searchbench.cli.options import address_option, store_option, terminal, trust_option, workers_option
 from searchbench.cli.showing import in_brief, in_words, show
 
 
@@ -65,8 +65,15 @@ def run(
 @store_option
 @workers_option
 @address_option
+@trust_option
 def verify(
-    study: str | None, count: int, draw: int | None, store: str, workers: int | None, ray_address: str | None
+    study: str | None,
+    count: int,
+    draw: int | None,
+    store: str,
+    workers: int | None,
+    ray_address: str | None,
+    trust: bool,
 ) -> int:
     """Rerun K runs drawn at random and compare them with the store, trial by trial."""
     from rich.text import Text
@@ -74,7 +81,7 @@ def verify(
     from searchbench.harness.verify import verify as verify_runs
 
     console = terminal()
-    verdicts = verify_runs(store, study, count, draw=draw, workers=workers, ray_address=ray_address)
+    verdicts = verify_runs(store, study, count, draw=draw, workers=workers, ray_address=ray_address, trust=trust)
     for verdict in verdicts:
         console.print(Text(str(verdict), style="green" if verdict.identical else "bold red"))
     return 0 if all(verdict.identical for verdict in verdicts) else 1

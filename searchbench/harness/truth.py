@@ -20,7 +20,7 @@ from searchbench.harness.constraint import Measures
 from searchbench.harness.jobs import judge, judge_job
 from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.session import executor
-from searchbench.harness.study import study_from_spec
+from searchbench.harness.trust import recorded_study
 from searchbench.results.inherited import Truth
 from searchbench.results.records import RunRecord, StudyRecord, outcome_columns, timestamp
 from searchbench.results.store import open_store
@@ -44,7 +44,9 @@ class Repeated(Protocol):
         """Each by itself, in a fixed order; none where nothing is recorded."""
 
 
-def by_table(study: StudyRecord, problem: str, notations: Mapping[str, str], table: str) -> Truth:
+def by_table(
+    study: StudyRecord, problem: str, notations: Mapping[str, str], table: str, *, trust: bool = False
+) -> Truth:
     """Validation errors that a table records, its repeats one by one.
 
     Args:
@@ -55,7 +57,7 @@ def by_table(study: StudyRecord, problem: str, notations: Mapping[str, str], tab
     Raises:
         InputError: there is no such table, or it is not of this space.
     """
-    resolved = _spec(study, problem).problem.resolve()
+    resolved = _spec(study, problem, trust).problem.resolve()
     opened = Table(table).open(resolved.space, resolved.task, Seeds(study.name, 0))
     parsed = _parsed(resolved.space, notations)
     found = {key: opened.repeats(architecture) for key, architecture in parsed.items()}
@@ -70,6 +72,7 @@ def by_judge(
     *,
     at_most: int | None = None,
     workers: int | None = None,
+    trust: bool = False,
 ) -> Truth:
     """Test errors by the problem's own judge.
 
@@ -80,12 +83,13 @@ def by_judge(
         at_most: architectures that a judge that trains is asked for, the first in the given order; those judged before
             are known. None: none beyond those.
         workers: processes at a time, as for `run`.
+        trust: whether code that the study names, and that is not the package's own, may be imported.
 
     Raises:
-        InputError: the problem is made of objects that only existed where it was declared, or a judgement failed as a
-            whole.
+        InputError: the problem is made of objects that only existed where it was declared, it is not trusted, or a
+            judgement failed as a whole.
     """
-    spec = _spec(study, problem)
+    spec = _spec(study, problem, trust)
     resolved = spec.problem.resolve()
     opened = resolved.judge.open(resolved.space, resolved.task, Seeds(study.name, spec.replicate))
     parsed = _parsed(resolved.space, notations)
@@ -96,8 +100,8 @@ def by_judge(
     return _truth("test error by the judge", found, parsed, resolved.measures)
 
 
-def _spec(study: StudyRecord, problem: str) -> RunSpec:
-    specs = [spec for spec in plan(study_from_spec(study.declared)).runs if spec.problem.name == problem]
+def _spec(study: StudyRecord, problem: str, trust: bool) -> RunSpec:
+    specs = [spec for spec in plan(recorded_study(study.declared, trust=trust)).runs if spec.problem.name == problem]
     if not specs:
         raise InputError(f"study `{study.name}` plans no run on problem `{problem}` any more.")
     return specs[0]

@@ -17,7 +17,7 @@ from searchbench.harness.executors.executor import Executor, Lost, Role
 from searchbench.harness.jobs import judge, judge_job, search, search_job
 from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.session import executor
-from searchbench.harness.study import study_from_spec
+from searchbench.harness.trust import recorded_study
 from searchbench.results.columns import first_difference
 from searchbench.results.records import CheckRecord, RunRecord, SearchResult, timestamp
 from searchbench.results.store import open_store
@@ -49,6 +49,7 @@ def verify(
     draw: int | None = None,
     workers: int | None = None,
     ray_address: str | None = None,
+    trust: bool = False,
 ) -> list[Verdict]:
     """Rerun `count` recorded runs of a study and compare; what came of it is recorded, where the store can be written.
 
@@ -58,14 +59,16 @@ def verify(
         count: how many runs; all of them where there are fewer.
         draw: seed of the draw; None draws afresh every time.
         workers, ray_address: as for `run`.
+        trust: whether strategies, problems and functions that the store names may be imported, and its commands run,
+            where they are not the package's own.
 
     Raises:
-        InputError: there is no such store or study, or it has no finished run.
+        InputError: there is no such store or study, it has no finished run, or it names code that is not trusted.
     """
     with open_store(store) as opened:
         record = opened.study(study)
         recorded = {run.run_id: run for run in opened.runs(record.name) if run.status != "infra"}
-    planned = {spec.run_id: spec for spec in plan(study_from_spec(record.declared)).runs}
+    planned = {spec.run_id: spec for spec in plan(recorded_study(record.declared, trust=trust)).runs}
     known = sorted(recorded.keys() & planned.keys())
     if not known:
         raise InputError(

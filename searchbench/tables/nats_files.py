@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from searchbench.errors import DataMissing, TableError
+from searchbench.tasks.pickles import LARGEST, Foreign, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,59 +49,26 @@ class Entry:
 
 # -- pickles ----------------------------------------------------------------------------------------------------
 
-SCALARS = {(f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("scalar", "_reconstruct")}
-ALLOWED = SCALARS | {
-    ("collections", "OrderedDict"),
-    ("collections", "defaultdict"),
-    ("builtins", "set"),
-    ("__builtin__", "set"),
-    ("builtins", "dict"),
-    ("numpy", "dtype"),
-    ("numpy", "ndarray"),
-}
 
-
-class Restricted(pickle.Unpickler):
-    """An unpickler that looks up plain containers and NumPy's numbers only."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("_codecs", "encode"):
-            return _latin1
-        if (module, name) not in ALLOWED:
-            raise Foreign(f"{module}.{name}")
-        return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
-
-    def persistent_load(self, pid: Any) -> Any:
-        """Stands for a tensor of a torch file: its numbers are never looked at."""
-        return None
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    """How protocol 2, torch's, writes bytes."""
-    if encoding != "latin1":
-        raise Foreign(f"_codecs.encode to {encoding}")
-    return text.encode("latin1")
-
-
-class Foreign(pickle.UnpicklingError):
-    """A pickle names something that is not on the list."""
-
-
-def unpickle(stream: Any, name: str) -> Any:
+def unpickle(stream: Any, name: str, largest: int = LARGEST) -> Any:
     """What a pickle holds.
 
     Raises:
         TableError: it names anything but plain containers and numbers (nothing of it has been run), or is damaged.
     """
     try:
-        return Restricted(stream).load()
+        return plain(stream, largest=largest)
     except Foreign as error:
         raise TableError(
             f"table {name} is a pickle that would call `{error}`; only plain containers and numbers are read, so it "
             "is refused unread: is this the benchmark's own file?"
         ) from error
-    except (pickle.UnpicklingError, EOFError, OSError, ValueError, TypeError, IndexError, KeyError) as error:
+    except pickle.UnpicklingError as error:
         raise TableError(f"table {name} is damaged or no pickle of the benchmark: {error}") from error
+
+
+AS_OBJECTS = 20
+"""How many times its size a whole file may take in memory."""
 
 
 # -- files ------------------------------------------------------------------------------------------------------
@@ -148,10 +116,11 @@ def _single(stream: Any, where: str, name: str) -> Entry:
 
 
 def _whole(place: Path) -> Iterator[Entry]:
+    largest = max(LARGEST, AS_OBJECTS * place.stat().st_size)
     with _stream(place) as stream:
-        held = unpickle(stream, str(place))
+        held = unpickle(stream, str(place), largest)
         while not isinstance(held, dict) or "protocol_version" in held:
-            held = unpickle(stream, str(place))  # torch before 1.6: a number, a version and sizes come first
+            held = unpickle(stream, str(place), largest)  # torch before 1.6: a number, a version and sizes come first
     infos = _needed(held, "arch2infos", str(place))
     for index in sorted(infos):
         yield _entry(f"{place}, arch2infos[{index}]", int(index), infos[index])

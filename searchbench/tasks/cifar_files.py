@@ -11,12 +11,12 @@ import tarfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from searchbench.errors import DataMissing
 from searchbench.tasks.image_files import Images, Source, check_md5, folders, missing, readable
+from searchbench.tasks.pickles import Foreign, plain
 
 CIFAR_TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
 CIFAR_TEST = "test_batch"
@@ -150,7 +150,10 @@ def _members(path: Path, folder: str, names: Iterable[str], published: Mapping[s
 
 def _pickled(path: Path, content: bytes, labels: bytes = b"labels") -> Images:
     with readable(path):
-        batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
+        try:
+            batch = plain(io.BytesIO(content), encoding="bytes")
+        except Foreign as error:
+            raise pickle.UnpicklingError(f"a batch of images must hold arrays only, but names {error}") from None
         pixels = np.asarray(batch[b"data"], dtype=np.uint8)
         return Images(pixels.reshape(-1, 3, 32, 32), np.asarray(batch[labels], dtype=np.int64))
 
@@ -171,29 +174,6 @@ def _parts(parts: list[Images]) -> tuple[Images, Images]:
         np.concatenate([part.inputs for part in parts[:-1]]), np.concatenate([part.targets for part in parts[:-1]])
     )
     return train, parts[-1]
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Unpickles arrays and plain containers; anything else a pickle names is refused, and never called."""
-
-    _rebuild = np.empty(0).__reduce__()[0]
-    _admitted: Mapping[tuple[str, str], Any] = MappingProxyType(
-        {
-            ("numpy.core.multiarray", "_reconstruct"): _rebuild,
-            ("numpy._core.multiarray", "_reconstruct"): _rebuild,
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
-            ("_codecs", "encode"): lambda text, encoding: text.encode(encoding),
-        }
-    )
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return self._admitted[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(
-                f"a batch of images must hold arrays only, but names {module}.{name}"
-            ) from None
 
 
 def _mosaic_title(folder: Path) -> str:

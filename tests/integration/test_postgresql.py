@@ -116,7 +116,7 @@ def test_tables_are_made_once_however_many_come_first(server: Server) -> None:
 def test_a_study_has_one_driver_and_another_study_has_another(server: Server, problem: Problem) -> None:
     with sb.open_store(server.url, write=True) as first, sb.open_store(server.url, write=True) as second:
         first.claim("mine")
-        with pytest.raises(StoreError, match="study `mine` in the store .* is being written by another process"):
+        with pytest.raises(StoreError, match=r"study `mine` in the store .* is being written by another process"):
             second.claim("mine")
         second.claim("yours")
         first.close()
