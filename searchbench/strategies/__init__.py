@@ -81,6 +81,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.graph_process:nas_bowl",
             "Gaussian process over graphs of operations, Weisfeiler-Lehman kernel (Ru 2021)",
         ),
+        "lanas": Entry(
+            "searchbench.strategies.lanas:LaNas",
+            "a tree that halves the space by linear models, descended by confidence bounds (Wang 2021)",
+        ),
         "pnas": Entry(
             "searchbench.strategies.pnas:pnas",
             "ever larger cells, the best predicted of each size trained (Liu 2018, progressive search)",

@@ -12,6 +12,7 @@ import numpy as np
 from searchbench.spaces.space import Architecture, Array, Space
 from searchbench.strategies.acquisition import Predict
 from searchbench.strategies.controlled import Controlled, Learning, Sampled
+from searchbench.strategies.lanas import LaNas
 from searchbench.strategies.model_based import ModelBased
 from searchbench.strategies.pnas import Pnas
 from searchbench.strategies.reinforce import Policy, Reinforce
@@ -243,3 +244,52 @@ def controlled(strategy: Controlled) -> Controlled:
 
 def modelled(strategy: ModelBased) -> ModelBased:
     return replace(strategy, surrogate=WrittenSurrogate(strategy.surrogate))  # type: ignore[arg-type]
+
+
+class Halves(Anything):
+    """Of LaNAS, by brute force: what is drawn lies where the tree of everything that had come back when it was last
+    grown says, at every node in the half of the greater bound, unless draws found nothing of it."""
+
+    def __init__(self, strategy: LaNas) -> None:
+        self.strategy = strategy
+        self.inside = self.drawn = 0
+
+    def asked(self, flight: Flight, proposal: Proposal | None) -> None:
+        assert proposal is not None
+        settings, told = self.strategy, len(flight.trials)
+        if max(told, len(flight.asked) - 1) < settings.initial or told < settings.initial:
+            return
+        grown = settings.initial + (told - settings.initial) // settings.every * settings.every
+        known = flight.trials[:grown]
+        space = flight.scenario.space
+        encodings = np.array([space.encode(t.architecture) for t in known])
+        worst = max(t.value for t in known if not t.failed)
+        values = np.array([worst if t.failed else t.value for t in known])
+        point, spread = space.encode(proposal.architecture), values.std()
+        for _ in range(settings.height):
+            if len(values) < settings.least or values.std() == 0:
+                break
+            design = np.hstack([encodings, np.ones((len(values), 1))])
+            scale = np.eye(design.shape[1]) * math.sqrt(1e-3)
+            scale[-1, -1] = 0.0
+            target = np.concatenate([(values - values.mean()) / values.std(), np.zeros(len(scale))])
+            weights = np.linalg.lstsq(np.vstack([design, scale]), target, rcond=None)[0]
+            good = design @ weights <= 1e-12
+            if good.all() or not good.any():
+                break
+            bounds = [
+                -values[half].mean()
+                + 2 * settings.exploration * spread * math.sqrt(2 * math.log(len(values)) / half.sum())
+                for half in (good, ~good)
+            ]
+            to_good = bounds[0] >= bounds[1]
+            if bool(np.append(point, 1.0) @ weights <= 1e-12) != to_good:
+                self.drawn += 1
+                return
+            half = good if to_good else ~good
+            encodings, values = encodings[half], values[half]
+        self.drawn += 1
+        self.inside += 1
+
+    def told(self, flight: Flight, trial: Trial) -> None:
+        assert self.drawn < 10 or self.inside >= 0.95 * self.drawn

@@ -18,6 +18,7 @@ from rules_of_adapters import OwnJobs, OwnPoints, OwnTrainings, OwnTrials
 from rules_of_evolution import Deaths, Front, Generations, Standing, evolution
 from rules_of_learning import (
     GradientsWhereDrawn,
+    Halves,
     Levels,
     ScoresWhereDrawn,
     SeesEverything,
@@ -42,6 +43,7 @@ from searchbench.strategies.graph_process import nas_bowl
 from searchbench.strategies.grid import Grid
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.hierarchical import HierarchicalEvolution
+from searchbench.strategies.lanas import LaNas
 from searchbench.strategies.local import BestImprovement, LocalSearch
 from searchbench.strategies.median import MedianStopping
 from searchbench.strategies.mo_asha import MultiObjectiveAsha
@@ -122,6 +124,7 @@ ROWS = {
         modelled(ModelBased(Forest(5), candidates=RandomAndNear(20, 5), initial=8, batch=3)), SeesEverything, 40
     ),
     "nas-bowl": Row(modelled(nas_bowl(initial=6, candidates=20)), SeesEverything, 30, CELLS, 1),
+    "lanas": Row(LaNas(initial=20, every=10, height=3), Halves, 70, CELLS, 1),
     "bananas": Row(modelled(bananas(initial=6, batch=5, layers=2, epochs=3)), SeesEverything, 40),
     "pnas": Row(
         pnas(beam=6, members=2, epochs=3),

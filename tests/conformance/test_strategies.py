@@ -29,6 +29,7 @@ from searchbench.strategies.graph_process import nas_bowl
 from searchbench.strategies.grid import Grid
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.hierarchical import HierarchicalEvolution
+from searchbench.strategies.lanas import LaNas
 from searchbench.strategies.local import BestImprovement, LocalSearch
 from searchbench.strategies.median import MedianStopping
 from searchbench.strategies.mo_asha import MultiObjectiveAsha
@@ -67,6 +68,7 @@ ROWS = {
     "evolution under hyperband": Scheduled(Hyperband(min_epochs=3), RegularizedEvolution(6, 3), enough=3),
     "gp": ModelBased(GaussianProcess(restarts=0), candidates=RandomAndNear(30, 10), initial=8),
     "forest": ModelBased(Forest(trees=5), ExpectedImprovement(), RandomAndNear(30, 10), initial=8),
+    "lanas": LaNas(initial=8, every=6, least=6, tries=20),
     "bananas": bananas(initial=6, batch=5, layers=2, epochs=5),
     "lstm-reinforce": lstm_reinforce(batch=3, replicas=2),
     "ppo": ppo(batch=4, units=12),

@@ -1,0 +1,91 @@
+"""The tree of LaNAS: how it halves, and which half it goes to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from searchbench.errors import StudyError
+from searchbench.spaces.nasbench201.space import nasbench201
+from searchbench.strategies.lanas import LaNas, Leaf, Node, descend, grow
+from searchbench.strategies.random import Random
+from searchbench.testing import Stage, fly
+from searchbench.testing.rehearsal import evaluate
+from searchbench.trial import Proposal, Trial
+
+CELLS = nasbench201()
+
+
+def leaves(node: Node) -> list[Node]:
+    return [node] if node.good is None or node.poor is None else [*leaves(node.good), *leaves(node.poor)]
+
+
+def test_halves_hold_everything_once_and_the_good_one_is_better() -> None:
+    rng = np.random.default_rng(0)
+    encodings = rng.integers(2, size=(200, 12)).astype(float)
+    values = encodings @ np.arange(12.0) + rng.normal(size=200)
+    root = grow(encodings, values, 3, 10)
+    assert sorted(v for leaf in leaves(root) for v in leaf.values) == sorted(values)
+    assert 4 <= len(leaves(root)) <= 8
+
+    def check(node: Node) -> None:
+        if node.good is not None and node.poor is not None:
+            assert node.good.values.mean() < node.values.mean() < node.poor.values.mean()
+            check(node.good)
+            check(node.poor)
+
+    check(root)
+
+
+def node(values: list[float], good: Node | None = None, poor: Node | None = None) -> Node:
+    return Node(np.array(values), np.zeros(2), 0.0, good, poor)
+
+
+def test_it_goes_to_the_better_half_unless_the_other_is_little_known() -> None:
+    many, few = [0.4, 0.5] * 20, [0.55, 0.6]
+    root = node([*many, *few], node(many), node(few))
+    assert [good for _, good in descend(root, 0.0).way] == [True]
+    n, spread = len(many) + len(few), np.std([*many, *few])
+
+    def gains(c: float) -> float:
+        bounds = [-np.mean(v) + 2 * c * spread * math.sqrt(2 * math.log(n) / len(v)) for v in (many, few)]
+        return float(bounds[0] - bounds[1])
+
+    assert gains(0.1) > 0 > gains(1.0)
+    assert [good for _, good in descend(root, 0.1).way] == [True]
+    assert [good for _, good in descend(root, 1.0).way] == [False]
+
+
+def test_depth_counts_the_halves_from_the_root_that_a_point_falls_into() -> None:
+    first, second = Node(np.zeros(1), np.array([1.0, 0.0, 0.0])), Node(np.zeros(1), np.array([0.0, 1.0, 0.0]))
+    leaf = Leaf(((first, True), (second, False)))
+    assert leaf.depth(np.array([[-1.0, 1.0], [-1.0, -1.0], [1.0, 1.0]])).tolist() == [2, 1, 0]
+
+
+def test_alike_values_are_not_split() -> None:
+    assert grow(np.eye(20), np.ones(20), 3, 5).good is None
+    assert grow(np.eye(4), np.arange(4.0), 3, 5).good is None
+
+
+def four_convolutions(proposal: Proposal, number: int) -> Trial:
+    values = proposal.architecture.values
+    wrong = abs(values.count("nor_conv_3x3") - 4) + abs(values.count("skip_connect") - 2)
+    return replace(evaluate(proposal, number, "fair"), value=wrong + 0.1 * (values[0] != "skip_connect"))
+
+
+def test_it_finds_better_cells_than_random_draws() -> None:
+    def best(strategy: LaNas | Random) -> float:
+        flights = [fly(strategy, Stage(CELLS, 90), 1, replicate=r, values=four_convolutions) for r in range(4)]
+        return float(np.mean([min(t.value for t in flight.trials) for flight in flights]))
+
+    assert best(LaNas(20, every=10, tries=300)) < best(Random(replacement=False)) - 0.5
+
+
+def test_values_out_of_range_are_refused() -> None:
+    with pytest.raises(StudyError, match="`initial` must be a positive integer"):
+        LaNas(initial=0)
+    with pytest.raises(StudyError, match="`exploration` must not be negative"):
+        LaNas(exploration=-1.0)
