@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture, Array, Space
@@ -14,6 +15,7 @@ from searchbench.strategies.random import Unseen
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import Proposal, Trial
 
+Sides = npt.NDArray[np.bool_]
 RIDGE = 1e-3
 """Of the linear models, on standardised values: encodings are seldom of full rank."""
 
@@ -75,10 +77,10 @@ class Node:
     good: Node | None = None
     poor: Node | None = None
 
-    def is_good(self, encodings: Array) -> Array:
+    def is_good(self, encodings: Array) -> Sides:
         """Whether the model puts `encodings` [n, D] into the good half, [n]."""
         assert self.weights is not None
-        side: Array = encodings @ self.weights[:-1] + self.weights[-1] <= self.middle
+        side: Sides = encodings @ self.weights[:-1] + self.weights[-1] <= self.middle
         return side
 
 
