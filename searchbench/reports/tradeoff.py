@@ -17,7 +17,7 @@ from typing import Any
 from searchbench.metric import Metric
 from searchbench.reports.leaderboard import current_runs
 from searchbench.reports.measured import metric_of
-from searchbench.results.columns import read_trials
+from searchbench.results.columns import read_events, read_trials
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 from searchbench.statistics import Answer, arm, describe, hypervolume, pareto
@@ -25,6 +25,8 @@ from searchbench.statistics import Answer, arm, describe, hypervolume, pareto
 METRICS = {"latency_ms": "latency (ms)", "macs": "MACs", "params": "parameters"}
 """What error is traded for, and how it is called."""
 BEYOND = 1.1
+Points = list[tuple[float, float]]
+"""(cost, value) of trials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +109,12 @@ def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[T
             label,
             metric,
             runs.get(label, ()),
+            searched,
             given,
             metric_of(study.declared, label, _errors(runs, label)),
         )
         for label in labels
+        for searched in (_searched(runs.get(label, ())),)
         for metric in METRICS
     )
     return [one for one in made if one is not None]
@@ -142,6 +146,7 @@ def _one(
     problem: str,
     metric: str,
     runs: Sequence[RunRecord],
+    seen: Mapping[str, Mapping[str, Points]],
     given: Mapping[str, float],
     measured: Metric,
 ) -> Tradeoff | None:
@@ -153,7 +158,7 @@ def _one(
     if not found or min(own.error for own in found) < 0 or measured.better == "higher":
         return None  # a hypervolume between zero and a reference is of errors
     reference = _corner([(f.cost, f.error) for f in found], given.get(metric), given.get("test_error"))
-    searched = {run.run_id: points for run in runs if (points := _measured(run, metric))}
+    searched = seen[metric]
     worst = _corner([point for points in searched.values() for point in points], given.get(metric), None)
     front = tuple(found[at] for at in pareto([(f.cost, f.error) for f in found]))
     names = dict.fromkeys(run.strategy for run in runs)
@@ -212,13 +217,17 @@ def _described(values: Mapping[int, float], name: str) -> Answer:
     return describe(arm(values, name=name, better="higher"), decimals=3)
 
 
-def _measured(run: RunRecord, metric: str) -> list[tuple[float, float]]:
-    """(cost, value) of every trial that went well, if they report the metric."""
-    if not run.trials:
-        return []
-    trials = read_trials(run.trials)
-    column = f"metric_{metric}"
-    if column not in trials.column_names:
-        return []
-    rows = zip(trials[column].to_pylist(), trials["value"].to_pylist(), strict=True)
-    return [(c, v) for c, v in rows if c is not None and v is not None and math.isfinite(c) and math.isfinite(v)]
+def _searched(runs: Iterable[RunRecord]) -> dict[str, dict[str, Points]]:
+    """By metric and run: (cost, value) of every trial that went well, where they report the metric."""
+    found: dict[str, dict[str, Points]] = {metric: {} for metric in METRICS}
+    for run in runs:
+        events = read_events(run.trials) if run.trials else None
+        reported = [] if events is None else [m for m in METRICS if f"metric_{m}" in events.column_names]
+        trials = read_trials(run.trials) if reported else None
+        for metric in reported:
+            assert trials is not None
+            rows = zip(trials[f"metric_{metric}"].to_pylist(), trials["value"].to_pylist(), strict=True)
+            points = [(c, v) for c, v in rows if None not in (c, v) and math.isfinite(c) and math.isfinite(v)]
+            if points:
+                found[metric][run.run_id] = points
+    return found

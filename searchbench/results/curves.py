@@ -6,8 +6,9 @@ incumbent it is NaN. All runs are evaluated on a common grid at once, without a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,8 @@ Floats = npt.NDArray[np.float64]
 
 CURVE_AXES = tuple(dict.fromkeys((*COST_AXES, *BUDGET_AXES, "trials")))
 """What a curve can run along: every cost axis, the sums that budgets limit, and the number of trials."""
+TOGETHER = 256
+"""Recordings whose events are gone through at once."""
 _SUMS = {"samples": ("train_samples", "inference_samples"), "seconds": ("device_s", "simulated_s")}
 
 
@@ -107,21 +110,36 @@ def curves_along(recordings: Iterable[bytes], axes: Sequence[str]) -> dict[str, 
     for axis in axes:
         if axis not in CURVE_AXES:
             raise InputError(f"unknown cost axis `{axis}`; {did_you_mean(axis, CURVE_AXES)}")
+    lengths: list[int] = []
     values: list[Floats] = []
     stretches: list[npt.NDArray[np.int64]] = []
     spent: dict[str, list[Floats]] = {axis: [] for axis in axes}
-    for blob in recordings:
-        table = read_events(blob)
-        is_trial = _is_trial(table)
-        source = _source(table, is_trial)
-        values.append(np.append(_floats(table, "value"), np.nan)[source])
-        stretches.append(_stretches(table, is_trial, source))
+    for tables in _together(recordings, axes):
+        lengths += [table.num_rows for table in tables]
+        events = _Events.of(tables)
+        values.append(np.append(_floats(events.table, "value"), np.nan)[events.source])
+        stretches.append(events.stretches())
         for axis in axes:
-            spent[axis].append(_spent(table, axis, is_trial))
-    run = np.repeat(np.arange(len(values)), [len(value) for value in values])
+            spent[axis].append(events.spent(axis))
+    run, last = np.repeat(np.arange(len(lengths)), lengths), np.cumsum(lengths, dtype=np.int64) - 1
     value = _joined(values)
     stretch = np.concatenate([np.empty(0, dtype=np.int64), *stretches])
-    return {axis: Curves(axis, run, _joined(parts), value, _ends(parts), stretch) for axis, parts in spent.items()}
+    found = {axis: _joined(parts) for axis, parts in spent.items()}
+    some = np.array(lengths, dtype=np.int64) > 0
+    ends = {
+        axis: np.where(some, np.append(own, np.nan)[np.where(some, last, -1)], np.nan) for axis, own in found.items()
+    }
+    return {axis: Curves(axis, run, own, value, ends[axis], stretch) for axis, own in found.items()}
+
+
+def _together(recordings: Iterable[bytes], axes: Sequence[str]) -> Iterator[list[pa.Table]]:
+    """The events of so many recordings at a time that arrays pay, and no more than memory bears."""
+    parts = {part for axis in axes if axis != "trials" for part in _SUMS.get(axis, (axis,))}
+    wanted = ["event", "value", "recommended", *(f"fidelity_{part}" for part in FIDELITY_PARTS)]
+    wanted += [f"spent_{part}" for part in sorted(parts)]
+    left = iter(recordings)
+    while tables := [read_events(blob).select(wanted) for blob in islice(left, TOGETHER)]:
+        yield tables
 
 
 def spent_along(trials: bytes, traces: bytes | None, axis: str) -> list[Floats]:
@@ -132,43 +150,65 @@ def spent_along(trials: bytes, traces: bytes | None, axis: str) -> list[Floats]:
     return [sum((_floats(table, f"spent_{part}") for part in parts), np.zeros(table.num_rows)) for table in able[:1]]
 
 
-def _ends(parts: Sequence[Floats]) -> Floats:
-    return np.array([spent[-1] if len(spent) else np.nan for spent in parts])
+@dataclass(frozen=True, slots=True, eq=False)
+class _Events:
+    """The events of several runs, one run after the other: E rows in all."""
+
+    table: pa.Table
+    begins: npt.NDArray[np.int64]
+    """[E] row at which the event's run begins."""
+    is_trial: npt.NDArray[np.bool_]
+    source: npt.NDArray[np.int64]
+    """[E] row of the incumbent after each event; -1 before a run's first."""
+
+    @classmethod
+    def of(cls, tables: Sequence[pa.Table]) -> _Events:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        table = pa.concat_tables(tables, promote_options="permissive")
+        lengths = [own.num_rows for own in tables]
+        begins = np.repeat(np.cumsum([0, *lengths[:-1]], dtype=np.int64), lengths)
+        is_trial = np.asarray(pc.equal(table.column("event").cast("string"), "trial"), dtype=np.bool_)
+        return cls(table, begins, is_trial, _source(_floats(table, "recommended"), begins, is_trial))
+
+    def stretches(self) -> npt.NDArray[np.int64]:
+        """[E] number of the stretch of every event, counted in its run."""
+        parts = [np.nan_to_num(_floats(self.table, f"fidelity_{part}"), nan=1.0) for part in FIDELITY_PARTS]
+        levels = np.append(np.prod(parts, axis=0), 0.0)[self.source]
+        own = np.append(~self.is_trial, False)[self.source]
+        first = self.begins == np.arange(len(self.begins))
+        moved = np.where(first, self.source != -1, np.diff(self.source, prepend=-1) != 0)
+        higher = np.where(first, levels > 0, np.diff(levels, prepend=0.0) > 0)
+        new = moved & (own | higher)
+        counted = np.cumsum(new)
+        return np.asarray(counted - (counted - new)[self.begins], dtype=np.int64)
+
+    def spent(self, axis: str) -> Floats:
+        """[E] what an event's run had spent after it."""
+        if axis == "trials":
+            counted = np.cumsum(self.is_trial)
+            return np.asarray(counted - (counted - self.is_trial)[self.begins], dtype=np.float64)
+        parts = (_floats(self.table, f"spent_{part}") for part in _SUMS.get(axis, (axis,)))
+        return sum(parts, np.zeros(self.table.num_rows))
 
 
-def _is_trial(table: pa.Table) -> npt.NDArray[np.bool_]:
-    import pyarrow.compute as pc
-
-    return np.asarray(pc.equal(table.column("event").cast("string"), "trial"), dtype=np.bool_)
-
-
-def _source(table: pa.Table, is_trial: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Row of the incumbent after every event of one recording [E]; -1 before the first."""
-    recommended = _floats(table, "recommended")
-    of_trial = np.flatnonzero(is_trial)  # row of each trial, by number
-    source = np.where(is_trial, -1, np.arange(table.num_rows))
-    named = is_trial & ~np.isnan(recommended)
-    source[named] = of_trial[recommended[named].astype(np.int64)]
-    # A trial that names no incumbent changes nothing: what was recommended before stands.
-    holder = np.maximum.accumulate(np.where(source >= 0, np.arange(len(source)), -1))
-    return np.where(holder >= 0, np.append(source, -1)[holder], -1)
-
-
-def _stretches(
-    table: pa.Table, is_trial: npt.NDArray[np.bool_], source: npt.NDArray[np.int64]
+def _source(
+    recommended: Floats, begins: npt.NDArray[np.int64], is_trial: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.int64]:
-    """Number of the stretch of every event [E]."""
-    fidelity = np.prod([np.nan_to_num(_floats(table, f"fidelity_{part}"), nan=1.0) for part in FIDELITY_PARTS], axis=0)
-    levels = np.append(fidelity, 0.0)[source]
-    own = np.append(~is_trial, False)[source]
-    new = np.diff(source, prepend=-1) != 0
-    return np.cumsum(new & (own | (np.diff(levels, prepend=0.0) > 0)))
-
-
-def _spent(table: pa.Table, axis: str, is_trial: npt.NDArray[np.bool_]) -> Floats:
-    if axis == "trials":
-        return np.cumsum(is_trial).astype(np.float64)
-    return sum((_floats(table, f"spent_{part}") for part in _SUMS.get(axis, (axis,))), np.zeros(table.num_rows))
+    rows = np.arange(len(begins))
+    of_trial = np.flatnonzero(is_trial)  # row of each trial, by number
+    before = np.append(np.cumsum(is_trial) - is_trial, len(of_trial))[begins]  # trials of the runs before
+    source = np.where(is_trial, -1, rows)
+    named = np.flatnonzero(is_trial & ~np.isnan(recommended))
+    chosen = recommended[named].astype(np.int64)
+    place = before[named] + chosen
+    if np.any((chosen < 0) | (place >= len(of_trial))) or np.any(begins[of_trial[place]] != begins[named]):
+        raise ValueError("a recording recommends a trial that it does not hold")
+    source[named] = of_trial[place]
+    # A trial that names no incumbent changes nothing: what was recommended before stands.
+    holder = np.maximum.accumulate(np.where(source >= 0, rows, -1))
+    return np.where(holder >= begins, np.append(source, -1)[holder], -1)
 
 
 def _floats(table: pa.Table, name: str) -> Floats:
