@@ -62,6 +62,7 @@ def run(
 @click.argument("study", required=False)
 @click.option("-k", "count", type=click.IntRange(min=1), default=3, show_default=True, help="How many runs to rerun.")
 @click.option("--draw", type=int, default=None, help="Seed of the draw, to repeat one. [default: fresh]")
+@click.option("--run", "runs", multiple=True, metavar="ID", help="Rerun this one, as the report names it; repeatable.")
 @store_option
 @workers_option
 @address_option
@@ -70,18 +71,21 @@ def verify(
     study: str | None,
     count: int,
     draw: int | None,
+    runs: tuple[str, ...],
     store: str,
     workers: int | None,
     ray_address: str | None,
     trust: bool,
 ) -> int:
-    """Rerun K runs drawn at random and compare them with the store, trial by trial."""
+    """Rerun K runs drawn at random, or those that are named, and compare them with the store, trial by trial."""
     from rich.text import Text
 
     from searchbench.harness.verify import verify as verify_runs
 
     console = terminal()
-    verdicts = verify_runs(store, study, count, draw=draw, workers=workers, ray_address=ray_address, trust=trust)
+    verdicts = verify_runs(
+        store, study, count, draw=draw, runs=runs, workers=workers, ray_address=ray_address, trust=trust
+    )
     for verdict in verdicts:
         console.print(Text(str(verdict), style="green" if verdict.identical else "bold red"))
     return 0 if all(verdict.identical for verdict in verdicts) else 1

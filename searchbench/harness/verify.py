@@ -47,23 +47,28 @@ def verify(
     count: int = 3,
     *,
     draw: int | None = None,
+    runs: Sequence[str] = (),
     workers: int | None = None,
     ray_address: str | None = None,
     trust: bool = False,
 ) -> list[Verdict]:
     """Rerun `count` recorded runs of a study and compare; what came of it is recorded, where the store can be written.
 
+    Of runs that were named, only those that differ are recorded: what was picked by hand vouches for no others.
+
     Args:
         store: path or URL.
         study: its name; None takes the one declared last.
         count: how many runs; all of them where there are fewer.
         draw: seed of the draw; None draws afresh every time.
+        runs: ids of the runs to rerun, instead of a draw.
         workers, ray_address: as for `run`.
         trust: whether strategies, problems and functions that the store names may be imported, and its commands run,
             where they are not the package's own.
 
     Raises:
-        InputError: there is no such store or study, it has no finished run, or it names code that is not trusted.
+        InputError: there is no such store, study or run, it has no finished run, or it names code that is not
+            trusted.
     """
     with open_store(store) as opened:
         record = opened.study(study)
@@ -75,11 +80,19 @@ def verify(
             f"study `{record.name}` has no finished run that this version of the package could rerun: "
             "its strategies or problems are described differently now, or nothing has finished yet."
         )
-    drawn = random.Random(secrets.randbits(64) if draw is None else draw).sample(known, min(count, len(known)))
+    if lacking := [run for run in runs if run not in known]:
+        raise InputError(
+            f"no run `{lacking[0]}` of study `{record.name}` can be rerun; runs.csv of its report lists them."
+        )
+    drawn = list(runs) or random.Random(secrets.randbits(64) if draw is None else draw).sample(
+        known, min(count, len(known))
+    )
     with executor(workers, ray_address) as chosen:
         verdicts = _rerun([planned[run_id] for run_id in drawn], [recorded[run_id] for run_id in drawn], chosen)
+    recorded_too = [verdict for verdict in verdicts if not (runs and verdict.identical)]
     with suppress(StoreError):  # of another's, or being written: the verdicts stand all the same
-        _record(store, record.name, verdicts, len(known))
+        if recorded_too:
+            _record(store, record.name, recorded_too, len(known))
     return verdicts
 
 

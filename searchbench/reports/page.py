@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ from searchbench.reports.render.cells import (
 from searchbench.reports.render.effects import cells_of
 from searchbench.reports.render.meanings import meaning
 from searchbench.reports.render.short import concerning, short
+from searchbench.reports.runs import overview
 from searchbench.reports.words import headline, sentences
 from searchbench.results.records import RunRecord
 
@@ -54,7 +58,8 @@ def figures_of(dossier: Dossier) -> dict[str, dict[str, Sequence[Picture]]]:
         found[block.problem] = {
             "results": _some(main),
             "anytime": [
-                anytime.anytime(block.problem, runs, c, colours, block.verdicts.metric) for c in curves.values()
+                anytime.anytime(block.problem, runs, c, colours, block.verdicts.metric, contest.focus(block))
+                for c in curves.values()
             ],
             "pairs": _some(contest.pairs(block, name, colours) for name in others),
             "costs": _some(
@@ -78,7 +83,7 @@ def figures_of(dossier: Dossier) -> dict[str, dict[str, Sequence[Picture]]]:
         block = next(b for b in _own_blocks(dossier.board) if b.problem == trade.problem)
         colours = {row.strategy: i for i, row in enumerate(block.rows)}
         own = found.setdefault(trade.problem, {})
-        own["tradeoffs"] = [*own.get("tradeoffs", ()), traded.picture(trade, colours)]
+        own["tradeoffs"] = [*own.get("tradeoffs", ()), traded.picture(trade, colours, contest.focus(block))]
     for one in dossier.ablations:
         parts = [*ablated.effects(one), *ablated.interactions(one), ablated.waterfall(one)]
         found.setdefault(one.problem, {})["ablation"] = _some(parts)
@@ -108,20 +113,26 @@ def to_html(dossier: Dossier, figures: Mapping[str, Mapping[str, Sequence[Pictur
         provenance=_provenance(dossier),
         declaration=json.dumps(_short_spec(dossier.spec), indent=1, ensure_ascii=False),
         failures=_failures(dossier.runs),
-        figure_data=_script({figure.name: to_plotly(figure) for figure in drawn}),
-        csv_data=_script({name: text for name, text in csv.items() if len(text) <= MAX_EMBEDDED}),
+        figure_data=packed(_json({figure.name: to_plotly(figure) for figure in drawn})),
+        csv_data={name: packed(text) for name, text in csv.items() if len(text) <= MAX_EMBEDDED},
         csv_names=list(csv),
+        run_data=packed(_json(overview(dossier))),
         library=plotly_library(),
         css=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
         javascript=(TEMPLATES / "page.js").read_text(encoding="utf-8"),
     )
 
 
+@cache
 def plotly_library() -> str:
-    """The JavaScript that plotly's wheel ships; the Python package itself is not imported."""
-    return Path(str(distribution("plotly").locate_file("plotly/package_data/plotly.min.js"))).read_text(
-        encoding="utf-8"
-    )
+    """The JavaScript that plotly's wheel ships, packed; the Python package itself is not imported."""
+    place = Path(str(distribution("plotly").locate_file("plotly/package_data/plotly.min.js")))
+    return packed(place.read_text(encoding="utf-8"))
+
+
+def packed(text: str) -> str:
+    """Text as zlib's bytes in base64: what browsers unpack by themselves (`DecompressionStream("deflate")`)."""
+    return base64.b64encode(zlib.compress(text.encode(), 6)).decode()
 
 
 def _own_blocks(board: Leaderboard) -> list[Block]:
@@ -161,6 +172,8 @@ def _table(board: Leaderboard, block: Block, shown: Sequence[Column]) -> dict[st
     ]  # fmt: skip
     return {
         "heading": heading(board, block),
+        "names": [row.strategy for row in block.rows],
+        "problem": block.problem,
         "columns": [{"title": c.title, "numeric": c.numeric, "meaning": meaning(c, block)} for c in shown],
         "rows": rows,
         "notes": concerning(notes(board, block), shown),
@@ -199,6 +212,8 @@ def _published(board: Leaderboard) -> dict[str, Any] | None:
     shown = published_columns(board.reported)
     return {
         "heading": published_heading(board),
+        "names": [],
+        "problem": "",
         "columns": [{"title": c.title, "numeric": c.numeric, "meaning": ""} for c in shown],
         "rows": [
             [{"text": c.cells[i], "sort": c.cells[i], "bold": False} for c in shown] for i in range(len(board.reported))
@@ -283,9 +298,8 @@ def _short_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _script(value: Any) -> str:
-    """JSON that may stand inside a script element."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _some(figures: Iterable[Figure | None]) -> list[Figure]:

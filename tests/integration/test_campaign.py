@@ -13,7 +13,7 @@ import pytest
 
 import searchbench as sb
 from searchbench import Budget, Problem, Proposal, Study, Trial, Use, open_store
-from searchbench.errors import StoreError
+from searchbench.errors import InputError, StoreError
 from searchbench.harness.campaign import carry_out
 from searchbench.harness.declaration import declare
 from searchbench.harness.executors.executor import Finished, Lost
@@ -404,6 +404,18 @@ def tampered(study: Study, tmp_path: Path) -> Callable[[str, str], Path]:
         return tmp_path / "r.db"
 
     return make
+
+
+def test_verify_reruns_the_runs_that_are_named_and_does_not_count_them_as_a_draw(study: Study, tmp_path: Path) -> None:
+    run_here(study, tmp_path / "r.db")
+    with open_store(tmp_path / "r.db") as store:
+        chosen = store.run_ids(study.name)[2]
+    (verdict,) = verify(tmp_path / "r.db", runs=[chosen], workers=0)
+    assert verdict.identical
+    with open_store(tmp_path / "r.db") as store:
+        assert store.checks(study.name) == []
+    with pytest.raises(InputError, match="no run `another` of study"):
+        verify(tmp_path / "r.db", runs=["another"], workers=0)
 
 
 def test_verify_names_what_differs(tampered: Callable[[str, str], Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import html
 import io
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +64,15 @@ def page(written: Written) -> str:
 
 
 def without_library(page: str) -> str:
-    """The page but for the embedded plotting library, which names addresses it never calls."""
-    return re.sub(r"<script>.*?</script>", "", page, count=1, flags=re.S)
+    """The page but for what it carries packed."""
+    return re.sub(r'<script type="text/plain".*?</script>', "", page, flags=re.S)
+
+
+def packed(page: str, name: str) -> Any:
+    """What the page carries under a name."""
+    found = re.search(rf'<script type="text/plain" id="data-{name}">(.*?)</script>', page, re.S)
+    assert found is not None
+    return json.loads(zlib.decompress(base64.b64decode(found[1])))
 
 
 def browse(tmp_path: Path, page: Path, script: str = "", *flags: str) -> tuple[Any, list[str]]:
@@ -111,18 +120,18 @@ def test_the_page_draws_every_figure_without_network_or_console_errors(tmp_path:
 
 
 SORTING = """(() => {
-  const table = document.querySelector('#cells-leaderboard');
+  const table = document.querySelector('#cells-every');
   const heads = [...table.tHead.rows[0].cells];
   const names = () => [...table.tBodies[0].rows].map(r => r.cells[0].textContent);
   const head = (title) => heads.find(h => h.textContent.includes(title));
   const click = (title) => { head(title).querySelector('button').click(); return names(); };
   const out = { first: names(), up: click('test error'), down: click('test error'), name: click('strategy'),
     aria: head('strategy').getAttribute('aria-sort') };
-  const input = document.querySelector('input[data-filter="cells-leaderboard"]');
+  const input = document.querySelector('input[data-filter="cells-every"]');
   const type = (text) => { input.value = text; input.dispatchEvent(new Event('input'));
     return [...table.tBodies[0].rows].filter(r => !r.hidden).map(r => r.cells[0].textContent); };
   out.filtered = type('BROK 12/12');
-  out.said = document.querySelector('[data-count="cells-leaderboard"]').textContent;
+  out.said = document.querySelector('[data-count="cells-every"]').textContent;
   out.all = type('').length;
   return out; })()"""
 
@@ -157,6 +166,7 @@ def test_menus_theme_and_downloads_work(tmp_path: Path, written: Written) -> Non
       let saved; URL.createObjectURL = (blob) => { saved = blob; return 'blob:x'; };
       HTMLAnchorElement.prototype.click = function () { window.named = this.download; };
       document.querySelector('button[data-csv="runs.csv"]').click();
+      await new Promise(r => setTimeout(r, 500));
       return { shown, drawn, before, after, named: window.named, csv: await saved.text(),
         dead: document.querySelectorAll('button[disabled]').length }; })()"""
     seen, console = browse(tmp_path, written.page, script)
@@ -167,6 +177,95 @@ def test_menus_theme_and_downloads_work(tmp_path: Path, written: Written) -> Non
     assert seen["named"] == "runs.csv"
     assert seen["csv"] == (written.page.parent / "runs.csv").read_text()
     assert seen["dead"] == 0
+
+
+CLICKING = """(async () => {
+  const wait = (ms) => new Promise(r => setTimeout(r, ms));
+  const rows = () => [...document.querySelectorAll('#run-table tbody tr')];
+  const out = {};
+  document.querySelector('#cells-short a[data-runs-of="random"]').click(); await wait(500);
+  out.of = [...new Set(rows().map(r => r.cells[1].textContent))];
+  out.count = document.getElementById('run-count').textContent;
+  const type = async (text) => { const input = document.getElementById('run-filter'); input.value = text;
+    input.dispatchEvent(new Event('input')); await wait(50); return rows().length; };
+  out.filtered = await type('0/11'); await type('');
+  rows()[3].querySelector('a').click(); await wait(1500);
+  const run = document.getElementById('run');
+  out.run = run.querySelector('h3').textContent;
+  out.command = run.querySelector('code').textContent;
+  out.plots = run.querySelectorAll('.main-svg:first-child').length;
+  out.cell = !!run.querySelector('figure svg');
+  out.seeds = run.querySelector('.facts').textContent.includes('seed');
+  location.hash = '#run=' + encodeURIComponent('6/2'); await wait(800);
+  out.failed = run.querySelector('pre').textContent;
+  const links = [...document.querySelectorAll('nav a')];
+  out.parts = links.filter(a => !document.getElementById(a.hash.slice(1))).map(a => a.hash);
+  return out; })()"""
+
+
+@in_browser
+def test_a_row_leads_to_its_runs_and_a_run_to_its_page(tmp_path: Path, written: Written) -> None:
+    seen, console = browse(tmp_path, written.page, CLICKING)
+    assert console == []
+    assert seen["of"] == ["random"]
+    assert seen["count"] == "12 of 84 runs"
+    assert seen["filtered"] == 1
+    assert seen["run"] == "Run 0/3"
+    assert seen["command"] == "searchbench verify recorded --run 0/3"
+    assert seen["plots"] >= 2  # trials, and what was logged
+    assert seen["cell"]
+    assert seen["seeds"]
+    assert "ValueError: </pre><b>boom</b>" in seen["failed"]
+    assert seen["parts"] == []  # every link leads somewhere
+
+
+@in_browser
+def test_pointing_at_a_row_brings_its_strategy_forward_in_every_figure(tmp_path: Path, written: Written) -> None:
+    script = """(async () => {
+      const row = document.querySelector('#cells-short tr[data-strategy="+B"]');
+      const node = document.querySelector('[data-figure="anytime-cells-evaluations"]');
+      const seen = () => [...node.querySelectorAll('.scatterlayer .trace')].map(e => e.dataset.seen);
+      const before = seen();
+      row.dispatchEvent(new Event('mouseenter'));
+      const at = seen();
+      row.click(); row.dispatchEvent(new Event('mouseleave'));
+      const kept = seen();
+      const labels = [...node.querySelectorAll('.annotation-text')].map(e => e.textContent);
+      return { before: [...new Set(before)], at: [...new Set(at)].sort(), labels,
+        kept: kept.join() === at.join() }; })()"""
+    seen, console = browse(tmp_path, written.page, script)
+    assert console == []
+    assert seen["before"] == ["true"]
+    assert seen["at"] == ["false", "true"]
+    assert seen["kept"]
+    assert {"random", "base", "+A", "+B", "A and B"} <= set(seen["labels"])  # names at the ends of their lines
+
+
+@in_browser
+@pytest.mark.parametrize("width", [390, 500])
+def test_a_wide_table_says_that_it_goes_on_to_the_side(tmp_path: Path, written: Written, width: int) -> None:
+    script = """(() => { const box = document.querySelector('#cells-short').parentElement;
+      return { wide: box.scrollWidth > box.clientWidth, told: box.classList.contains('more-right'),
+        words: getComputedStyle(box, '::before').content }; })()"""
+    seen, _ = browse(tmp_path, written.page, script, f"--window-size={width},900")
+    assert seen["wide"]
+    assert seen["told"]
+    assert "scroll it" in seen["words"]
+
+
+def test_of_many_runs_those_that_are_looked_at_first_are_held_whole(tmp_path: Path) -> None:
+    from searchbench.reports.runs import MAX_DETAILED, overview
+
+    with open_store(a_store(tmp_path / "r.db", seeds=40, trials=3)) as store:
+        dossier = report_module.read(store)
+    found = overview(dossier)
+    assert len(found["columns"]["id"]) == 280
+    assert len(found["details"]) == MAX_DETAILED
+    runs = {run.run_id: run for run in dossier.runs}
+    for label in ERRORS:
+        own = sorted((r for r in runs.values() if r.strategy == label), key=lambda r: (r.test_error, r.replicate))
+        assert {own[0].run_id, own[20].run_id, own[-1].run_id} <= found["details"].keys()
+    assert sum(runs[i].strategy == BROKEN for i in found["details"]) >= 40
 
 
 @in_browser
@@ -204,7 +303,7 @@ def test_everything_that_acts_can_be_reached_by_keyboard(tmp_path: Path, written
 
 
 def test_the_page_asks_nobody_for_anything(page: str) -> None:
-    plain = without_library(page.replace(page[page.index('<script type="application/json"') :], ""))
+    plain = page[: page.index('<script type="text/plain"')]
     assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", plain)
     assert not re.findall(r"@import|url\(", plain)
     assert "default-src 'none'" in plain
@@ -215,7 +314,7 @@ def test_the_page_opens_with_what_was_found_then_the_short_table_then_figures(pa
 
     said = html.escape(headlines(written.dossier.board)[0][1])
     main = page[page.index('<main id="main">') :]
-    order = [said, 'id="cells-short"', 'class="plot"', "<details", "In words", 'id="cells-leaderboard"']
+    order = [said, 'id="cells-short"', 'class="plot"', "<details", "In words", 'id="cells-every"']
     places = [main.index(part) for part in order]
     assert places == sorted(places)
     heads = re.findall(r"<th scope=.col.[^>]*><button[^>]*>([^<]*)<", main[: main.index("<details")])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from searchbench.metric import Metric
-from searchbench.reports.figures.figure import Axis, Band, Figure, Floats, Line, Mark, slug
+from searchbench.reports.figures.cutting import STRETCHED, outlying, within
+from searchbench.reports.figures.figure import Axis, Band, Beyond, Figure, Floats, Line, Mark, slug
 from searchbench.results.records import RunRecord
 
 if TYPE_CHECKING:
@@ -28,7 +29,12 @@ TITLES = {
 
 
 def anytime(
-    problem: str, runs: Sequence[RunRecord], curves: Curves, colours: Mapping[str, int], metric: Metric
+    problem: str,
+    runs: Sequence[RunRecord],
+    curves: Curves,
+    colours: Mapping[str, int],
+    metric: Metric,
+    focus: tuple[str, ...] = (),
 ) -> Figure:
     """Validation value of the incumbent against cost: mean over runs with a pointwise 95 % bootstrap band."""
     grid = curves.grid(POINTS)
@@ -42,7 +48,7 @@ def anytime(
     unit = f" ({metric.shown_unit})" if metric.shown_unit else ""
     what = "error" if metric.name == "test error" else metric.name
     axis = TITLES.get(curves.axis, curves.axis)
-    return Figure(
+    drawn = Figure(
         name=slug(f"anytime-{problem}-{curves.axis}"),
         title=f"Validation over {axis}",
         caption=(
@@ -53,7 +59,39 @@ def anytime(
         x=Axis(axis),
         y=Axis(f"validation {what.removeprefix('validation ')} of the incumbent{unit}"),
         marks=tuple(marks),
+        focus=focus,
     )
+    return _without_beginnings(drawn)
+
+
+def _without_beginnings(figure: Figure) -> Figure:
+    """Cut at where the curves are after a tenth of the cost, where their first steps would squeeze all the rest."""
+    lines = [mark for mark in figure.marks if isinstance(mark, Line) and not mark.thin and len(mark.x)]
+    if not lines or figure.y.shown is not None:
+        return figure
+    whole = [float(v) for line in lines for v in line.y if np.isfinite(v)]
+    late = _late(figure)
+    far = outlying({name: (min(own), float(np.median(own)), max(own)) for name, own in late.items()})
+    kept = [v for name, own in late.items() if name not in far for v in own]
+    if not kept or max(whole) - min(whole) <= STRETCHED * (max(kept) - min(kept)):
+        return figure
+    beyond = [Beyond(name, late[name][-1], "y", late[name][-1] > max(kept)) for name in far]
+    named = f", and {', '.join(f'{one.name} (ending at {one.value:.3g})' for one in beyond)}" if beyond else ""
+    extent = (min(kept), max(kept))
+    return within(figure, "y", extent, beyond, f"beyond it lie the first tenth of the cost{named}")
+
+
+def _late(figure: Figure) -> dict[str, list[float]]:
+    """Means of every strategy from a tenth of the cost on."""
+    lines = [mark for mark in figure.marks if isinstance(mark, Line) and not mark.thin and len(mark.x)]
+    end = max(float(line.x[-1]) for line in lines)
+    found = {}
+    for line in lines:
+        x, y = np.asarray(line.x, dtype=np.float64), np.asarray(line.y, dtype=np.float64)
+        own = y[np.isfinite(y) & (x >= 0.1 * end)]
+        if len(own):
+            found[line.name] = own.tolist()
+    return found
 
 
 def _of_strategy(name: str, grid: Floats, values: Floats, colour: int) -> list[Mark]:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from searchbench.reports.figures.cutting import cut
 from searchbench.reports.figures.figure import GREY, Axis, Band, Dots, Figure, Line, Mark, Spans, slug
 from searchbench.reports.leaderboard import Block
 from searchbench.results.records import RunRecord
@@ -16,6 +17,9 @@ MAX_DOTS = 200
 """Runs of a strategy that are drawn as dots; more are thinned evenly, the intervals are of all."""
 MAX_PAIRS = 60
 MIN_FOR_BEST_OF = 4
+CROWDED = 12
+"""Strategies beyond which a plot of curves shows the best and the baseline at first, the others grey."""
+LEADING = 5
 T = TypeVar("T")
 
 
@@ -45,7 +49,7 @@ def errors(block: Block, runs: Sequence[RunRecord], colours: Mapping[str, int]) 
             tuple(a.wording if a is not None else "" for a in estimates),
         )
     )
-    return Figure(
+    drawn = Figure(
         slug(f"errors-{block.problem}"),
         f"{_capital(block)} of every run",
         "Each dot is one independent search, judged once. Bars: mean with its 95 % t-interval. Overlapping bars do "
@@ -54,6 +58,7 @@ def errors(block: Block, runs: Sequence[RunRecord], colours: Mapping[str, int]) 
         Axis(categories=tuple(row.strategy for row in rows)),
         tuple(marks),
     )
+    return cut(drawn, "x")
 
 
 def rank_intervals(block: Block, colours: Mapping[str, int]) -> Figure | None:
@@ -97,7 +102,7 @@ def differences(block: Block, colours: Mapping[str, int]) -> Figure | None:
     told = tuple(a.wording for a in answers)
     better = "" if block.verdicts.metric.better == "lower" else " (higher is better)"
     shade = "; shaded: practically none" if rope else ""
-    return Figure(
+    drawn = Figure(
         slug(f"differences-{block.problem}"),
         f"Difference from {declared.baseline}",
         f"Paired difference ({declared.estimand}) and its {declared.confidence} interval; all intervals hold jointly"
@@ -108,6 +113,7 @@ def differences(block: Block, colours: Mapping[str, int]) -> Figure | None:
         vertical=(0.0,),
         shaded=(-rope, rope) if rope else None,
     )
+    return cut(drawn, "x")
 
 
 def critical_difference(block: Block, colours: Mapping[str, int]) -> Figure | None:
@@ -165,14 +171,16 @@ def against(
         return None
     front = _pareto(means, 1 if block.verdicts.metric.better == "lower" else -1)
     marks.insert(0, Line("Pareto front of the means", [x for x, _ in front], [y for _, y in front], GREY, dashed=True))
-    return Figure(
+    drawn = Figure(
         slug(f"error-{axis}-{block.problem}"),
         f"{_capital(block)} against {title}",
         "Small: runs; large: means. Dashed: means that no other mean beats on both axes (a description).",
         Axis(title, log=True),
         Axis(block.verdicts.metric.heading),
         tuple(marks),
+        focus=focus(block),
     )
+    return cut(drawn, "y")
 
 
 def pairs(block: Block, strategy: str, colours: Mapping[str, int]) -> Figure | None:
@@ -220,7 +228,7 @@ def best_of(block: Block, runs: Sequence[RunRecord], colours: Mapping[str, int])
         marks.append(Line(row.strategy, n, found["expected_best"][:half], colour, step=True))
     if not marks:
         return None
-    return Figure(
+    drawn = Figure(
         slug(f"best-of-{block.problem}"),
         "What reporting the best of n would show",
         f"Expected {best} {metric.name} of n searches (unbiased, Tang et al. 2020) with its 95 % bootstrap band, up to "
@@ -229,7 +237,18 @@ def best_of(block: Block, runs: Sequence[RunRecord], colours: Mapping[str, int])
         Axis("searches, of which the best is reported", whole=True),
         Axis(f"expected {best} {metric.heading}"),
         tuple(marks),
+        focus=focus(block),
     )
+    return cut(drawn, "y")
+
+
+def focus(block: Block) -> tuple[str, ...]:
+    """The baseline and the best few, where there are too many strategies to be told apart at once; else none."""
+    if len(block.rows) <= CROWDED:
+        return ()
+    best = [row.strategy for row in block.rows if row.n][:LEADING]
+    baseline = block.verdicts.declared.baseline
+    return tuple(dict.fromkeys([*best, *([] if baseline is None else [baseline])]))
 
 
 def _quantity(run: RunRecord, axis: str) -> float:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-PALETTE = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F5FC4", "#A6761D", "#E7568C", "#8FAF1F",
-)  # fmt: skip
-"""Okabe & Ito's colours first: they can be told apart by colour-blind readers, on white and on black."""
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A3FFC", "#A01050")
+"""Okabe & Ito's colours first. Any two stay apart under simulated protan-, deuter- and tritanopia (a test holds it),
+and all on white and on near black."""
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down")
 GREY = -1
 """Colour index of what stands in the background."""
 
@@ -28,6 +30,18 @@ class Axis:
     whole: bool = False
     """Whether only whole numbers mean something."""
     categories: tuple[str, ...] = ()
+    shown: tuple[float, float] | None = None
+    """What is drawn of it, where that is not all: the axis is cut there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What a cut axis leaves out: whose value it is, and on which side it lies."""
+
+    name: str
+    value: float
+    side: Literal["x", "y"]
+    above: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +114,10 @@ class Figure:
     shaded: tuple[float, float] | None = None
     """A region of x in the background, such as differences that practically are none."""
     facts: dict[str, str] = field(default_factory=dict)
+    beyond: tuple[Beyond, ...] = ()
+    """What lies beyond a cut axis, by name."""
+    focus: tuple[str, ...] = ()
+    """Series shown at first where there are too many to be told apart at once; empty: all."""
 
     @property
     def rows(self) -> int:
@@ -131,6 +149,23 @@ class Multiples:
 
 
 Picture = Figure | Multiples
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a series is drawn: its colour, and what tells it apart from others of that colour."""
+
+    colour: str
+    dash: str
+    symbol: str
+
+
+def look(index: int) -> Look:
+    """The look of a series by its number: forty before one comes again."""
+    if index == GREY:
+        return Look("#888888", "dash", "circle")
+    dash = (index // len(PALETTE)) % len(DASHES)
+    return Look(PALETTE[index % len(PALETTE)], DASHES[dash], SYMBOLS[(index + dash) % len(SYMBOLS)])
 
 
 def finite(values: Iterable[float]) -> list[float]:

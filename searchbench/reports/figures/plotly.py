@@ -8,9 +8,9 @@ from typing import Any
 
 from searchbench.reports.figures.figure import (
     GREY,
-    PALETTE,
     Axis,
     Band,
+    Beyond,
     Dots,
     Figure,
     Line,
@@ -18,9 +18,9 @@ from searchbench.reports.figures.figure import (
     Multiples,
     Picture,
     Spans,
+    look,
 )
 
-_GREY = "#888888"
 GAP = 0.02
 """Between panels side by side, of the whole width; and a third of what is between rows."""
 FEW = 8
@@ -36,10 +36,13 @@ def _single(figure: Figure) -> dict[str, Any]:
     columns = len(figure.x.categories)
     return {
         "name": figure.name,
-        "data": [trace for mark in figure.marks for trace in _traces(mark)],
+        "data": [trace for mark in figure.marks for trace in _traces(mark, figure.y.categories)],
+        "focus": list(figure.focus),
+        "labelled": bool(figure.marks) and not figure.rows and all(isinstance(m, Line | Band) for m in figure.marks),
         "layout": {
             "xaxis": _axis(figure.x) | ({"range": [-0.4, columns - 0.6]} if columns else {}),
             "yaxis": _axis(figure.y) | ({"range": [figure.rows - 0.5, -0.5]} if figure.rows else {}),
+            "annotations": [_told_beyond(one, figure) for one in _nearest(figure.beyond)],
             "height": max(260, 110 + 26 * figure.rows) if figure.rows else 400,
             "shapes": _shapes(figure),
             "showlegend": any(t.get("showlegend", True) for m in figure.marks for t in _traces(m)),
@@ -80,7 +83,7 @@ def _multiples(figure: Multiples) -> dict[str, Any]:
                 explained |= {trace["name"]} if first else set()
                 data.append(trace | {"xaxis": f"x{number}", "yaxis": f"y{number}", "showlegend": first})
     layout["legend"] = {"y": -0.3 / rows, "yanchor": "top"}
-    return {"name": figure.name, "data": data, "layout": layout}
+    return {"name": figure.name, "data": data, "focus": [], "labelled": False, "layout": layout}
 
 
 def _counts(row: Sequence[Figure]) -> dict[str, Any]:
@@ -91,33 +94,54 @@ def _counts(row: Sequence[Figure]) -> dict[str, Any]:
 
 
 def colour(index: int, alpha: float = 1.0) -> str:
-    """An entry of the palette, round and round; grey for what stands in the background."""
-    red, green, blue = (
-        int((_GREY if index == GREY else PALETTE[index % len(PALETTE)])[i : i + 2], 16) for i in (1, 3, 5)
-    )
+    """The colour of a series; grey for what stands in the background."""
+    red, green, blue = (int(look(index).colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha:g})"
 
 
-def _traces(mark: Mark) -> list[dict[str, Any]]:
+def _nearest(beyond: Sequence[Beyond]) -> list[Beyond]:
+    """One for each name and side: several strays of a series are named together in the caption."""
+    return list({(one.name, one.side, one.above): one for one in beyond}.values())
+
+
+def _told_beyond(one: Beyond, figure: Figure) -> dict[str, Any]:
+    """An arrow at the edge of a cut axis, with what lies beyond it."""
+    many = sum((other.name, other.side, other.above) == (one.name, one.side, one.above) for other in figure.beyond)
+    value = f"{one.value:.3g}" if many == 1 else f"{many} results"
+    told = {"showarrow": False, "font": {"size": 11}, "bgcolor": colour(GREY, 0.25)}
+    if one.side == "x":
+        row = figure.y.categories.index(one.name) if one.name in figure.y.categories else 0
+        text = f"{value} →" if one.above else f"← {value}"
+        return told | {"text": text, "xref": "paper", "x": 1 if one.above else 0, "y": row, "yshift": 10,
+                       "xanchor": "right" if one.above else "left"}  # fmt: skip
+    names = [n for n, _, side in dict.fromkeys((o.name, o.above, o.side) for o in figure.beyond) if side == "y"]
+    text = f"{'↑' if one.above else '↓'} {_short(one.name)}: {value}"
+    return told | {"text": text, "xref": "paper", "x": 1, "xanchor": "right", "yref": "paper",
+                   "y": 1 if one.above else 0, "yanchor": "top" if one.above else "bottom",
+                   "yshift": (-1 if one.above else 1) * 18 * names.index(one.name)}  # fmt: skip
+
+
+def _traces(mark: Mark, rows: Sequence[str] = ()) -> list[dict[str, Any]]:
     if isinstance(mark, Line):
         return [_line(mark)]
     if isinstance(mark, Band):
         return _band(mark)
     if isinstance(mark, Dots):
         return [_dots(mark)]
-    return _spans(mark)
+    return _spans(mark, rows)
 
 
 def _line(mark: Line) -> dict[str, Any]:
     style: dict[str, Any] = {"color": colour(mark.colour, 0.35 if mark.thin else 1.0), "width": 1 if mark.thin else 2}
     if mark.step:
         style["shape"] = "hv"
-    if mark.dashed:
-        style["dash"] = "dash"
+    if (dash := "dash" if mark.dashed else look(mark.colour).dash) != "solid":
+        style["dash"] = dash
     return {
         "type": "scatter", "mode": "lines", "name": mark.name, "legendgroup": mark.name, "x": _numbers(mark.x),
         "y": _numbers(mark.y), "line": style, "showlegend": mark.legend and not mark.thin,
         "hoverinfo": "skip" if mark.thin or not mark.legend else "x+y+name",
+        "meta": "end" if mark.legend and not mark.thin and mark.colour != GREY else "",
     }  # fmt: skip
 
 
@@ -139,17 +163,18 @@ def _dots(mark: Dots) -> dict[str, Any]:
         "hoverinfo": "text" if mark.told else "x+name",
         "marker": {
             "color": colour(mark.colour, 0.45 if mark.small else 1.0), "size": 5 if mark.small else 10,
-            "symbol": "circle-open" if mark.hollow else "circle",
+            "symbol": look(mark.colour).symbol + ("-open" if mark.hollow else ""),
         },
     }  # fmt: skip
 
 
-def _spans(mark: Spans) -> list[dict[str, Any]]:
+def _spans(mark: Spans, rows: Sequence[str]) -> list[dict[str, Any]]:
     colours = [colour(c) for c in mark.colours] or [colour(0)] * len(mark.low)
     told = list(mark.told) or [f"{low:.4g} to {high:.4g}" for low, high in zip(mark.low, mark.high, strict=True)]
     bars = [
         {
             "type": "scatter", "mode": "lines+markers", "x": [low, high], "y": [y, y], "showlegend": False,
+            "legendgroup": rows[int(y)] if rows else mark.name,
             "line": {"color": c, "width": 3}, "text": [text, text], "hoverinfo": "text",
             "marker": {"symbol": "line-ns", "size": 9, "line": {"width": 2, "color": c}, "color": c},
         }
@@ -171,6 +196,8 @@ def _axis(axis: Axis) -> dict[str, Any]:
     }
     if axis.log:
         found["type"] = "log"
+    if axis.shown is not None:
+        found["range"] = list(_numbers(axis.shown))
     if axis.whole:
         found["tickformat"] = "d"
     if axis.categories:

@@ -10,10 +10,9 @@ from html import escape
 import numpy as np
 
 from searchbench.reports.figures.figure import (
-    GREY,
-    PALETTE,
     Axis,
     Band,
+    Beyond,
     Dots,
     Figure,
     Line,
@@ -21,14 +20,21 @@ from searchbench.reports.figures.figure import (
     Multiples,
     Picture,
     Spans,
+    look,
 )
 
-WIDTH, HEIGHT = 640, 400
+FONT = 11
+"""Size of text in the drawing's own units; everything else is laid out around it."""
+HIGH = 0.62
+"""Height of a figure, of its width."""
 TOP, BOTTOM, RIGHT = 16, 52, 16
 ROW = 24
 """Height of a row in figures with categories down their side."""
-PANEL = 170, 120
-"""Width and height of one of several panels; a gap of `GAP` between them."""
+PANEL = 120
+"""Height of one of several panels; a gap of `GAP` between them."""
+ENTRY = 190
+"""Width of an entry of the legend."""
+STROKES = {"solid": "", "dash": "5 4", "dot": "1.5 3", "dashdot": "7 3 1.5 3", "longdash": "10 4"}
 GAP = 14
 LEFT = 72
 Place = Callable[[float], float]
@@ -51,37 +57,61 @@ class Frame:
     """Whether the y axis is."""
 
 
-def to_svg(figure: Picture) -> str:
-    """One SVG document, black on nothing; a single figure is 640 units wide."""
-    return _multiples(figure) if isinstance(figure, Multiples) else _single(figure)
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """What a figure is printed on: its width and the size of its text, both in points."""
+
+    width: float = 640.0
+    font: float = 11.0
+
+    @property
+    def units(self) -> float:
+        """Width in the drawing's units, in which text is `FONT` high."""
+        return self.width * FONT / self.font
 
 
-def _single(figure: Figure) -> str:
+SCREEN = Paper()
+COLUMN = Paper(234.0, 8.0)
+"""One of two columns of 3.25 in, as in ICML's and most conferences' class."""
+TEXT = Paper(397.0, 8.0)
+"""All of one column of 5.5 in, as in NeurIPS' and ICLR's class."""
+PAGE = Paper(487.0, 8.0)
+"""Both of two columns, 6.75 in."""
+PAPERS = {"column": COLUMN, "text": TEXT, "page": PAGE, "screen": SCREEN}
+
+
+def to_svg(figure: Picture, paper: Paper = SCREEN) -> str:
+    """One SVG document, black on nothing, without a title: a paper says that in its caption."""
+    return _multiples(figure, paper) if isinstance(figure, Multiples) else _single(figure, paper)
+
+
+def _single(figure: Figure, paper: Paper) -> str:
+    width = paper.units
     legend = _legend_entries(figure.marks)
     left = LEFT if not figure.rows else 24 + 6.2 * min(30, max(len(c) for c in figure.y.categories))
-    below = 18 * math.ceil(len(legend) / 3)
-    inner = ROW * figure.rows if figure.rows else HEIGHT - TOP - BOTTOM
-    height = TOP + inner + BOTTOM + below + (8 if legend else 0)
-    frame = Frame(left, WIDTH - RIGHT, TOP, TOP + inner, _extent([figure], "x"), _extent([figure], "y"))
-    body = [*_panel(figure, frame), *_legend(legend, left, WIDTH - RIGHT, TOP + inner + BOTTOM + 8)]
-    return _document(figure, WIDTH, height, body)
+    inner = ROW * figure.rows if figure.rows else max(140, HIGH * width - TOP - BOTTOM)
+    frame = Frame(left, width - RIGHT, TOP, TOP + inner, _extent([figure], "x"), _extent([figure], "y"))
+    below = _legend_height(legend, frame)
+    body = [*_panel(figure, frame), *_legend(legend, frame, TOP + inner + BOTTOM + 8)]
+    return _document(figure, paper, TOP + inner + BOTTOM + below, body)
 
 
-def _multiples(figure: Multiples) -> str:
-    legend, (across, down), rows = list(figure.legend.items()), PANEL, len(figure.panels)
+def _multiples(figure: Multiples, paper: Paper) -> str:
+    legend, rows = list(figure.legend.items()), len(figure.panels)
+    across = max(90.0, (paper.units - LEFT - RIGHT + GAP) / figure.columns - GAP)
     width = LEFT + figure.columns * (across + GAP) - GAP + RIGHT
-    bottom = 2 * TOP + rows * (down + GAP) - GAP
+    bottom = 2 * TOP + rows * (PANEL + GAP) - GAP
     x, body = _extent([panel for row in figure.panels for panel in row], "x"), list[str]()
     for r, row in enumerate(figure.panels):
-        y, top = _extent(row, "y"), 2 * TOP + r * (down + GAP)
+        y, top = _extent(row, "y"), 2 * TOP + r * (PANEL + GAP)
         for c, panel in enumerate(row):
             left = LEFT + c * (across + GAP)
-            body += _panel(panel, Frame(left, left + across, top, top + down, x, y, r == rows - 1, c == 0))
+            body += _panel(panel, Frame(left, left + across, top, top + PANEL, x, y, r == rows - 1, c == 0))
             if r == 0:
-                body.append(_text(left + across / 2, top - 6, _cut(panel.title, 28), "middle"))
-    body += _legend(legend, LEFT, width - RIGHT, bottom + BOTTOM + 8)
-    below = 18 * math.ceil(len(legend) / 3) + (8 if legend else 0)
-    return _document(figure, width, bottom + BOTTOM + below, body)
+                body.append(_text(left + across / 2, top - 6, _cut(panel.title, int(across / 6)), "middle"))
+    whole = Frame(LEFT, width - RIGHT, 2 * TOP, bottom, x, x)
+    body += _legend(legend, whole, bottom + BOTTOM + 8)
+    return _document(figure, paper, bottom + BOTTOM + _legend_height(legend, whole), body, width)
 
 
 def _panel(figure: Figure, frame: Frame) -> list[str]:
@@ -89,13 +119,45 @@ def _panel(figure: Figure, frame: Frame) -> list[str]:
     x = _scale(frame.x, figure.x.log, frame.left, frame.right)
     up = (frame.top, frame.bottom) if figure.rows else (frame.bottom, frame.top)
     y = _scale(frame.y, figure.y.log, *up)
-    return [*_grid(figure, frame, x, y), *(shape for mark in figure.marks for shape in _mark(mark, x, y))]
+    marks = [shape for mark in figure.marks for shape in _mark(mark, x, y)]
+    if figure.x.shown is not None or figure.y.shown is not None:
+        clip = f"inside-{frame.left:.0f}-{frame.top:.0f}"
+        size = f'width="{frame.right - frame.left:.1f}" height="{frame.bottom - frame.top:.1f}"'
+        hole = f'<clipPath id="{clip}"><rect x="{frame.left:.1f}" y="{frame.top:.1f}" {size}/></clipPath>'
+        marks = [hole, f'<g clip-path="url(#{clip})">', *marks, "</g>", *_beyond(figure, frame, y)]
+    return [*_grid(figure, frame, x, y), *marks]
 
 
-def _document(figure: Picture, width: float, height: float, body: Iterable[str]) -> str:
+def _beyond(figure: Figure, frame: Frame, y: Place) -> list[str]:
+    """What a cut axis leaves out, named at its edge."""
+    out, nearest = [], {(one.name, one.side, one.above): one for one in figure.beyond}
+    for at, one in enumerate(nearest.values()):
+        value = _told(one, figure.beyond)
+        if one.side == "x" and one.name in figure.y.categories:
+            row = y(figure.y.categories.index(one.name)) - 6
+            edge, anchor = (frame.right - 3, "end") if one.above else (frame.left + 3, "start")
+            out.append(_text(edge, row, f"{value} →" if one.above else f"← {value}", anchor))
+        else:
+            arrow = ("→" if one.above else "←") if one.side == "x" else ("↑" if one.above else "↓")
+            out.append(
+                _text(frame.right - 3, frame.top + 12 + 14 * at, f"{arrow} {_cut(one.name, 24)}: {value}", "end")
+            )
+    return out
+
+
+def _told(one: Beyond, every: Sequence[Beyond]) -> str:
+    many = sum((other.name, other.side, other.above) == (one.name, one.side, one.above) for other in every)
+    return f"{one.value:.3g}" if many == 1 else f"{many} results"
+
+
+def _document(figure: Picture, paper: Paper, height: float, body: Iterable[str], width: float | None = None) -> str:
+    units = paper.units if width is None else width
+    scale = paper.font / FONT
+    unit = "" if paper is SCREEN else "pt"
+    size = f'width="{units * scale:.0f}{unit}" height="{height * scale:.0f}{unit}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="Helvetica, Arial, sans-serif" font-size="11">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} '
+        f'viewBox="0 0 {units:.0f} {height:.0f}" font-family="Helvetica, Arial, sans-serif" font-size="{FONT}">'
         f"<title>{escape(figure.title)}</title><desc>{escape(figure.caption)}</desc>{''.join(body)}</svg>\n"
     )
 
@@ -105,6 +167,8 @@ def _extent(figures: Sequence[Figure], side: str) -> Extent:
     axis: Axis = getattr(figures[0], side)
     if axis.categories:
         return -0.5, len(axis.categories) - 0.5
+    if axis.shown is not None:
+        return axis.shown
     values = [v for figure in figures for mark in figure.marks for v in _coordinates(mark, side)]
     if side == "x":
         values += [v for figure in figures for v in (*figure.vertical, *(figure.shaded or ()))]
@@ -194,7 +258,8 @@ def _mark(mark: Mark, x: Place, y: Place) -> list[str]:
     if isinstance(mark, Line):
         points = _points(mark.x, mark.y, x, y, mark.step)
         style = f'stroke-width="{0.8 if mark.thin else 1.8}"' + (' stroke-opacity=".35"' if mark.thin else "")
-        dash = ' stroke-dasharray="5 4"' if mark.dashed else ""
+        strokes = STROKES["dash" if mark.dashed else look(mark.colour).dash]
+        dash = f' stroke-dasharray="{strokes}"' if strokes else ""
         return [f'<path d="{_path(points)}" fill="none" stroke="{_colour(mark.colour)}" {style}{dash}/>']
     if isinstance(mark, Band):
         there = _points(mark.x, mark.low, x, y, True)
@@ -207,8 +272,27 @@ def _mark(mark: Mark, x: Place, y: Place) -> list[str]:
             ' fill-opacity=".5" stroke-opacity="0"' if mark.small else ""
         )
         places = [(x(a), y(b)) for a, b in zip(mark.x, mark.y, strict=True)]
-        return [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{radius}" {style}/>' for a, b in places if math.isfinite(a + b)]
+        shape = "circle" if mark.small else look(mark.colour).symbol
+        return [_symbol(shape, a, b, radius, style) for a, b in places if math.isfinite(a + b)]
     return _spans(mark, x, y)
+
+
+_CORNERS = {
+    "square": ((-1, -1), (1, -1), (1, 1), (-1, 1)), "diamond": ((0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)),
+    "triangle-up": ((0, -1.2), (1.15, 0.9), (-1.15, 0.9)), "triangle-down": ((0, 1.2), (1.15, -0.9), (-1.15, -0.9)),
+    "cross": ((-0.4, -1.2), (0.4, -1.2), (0.4, -0.4), (1.2, -0.4), (1.2, 0.4), (0.4, 0.4), (0.4, 1.2), (-0.4, 1.2),
+              (-0.4, 0.4), (-1.2, 0.4), (-1.2, -0.4), (-0.4, -0.4)),
+    "x": ((-1.1, -0.6), (-0.6, -1.1), (0, -0.5), (0.6, -1.1), (1.1, -0.6), (0.5, 0), (1.1, 0.6), (0.6, 1.1), (0, 0.5),
+          (-0.6, 1.1), (-1.1, 0.6), (-0.5, 0)),
+}  # fmt: skip
+"""Corners of the symbols that are no circles, in radii."""
+
+
+def _symbol(shape: str, x: float, y: float, radius: float, style: str) -> str:
+    if shape == "circle":
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" {style}/>'
+    corners = " ".join(f"{x + radius * a:.1f},{y + radius * b:.1f}" for a, b in _CORNERS[shape])
+    return f'<polygon points="{corners}" {style}/>'
 
 
 def _spans(mark: Spans, x: Place, y: Place) -> list[str]:
@@ -251,13 +335,24 @@ def _legend_entries(marks: Sequence[Mark]) -> list[tuple[str, int]]:
     return list(dict.fromkeys((m.name, m.colour) for m in shown))
 
 
-def _legend(entries: Sequence[tuple[str, int]], left: float, right: float, top: float) -> list[str]:
+def _per_line(frame: Frame) -> int:
+    return max(1, int((frame.right - frame.left) // ENTRY))
+
+
+def _legend_height(entries: Sequence[tuple[str, int]], frame: Frame) -> float:
+    return 18 * math.ceil(len(entries) / _per_line(frame)) + 8 if entries else 0
+
+
+def _legend(entries: Sequence[tuple[str, int]], frame: Frame, top: float) -> list[str]:
+    """A stroke with the symbol on it, and the name, for every series."""
     out = []
-    width = (right - left) / 3
+    many = _per_line(frame)
+    width = (frame.right - frame.left) / many
     for i, (name, index) in enumerate(entries):
-        at, row = left + width * (i % 3), top + 18 * (i // 3)
-        out.append(f'<rect x="{at:.1f}" y="{row - 9:.1f}" width="14" height="4" fill="{_colour(index)}"/>')
-        out.append(_text(at + 19, row - 3, _cut(name, 26), "start"))
+        at, row, own = frame.left + width * (i % many), top + 18 * (i // many), look(index)
+        out.append(_segment(at, row - 7, at + 20, row - 7, own.colour, width=1.8, dash=STROKES[own.dash]))
+        out.append(_symbol(own.symbol, at + 10, row - 7, 3.2, f'fill="{own.colour}"'))
+        out.append(_text(at + 25, row - 3, _cut(name, 26), "start"))
     return out
 
 
@@ -280,4 +375,4 @@ def _text(x: float, y: float, text: str, anchor: str, turn: str = "") -> str:
 
 
 def _colour(index: int) -> str:
-    return "#888888" if index == GREY else PALETTE[index % len(PALETTE)]
+    return look(index).colour

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from searchbench.reports.figures.cutting import cut
 from searchbench.reports.figures.figure import GREY, Axis, Dots, Figure, Line, slug
 from searchbench.reports.tradeoff import Tradeoff
 
 
-def picture(found: Tradeoff, colours: Mapping[str, int]) -> Figure:
+def picture(found: Tradeoff, colours: Mapping[str, int], focus: tuple[str, ...] = ()) -> Figure:
     """A dot for each search; the staircase is the front of all."""
     scale = found.scale
     steps = [(own.cost, scale * own.error) for own in found.front]
@@ -25,7 +26,7 @@ def picture(found: Tradeoff, colours: Mapping[str, int]) -> Figure:
         for at, row in enumerate(found.rows)
         if row.found
     )
-    return Figure(
+    drawn = Figure(
         slug(f"pareto-{found.metric}-{found.problem}"),
         f"Pareto front: {found.measured.name} against {found.name}",
         "Each dot is what one search handed over, judged once. Dashed: what nothing handed over beats in both, "
@@ -33,7 +34,9 @@ def picture(found: Tradeoff, colours: Mapping[str, int]) -> Figure:
         Axis(found.name),
         Axis(found.measured.heading),
         (staircase, *dots),
+        focus=focus,
     )
+    return cut(drawn, "y")
 
 
 def agreement(problem: str, predicted: Sequence[float], measured: Sequence[float], told: Sequence[str]) -> Figure:
