@@ -81,6 +81,14 @@ STRATEGIES = Registry(
             "searchbench.strategies.graph_process:nas_bowl",
             "Gaussian process over graphs of operations, Weisfeiler-Lehman kernel (Ru 2021)",
         ),
+        "pibo": Entry(
+            "searchbench.strategies.pibo:pibo",
+            "Gaussian-process optimisation with a declared belief, which counts ever less (Hvarfner 2022)",
+        ),
+        "priorband": Entry(
+            "searchbench.strategies.priorband:priorband",
+            "Hyperband with a declared belief, as long as it holds (Mallik 2023)",
+        ),
         "lanas": Entry(
             "searchbench.strategies.lanas:LaNas",
             "a tree that halves the space by linear models, descended by confidence bounds (Wang 2021)",

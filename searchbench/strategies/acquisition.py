@@ -5,15 +5,15 @@ All of them are for minimisation, and all scores are "lower is better".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from scipy.special import ndtr
 
 from searchbench.errors import StudyError
-from searchbench.spaces.space import Array
+from searchbench.spaces.space import Architecture, Array, Space
 
 Predict = Callable[[Array], tuple[Array, Array]]
 """Encodings [m, D] -> mean [m] and standard deviation [m]."""
@@ -38,6 +38,15 @@ class Acquisition(Protocol):
     """A frozen description of an acquisition."""
 
     def start(self) -> Choosing: ...
+
+
+@runtime_checkable
+class Considering(Protocol):
+    """An acquisition within one run that looks at the candidates themselves."""
+
+    def consider(self, space: Space, candidates: Sequence[Architecture], known: int) -> None:
+        """Told before `pick`: the candidates in the order of their encodings, and how many values are known besides
+        those of the initial designs."""
 
 
 class Score(Protocol):

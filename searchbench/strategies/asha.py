@@ -106,7 +106,7 @@ class Promotions:
             promoted = self.rungs[k].promote()
             if promoted is not None:
                 return Proposal(promoted.architecture, Fidelity(self.epochs[k + 1]), promoted.number)
-        drawn = self._source.draw()
+        drawn = self._source.draw(self.epochs[0])
         return None if drawn is None else Proposal(drawn, Fidelity(self.epochs[0]))
 
     def tell(self, trial: Trial) -> None:

@@ -82,7 +82,7 @@ class GoodAndBad:
         self._seen: dict[float, list[tuple[float, Array]]] = {}
         self._models: dict[float, tuple[Density, Density]] = {}
 
-    def draw(self) -> Architecture:
+    def draw(self, epochs: float) -> Architecture:
         if not self._models or self._rng.random() < self._settings.random_fraction:
             return self._space.sample(self._designs)
         good, bad = self._models[max(self._models)]

@@ -30,7 +30,7 @@ class Coordinates:
     def of(self, architecture: Architecture) -> Array:
         """[D]."""
         parts = zip(self._space.decisions, self._index, architecture.values, strict=True)
-        return np.array([math.nan if v is None else float(at[v]) if at else _unit(d, v) for d, at, v in parts])
+        return np.array([math.nan if v is None else float(at[v]) if at else to_unit(d, v) for d, at, v in parts])
 
     def architecture(self, point: Array, rng: np.random.Generator) -> Architecture:
         """The architecture at a point; coordinates of decisions it does not activate are ignored."""
@@ -42,7 +42,7 @@ class Coordinates:
             elif isinstance(decision, Choice):
                 values.append(decision.options[int(x)])
             else:
-                values.append(decision.sample(rng) if math.isnan(x) else _number(decision, x))
+                values.append(decision.sample(rng) if math.isnan(x) else from_unit(decision, x))
         return self._space.architecture(tuple(values))
 
     def filled(self, rows: Array, rng: np.random.Generator) -> Array:
@@ -57,7 +57,7 @@ class Coordinates:
         return rows
 
 
-def _unit(decision: Decision, value: Value) -> float:
+def to_unit(decision: Decision, value: Value) -> float:
     """Where the value of an integer or real decision stands in [0, 1] of its scale."""
     if not isinstance(decision, Integer):
         return decision.encode(value)[0]
@@ -65,7 +65,7 @@ def _unit(decision: Decision, value: Value) -> float:
     return math.log(at / low) / math.log(high / low) if decision.log else (at - low) / (high - low)
 
 
-def _number(decision: Decision, unit: float) -> Value:
+def from_unit(decision: Decision, unit: float) -> Value:
     """The value of an integer or real decision at `unit` in [0, 1] of its scale."""
     low, high = _bounds(decision)
     value = low * (high / low) ** unit if decision.log else low + unit * (high - low)  # type: ignore[attr-defined]

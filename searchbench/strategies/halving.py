@@ -27,8 +27,8 @@ from searchbench.trial import Fidelity, Proposal, Trial
 class Source(Protocol):
     """Where the architectures of a lowest rung come from."""
 
-    def draw(self) -> Architecture | None:
-        """The next architecture to begin with; None: there is no other."""
+    def draw(self, epochs: float) -> Architecture | None:
+        """The next architecture to begin with, by a training of so many epochs; None: there is no other."""
 
     def learn(self, trial: Trial) -> None:
         """What came of a training, of whatever length."""
@@ -48,7 +48,7 @@ class Designs:
     def __init__(self, space: Space, rng: np.random.Generator) -> None:
         self._space, self._rng = space, rng
 
-    def draw(self) -> Architecture:
+    def draw(self, epochs: float) -> Architecture:
         return self._space.sample(self._rng)
 
     def learn(self, trial: Trial) -> None:
@@ -178,7 +178,7 @@ class Round:
 
     def _draw(self) -> Architecture | None:
         """The next of the lowest rung, which ends early where there is no other."""
-        drawn = self._source.draw()
+        drawn = self._source.draw(self._bracket.epochs[0])
         if drawn is None:
             self._fresh = 0
             self._close()

@@ -84,7 +84,7 @@ class Trainings:
         return self._asked.add(Proposal(training.architecture, fidelity, training.trial), training)
 
     def _begin(self) -> Training | None:
-        drawn = self._source.draw()
+        drawn = self._source.draw(self._stops[0])
         return None if drawn is None else Training(drawn)
 
     def tell(self, trial: Trial) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture, Array, Space
-from searchbench.strategies.acquisition import Acquisition, Hedge, IndependentThompson
+from searchbench.strategies.acquisition import Acquisition, Considering, Hedge, IndependentThompson
 from searchbench.strategies.mlp import MlpEnsemble
 from searchbench.strategies.random import Unseen
 from searchbench.strategies.strategy import Restricted, Scenario
@@ -130,7 +130,9 @@ class ModelBased:
                 raise StudyError(f"`{name}` must be a positive integer, but got {value!r}.")
 
     def unsupported(self, scenario: Scenario) -> str | None:
-        return self.encoding.unsupported(scenario) if isinstance(self.encoding, Restricted) else None
+        parts = (self.encoding, self.acquisition)
+        reasons = (part.unsupported(scenario) for part in parts if isinstance(part, Restricted))
+        return next((reason for reason in reasons if reason is not None), None)
 
     def start(self, scenario: Scenario) -> Modelling:
         return Modelling(self, scenario)
@@ -244,6 +246,8 @@ class Modelling:
         values[~np.isfinite(values)] = values[np.isfinite(values)].max()
         predict = self._surrogate.fit(np.array(self._encoded), values, self._rng)
         encodings = np.array([self._settings.encoding.of(self._space, a) for a in candidates])
+        if isinstance(self._acquisition, Considering):
+            self._acquisition.consider(self._space, candidates, len(self._measured) - self._settings.initial)
         best, count = float(values.min()), min(self._settings.batch, len(candidates))
         return [candidates[at] for at in self._acquisition.pick(encodings, predict, best, count, self._rng)]
 

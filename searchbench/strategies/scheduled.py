@@ -105,7 +105,7 @@ class Levels:
         self._asked: UnderWay[Learning] = UnderWay()
         self._begun: set[str] = set()
 
-    def draw(self) -> Architecture | None:
+    def draw(self, epochs: float) -> Architecture | None:
         """What the searcher of the longest trainings of which there are enough names."""
         searcher = self.asked
         proposal: Proposal | None = None

@@ -50,7 +50,9 @@ from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.oneshot.evolution import SposEvolution
+from searchbench.strategies.pibo import pibo
 from searchbench.strategies.pnas import pnas
+from searchbench.strategies.priorband import priorband
 from searchbench.strategies.random import Random
 from searchbench.strategies.reinforce import Ascent, Reinforce
 from searchbench.strategies.sample import StratifiedSample
@@ -124,6 +126,8 @@ ROWS = {
         modelled(ModelBased(Forest(5), candidates=RandomAndNear(20, 5), initial=8, batch=3)), SeesEverything, 40
     ),
     "nas-bowl": Row(modelled(nas_bowl(initial=6, candidates=20)), SeesEverything, 30, CELLS, 1),
+    "priorband": Row(priorband({"3<-0": "skip_connect"}), Brackets, 120, CELLS, 1),
+    "pibo": Row(modelled(pibo({"3<-0": "skip_connect"}, initial=8, restarts=0)), SeesEverything, 12, CELLS, 1, (1, 8)),
     "lanas": Row(LaNas(initial=20, every=10, height=3), Halves, 70, CELLS, 1),
     "bananas": Row(modelled(bananas(initial=6, batch=5, layers=2, epochs=3)), SeesEverything, 40),
     "pnas": Row(

@@ -35,7 +35,9 @@ from searchbench.strategies.median import MedianStopping
 from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.nsga2 import Nsga2
+from searchbench.strategies.pibo import pibo
 from searchbench.strategies.pnas import pnas
+from searchbench.strategies.priorband import priorband
 from searchbench.strategies.random import Random
 from searchbench.strategies.reinforce import Ascent, Reinforce
 from searchbench.strategies.sample import StratifiedSample
@@ -150,6 +152,15 @@ def test_optuna_grid_conforms_where_it_can_list_its_grid() -> None:
 
 def test_nas_bowl_conforms_on_cells() -> None:
     report = check_strategy(nas_bowl(initial=8, candidates=20), trials=20)
+    assert [reason.partition(":")[0] for reason in report.skipped] == ["mixed", "tiny"]
+
+
+PRIOR = {"3<-0": "skip_connect", "1<-0": "nor_conv_3x3"}
+
+
+@pytest.mark.parametrize("strategy", [pibo(PRIOR, initial=8, restarts=0), priorband(PRIOR)], ids=["pibo", "priorband"])
+def test_strategies_with_a_belief_conform_on_the_space_it_is_about(strategy: Any) -> None:
+    report = check_strategy(strategy, trials=12)
     assert [reason.partition(":")[0] for reason in report.skipped] == ["mixed", "tiny"]
 
 

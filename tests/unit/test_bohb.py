@@ -120,7 +120,7 @@ def test_model_finds_what_is_good() -> None:
         architecture = space.sample(rng)
         value = -float(sum(v == "nor_conv_3x3" for v in architecture.values))
         source.learn(Trial(number, architecture, Fidelity(9.0), "ok", value, Cost(evaluations=1)))
-    counts = [sum(v == "nor_conv_3x3" for v in source.draw().values) for _ in range(50)]
+    counts = [sum(v == "nor_conv_3x3" for v in source.draw(1.0).values) for _ in range(50)]
     assert np.mean(counts) > 2.5  # 1.2 at random
 
 
@@ -134,10 +134,10 @@ def test_random_architectures_are_drawn_at_their_rate_and_from_the_common_design
     space, rng = nasbench201(), np.random.default_rng(0)
     source = GoodAndBad(Bohb(random_fraction=0.25), scenario(space))
     designs = scenario(space).seeds.rng("init")
-    assert [source.draw() for _ in range(5)] == [space.sample(designs) for _ in range(5)]  # no model yet
+    assert [source.draw(1.0) for _ in range(5)] == [space.sample(designs) for _ in range(5)]  # no model yet
     tell(source, 30, 3.0, rng, space)
     coming, taken = space.sample(designs), 0
     for _ in range(400):
-        if source.draw() == coming:
+        if source.draw(1.0) == coming:
             coming, taken = space.sample(designs), taken + 1
     assert taken / 400 == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / 400))
