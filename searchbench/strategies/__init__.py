@@ -224,6 +224,10 @@ STRATEGIES = Registry(
         "skopt": Entry(
             "searchbench.strategies.adapters.skopt:adapt", "scikit-optimize's optimizers: gp, forest, extra-trees"
         ),
+        "cmaes": Entry(
+            "searchbench.strategies.adapters.cmaes:adapt",
+            "CMA-ES for mixed spaces, by the package cmaes: catcma (Hamano 2024)",
+        ),
         "nni": Entry(
             "searchbench.strategies.adapters.nni:adapt",
             "NNI's tuners: random, tpe, evolution, anneal, regularized-evolution",
