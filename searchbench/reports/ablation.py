@@ -6,7 +6,6 @@ left out of the full method, one at a time make a ladder, which cannot tell inte
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,6 +41,8 @@ class Ablation:
     study: str
     problem: str
     factors: tuple[str, ...]
+    parts: tuple[str, ...]
+    """What strategies may have beside the base: each part, and each level of a setting that is not the base's."""
     cells: tuple[Cell, ...]
     missing: tuple[str, ...]
     """Combinations that no strategy stands for."""
@@ -130,28 +131,31 @@ def _one(
     planned: Mapping[tuple[str, str], int],
 ) -> Ablation:
     from searchbench import statistics as st
-    from searchbench.statistics.factorial import cells as all_cells
-    from searchbench.statistics.factorial import label as cell_label
+    from searchbench.statistics.factorial import Design
 
-    factors = tuple(dict(plan["factors"]))
+    levels = levels_of(plan)
+    design, factors = Design.of(levels), tuple(levels)
+    possible = tuple(_part(factor, level) for factor, own in levels.items() for level in own[1:])
     parts = parts_of(plan)
     own = {label: [run for run in runs if run.strategy == label] for label in parts}
     metric = declared.measured(run for some in own.values() for run in some)
     arms = {parts[label]: as_arm(label, some, metric) for label, some in own.items() if some}
-    missing = tuple(cell_label(c, factors) for c in all_cells(factors) if c not in arms)
+    placed = {_place(own, levels): arm for own, arm in arms.items()}
+    missing = tuple(design.label(c) for c in design.cells() if c not in placed)
     alpha = declared.level
-    ordered = sorted(arms.items(), key=lambda item: _order(item[0], factors))
+    ordered = sorted(arms.items(), key=lambda item: _order(item[0], possible))
     lacking = sum(max(0, planned.get((problem, label), 0) - len(some)) for label, some in own.items())
     caveats = declared.caveats + incomplete(lacking, sum(planned.get((problem, label), 0) for label in own))
     kinds = tuple(dict.fromkeys(caveat.kind for caveat in caveats))
     found: Factorial | None = None
     if not missing:
-        found = st.factorial(arms, factors, paired_by_seed=True, **_asked(declared, metric))
-    rungs = _ladder(arms, factors, _asked(declared, metric), decides=found is None)
+        found = st.factorial(placed, levels, paired_by_seed=True, **_asked(declared, metric))
+    rungs = _ladder(arms, possible, _asked(declared, metric), decides=found is None)
     return Ablation(
         study=study,
         problem=problem,
         factors=factors,
+        parts=possible,
         cells=tuple(Cell(parts, arm.name, st.describe(arm, level=1 - alpha)) for parts, arm in ordered),
         missing=missing,
         effects={name: a.with_caveats(*kinds) for name, a in found.effects.items()} if found is not None else {},
@@ -164,12 +168,42 @@ def _one(
 
 
 def parts_of(plan: Mapping[str, Any]) -> dict[str, frozenset[str]]:
-    """The parts of each strategy named in a declaration, by label."""
-    factors = dict(plan["factors"])
-    labels = dict.fromkeys(itertools.chain.from_iterable(factors.values()))
-    return {plan["base"]: frozenset()} | {
-        label: frozenset(name for name, own in factors.items() if label in own) for label in labels
-    }
+    """The parts of each strategy named in a declaration, by label; "rate=high" for a level that is not the base's."""
+    found: dict[str, set[str]] = {plan["base"]: set()}
+    for factor, own in dict(plan["factors"]).items():
+        base = _level_of(plan["base"], own)
+        for level, labels in own if _has_levels(own) else [(factor, own)]:
+            for label in labels:
+                have = found.setdefault(label, set())
+                if level != base:
+                    have.add(_part(factor, level))
+    return {label: frozenset(have) for label, have in found.items()}
+
+
+def levels_of(plan: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The levels of each factor, the base's first; of a part that is present or absent, "" and its name."""
+    found = {}
+    for factor, own in dict(plan["factors"]).items():
+        base = _level_of(plan["base"], own)
+        found[factor] = (base, *(x for x, _ in own if x != base)) if _has_levels(own) else ("", factor)
+    return found
+
+
+def _has_levels(own: Sequence[Any]) -> bool:
+    return not isinstance(own[0], str)
+
+
+def _level_of(label: str, own: Sequence[Any]) -> str:
+    return next((str(level) for level, labels in own if label in labels), "") if _has_levels(own) else ""
+
+
+def _part(factor: str, level: str) -> str:
+    return factor if level == factor else f"{factor}={level}"
+
+
+def _place(parts: frozenset[str], levels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The level of each factor in one combination of parts."""
+    return tuple(next((x for x in own[1:] if _part(f, x) in parts), own[0]) for f, own in levels.items())
 
 
 def _asked(declared: Declared, metric: Metric) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePath
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from searchbench.reports.ablation import parts_of
+from searchbench.reports.ablation import levels_of, parts_of
 from searchbench.reports.evidence import ArmEvidence, Evidence, RedeclaredEvidence, StatisticsEvidence, TableEvidence
 from searchbench.reports.leaderboard import Block
 from searchbench.reports.sampling import kind_of
@@ -193,7 +194,7 @@ def _parts(spec: Mapping[str, Any], name: str) -> tuple[frozenset[str], Any]:
     if not plan:
         return frozenset(), None
     parts = parts_of(plan)
-    whole = len(set(parts.values())) == 2 ** len(plan["factors"])
+    whole = len(set(parts.values())) == math.prod(len(own) for own in levels_of(plan).values())
     return parts.get(name, frozenset()), "factorial" if whole else "partial"
 
 

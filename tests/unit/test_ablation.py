@@ -116,6 +116,10 @@ def test_a_study_file_declares_its_ablation_and_the_store_keeps_it(problem: Prob
         ({"base": "darts", "factors": {"A": ["+PR", "prime"]}}, "have the same parts"),
         ({"base": "darts", "factors": {}}, "must be 1 to 5 parts"),
         ({"base": "darts", "factors": {"A": "prime"}}, "must be a list of labels"),
+        ({"base": "darts", "factors": {"A": {"low": ["darts", "prime"]}}}, "at least two levels"),
+        ({"base": "darts", "factors": {"A": {"low": ["+PR"], "high": ["prime"]}}}, "at which of its levels the base"),
+        ({"base": "darts", "factors": {"A": {"low": ["darts"], "high": ["darts"]}}}, "at two levels"),
+        ({"base": "darts", "factors": {"A": {"low": ["darts"], "high": []}}}, "must list the strategies"),
         ({"base": "darts"}, "needs the key `factors`"),
         ({"base": "darts", "factor": {}}, "has no key `factor`; did you mean `factors`"),
     ],
@@ -128,3 +132,43 @@ def test_an_impossible_ablation_is_refused(plan: dict[str, Any], message: str) -
     }  # fmt: skip
     with pytest.raises(StudyError, match=message):
         study_from_mapping(content)
+
+
+LEVELS: dict[str, Any] = {
+    "base": "low",
+    "factors": {
+        "rate": {"low": ["low", "low+W"], "middle": ["middle", "middle+W"], "high": ["high", "high+W"]},
+        "W": ["low+W", "middle+W", "high+W"],
+    },
+}
+BY_LEVEL = {"low": 0.2, "low+W": 0.19, "middle": 0.17, "middle+W": 0.16, "high": 0.3, "high+W": 0.29}
+
+
+def test_a_setting_of_three_levels_is_compared_level_by_level_with_the_base() -> None:
+    found = analysed(12, BY_LEVEL, AblationPlan(**LEVELS).to_spec())
+    assert found.factors == ("rate", "W")
+    assert set(found.effects) == {"rate=middle", "rate=high", "W", "rate=middle × W", "rate=high × W"}
+    assert found.effects["rate=middle"].estimate == pytest.approx(-3.0, abs=0.5)
+    assert found.effects["rate=high"].estimate == pytest.approx(10.0, abs=0.5)
+    assert found.effects["W"].estimate == pytest.approx(-1.0, abs=0.5)
+    assert found.established[:2] == ("rate=middle", "rate=high")
+    assert "rate=high" in to_text(found)
+
+
+def test_a_missing_level_is_named() -> None:
+    found = analysed(12, {k: v for k, v in BY_LEVEL.items() if k != "high+W"}, AblationPlan(**LEVELS).to_spec())
+    assert found.missing == ("rate=high+W",)
+    assert not found.effects
+
+
+def test_levels_are_written_down_and_read_back_in_their_order() -> None:
+    content = {
+        "name": "s", "seeds": 1, "budget": {"evaluations": 1},
+        "problems": [{"space": "nasbench201", "task": "digits", "estimator": "table"}],
+        "strategies": [{"use": "random", "label": label} for label in BY_LEVEL], "ablation": LEVELS,
+    }  # fmt: skip
+    study = study_from_mapping(content)
+    again = study_from_spec(json.loads(json.dumps(study.spec(), sort_keys=True)))
+    assert again.ablation == study.ablation
+    assert [level for level, _ in again.ablation.factors[0][1]] == ["low", "middle", "high"]  # type: ignore[union-attr, misc]
+    assert again.ablation.cells["high+W"] == {"rate=high", "W"}  # type: ignore[union-attr]

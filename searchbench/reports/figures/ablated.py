@@ -32,17 +32,17 @@ def effects(found: Ablation) -> list[Figure]:
 
 def interactions(found: Ablation) -> list[Figure]:
     """For every two parts: the error without and with the one, a line for the other; parallel lines do not interact."""
-    return [_interaction(found, a, b) for a, b in itertools.combinations(found.factors, 2) if _whole(found, a, b)]
+    return [_interaction(found, a, b) for a, b in itertools.combinations(found.parts, 2) if _whole(found, a, b)]
 
 
 def waterfall(found: Ablation) -> Figure | None:
     """From the base to the full method, one part after the other in the declared order, as far as those cells ran."""
     means = {cell.parts: cell.answer.estimate for cell in found.cells}
-    chain = [frozenset(found.factors[:i]) for i in range(len(found.factors) + 1)]
+    chain = [frozenset(found.parts[:i]) for i in range(len(found.parts) + 1)]
     if any(means.get(parts) is None for parts in chain):
         return None
     levels = [float(means[parts] or 0.0) for parts in chain]
-    names = ("base", *(f"+ {factor}" for factor in found.factors))
+    names = ("base", *(f"+ {factor}" for factor in found.parts))
     low = [levels[0], *(min(a, b) for a, b in itertools.pairwise(levels))]
     high = [levels[0], *(max(a, b) for a, b in itertools.pairwise(levels))]
     told = tuple(f"{name}: {level:.4g}" for name, level in zip(names, levels, strict=True))

@@ -30,7 +30,7 @@ def to_rich(found: Ablation) -> Group:
         + (f" ({found.metric.shown_unit})" if found.metric.shown_unit else ""),
     )
     for cell in found.cells:
-        cells.add_row(label(cell.parts, found.factors), Text(cell.strategy), cell.answer.wording)
+        cells.add_row(label(cell.parts, found.parts), Text(cell.strategy), cell.answer.wording)
     parts: list[Text | Table] = [
         Text(f"{found.study} · {found.problem} · ablation of {', '.join(found.factors)}", style="bold"),
         Text(found.conclusion),
