@@ -33,6 +33,14 @@ trust_option: Callable[[Any], Any] = click.option(
     "--trust", is_flag=True, help="Import and run code that the store names and that is not this package's own."
 )
 
+fit_option: Callable[[Any], Any] = click.option(
+    "--fit",
+    type=click.Choice(("text", "column", "page")),
+    default="text",
+    show_default=True,
+    help="tex: one column of text, one of two columns, or across both.",
+)
+
 
 def terminal(stderr: bool = False) -> Console:
     """The terminal; where the output goes to a file or a pipe, lines of 120 characters."""

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from searchbench.cli.options import store_option, terminal, trust_option, workers_option
+from searchbench.cli.options import fit_option, store_option, terminal, trust_option, workers_option
 
 if TYPE_CHECKING:
+    from searchbench.reports.render.sheets import Fit
     from searchbench.reports.sharing import Found
     from searchbench.results.records import StudyRecord
+
+
+PAPER = ("rich", "md", "tex")
+format_option: Callable[[Any], Any] = click.option(
+    "--format", "kind", type=click.Choice(PAPER), default="rich", show_default=True
+)
 
 
 @click.command()
 @click.argument("study", required=False)
 @store_option
-def ablation(study: str | None, store: str) -> None:
+@format_option
+@fit_option
+def ablation(study: str | None, store: str, kind: str, fit: Fit) -> None:
     """What each declared part of a method contributes: effects, interactions, and what is established."""
     from searchbench.reports.ablation import ablation as analyse
+    from searchbench.reports.render import written
     from searchbench.reports.render.effects import to_rich
+    from searchbench.reports.render.sheets import of_ablation
     from searchbench.results.store import open_store
 
     with open_store(store) as opened:
         found = analyse(opened, study)
+    if kind != "rich":
+        click.echo(written(of_ablation(found), kind, fit).rstrip("\n"))
+        return
     for one in found:
         terminal().print(to_rich(one))
 
@@ -100,9 +115,13 @@ def _by_inherited_weights(
 @click.argument("study", required=False)
 @store_option
 @click.option("--metric", default=None, metavar="NAME", help="Only this one: latency_ms, macs or params.")
-def pareto(study: str | None, store: str, metric: str | None) -> None:
+@format_option
+@fit_option
+def pareto(study: str | None, store: str, metric: str | None, kind: str, fit: Fit) -> None:
     """Error against latency, MACs and parameters: Pareto fronts, and hypervolume across independent searches."""
     from searchbench.errors import InputError, did_you_mean
+    from searchbench.reports.render import written
+    from searchbench.reports.render.sheets import of_fronts
     from searchbench.reports.render.trades import to_rich
     from searchbench.reports.tradeoff import METRICS, tradeoffs
     from searchbench.results.store import open_store
@@ -114,6 +133,9 @@ def pareto(study: str | None, store: str, metric: str | None) -> None:
     shown = [one for one in found if metric in (None, one.metric)]
     if not shown:
         raise InputError(f"no judged run of this study reports {metric or 'latency, MACs or parameters'}.")
+    if kind != "rich":
+        click.echo(written(of_fronts(shown), kind, fit).rstrip("\n"))
+        return
     for one in shown:
         terminal().print(to_rich(one))
 
@@ -145,13 +167,33 @@ def checklist(study: str | None, store: str) -> int:
     help="Published rows beside: CIFAR-10, CIFAR-100, PTB, or of a file.",
 )
 @click.option("--pdf", is_flag=True, help="Figures also as PDF; needs searchbench[report].")
-def report(study: str | None, store: str, out: str | None, published: str | None, pdf: bool) -> None:
+@click.option(
+    "--figure-width",
+    metavar="NAME|PT",
+    default="column",
+    show_default=True,
+    help="Of the figures' files: column (234 pt), text (397), page (487), or a number of points.",
+)
+@click.option(
+    "--font-size", type=click.FloatRange(min=4, max=30), default=8, show_default=True, help="Theirs, in points."
+)
+def report(
+    study: str | None,
+    store: str,
+    out: str | None,
+    published: str | None,
+    pdf: bool,
+    figure_width: str,
+    font_size: float,
+) -> None:
     """One HTML page that works offline, and every table and figure as files: CSV, Markdown, LaTeX, JSON, SVG."""
+    from searchbench.reports.figures.svg import paper_of
     from searchbench.reports.report import default_folder
     from searchbench.reports.report import report as write
     from searchbench.results.store import open_store
 
+    paper = paper_of(figure_width, font_size)
     with open_store(store) as opened:
         folder = default_folder(opened, opened.study(study).name) if out is None else out
-        written = write(opened, study, folder, published=published, pdf=pdf)
+        written = write(opened, study, folder, published=published, pdf=pdf, paper=paper)
     click.echo(f"{written.page} ({len(written.files)} files)")

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from searchbench.cli.options import store_option, terminal
+from searchbench.cli.options import fit_option, store_option, terminal
 
 if TYPE_CHECKING:
     from searchbench.reports.dossier import Dossier
     from searchbench.reports.leaderboard import Leaderboard
+    from searchbench.reports.render.sheets import Fit
 
 FORMATS = ("rich", "md", "tex", "csv", "json")
 
@@ -28,21 +29,41 @@ FORMATS = ("rich", "md", "tex", "csv", "json")
 )
 @click.option("--columns", metavar="A,B", default=None, help="md and tex: headings, or `all`. [default: short]")
 @click.option("--transpose", is_flag=True, help="md and tex: strategies across.")
+@click.option("--tasks", "what", flag_value="tasks", help="md and tex: strategies down, problems across, with ranks.")
+@click.option("--pairs", "what", flag_value="pairs", help="md and tex: the differences of all pairs as a matrix.")
+@fit_option
 def leaderboard(
-    study: str | None, store: str, sort: str, kind: str, published: str | None, columns: str | None, transpose: bool
+    study: str | None,
+    store: str,
+    sort: str,
+    kind: str,
+    published: str | None,
+    columns: str | None,
+    transpose: bool,
+    what: str | None,
+    fit: Fit,
 ) -> None:
     """The leaderboard of a study (the latest, if none is named)."""
+    from searchbench.errors import InputError
     from searchbench.reports.dossier import read
-    from searchbench.reports.render import render
+    from searchbench.reports.render import render, written
+    from searchbench.reports.render.sheets import of_pairs, of_tasks
     from searchbench.results.store import open_store
 
+    if what and (kind not in ("md", "tex") or columns or transpose):
+        raise InputError(
+            f"`--{what}` is a table of its own, for `--format md` or `tex` without columns or transposing."
+        )
     with open_store(store) as opened:
         dossier = read(opened, study, sort=sort, published=published)
-    if columns is None and not transpose:
+    if what:
+        sheets = of_pairs(dossier.board) if what == "pairs" else of_tasks(dossier.board, dossier.across)
+        click.echo(written(sheets, kind, fit).rstrip("\n"))
+    elif columns is None and not transpose and fit == "text":
         show(dossier.board, kind)
     else:
         names = None if columns is None else columns.split(",")
-        click.echo(render(dossier.board, kind, columns=names, transpose=transpose).rstrip("\n"))
+        click.echo(render(dossier.board, kind, columns=names, transpose=transpose, fit=fit).rstrip("\n"))
 
 
 def show(board: Leaderboard, kind: str = "rich") -> None:

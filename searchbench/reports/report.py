@@ -10,9 +10,10 @@ from searchbench.errors import InputError
 from searchbench.reports.dossier import AXES, Dossier, read
 from searchbench.reports.exports import tables
 from searchbench.reports.figures.figure import slug
-from searchbench.reports.figures.svg import to_svg
+from searchbench.reports.figures.svg import COLUMN, Paper, to_svg
 from searchbench.reports.page import figures_of, to_html
-from searchbench.reports.render import render
+from searchbench.reports.render import render, sheets, written
+from searchbench.reports.render.sheets import Sheet
 from searchbench.results.store import ResultStore
 
 PAGE = "index.html"
@@ -28,30 +29,38 @@ class Written:
 
 
 def report(
-    store: ResultStore, study: str | None, out: str | Path, *, published: str | None = None, pdf: bool = False
+    store: ResultStore,
+    study: str | None,
+    out: str | Path,
+    *,
+    published: str | None = None,
+    pdf: bool = False,
+    paper: Paper = COLUMN,
 ) -> Written:
     """Write the report of a study into a folder; files of an earlier report of the same name are replaced.
 
     Args:
         pdf: figures also as PDF.
+        paper: what the figures' files are printed on: their width, and the size of their text.
 
     Raises:
         StoreError: there is no such study.
         InputError: the folder cannot be written, nothing is published for that task, or PDF needs the extra `report`.
     """
     dossier = read(store, study, published=published, axes=AXES, rankings=True)
-    return write(dossier, Path(out), pdf=pdf)
+    return write(dossier, Path(out), pdf=pdf, paper=paper)
 
 
-def write(dossier: Dossier, out: Path, *, pdf: bool = False) -> Written:
+def write(dossier: Dossier, out: Path, *, pdf: bool = False, paper: Paper = COLUMN) -> Written:
     """The same from a dossier that was read with the axes wanted."""
     figures = figures_of(dossier)
     csv = tables(dossier)
     texts = {PAGE: to_html(dossier, figures, csv), **csv}
     texts |= {f"leaderboard.{kind}": render(dossier.board, kind) for kind in ("md", "tex", "json")}
+    texts |= {f"{name}.{kind}": written(own, kind) for name, own in _sheets(dossier).items() for kind in ("md", "tex")}
     for sections in figures.values():
         for own in sections.values():
-            texts |= {f"figures/{figure.name}.svg": to_svg(figure) for figure in own}
+            texts |= {f"figures/{figure.name}.svg": to_svg(figure, paper) for figure in own}
     convert = _pdf_writer() if pdf else None
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
@@ -65,6 +74,17 @@ def write(dossier: Dossier, out: Path, *, pdf: bool = False) -> Written:
     except OSError as error:
         raise InputError(f"the report cannot be written to `{out}`: {error.strerror or error}.") from error
     return Written(out / PAGE, tuple(files), dossier)
+
+
+def _sheets(dossier: Dossier) -> dict[str, list[Sheet]]:
+    """The tables for papers beside the leaderboard, by file name; those that the study has."""
+    several = sum(block.ranked or bool(block.withheld) for block in dossier.board.blocks) > 1
+    found = {
+        "tasks": sheets.of_tasks(dossier.board, dossier.across) if several else [],
+        "pairs": sheets.of_pairs(dossier.board), "ablation": sheets.of_ablation(dossier.ablations),
+        "fronts": sheets.of_fronts(dossier.tradeoffs),
+    }  # fmt: skip
+    return {name: own for name, own in found.items() if own}
 
 
 def default_folder(store: ResultStore, study: str) -> Path:

@@ -161,10 +161,27 @@ def _from_markdown(text: str) -> list[list[str]]:
 
 
 def _from_latex(text: str) -> list[list[str]]:
+    """Cells as they read: a mean and its spread stand in two columns, a heading of two lines in a stack."""
+    kinds = re.sub(r">\{.*?\}", "", re.findall(r"\\begin\{tabular\}\{(.*)\}\n", text)[0])
+    pairs = [bool(spread) for spread in re.findall(r"[lr]|p\{.*?\}|S\[.*?\](@\{.*?\}S\[.*?\])?", kinds)]
     lines = [line.strip().removesuffix(r" \\") for line in text.splitlines() if line.endswith(r" \\")]
-    cells = [re.split(r"(?<!\\) & ", line) for line in lines]
-    bare = [[re.sub(r"^\\bfseries ", "", cell).replace(" +- ", r" $\pm$ ") for cell in line] for line in cells]
-    return [[re.sub(r"^(?:\\textbf)?\{(?!\[\})(.*)\}$", r"\1", cell) for cell in line] for line in bare]
+    return [_read_line(re.split(r"(?<!\\) & ", line), pairs) for line in lines]
+
+
+def _read_line(cells: list[str], pairs: list[bool]) -> list[str]:
+    left = iter(cells)
+    found = []
+    for pair in pairs:
+        cell = next(left)
+        if pair and not cell.startswith(r"\multicolumn"):
+            cell = f"{cell.removeprefix(BOLD)} $\\pm$ {next(left).removeprefix(BOLD)}"
+        cell = re.sub(r"^\\multicolumn\{2\}\{c\}", "", cell).removeprefix(BOLD)
+        cell = re.sub(r"^(?:\\textbf)?\{(?!\[\})(.*)\}$", r"\1", cell)
+        found.append(re.sub(r"^\\shortstack\{(.*)\}$", r"\1", cell).replace(r"\\", " "))
+    return found
+
+
+BOLD = r"\bfseries "
 
 
 def _from_terminal(text: str, expected: list[list[str]]) -> list[list[str]]:
@@ -321,7 +338,7 @@ def test_ranks_are_intervals_and_the_tied_top_group_is_bold() -> None:
     text = render(board, "md")
     assert len(re.findall(r"\*\*\d", text)) == 2
     assert text.count("• 1–2") == 2
-    assert len(re.findall(r"\\bfseries \d", render(board, "tex"))) == 2
+    assert len(re.findall(r"\\bfseries \S+ & \\bfseries \d", render(board, "tex"))) == 2  # mean and spread
 
 
 def test_each_strategy_is_tested_against_the_declared_baseline_with_holm() -> None:

@@ -9,6 +9,7 @@ from html import escape
 
 import numpy as np
 
+from searchbench.errors import InputError, did_you_mean
 from searchbench.reports.figures.figure import (
     Axis,
     Band,
@@ -77,7 +78,25 @@ TEXT = Paper(397.0, 8.0)
 """All of one column of 5.5 in, as in NeurIPS' and ICLR's class."""
 PAGE = Paper(487.0, 8.0)
 """Both of two columns, 6.75 in."""
+NARROWEST, WIDEST = 100, 2000
 PAPERS = {"column": COLUMN, "text": TEXT, "page": PAGE, "screen": SCREEN}
+
+
+def paper_of(width: str, font: float) -> Paper:
+    """The paper of a name among `PAPERS` or of a width in points, with text of that size.
+
+    Raises:
+        InputError: it is neither, or too narrow for a figure.
+    """
+    if width in PAPERS:
+        return Paper(PAPERS[width].width, font)
+    try:
+        points = float(width)
+    except ValueError:
+        raise InputError(f"unknown figure width `{width}`; {did_you_mean(width, PAPERS)}, or points.") from None
+    if not NARROWEST <= points <= WIDEST:
+        raise InputError(f"a figure is {NARROWEST} to {WIDEST} points wide, but got {points:g}.")
+    return Paper(points, font)
 
 
 def to_svg(figure: Picture, paper: Paper = SCREEN) -> str:

@@ -1,4 +1,4 @@
-"""The leaderboard as LaTeX tables (booktabs, siunitx, threeparttable), ready to paste."""
+"""Tables as LaTeX (booktabs, siunitx, threeparttable), ready to paste."""
 
 from __future__ import annotations
 
@@ -7,17 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 
 from searchbench.printable import one_line, printable
-from searchbench.reports.leaderboard import Leaderboard
-from searchbench.reports.render.cells import (
-    PUBLISHED_NOTES,
-    Column,
-    details,
-    heading,
-    notes,
-    published_columns,
-    published_heading,
-)
-from searchbench.reports.render.short import chosen, concerning, transposed
+from searchbench.reports.render.cells import Column
+from searchbench.reports.render.sheets import Fit, Sheet
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -43,29 +34,19 @@ _NOT_IN_T1 = "ĦħĿŀĸŉŦŧſ"
 
 HEAD = (
     r"% \usepackage{booktabs, threeparttable, siunitx, textcomp, etoolbox} \usepackage[T1]{fontenc} "
-    r"\robustify\bfseries"
+    r"\robustify\bfseries \sisetup{detect-weight, retain-explicit-plus}"
 )
 _NUMBER = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")
 """A cell that siunitx reads: sign, digits before and behind the point, and those of the spread."""
 
 
-def to_latex(board: Leaderboard, names: Sequence[str] | None = None, *, transpose: bool = False) -> str:
-    """A table per block; the packages it needs stand in its first line.
+def to_latex(sheets: Sequence[Sheet], fit: Fit = "text") -> str:
+    """A table per sheet; the packages they need stand in the first line.
 
     Args:
-        names: headings of the columns wanted; None takes the short table's, ("all",) all.
-        transpose: strategies across instead of down.
+        fit: "column" sets them small, for one of two columns; "page" across both.
     """
-    tables = []
-    for i, block in enumerate(board.blocks):
-        shown = chosen(block, names)
-        said = concerning(notes(board, block), shown)
-        shown = transposed(shown) if transpose else shown
-        tables.append(_table(f"{board.study}-{block.problem}-{i}", heading(board, block), shown, said, details(block)))
-    if board.reported:
-        shown = published_columns(board.reported)
-        tables.append(_table(f"{board.study}-reported", published_heading(board), shown, PUBLISHED_NOTES, ()))
-    return "\n\n".join([HEAD, *tables]) + "\n"
+    return "\n\n".join([HEAD, *(_table(sheet, fit) for sheet in sheets)]) + "\n"
 
 
 def escape(text: str) -> str:
@@ -86,62 +67,124 @@ def _letter(character: str) -> str:
     return "" if unicodedata.category(character) in ("Mn", "Cf", "Cc") else f"{{[}}U+{ord(character):04X}{{]}}"
 
 
-def _table(label: str, title: str, shown: Sequence[Column], notes: Sequence[str], comments: Sequence[str]) -> str:
-    label = re.sub(r"[^a-zA-Z0-9]+", "-", label).strip("-").lower()
+def _table(sheet: Sheet, fit: Fit) -> str:
+    label = re.sub(r"[^a-zA-Z0-9]+", "-", sheet.label).strip("-").lower()
+    shown = sheet.columns
     kinds = [_kind(column) for column in shown]
-    aligned = [kind.startswith("S") for kind in kinds]
+    starred = "table*" if fit == "page" else "table"
+    size = _size(shown, fit)
+    heads = [_head(column, kind) for column, kind in zip(shown, kinds, strict=True)]
+    rows = range(len(shown[0].cells))
+    cells = [[_cell(c, row, kind) for c, kind in zip(shown, kinds, strict=True)] for row in rows]
     body = [
-        r"\begin{table}[t]",
+        rf"\begin{{{starred}}}[t]",
         r"  \centering",
+        *([rf"  {size}\setlength{{\tabcolsep}}{{{TIGHT}pt}}"] if size else []),
         r"  \begin{threeparttable}",
-        rf"  \caption{{{escape(title)}.}}",
+        rf"  \caption{{{escape(sheet.title)}.}}",
         rf"  \label{{tab:{label}}}",
         rf"  \begin{{tabular}}{{{''.join(kinds)}}}",
         r"    \toprule",
-        _line([_braced(escape(c.title)) if s else escape(c.title) for c, s in zip(shown, aligned, strict=True)]),
+        _line(heads),
         r"    \midrule",
-        *(_line([_cell(c, row, s) for c, s in zip(shown, aligned, strict=True)]) for row in range(len(shown[0].cells))),
+        *map(_line, cells),
         r"    \bottomrule",
         r"  \end{tabular}",
-        *_notes(notes),
+        *_notes(sheet.notes, r"\scriptsize" if fit == "column" else r"\footnotesize"),
         r"  \end{threeparttable}",
-        r"\end{table}",
-        *(f"% {one_line(line)}" for line in comments),
+        rf"\end{{{starred}}}",
+        *(f"% {one_line(line)}" for line in sheet.comments),
     ]
     return "\n".join(body)
 
 
-def _notes(notes: Sequence[str]) -> list[str]:
+def _size(shown: Sequence[Column], fit: Fit) -> str:
+    """The size of type in which the columns fit, by an estimate of their width; none is set where the text's does."""
+    lines = [max(_lines(column)) for column in shown]
+    sizes = SIZES[2:] if fit == "column" else SIZES
+    for size, share in sizes:
+        gap = 2 * (TIGHT if size else 6)
+        if sum(share * CHARACTER * wide + gap for wide in lines) <= WIDTHS[fit]:
+            return size
+    return SIZES[-1][0]
+
+
+def _lines(column: Column) -> list[int]:
+    """Characters of every line that a column sets, its heading's among them."""
+    long = any(len(cell) > LONG for cell in column.cells)
+    return [*map(len, column.heading), *(min(len(cell), LONG) if long else len(cell) for cell in column.cells)]
+
+
+WIDTHS: dict[Fit, float] = {"text": 397.0, "column": 234.0, "page": 487.0}
+"""What a table may take, in points: of NeurIPS' and ICLR's text, and of ICML's column and page."""
+SIZES = (("", 1.0), (r"\small", 0.9), (r"\footnotesize", 0.8), (r"\scriptsize", 0.7))
+CHARACTER = 4.7
+"""Points that a character takes at 10 pt, on average."""
+TIGHT = 3
+LONG = 22
+"""Characters of a cell of words beyond which its column is broken into lines."""
+
+
+def _notes(notes: Sequence[str], size: str) -> list[str]:
     if not notes:
         return []
-    items = [rf"    \item {escape(note[:1].upper() + note[1:])}." for note in notes]
-    return [r"  \begin{tablenotes}[flushleft]\footnotesize", *items, r"  \end{tablenotes}"]
+    items = [rf"    \item {escape(_begun(note))}." for note in notes]
+    return [rf"  \begin{{tablenotes}}[flushleft]{size}", *items, r"  \end{tablenotes}"]
+
+
+def _begun(note: str) -> str:
+    """With a capital, unless it begins with a symbol such as p or n."""
+    return note if len(note) > 1 and not note[1].isalpha() else note[:1].upper() + note[1:]
+
+
+BREAK = r"\\"
+SPREAD = r"@{\,$\pm$\,}"
+"""Between the two columns of a mean and its spread, each aligned on its own point."""
 
 
 def _kind(column: Column) -> str:
-    """How a column is aligned: by siunitx on the point where it holds plain numbers, with room for the widest."""
+    """How a column is aligned: by siunitx on the point where it holds plain numbers, with room for the widest.
+
+    Means with their spreads are two such columns, which every version of siunitx sets alike.
+    """
     found = [match for cell in column.cells if (match := _NUMBER.fullmatch(cell.strip()))]
+    if not column.numeric and any(len(cell) > LONG for cell in column.cells):
+        return rf">{{\raggedright\arraybackslash}}p{{{LONG * CHARACTER / 10:.1f}em}}"
     if not column.numeric or not found:
         return "r" if column.numeric else "l"
     sign = "+" if any(match[1] for match in found) else ""
-    before, behind = (max(len(match[at] or "") for match in found) for at in (2, 3))
-    room = f"{sign}{before}.{behind}" if behind else f"{sign}{before}"
+    mean = f"S[table-format={sign}{_room(found, 2, 3)}]"
     if not any(match[4] for match in found):
-        return f"S[table-format={room}]"
-    spread = max(len(((match[4] or "") + (match[5] or "")).lstrip("0")) or 1 for match in found)
-    return f"S[table-format={room}({spread}), separate-uncertainty, detect-weight]"
+        return mean
+    return f"{mean}{SPREAD}S[table-format={_room([match for match in found if match[4]], 4, 5)}]"
 
 
-def _cell(column: Column, row: int, aligned: bool) -> str:
-    """A cell; in an aligned column what is no number stands in braces."""
+def _room(found: Sequence[re.Match[str]], *at: int) -> str:
+    before, behind = (max(len(match[group] or "") for match in found) for group in at)
+    return f"{before}.{behind}" if behind else f"{before}"
+
+
+def _head(column: Column, kind: str) -> str:
+    lines = [escape(line) for line in column.heading if line]
+    text = lines[0] if len(lines) == 1 else rf"\shortstack{{{BREAK.join(lines)}}}" if lines else ""
+    if SPREAD in kind:
+        return rf"\multicolumn{{2}}{{c}}{{{text}}}"
+    return _braced(text) if kind.startswith("S") else text
+
+
+def _cell(column: Column, row: int, kind: str) -> str:
+    """A cell; in an aligned column what is no number stands in braces, or across mean and spread."""
     plain, bold = column.cells[row].strip(), column.stands_out(row)
-    if aligned and _NUMBER.fullmatch(plain):
-        return (r"\bfseries " if bold else "") + plain.replace("±", "+-")
+    number = _NUMBER.fullmatch(plain)
+    if kind.startswith("S") and number and (number[4] or SPREAD not in kind):
+        return " & ".join((r"\bfseries " if bold else "") + part for part in plain.split(" ± "))
     text = escape(plain)
     if column.numeric:
         text = re.sub(r"(?<![\w.-])-(?=\d)", "$-$", text)
     text = rf"\textbf{{{text}}}" if bold else text
-    return _braced(text) if aligned else text
+    if SPREAD in kind:
+        return rf"\multicolumn{{2}}{{c}}{{{text}}}"
+    return _braced(text) if kind.startswith("S") else text
 
 
 def _braced(text: str) -> str:

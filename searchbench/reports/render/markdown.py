@@ -1,40 +1,19 @@
-"""The leaderboard as GitHub-flavoured Markdown."""
+"""Tables as GitHub-flavoured Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from searchbench.printable import printable
-from searchbench.reports.leaderboard import Leaderboard
-from searchbench.reports.render.cells import (
-    PUBLISHED_NOTES,
-    Column,
-    details,
-    heading,
-    notes,
-    published_columns,
-    published_heading,
-)
-from searchbench.reports.render.short import chosen, concerning, transposed
+from searchbench.reports.render.cells import Column
+from searchbench.reports.render.sheets import Sheet
 
 _SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>|~#"} | {"\n": " ", "\r": " "})
 
 
-def to_markdown(board: Leaderboard, names: Sequence[str] | None = None, *, transpose: bool = False) -> str:
-    """A table per block, its notes below.
-
-    Args:
-        names: headings of the columns wanted; None takes the short table's, ("all",) all.
-        transpose: strategies across instead of down.
-    """
-    parts = []
-    for block in board.blocks:
-        shown = chosen(block, names)
-        said = [*concerning(notes(board, block), shown), *details(block)]
-        parts.append(_table(heading(board, block), transposed(shown) if transpose else shown, said))
-    if board.reported:
-        parts.append(_table(published_heading(board), published_columns(board.reported), PUBLISHED_NOTES))
-    return "\n\n".join(parts) + "\n"
+def to_markdown(sheets: Sequence[Sheet]) -> str:
+    """A table per sheet, its notes below."""
+    return "\n\n".join(_table(one.title, one.columns, [*one.notes, *one.comments]) for one in sheets) + "\n"
 
 
 def escape(text: str) -> str:
