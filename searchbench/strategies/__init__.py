@@ -228,6 +228,7 @@ STRATEGIES = Registry(
             "searchbench.strategies.adapters.cmaes:adapt",
             "CMA-ES for mixed spaces, by the package cmaes: catcma (Hamano 2024)",
         ),
+        "smac": Entry("searchbench.strategies.adapters.smac:adapt", "SMAC3's optimizers: forest, gp"),
         "nni": Entry(
             "searchbench.strategies.adapters.nni:adapt",
             "NNI's tuners: random, tpe, evolution, anneal, regularized-evolution",
