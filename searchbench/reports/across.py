@@ -19,7 +19,6 @@ from searchbench.statistics.record import marked, ordered
 
 if TYPE_CHECKING:
     from searchbench.statistics import Answer, Arm, Place, Scores
-    from searchbench.statistics.arms import Better
     from searchbench.statistics.estimand import EstimandName
 
 
@@ -99,13 +98,14 @@ def across(board: Leaderboard) -> Across | None:
     baseline = blocks[0].verdicts.declared.baseline
     arms = [{arm.name: arm for arm in block.verdicts.arms} for block in blocks]
     names = [name for name in arms[0] if all(name in own for own in arms)]
-    seeds = [s for s in arms[0][names[0]].seeds if all(s in own[names[0]].seeds for own in arms)] if names else []
-    if baseline not in names or len(names) < 2 or not seeds:
+    seeds = [[s for s in own[names[0]].seeds if all(s in own[n].seeds for n in names)] for own in arms] if names else []
+    if baseline not in names or len(names) < 2 or not all(seeds):
         return None
-    values = np.stack([_values(own, names, seeds, block) for own, block in zip(arms, blocks, strict=True)], axis=2)
     problems = tuple(block.problem for block in blocks)
-    directions: tuple[Better, ...] = tuple("lower" for _ in problems)
-    scores = st.Scores(tuple(names), problems, values, directions)
+    found = [_values(own, names, some, block) for own, some, block in zip(arms, seeds, blocks, strict=True)]
+    by_name = {name: {p: own[i] for p, own in zip(problems, found, strict=True)} for i, name in enumerate(names)}
+    scores = st.Scores.of(by_name, better="lower")
+    values = scores.values
     declared = blocks[0].verdicts.declared
     try:
         at = names.index(baseline)
@@ -120,7 +120,7 @@ def across(board: Leaderboard) -> Across | None:
     at = len(names) - 1
     names = list(scores.names)
     means = np.nanmean(values, axis=1).T
-    sound = [bool(np.isfinite(own).all()) for own in scores.values]
+    sound = [bool(np.isfinite(own).all()) for own in scores.units()]
     return Across(
         problems=problems,
         baseline=baseline,
@@ -130,7 +130,7 @@ def across(board: Leaderboard) -> Across | None:
         improvement=tuple(
             (name, st.probability_of_improvement(scores.values[i], scores.values[at], better="lower"))
             for i, name in enumerate(names)
-            if i != at and sound[i] and sound[at]
+            if i != at and sound[i] and sound[at] and scores.counts is None
         ),
         new_problems=st.friedman(means, better="lower", unit="problems"),
         constants=scores.constants or (),

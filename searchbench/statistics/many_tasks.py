@@ -7,7 +7,7 @@ strategy on its own). What would hold on new tasks is another question: one scor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,6 +39,7 @@ class Scores:
         better: direction of each task's metric.
         constants: (best known, random-sampling mean) per task once normalised, else None.
         same_seeds: whether index s is the same seed for every strategy.
+        counts: seeds that each task ran, the first so many of `values`; None: all of them on every task.
     """
 
     names: tuple[str, ...]
@@ -47,8 +48,56 @@ class Scores:
     better: tuple[Better, ...]
     constants: tuple[tuple[float, float], ...] | None = None
     same_seeds: bool = True
+    counts: tuple[int, ...] | None = None
+
+    @classmethod
+    def of(cls, scores: Mapping[str, Mapping[str, ArrayLike]], *, better: Better, same_seeds: bool = True) -> Scores:
+        """From the scores of each strategy on each task; tasks may have different numbers of seeds.
+
+        Args:
+            scores: strategy to task to scores [seeds]; NaN or infinite = failed run.
+            better: direction of the metric, alike on every task.
+            same_seeds: whether index s of a task is the same seed for every strategy.
+
+        Raises:
+            StatisticsError: a strategy lacks a task, or two ran different numbers of seeds on one task.
+        """
+        names, tasks = tuple(scores), tuple(next(iter(scores.values()), {}))
+        rows = [[np.asarray(own.get(task, ()), dtype=np.float64).ravel() for task in tasks] for own in scores.values()]
+        for name, own, row in zip(names, scores.values(), rows, strict=True):
+            if set(own) != set(tasks):
+                raise StatisticsError(f"every strategy needs the same tasks, but {name} has {sorted(own)}")
+            for task, x, first in zip(tasks, row, rows[0], strict=True):
+                if len(x) != len(first) or not len(x):
+                    raise StatisticsError(
+                        f"every strategy needs the same number of seeds on {task}, but {name} has {len(x)} and "
+                        f"{names[0]} has {len(first)}"
+                    )
+        counts = tuple(len(x) for x in rows[0])
+        values = np.full((len(names), max(counts, default=0), len(tasks)), np.nan)
+        for i, row in enumerate(rows):
+            for t, x in enumerate(row):
+                values[i, : len(x), t] = x
+        ragged = len(set(counts)) > 1
+        return cls(names, tasks, values, (better,) * len(tasks), None, same_seeds, counts if ragged else None)
+
+    @property
+    def ran(self) -> np.ndarray:
+        """Whether a seed ran on a task [seeds, tasks]; what did not is no failure."""
+        s, t = self.values.shape[1:]
+        counts = np.full(t, s) if self.counts is None else np.asarray(self.counts)
+        return np.asarray(np.arange(s)[:, None] < counts)
+
+    def units(self) -> Floats:
+        """Every run of each strategy [strategies, runs], seed by seed, task by task."""
+        return np.asarray(self.values[:, self.ran], dtype=np.float64)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.values, np.ndarray):
+            raise StatisticsError(
+                "scores need an array [strategies, seeds, tasks]; `Scores.of({strategy: {task: scores}})` takes tasks "
+                "with different numbers of seeds"
+            )
         shape = (len(self.names), self.values.shape[1] if self.values.ndim == 3 else -1, len(self.tasks))
         if self.values.shape != shape or len(self.better) != len(self.tasks):
             raise StatisticsError(
@@ -127,7 +176,7 @@ def probability_of_improvement(
         draws = _improvement_draws(a, b, same_seeds and len(a) == len(b), resamples, seed)
         interval = percentile(draws, level, "joint-seed bootstrap")
     value = float(per_task.mean())
-    tail = f" 95% CI {interval}" if interval else f" (no interval below {MIN_SEEDS} seeds)"
+    tail = f" {100 * level:g}% CI {interval}" if interval else f" (no interval below {MIN_SEEDS} seeds)"
     return Answer(
         method="probability of improvement", call="scipy.stats.rankdata", n=n, estimate=value, interval=interval,
         wording=f"P(improvement) {value:.3f}{tail} over {a.shape[1]} tasks", facts=facts(poi=value, per_task=per_task),
@@ -189,17 +238,18 @@ def aggregate(
     """
     led = find_estimand(estimand)
     losses = _losses(scores)
-    k, s, _ = losses.shape
+    k, ran = len(losses), scores.ran
+    s = int(ran.sum(axis=0).min())
     stop = _refusal(scores)
-    improvement = _improvement_matrix(losses)
+    improvement = _improvement_matrix(losses, ran)
     if stop is not None:
         return Aggregate(scores.names, (stop,) * k, np.full(k, np.nan), np.empty((0, k)), improvement)
-    failed = (~np.isfinite(scores.values)).sum(axis=(1, 2))
-    flat = losses.reshape(k, -1)
+    failed = (~np.isfinite(scores.units())).sum(axis=1)
+    flat = losses[:, ran]
     point = np.array([led.location(own) for own in flat])
     draws, trim = np.empty((0, k)), {"mean": 0.0, "iqm": 0.25}.get(led.name)
     if s >= MIN_SEEDS and trim is not None:
-        draws = iqm_draws(losses, joint=scores.same_seeds, resamples=resamples, seed=seed, trim=trim)
+        draws = iqm_draws(losses, joint=scores.same_seeds, resamples=resamples, seed=seed, trim=trim, ran=ran)
     sign = -1.0 if scores.better[0] == "higher" else 1.0
     found = tuple(
         _location_answer(
@@ -254,11 +304,11 @@ def p_best(scores: Scores, *, resamples: int = 2_000, seed: int = 0) -> dict[str
 
 
 def _refusal(scores: Scores) -> Answer | None:
-    n = int(scores.values[0].size)
+    n = int(scores.ran.sum())
     if len(scores.tasks) > 1 and scores.constants is None:
         reason = "an IQM over several tasks needs normalised regret; call `normalised(best, random_mean)` first"
         return refused(_METHOD, _CALL, n, reason, code="not_normalised")
-    share = (~np.isfinite(scores.values)).mean(axis=1)
+    share = (~np.isfinite(scores.values) & scores.ran).sum(axis=1) / scores.ran.sum(axis=0)
     if (share > MAX_FAILED_SHARE).any():
         i, t = np.argwhere(share > MAX_FAILED_SHARE)[0]
         reason = (
@@ -278,31 +328,41 @@ def _losses(scores: Scores) -> Floats:
     return np.where(np.isnan(losses), worst, losses)
 
 
-def iqm_draws(losses: Floats, *, joint: bool, resamples: int, seed: int, trim: float = 0.25) -> Floats:
+def iqm_draws(
+    losses: Floats, *, joint: bool, resamples: int, seed: int, trim: float = 0.25, ran: np.ndarray | None = None
+) -> Floats:
     """Bootstrap trimmed means [resamples, strategies] of losses [strategies, seeds, tasks]; the interquartile ones.
 
     A resample is a vector of counts, the same for every strategy when `joint`; sorting once per strategy, the
-    trimmed mean is a weighted sum with the counts clipped to the middle half.
+    trimmed mean is a weighted sum with the counts clipped to the middle half. `ran` [seeds, tasks] leaves
+    out what a task did not run.
     """
-    k, s, t = losses.shape
-    n, cut = s * t, int(trim * s * t)
+    k, _, t = losses.shape
+    ran = np.ones(losses.shape[1:], dtype=bool) if ran is None else ran
+    n = int(ran.sum())
+    cut = int(trim * n)
     out = np.empty((resamples, k))
     for i in range(k):
         if i == 0 or not joint:
-            streams = [seed_counts(seed, resamples, s, task + (0 if joint else i * t)) for task in range(t)]
-            counts = np.stack(streams, axis=2).reshape(resamples, n).astype(np.int32)
-        order = np.argsort(losses[i].ravel(), kind="stable")
+            drawn = np.zeros((resamples, *ran.shape))
+            for task, seeds in enumerate(ran.sum(axis=0)):
+                stream = task + (0 if joint else i * t)
+                drawn[:, :seeds, task] = seed_counts(seed, resamples, int(seeds), stream)
+            counts = drawn[:, ran].astype(np.int32)
+        own = losses[i][ran]
+        order = np.argsort(own, kind="stable")
         inside = np.clip(np.cumsum(counts[:, order], axis=1), cut, n - cut)
         weights = np.diff(inside, axis=1, prepend=cut).astype(np.float64)
-        out[:, i] = weights @ losses[i].ravel()[order] / (n - 2 * cut)
+        out[:, i] = weights @ own[order] / (n - 2 * cut)
     return out
 
 
-def _improvement_matrix(losses: Floats) -> Floats:
+def _improvement_matrix(losses: Floats, ran: np.ndarray) -> Floats:
     k = len(losses)
     i, j = np.triu_indices(k, 1)
     out = np.full((k, k), 0.5)
-    for_t = [superiority(losses[j, :, t].T, losses[i, :, t].T) for t in range(losses.shape[2])]
+    own = [losses[:, ran[:, t], t] for t in range(losses.shape[2])]
+    for_t = [superiority(x[j].T, x[i].T) for x in own]
     out[i, j] = np.mean(for_t, axis=0)
     out[j, i] = 1 - out[i, j]
     return out

@@ -130,5 +130,5 @@ def _family(
 
 def units(scores: Scores) -> list[Arm]:
     """One arm per strategy whose runs are its (seed, task) units; failed runs stay failed."""
-    flat = scores.values.reshape(len(scores.names), -1)
+    flat = scores.units()
     return [as_arm(flat[i], name=name, better=scores.better[0]) for i, name in enumerate(scores.names)]

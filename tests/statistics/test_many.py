@@ -162,6 +162,31 @@ def test_ranks_hold_at_any_number_of_seeds_and_bootstrap_intervals_from_ten() ->
     assert clear.wording == "simultaneous ranks: s0 1, s1 2, s2 3, s3 4"
 
 
+def test_tasks_may_have_different_numbers_of_seeds_and_no_run_is_left_out() -> None:
+    rng = np.random.default_rng(4)
+    ragged = {name: {"t0": rng.normal(at, 1, 12), "t1": rng.normal(at, 1, 15)} for at, name in enumerate("abc")}
+    scores = st.Scores.of(ragged, better="lower").normalised([-5.0] * 2, [5.0] * 2)
+    found = st.rank(scores, estimand="mean")
+    assert found["a"].answer.n == 27
+    assert found["a"].answer.n_failed == 0
+    flat = np.concatenate([ragged["a"]["t0"], ragged["a"]["t1"]])
+    assert found["a"].answer.estimate == pytest.approx(((flat + 5) / 10).mean())
+    assert found["a"].answer.interval is not None
+    even = {name: {task: x[:12] for task, x in own.items()} for name, own in ragged.items()}
+    whole = st.Scores.of(even, better="lower").normalised([-5.0] * 2, [5.0] * 2)
+    assert whole.counts is None
+    assert st.rank(whole, estimand="mean")["a"].answer.n == 24
+
+
+def test_a_strategy_without_one_of_the_tasks_or_seeds_is_named() -> None:
+    with pytest.raises(StatisticsError, match=r"but b has \['t0'\]"):
+        st.Scores.of({"a": {"t0": [1.0], "t1": [1.0]}, "b": {"t0": [1.0]}}, better="lower")
+    with pytest.raises(StatisticsError, match="seeds on t0, but b has 1 and a has 2"):
+        st.Scores.of({"a": {"t0": [1.0, 2.0]}, "b": {"t0": [1.0]}}, better="lower")
+    with pytest.raises(StatisticsError, match=r"Scores\.of"):
+        st.Scores(("a",), ("t",), [[1.0]], ("lower",))  # type: ignore[arg-type]
+
+
 def test_one_of_several_alike_is_never_denied_the_first_place() -> None:
     rng = np.random.default_rng(5)
     boards = [st.rank(st.Scores(tuple("abcde"), ("t",), rng.normal(0, 1, (5, 20, 1)), ("lower",))) for _ in range(16)]

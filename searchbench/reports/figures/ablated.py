@@ -17,7 +17,7 @@ def effects(found: Ablation) -> list[Figure]:
     if shown := _shown(found.effects):
         figures.append(
             _forest(f"effects-{found.problem}", "Effects of the parts", shown,
-                    f"effect on the {found.metric.name}{unit}", "Per-seed contrasts with 95 % t-intervals; left of "
+                    f"effect on the {found.metric.name}{unit}", "Per-seed contrasts with joint intervals; left of "
                     f"zero: the part lowers the {found.metric.name}. Adjusted p-values stand in the table.")
         )  # fmt: skip
     steps = {f"base + {r.component}": r.added for r in found.ladder if r.added is not None}

@@ -60,7 +60,8 @@ def to_text(found: Ablation, width: int = 120) -> str:
 
 
 def _effects(title: str, answers: dict[str, Answer], metric: Metric) -> Table:
-    table = _table(title, "estimate", "95 % CI", "adjusted p", f"{'lower'.ljust(WIDTH - 6)}higher")
+    level = next((a.interval.level for a in answers.values() if a.interval is not None), 0.95)
+    table = _table(title, "estimate", f"{100 * level:g} % CI", "adjusted p", f"{'lower'.ljust(WIDTH - 6)}higher")
     bounds = [abs(x) for a in answers.values() if a.interval is not None for x in (a.interval.low, a.interval.high)]
     reach = 1.05 * max(bounds, default=1.0) or 1.0
     for name, answer in answers.items():
