@@ -39,7 +39,7 @@ def test_every_prompt_of_the_recorded_run_has_its_answer(example: Any) -> None:
     assert min(values[:10]) == pytest.approx(0.1553, abs=1e-4)
     assert min(values[10:]) == pytest.approx(0.0501, abs=1e-4)
     rounds: Any = read_traces(found.traces)
-    assert rounds.column("cells").to_pylist() == [5.0] * 4
+    assert rounds.column("cells").to_pylist()[:4] == [5.0] * 4  # a fifth is asked for as the budget ends
 
 
 class Talking:
