@@ -16,6 +16,7 @@ from searchbench.cli.plugins import check
 from searchbench.cli.reporting import ablation, checklist, pareto, ranking, report
 from searchbench.cli.running import run, verify
 from searchbench.cli.scaffold import new
+from searchbench.cli.serving import serve
 from searchbench.cli.showing import compare, leaderboard, status
 from searchbench.cli.tables import table
 from searchbench.cli.things import describe, list_things
@@ -45,6 +46,7 @@ for command in (
     pareto,
     checklist,
     report,
+    serve,
     results,
     export,
     import_bundle,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from searchbench.reports import drawings
 from searchbench.reports.dossier import Dossier
@@ -35,6 +35,9 @@ from searchbench.reports.render.short import concerning, short
 from searchbench.reports.runs import overview
 from searchbench.reports.words import headline, sentences
 from searchbench.results.records import RunRecord
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_EMBEDDED = 2_000_000
@@ -90,36 +93,60 @@ def figures_of(dossier: Dossier) -> dict[str, dict[str, Sequence[Picture]]]:
     return found
 
 
-def to_html(dossier: Dossier, figures: Mapping[str, Mapping[str, Sequence[Picture]]], csv: Mapping[str, str]) -> str:
-    """The page, with the figures' library, styles, data and CSVs inside."""
+def index_html(stores: Sequence[Mapping[str, Any]]) -> str:
+    """The list of stores and their studies that a server begins with."""
+    css = (TEMPLATES / "page.css").read_text(encoding="utf-8")
+    return _environment().get_template("index.html.j2").render(stores=stores, css=css)
+
+
+def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-    environment = Environment(
+    return Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(["j2"]), undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+
+
+def to_html(
+    dossier: Dossier,
+    figures: Mapping[str, Mapping[str, Sequence[Picture]]],
+    csv: Mapping[str, str],
+    *,
+    live: bool = False,
+) -> str:
+    """The page, with the figures' library, styles, data and CSVs inside.
+
+    Args:
+        live: for a server: the page asks it for progress, and for runs that it does not hold whole.
+    """
     drawn = [figure for sections in figures.values() for own in sections.values() for figure in own]
-    return environment.get_template("page.html.j2").render(
-        study=dossier.study,
-        problems=[_problem(dossier, block, figures.get(block.problem, {})) for block in _own_blocks(dossier.board)],
-        others=[
-            _table(dossier.board, block, columns(block))
-            for block in dossier.board.blocks
-            if not (block.ranked or block.withheld)
-        ],
-        published=_published(dossier.board),
-        across=dossier.across,
-        caveats=dossier.caveats,
-        provenance=_provenance(dossier),
-        declaration=json.dumps(_short_spec(dossier.spec), indent=1, ensure_ascii=False),
-        failures=_failures(dossier.runs),
-        figure_data=packed(_json({figure.name: to_plotly(figure) for figure in drawn})),
-        csv_data={name: packed(text) for name, text in csv.items() if len(text) <= MAX_EMBEDDED},
-        csv_names=list(csv),
-        run_data=packed(_json(overview(dossier))),
-        library=plotly_library(),
-        css=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
-        javascript=(TEMPLATES / "page.js").read_text(encoding="utf-8"),
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            study=dossier.study,
+            live=live,
+            problems=[_problem(dossier, block, figures.get(block.problem, {})) for block in _own_blocks(dossier.board)],
+            others=[
+                _table(dossier.board, block, columns(block))
+                for block in dossier.board.blocks
+                if not (block.ranked or block.withheld)
+            ],
+            published=_published(dossier.board),
+            across=dossier.across,
+            caveats=dossier.caveats,
+            provenance=_provenance(dossier),
+            declaration=json.dumps(_short_spec(dossier.spec), indent=1, ensure_ascii=False),
+            failures=_failures(dossier.runs),
+            figure_data=packed(_json({figure.name: to_plotly(figure) for figure in drawn})),
+            csv_data={name: packed(text) for name, text in csv.items() if len(text) <= MAX_EMBEDDED},
+            csv_names=list(csv),
+            run_data=packed(_json(overview(dossier))),
+            library=plotly_library(),
+            css=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+            javascript=(TEMPLATES / "page.js").read_text(encoding="utf-8"),
+        )
     )
 
 

@@ -312,7 +312,11 @@
     const metric = runs.metrics[runs.columns.problem[i]];
     const number = (value) => (value === null ? "–" : String(value));
     const facts = [["strategy", shownOf("strategy", i)], ["problem", shownOf("problem", i)], ["seed", runs.columns.seed[i]], ["ended", `${runs.columns.status[i]} (${runs.columns.ended[i]})`], [metric, number(runs.columns.result[i])], ["validation of what was handed over", number(runs.columns.validation[i])]];
-    const detail = runs.details[id];
+    let detail = runs.details[id];
+    if (!detail && document.body.dataset.live) {
+      const came = await fetch(`run?id=${encodeURIComponent(id)}`).then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
+      if (came && came.detail) { detail = runs.details[id] = came.detail; Object.assign(runs.cells, came.cells); }
+    }
     const list = made("dl", undefined, { class: "facts" });
     [...facts, ...Object.entries(detail ? detail.facts : {})].forEach(([name, value]) => list.append(made("dt", name), made("dd", value)));
     const command = `${runs.command} ${/^[\w@%+=:,./-]+$/.test(id) ? id : `'${id.replace(/'/g, "'\"'\"'")}'`}`;
@@ -340,5 +344,24 @@
   addEventListener("hashchange", come);
   new IntersectionObserver((seen) => seen.forEach((one) => { if (one.isIntersecting) readRuns(); }), { rootMargin: "400px" }).observe(element("runs"));
   come();
+
+  // Served, the page follows its study: how far it is, what failed, and itself anew when there is more.
+  const live = element("live");
+  if (live) {
+    let stamp;
+    const follow = async () => {
+      const seen = await fetch("progress").then((answer) => answer.json()).catch(() => null);
+      const [bar, said, failures] = ["progress", "span", "ul"].map((tag) => live.querySelector(tag));
+      if (!seen) { said.textContent = "the server is gone; what stands here is what it last said"; return; }
+      bar.max = Math.max(1, seen.planned);
+      bar.value = seen.done + seen.failed;
+      said.textContent = `${seen.done + seen.failed} of ${seen.planned} runs${seen.failed ? `, ${seen.failed} without a result` : ""}${seen.waiting ? `, ${seen.waiting} searched and not yet judged` : ""}${seen.missing ? "" : ": complete"}`;
+      failures.replaceChildren(...seen.failures.map((one) => { const item = made("li"); item.append(made("a", one.who, { href: `#run=${encodeURIComponent(one.id)}` }), `: ${one.message}`); return item; }));
+      if (stamp !== undefined && stamp !== seen.stamp) location.reload();
+      stamp = seen.stamp;
+    };
+    follow();
+    setInterval(follow, 4000);
+  }
   showTheme();
 })();
