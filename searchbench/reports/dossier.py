@@ -16,6 +16,7 @@ from searchbench.reports.measured import declared_metric
 from searchbench.reports.ranking import ProxyRanking
 from searchbench.reports.ranking import build as build_rankings
 from searchbench.reports.sampling import build as build_sampled
+from searchbench.reports.standing import Declared
 from searchbench.reports.tradeoff import Tradeoff
 from searchbench.reports.tradeoff import build as build_tradeoffs
 from searchbench.results.history import Caveat, History
@@ -96,7 +97,10 @@ def read(
     runs, checks = tuple(store.runs(declared.name)), store.checks(declared.name)
     current, _ = current_runs(declared, runs)
     board = build(declared, runs).with_samples(
-        {p: build_sampled(own, declared_metric(declared.declared, p)) for p, own in current.items()}
+        {
+            p: build_sampled(own, declared_metric(declared.declared, p), Declared.of(declared.declared, "", p).level)
+            for p, own in current.items()
+        }
     )
     if published is not None:
         board = board.with_published(published)

@@ -63,9 +63,9 @@ def kind_of(description: str) -> ArmKind:
     return next((kind for name, kind in KINDS.items() if f'"class":"{name}"' in description), "search")
 
 
-def build(runs: Sequence[RunRecord], metric: Metric | None = None) -> tuple[Sampled, ...]:
+def build(runs: Sequence[RunRecord], metric: Metric | None = None, alpha: float = 0.05) -> tuple[Sampled, ...]:
     """Every strategy that draws, from the comparable runs of one problem with their recordings; without a declared
-    metric, test errors in [0, 1] are shares."""
+    metric, test errors in [0, 1] are shares. `alpha` is the error of all improvements together."""
     by_strategy: dict[str, list[RunRecord]] = {}
     for run in runs:
         by_strategy.setdefault(run.strategy, []).append(run)
@@ -83,14 +83,16 @@ def build(runs: Sequence[RunRecord], metric: Metric | None = None) -> tuple[Samp
             metric=metric,
             test_error=summarise(run.test_error for run in by_strategy[name] if run.judged),
             value=summarise(run.value for run in by_strategy[name] if run.judged),
-            improvements=_improvements(searching, by_strategy[name]) if shares else {},
+            improvements=_improvements(searching, by_strategy[name], alpha) if shares else {},
             searched=searched,
         )
         for name in drawing
     )
 
 
-def _improvements(searching: Mapping[str, Sequence[RunRecord]], drawn: Sequence[RunRecord]) -> dict[str, Answer]:
+def _improvements(
+    searching: Mapping[str, Sequence[RunRecord]], drawn: Sequence[RunRecord], alpha: float
+) -> dict[str, Answer]:
     """Draws and searches of one seed share what is random around them, so they are paired."""
     from searchbench import statistics as st
 
@@ -99,7 +101,7 @@ def _improvements(searching: Mapping[str, Sequence[RunRecord]], drawn: Sequence[
         return replace(errors, scores=tuple(1 - error for error in errors.scores), better="higher")
 
     reference = accuracies("draws", drawn)
-    return st.beating_random({name: accuracies(name, runs) for name, runs in searching.items()}, reference)
+    return st.beating_random({name: accuracies(name, runs) for name, runs in searching.items()}, reference, alpha=alpha)
 
 
 def _mean_draw(name: str, runs: Sequence[RunRecord]) -> MeanDraw:

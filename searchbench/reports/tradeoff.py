@@ -18,6 +18,7 @@ from searchbench.metric import Metric
 from searchbench.reports.leaderboard import current_runs
 from searchbench.reports.measured import metric_of
 from searchbench.results.columns import read_events, read_trials
+from searchbench.results.history import Caveat, caveats_of
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
 from searchbench.statistics import Answer, arm, describe, hypervolume, pareto
@@ -76,6 +77,8 @@ class Tradeoff:
     """Of all that was handed over, by cost."""
     measured: Metric
     """What error is meant."""
+    caveats: tuple[Caveat, ...] = ()
+    """What the numbers must be read with."""
 
     @property
     def scale(self) -> float:
@@ -112,6 +115,7 @@ def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[T
             searched,
             given,
             metric_of(study.declared, label, _errors(runs, label)),
+            caveats_of(study.declared),
         )
         for label in labels
         for searched in (_searched(runs.get(label, ())),)
@@ -138,6 +142,7 @@ def records(found: Iterable[Tradeoff]) -> Iterable[dict[str, Any]]:
                     "searched_hypervolume_mean": row.measured.estimate if row.measured else None,
                     "searched_hypervolume_std": row.measured.get("std") if row.measured else None,
                     "reference_cost": one.reference[0], "reference_error": one.reference[1],
+                    "caveats": ";".join(dict.fromkeys(caveat.kind for caveat in one.caveats)),
                 }  # fmt: skip
 
 
@@ -149,16 +154,26 @@ def _one(
     seen: Mapping[str, Mapping[str, Points]],
     given: Mapping[str, float],
     measured: Metric,
+    caveats: tuple[Caveat, ...],
 ) -> Tradeoff | None:
+    whole = 1.0 if measured.better == "higher" and measured.share else 0.0  # of an accuracy, what is lacking
+    if whole:
+        measured = Metric(f"1 - {measured.name}", share=True)
     found = [
-        Found(run.strategy, run.replicate, run.architecture or "", float(run.test_metrics[metric]), run.test_error)
+        Found(
+            run.strategy,
+            run.replicate,
+            run.architecture or "",
+            float(run.test_metrics[metric]),
+            whole + run.test_error,
+        )
         for run in runs
         if run.judged and run.test_metrics.get(metric, 0.0) > 0
     ]
     if not found or min(own.error for own in found) < 0 or measured.better == "higher":
         return None  # a hypervolume between zero and a reference is of errors
     reference = _corner([(f.cost, f.error) for f in found], given.get(metric), given.get("test_error"))
-    searched = seen[metric]
+    searched = {run: [(cost, whole + value) for cost, value in own] for run, own in seen[metric].items()}
     worst = _corner([point for points in searched.values() for point in points], given.get(metric), None)
     front = tuple(found[at] for at in pareto([(f.cost, f.error) for f in found]))
     names = dict.fromkeys(run.strategy for run in runs)
@@ -175,7 +190,7 @@ def _one(
         for name in names
     )
     declared = metric in given and "test_error" in given
-    return Tradeoff(study, problem, metric, reference, declared, worst, rows, front, measured)
+    return Tradeoff(study, problem, metric, reference, declared, worst, rows, front, measured, caveats)
 
 
 def _row(

@@ -112,6 +112,25 @@ def test_a_search_that_failed_is_counted_and_not_averaged() -> None:
     assert (answer.n, answer.n_failed) == (3, 1)
 
 
+def test_of_an_accuracy_what_is_lacking_is_traded() -> None:
+    metric = {"name": "accuracy", "better": "higher", "share": True, "unit": ""}
+    study = replace(STUDY, spec=json.dumps({**STUDY.declared, "metric": metric}))
+    (errors,) = build(STUDY, {"p": RUNS})
+    accuracies = [replace(r, test_error=r.test_error - 1) for r in RUNS[:2]]
+    (found,) = build(study, {"p": accuracies})
+    assert [own.error for own in found.front] == pytest.approx([0.2, 0.1])
+    assert [own.cost for own in found.front] == [own.cost for own in errors.front[1:]]
+    assert found.measured.name == "1 - accuracy"
+
+
+def test_caveats_of_the_declaration_stand_above_the_notes_and_in_every_row() -> None:
+    caveats = [{"kind": "exploratory", "reason": "alpha was changed"}]
+    study = replace(STUDY, spec=json.dumps({**STUDY.declared, "caveats": caveats}))
+    (found,) = build(study, {"p": RUNS})
+    assert table(found)["notes"][0] == "exploratory: alpha was changed"
+    assert {row["caveats"] for row in records([found])} == {"exploratory"}
+
+
 def test_there_is_nothing_to_trade_where_no_cost_is_reported() -> None:
     assert build(STUDY, {"p": [run("a", 0, 0.1, None)]}) == []
 

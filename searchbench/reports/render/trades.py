@@ -37,6 +37,7 @@ def table(found: Tradeoff) -> dict[str, Any]:
         "headings": HEADINGS,
         "rows": [_cells(row) for row in found.rows],
         "notes": [
+            *map(str, found.caveats),
             "Hypervolume: the share of the box between the origin and the reference point that is dominated, higher is "
             "better; mean ± std across independent searches.",
             f"Reference point, the same for all: {found.name} {cost:,.4g}, error {found.scale * error:.4g} ({origin}).",
