@@ -3,10 +3,10 @@
     python benchmarks/faults.py --seed 0 --faults 60
 
 Studies on a table and by real training, in one process and with two workers. Faults of strategies and of functions
-happen within a study, beside sound ones; faults of the machine (kills, a full disk, a store that is deleted, replaced or
-damaged) happen to the driver at random moments, and then the study is resumed as a user would. Prints a line per fault:
-what it was, where, and what came of it; and at the end how many runs of the sound strategies were lost, recorded twice,
-or changed. Exits with 1 where there is one.
+happen within a study, beside sound ones; faults of the machine (kills, a full disk, a store that is deleted, replaced
+or damaged) happen to the driver at random moments, and then the study is resumed as a user would. Prints a line per
+fault: what it was, where, and what came of it; and at the end how many runs of the sound strategies were lost, recorded
+twice, or changed. Exits with 1 where there is one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,7 +82,9 @@ class Setting:
         problem, budget, seeds = (TABLE, "evaluations = 40", 6) if self.kind == "table" else (TRAINING, "epochs = 1", 2)
         uses = ("random", "regularized-evolution") if self.kind == "table" else ("random", "darts")
         strategies = "".join(STRATEGY.format(label=use, use=use) for use in uses)
-        strategies = strategies.replace('use = "regularized-evolution"', 'use = "regularized-evolution"\npopulation = 8\nsample = 3')
+        strategies = strategies.replace(
+            'use = "regularized-evolution"', 'use = "regularized-evolution"\npopulation = 8\nsample = 3'
+        )
         return f'name = "faults"\nseeds = {seeds}\nbudget = {{ {budget} }}\n{problem}{strategies}'
 
     def __str__(self) -> str:
@@ -187,9 +189,7 @@ class Faults:
 
     def of_functions(self, setting: Setting, drawn: list[str]) -> Iterator[Outcome]:
         """One study with a faulty function for each fault, as problems beside the sound one."""
-        more = "".join(
-            FUNCTION.format(label=answer, name=f"answers_{list(ANSWERS).index(answer)}") for answer in drawn
-        )
+        more = "".join(FUNCTION.format(label=answer, name=f"answers_{list(ANSWERS).index(answer)}") for answer in drawn)
         head, problems, strategies = setting.sound.partition("\n[[problems]]")
         sound, mark, rest = strategies.partition("\n[[strategies]]")
         study = f"{head}{problems}{sound}{more}{mark}{rest}"
@@ -328,10 +328,8 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

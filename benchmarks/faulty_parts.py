@@ -54,9 +54,9 @@ def fork_and_go_on() -> None:
 
 
 def patch_classes() -> None:
-    import searchbench.harness.lab as lab
     import searchbench.strategies.random as built_in
-    import searchbench.tables.lookup as lookup
+    from searchbench.harness import lab
+    from searchbench.tables import lookup
 
     for module in (built_in, lookup, lab):
         for kind in list(vars(module).values()):
@@ -75,6 +75,10 @@ def change_defaults() -> None:
     np.random.seed(0)  # noqa: NPY002
     os.environ["OMP_NUM_THREADS"] = "7"
     os.chdir("/")
+
+
+def recurse() -> None:
+    recurse()
 
 
 def throw(error: BaseException) -> Callable[[], None]:
@@ -104,7 +108,7 @@ ACTS: dict[str, Callable[[], Any]] = {
     "BaseException": throw(BaseException("told by nobody")),
     "unpicklable error": throw(Unpicklable(1, 2)),
     "lone surrogates": throw(ValueError("\udcff\ud800 of a path")),
-    "endless recursion": lambda: ACTS["endless recursion"](),
+    "endless recursion": recurse,
     "leaked handles": leak_handles,
     "flood of output": flood,
     "closed output": lambda: (os.close(1), os.close(2)),
@@ -156,9 +160,10 @@ ANSWERS: dict[str, Callable[[], Any]] = {
     "metric of surrogates": lambda: {"loss": 0.5, "\udcff": 1.0},
     "huge integer": lambda: 10**400,
     "complex": lambda: 1j,
-    **{name: ACTS[name] for name in ("hang", "segfault", "os._exit", "4 GB of memory", "SystemExit", "KeyboardInterrupt",
-                                     "BaseException", "lone surrogates", "flood of output", "fork that stays",
-                                     "unpicklable error", "SIGKILL to its parent")},
+    **{name: ACTS[name] for name in (
+        "hang", "segfault", "os._exit", "4 GB of memory", "SystemExit", "KeyboardInterrupt", "BaseException",
+        "lone surrogates", "flood of output", "fork that stays", "unpicklable error", "SIGKILL to its parent",
+    )},
 }  # fmt: skip
 """What a function answers, or does, for some configurations."""
 

@@ -17,6 +17,7 @@ from searchbench.cli.showing import in_brief, in_words, show
 @address_option
 @click.option("--only", metavar="LABEL", default=None, help="Run the strategy of this label alone.")
 @click.option("--resume", is_flag=True, help="Complete a study that the store already holds runs of.")
+@click.option("--retry-failed", is_flag=True, help="Complete it, and run again what failed or could not be judged.")
 @click.option("--report/--no-report", "wants_report", default=True, help="Write the HTML report beside the store.")
 @click.option("--brief", is_flag=True, help="Print what was found in a sentence and a short table.")
 def run(
@@ -26,6 +27,7 @@ def run(
     ray_address: str | None,
     only: str | None,
     resume: bool,
+    retry_failed: bool,
     wants_report: bool,
     brief: bool,
 ) -> int:
@@ -40,7 +42,16 @@ def run(
     study = read_study(study_file)
     console = terminal(stderr=True)
     with LiveProgress(console, workers) as progress:
-        run_study(study, store, workers=workers, ray_address=ray_address, resume=resume, only=only, observer=progress)
+        run_study(
+            study,
+            store,
+            workers=workers,
+            ray_address=ray_address,
+            resume=resume,
+            retry_failed=retry_failed,
+            only=only,
+            observer=progress,
+        )
     with open_store(store) as opened:
         dossier = read(opened, study.name, axes=AXES if wants_report else (), rankings=wants_report)
         folder = default_folder(opened, study.name)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from searchbench.errors import StoreError
+from searchbench.harness.audit import audited
 from searchbench.harness.awaiting import from_waiting, to_waiting
 from searchbench.harness.batches import Batches
 from searchbench.harness.checkpoint import Checkpoint
@@ -26,7 +27,7 @@ from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.progress import Observer
 from searchbench.harness.run import unrecorded
 from searchbench.harness.study import Study, strategy_description
-from searchbench.results.records import RunRecord, SearchResult, outcome_columns, timestamp
+from searchbench.results.records import RunRecord, SearchResult, StudyRecord, outcome_columns, timestamp
 from searchbench.results.store import ResultStore, open_store
 from searchbench.trial import Outcome
 
@@ -43,6 +44,7 @@ def carry_out(
     observer: Observer,
     *,
     resume: bool = False,
+    retry_failed: bool = False,
     only: str | None = None,
 ) -> int:
     """Run what is missing of a study; returns the number of runs recorded.
@@ -53,25 +55,31 @@ def carry_out(
         executor: where jobs run.
         observer: told of progress.
         resume: whether runs already recorded are to be kept and completed.
+        retry_failed: whether runs that failed are run again; what failed is kept, and the later result counts.
         only: run the strategy of this label alone.
 
     Raises:
         InputError: the study is impossible, or the store holds something else under its name.
     """
     planned = plan(study)
-    declare(study, planned, store, resume=resume)
-    done = set(store.run_ids(study.name, statuses=DONE))
+    declare(study, planned, store, resume=resume or retry_failed)
+    known = {run.run_id: run for run in store.runs(study.name, recordings=False)}
+    again = {run_id for run_id, run in known.items() if retry_failed and run.status in DONE and not run.judged}
+    done = {run_id for run_id, run in known.items() if run.status in DONE} - again
     observer.planned(planned, sum(r.run_id in done for r in planned.runs))
     missing = [r for r in planned.runs if r.run_id not in done and only in (None, r.contestant.label)]
-    campaign = _Campaign(store, executor, observer, deque(missing), Batches(executor.slots), _checkpoints(store))
+    campaign = _Campaign(
+        store, executor, observer, deque(missing), Batches(executor.slots), known, store.revisions(study.name)
+    )
+    if store.location.path is not None:
+        campaign.checkpoints, campaign.key = _checkpoints(store.location.path), store.key()
     campaign.take_up()
     campaign.check_checkpoints()
     return campaign.run()
 
 
-def _checkpoints(store: ResultStore) -> Path | None:
-    path = store.location.path
-    return None if path is None else path.absolute().with_name(path.name + ".checkpoints")
+def _checkpoints(path: Path) -> Path:
+    return path.absolute().with_name(path.name + ".checkpoints")
 
 
 @dataclass(slots=True)
@@ -83,7 +91,14 @@ class _Campaign:
     observer: Observer
     searches: deque[RunSpec]
     batches: Batches
-    checkpoints: Path | None
+    known: dict[str, RunRecord]
+    """What was recorded before of runs that are run again, and of the others."""
+    declared: list[StudyRecord]
+    """The study's declarations, as the store held them when it could be read."""
+    checkpoints: Path | None = None
+    """The folder of checkpoints; None where there are none, as of a store on a server."""
+    key: bytes = b""
+    """Of the store, by which checkpoints are signed."""
     judges: deque[tuple[RunSpec, SearchResult]] = field(default_factory=deque)
     """Searches that ended well, and await their verdict."""
     out: dict[int, tuple[Role, list[Any]]] = field(default_factory=dict)
@@ -114,11 +129,15 @@ class _Campaign:
                 self.searches.remove(spec)
                 self.judges.append((spec, found[0]))
                 self.attempts[spec.run_id] = found[1]
+            elif (before := self.known.get(spec.run_id)) is not None and before.ok and before.architecture:
+                self.searches.remove(spec)  # its judge has failed: the search stands as it was recorded
+                self.judges.append((spec, self.store.run(spec.run_id).search))
 
     def check_checkpoints(self) -> None:
         """Raise CheckpointError, before anything runs, where one of another version waits to be continued."""
         for spec in self.searches if self.checkpoints is not None and self.checkpoints.is_dir() else ():
-            Checkpoint(Path(self._checkpoint(spec))).check()
+            if (checkpoint := self._checkpoint(spec)) is not None:
+                checkpoint.check()
 
     def _submit(self) -> None:
         """Keep every worker busy and one batch waiting for each, so that none idles while the driver writes."""
@@ -146,8 +165,9 @@ class _Campaign:
             for (spec, searched), verdict, _ in found:
                 self._record(spec, searched, verdict)
             return
-        self._keep([(spec, result) for spec, result, _ in found if result.status == "ok"])
-        for spec, result, _ in found:
+        searched = [(spec, audited(spec, result)) for spec, result, _ in found]
+        self._keep([(spec, result) for spec, result in searched if result.status == "ok"])
+        for spec, result in searched:
             if result.status != "ok":
                 self._record(spec, result, None)
 
@@ -182,6 +202,11 @@ class _Campaign:
         self._record(spec, replace(left, status="infra", error=error), None)
 
     def _record(self, spec: RunSpec, result: SearchResult, outcome: Outcome | None) -> None:
+        before = self.known.get(spec.run_id)
+        retry = 0 if before is None else before.retry + (before.status in DONE)
+        if retry:
+            said = f"run again on request, after {retry} failure{'s' * (retry > 1)}"
+            result = replace(result, notes=(*result.notes, said))
         record = RunRecord(
             search=_described(spec, result),
             study=spec.study,
@@ -190,7 +215,8 @@ class _Campaign:
             budget=canonical_json(spec.budget.limits),
             replicate=spec.replicate,
             finished=timestamp(),
-            attempts=self._attempts(spec),
+            attempts=self._attempts(spec) + (0 if before is None else before.attempts),
+            retry=retry,
             **outcome_columns(outcome),
         )
         self._write(spec.study, lambda store: store.add_run(record))
@@ -217,24 +243,32 @@ class _Campaign:
         path = self.store.location.path
         if path is None:
             raise error
-        place = path.with_name(f"{path.stem}.rescue.db")
+        place = path.absolute().with_name(f"{path.stem}.rescue.db")
         try:
-            with open_store(place, write=True) as rescue:
+            with suppress(OSError):
+                place.parent.mkdir(parents=True, exist_ok=True)  # the whole folder may have been deleted
+            if not place.exists():
                 with suppress(StoreError):  # an open file that was deleted can still be read
-                    for declared in self.store.revisions(study):
+                    self.store.copy(place)
+            with open_store(place, write=True) as rescue:
+                if not rescue.revisions(study):
+                    for declared in self.declared:
                         rescue.add_study(declared)
                 write(rescue)
         except StoreError:
             raise error from None
         self.searches.clear()
-        self.ended = StoreError(f"{error} What finished since then is in `{place}`.")
+        self.ended = StoreError(
+            f"{error} What has finished is in `{place}`, a store of its own; `searchbench merge` puts it together with "
+            "what is left of the other."
+        )
 
-    def _checkpoint(self, spec: RunSpec) -> str:
-        return "" if self.checkpoints is None else str(self.checkpoints / f"{spec.run_id}.pt")
+    def _checkpoint(self, spec: RunSpec) -> Checkpoint | None:
+        return None if self.checkpoints is None else Checkpoint(self.checkpoints / f"{spec.run_id}.pt", self.key)
 
     def _remove_checkpoint(self, spec: RunSpec) -> None:
-        if self.checkpoints is not None:
-            Checkpoint(Path(self._checkpoint(spec))).remove()
+        if (checkpoint := self._checkpoint(spec)) is not None:
+            checkpoint.remove()
 
     def _remove_empty_folder(self) -> None:
         if self.checkpoints is not None and self.checkpoints.is_dir() and not any(self.checkpoints.iterdir()):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import io
 import os
 import time
@@ -16,6 +18,8 @@ from searchbench.strategies.strategy import Search, TrainingSearch
 VERSION = 1
 """Raise it with every change of what a checkpoint holds: the states of the lab, of a search, or of their parts."""
 _OPENING = b"searchbench checkpoint "
+_DIGEST = 32
+"""Bytes of SHA-256."""
 _LONGEST = 64
 """Bytes in which the first line must end."""
 
@@ -25,10 +29,13 @@ class Checkpoint:
     """One run's checkpoint file, replaced atomically at most every `every_s` seconds.
 
     A line with the version stands before the state, so that another version is refused without being unpickled: its
-    classes may not exist any more, or mean something else under the same name.
+    classes may not exist any more, or mean something else under the same name. Then comes a digest that only who knows
+    the store's key can have made (RFC 2104): the state is a pickle, and what somebody else has put there is not read.
     """
 
     path: Path
+    key: bytes = b""
+    """Of the store that the run is recorded in."""
     every_s: float = 20.0
     _last: float = field(default_factory=time.monotonic)
 
@@ -47,20 +54,24 @@ class Checkpoint:
             )
 
     def restore(self, search: Search, lab: MeteredLab) -> bool:
-        """Continue from the file if there is one and it is whole; whether it did.
+        """Continue from the file if there is one, it is whole, and this store's; whether it did.
 
         Raises:
             CheckpointError: it is of another version.
         """
+        self._last = time.monotonic()  # here, where it runs, and not where it was planned
         if not isinstance(search, TrainingSearch) or not self.path.exists():
             return False
         self.check()
         import torch
 
-        _, _, written = self.path.read_bytes().partition(b"\n")
+        _, _, signed = self.path.read_bytes().partition(b"\n")
+        digest, written = signed[:_DIGEST], signed[_DIGEST:]
+        if not hmac.compare_digest(digest, self._digest(written)):
+            return False  # cut short by a crash, or another's: starting over gives the same result
         try:
             state: dict[str, Any] = torch.load(io.BytesIO(written), weights_only=False)
-        except Exception:  # a file cut short by a crash is no checkpoint: start over, which gives the same result
+        except Exception:  # what it names has gone from its module, say
             return False
         search.load_state_dict(state["search"])
         lab.load_state_dict(state["lab"])
@@ -74,11 +85,16 @@ class Checkpoint:
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")
+        written = io.BytesIO()
+        torch.save({"search": search.state_dict(), "lab": lab.state_dict()}, written)
         with partial.open("wb") as file:
-            file.write(_OPENING + b"%d\n" % VERSION)
-            torch.save({"search": search.state_dict(), "lab": lab.state_dict()}, file)
+            file.write(_OPENING + b"%d\n" % VERSION + self._digest(written.getbuffer()))
+            file.write(written.getbuffer())
         os.replace(partial, self.path)
         self._last = time.monotonic()
+
+    def _digest(self, written: bytes | memoryview) -> bytes:
+        return hmac.digest(self.key or b"no store", written, hashlib.sha256)
 
     def remove(self) -> None:
         """Delete the file of a search that has ended, once the store has its result."""

@@ -22,6 +22,8 @@ from typing import Any, Literal
 LOOK_S = 0.02
 """Between looks at the clock and the memory of a fork; they grow to `LOOK_MOST_S`."""
 LOOK_MOST_S = 0.25
+KILLS = 3
+"""How often a process is started that somebody kills, before that is held for its own doing."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_PDEATHSIG = 1
 _READ = 1 << 16
@@ -38,6 +40,17 @@ class Ended:
     """What the function returned, or the exception that it raised, where that pickles."""
     message: str = ""
     """The traceback of what was raised, or how the fork came to its end."""
+    killed: bool = False
+    """Whether somebody killed it for no reason known here: the system, short of memory, or a user."""
+
+
+def again_if_killed(run: Callable[[], Ended]) -> Ended:
+    """Run what was killed from outside again, up to `KILLS` times in all; a run repeats itself to the bit."""
+    for _ in range(KILLS - 1):
+        ended = run()
+        if not ended.killed:
+            return ended
+    return run()
 
 
 def call(function: Callable[[], Any], *, seconds: float = math.inf, memory_bytes: float = math.inf) -> Ended:
@@ -154,7 +167,8 @@ def _outcome(told: bytes, status: int) -> Ended:
     try:
         end, value, text = pickle.loads(told)  # written by a fork of this very program
     except Exception:
-        return Ended("died", message=how_it_died(status))
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        return Ended("died", message=how_it_died(status), killed=killed)
     return Ended(end, value, text)
 
 

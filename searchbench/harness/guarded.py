@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed, SearchbenchError
 from searchbench.estimators.estimator import Timed
-from searchbench.harness.forked import call
+from searchbench.harness.forked import again_if_killed, call
 from searchbench.harness.limits import Limits
 from searchbench.spaces.space import Architecture
 from searchbench.trial import Fidelity, Measurement
@@ -59,10 +59,12 @@ class Guarded:
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_initialized():
             return self.inner.evaluate(architecture, fidelity, seed, resume)
-        ended = call(
-            lambda: self.inner.evaluate(architecture, fidelity, seed, resume),
-            seconds=self.limits.evaluation_s or float("inf"),
-            memory_bytes=self.limits.memory_bytes,
+        ended = again_if_killed(
+            lambda: call(
+                lambda: self.inner.evaluate(architecture, fidelity, seed, resume),
+                seconds=self.limits.evaluation_s or float("inf"),
+                memory_bytes=self.limits.memory_bytes,
+            )
         )
         if ended.end == "ok":
             measurement, cost = ended.value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.global_state import GlobalState
@@ -25,10 +24,10 @@ from searchbench.trial import Outcome
 
 @dataclass(frozen=True, slots=True)
 class SearchJob:
-    """A search to run in the worker itself, and where its checkpoint lies ("" for none)."""
+    """A search to run in the worker itself, and its checkpoint."""
 
     spec: RunSpec
-    checkpoint: str
+    checkpoint: Checkpoint | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +38,12 @@ class JudgeJob:
     architecture: str
 
 
-def search_job(spec: RunSpec, checkpoint: str, *, shared: bool) -> SearchJob | SealedSearch:
+def search_job(spec: RunSpec, checkpoint: Checkpoint | None, *, shared: bool) -> SearchJob | SealedSearch:
     """The job of a search. A stranger's strategy never runs in a worker that others share, nor anything that may have
     to be killed.
 
     Args:
-        checkpoint: where its checkpoint lies; "" for none.
+        checkpoint: where it leaves its state, and continues from; None keeps none.
         shared: whether runs of several strategies share the processes of workers.
     """
     if spec.limits or (shared and not is_built_in(spec.contestant.strategy)):
@@ -63,7 +62,7 @@ def search(job: SearchJob | SealedSearch) -> SearchResult:
         return search_apart(job)
     strange = not is_built_in(job.spec.contestant.strategy)  # only in the driver's own process, without workers
     state = GlobalState(classes=strange)
-    result = run_search(job.spec, Checkpoint(Path(job.checkpoint)) if job.checkpoint else None)
+    result = run_search(job.spec, job.checkpoint)
     changed = state.changes()
     if not changed:
         return result

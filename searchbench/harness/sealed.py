@@ -11,6 +11,7 @@ import dataclasses
 import math
 import pickle
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 from searchbench.errors import CheckpointError, InputError
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.components import Use
-from searchbench.harness.forked import Ended
+from searchbench.harness.forked import Ended, again_if_killed
 from searchbench.harness.global_state import GlobalState
 from searchbench.harness.journal import Journal
 from searchbench.harness.limits import Limits
@@ -40,7 +41,7 @@ class SealedSearch:
     """A search as bytes, the limits of its process, and what stands in for a result where it leaves none."""
 
     spec: bytes
-    checkpoint: str
+    checkpoint: Checkpoint | None
     limits: Limits
     empty: SearchResult
 
@@ -54,7 +55,7 @@ class SealedJudge:
     limits: Limits
 
 
-def seal_search(spec: RunSpec, checkpoint: str, now: str) -> SealedSearch:
+def seal_search(spec: RunSpec, checkpoint: Checkpoint | None, now: str) -> SealedSearch:
     """Seal a search. `now`: when, ISO 8601."""
     import cloudpickle
 
@@ -82,11 +83,7 @@ def search_apart(job: SealedSearch) -> SearchResult:
     """
     with tempfile.TemporaryDirectory(prefix="searchbench-") as folder:
         journal = Path(folder) / "journal"
-        ended = run_apart(
-            partial(_search, job.spec, job.checkpoint, str(journal)),
-            seconds=job.limits.run_s or math.inf,
-            memory_bytes=job.limits.memory_bytes,
-        )
+        ended = _apart(partial(_search, job.spec, job.checkpoint, str(journal)), job.limits)
         if ended.end == "ok" and isinstance(ended.value, SearchResult):
             return ended.value
         if isinstance(ended.value, CheckpointError):
@@ -96,13 +93,14 @@ def search_apart(job: SealedSearch) -> SearchResult:
     return replace(kept, status=status, ended="error", error=f"the run was {_how(ended)}.", architecture=None)
 
 
+def _apart(job: Callable[[], Any], limits: Limits) -> Ended:
+    seconds, memory = limits.run_s or math.inf, limits.memory_bytes
+    return again_if_killed(lambda: run_apart(job, seconds=seconds, memory_bytes=memory))
+
+
 def judge_apart(job: SealedJudge) -> Outcome:
     """Judge in a child of the clean parent."""
-    ended = run_apart(
-        partial(_judge, job.spec, job.architecture),
-        seconds=job.limits.run_s or math.inf,
-        memory_bytes=job.limits.memory_bytes,
-    )
+    ended = _apart(partial(_judge, job.spec, job.architecture), job.limits)
     if ended.end == "ok" and isinstance(ended.value, Outcome):
         return ended.value
     status: Any = ended.end if ended.end in ("timeout", "memory") else "error"
@@ -129,10 +127,9 @@ def _ours(module: str) -> bool:
     return module.partition(".")[0] == PACKAGE
 
 
-def _search(spec: bytes, checkpoint: str, journal: str) -> SearchResult:
-    kept = Checkpoint(Path(checkpoint)) if checkpoint else None
+def _search(spec: bytes, checkpoint: Checkpoint | None, journal: str) -> SearchResult:
     state = GlobalState()
-    result = run_search(pickle.loads(spec), kept, Journal(Path(journal)))
+    result = run_search(pickle.loads(spec), checkpoint, Journal(Path(journal)))
     changed = state.changes()
     return replace(result, notes=(f"changed global state of its own process: {', '.join(changed)}",) if changed else ())
 

@@ -30,6 +30,7 @@ def run(
     workers: int | None = None,
     ray_address: str | None = None,
     resume: bool = False,
+    retry_failed: bool = False,
     only: str | None = None,
     observer: Observer | None = None,
     progress: bool = True,
@@ -42,6 +43,8 @@ def run(
         workers: processes at a time; None takes every core, 0 runs everything in this process (for debugging).
         ray_address: a Ray cluster to join instead of starting one here.
         resume: complete what the store already holds of this study.
+        retry_failed: complete it, and run again what failed, ran out of time or memory, or could not be judged. What
+            failed is kept; the later result counts, and says so.
         only: run the strategy of this label alone.
         observer: told of progress, instead of its being shown.
         progress: whether it is shown, on the standard error: live in a terminal, in place in a notebook, a line for
@@ -57,13 +60,13 @@ def run(
         raise InputError(f"no strategy of study `{study.name}` is labelled `{only}`; {did_you_mean(only, labels)}")
     study.spec()  # whatever the user wrote wrong is said before a store or Ray is touched
     plan(study)
-    if not resume:
+    if not (resume or retry_failed):
         _try_out(study)
     shown: AbstractContextManager[Observer] = shown_here(workers)
     if observer is not None or not progress:
         shown = nullcontext(observer or Silent())
     with open_store(store, write=True) as opened, executor(workers, ray_address) as chosen, shown as told:
-        carry_out(study, opened, chosen, told, resume=resume, only=only)
+        carry_out(study, opened, chosen, told, resume=resume, retry_failed=retry_failed, only=only)
     return Results(study.name, str(store))
 
 

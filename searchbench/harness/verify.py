@@ -107,7 +107,7 @@ def _record(store: str | Path, study: str, verdicts: Sequence[Verdict], of: int)
 
 
 def _rerun(specs: Sequence[RunSpec], records: Sequence[RunRecord], chosen: Executor) -> list[Verdict]:
-    searched = _each(chosen, "search", search, [search_job(spec, "", shared=chosen.shared) for spec in specs])
+    searched = _each(chosen, "search", search, [search_job(spec, None, shared=chosen.shared) for spec in specs])
     judged = [i for i, result in enumerate(searched) if isinstance(result, SearchResult) and result.status == "ok"]
     jobs = [judge_job(specs[i], searched[i].architecture) for i in judged]
     outcomes = dict(zip(judged, _each(chosen, "judge", judge, jobs), strict=True))

@@ -42,7 +42,7 @@ def run_apart(job: Callable[[], Any], *, seconds: float = math.inf, memory_bytes
             found = _read(zygote.stdout)
         except (OSError, EOFError):  # the child has killed its parent: it shall not have gained by that
             stop()
-            return Ended("died", message="killed together with the process that watched over it")
+            return Ended("died", message="killed together with the process that watched over it", killed=True)
         except BaseException:  # interrupted: what runs is not wanted any more
             stop()
             raise

@@ -127,6 +127,15 @@ checks = Table(
     Column("said", Text, nullable=False),
 )
 
+# What no one knows who has not read the store: checkpoints beside it are signed by it. Made when first asked for, in
+# stores that have none.
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, nullable=False),
+)
+
 
 def _second(connection: Connection) -> None:
     """Notes of a run, runs that are run again on request, and searches that await their verdict."""
@@ -138,6 +147,7 @@ def _second(connection: Connection) -> None:
         "CREATE UNIQUE INDEX one_result_per_run ON runs (run_id, retry) WHERE status != 'infra'",
         "CREATE TABLE waiting (run_id TEXT PRIMARY KEY NOT NULL, study TEXT NOT NULL, result TEXT NOT NULL, "
         f"trials {blob} NOT NULL, traces {blob})",
+        f"CREATE TABLE keys (id INTEGER NOT NULL PRIMARY KEY, key {blob} NOT NULL)",
     ):
         connection.execute(text(statement))
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import math
+import secrets
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -177,6 +179,37 @@ class ResultStore:
 
         rows = self._rows(waiting.select().where(waiting.c.study == study).order_by(waiting.c.run_id))
         return [Waiting(**{name: row[name] for name in Waiting.__slots__}) for row in rows]
+
+    def key(self) -> bytes:
+        """What signs the checkpoints of this store's runs: 32 bytes, drawn when first asked for.
+
+        Raises:
+            StoreError: none was drawn yet, and the store is open for reading only.
+        """
+        from sqlalchemy import inspect
+
+        from searchbench.results.schema import keys
+
+        def draw(connection: Connection) -> None:
+            keys.create(connection, checkfirst=True)
+            connection.execute(keys.insert(), {"id": 1, "key": secrets.token_bytes(32)})
+
+        if not inspect(self.engine).has_table(keys.name) or not self._rows(keys.select()):
+            self._commit(draw, keys.select())
+        return bytes(self._rows(keys.select())[0]["key"])
+
+    def copy(self, to: Path) -> None:
+        """Copy a store on disk, as this process still sees it, to a file that is not there; its file may be gone.
+
+        Raises:
+            StoreError: it cannot be read, or the copy cannot be written.
+        """
+        try:
+            with closing(self.engine.raw_connection()) as source, closing(sqlite3.connect(to)) as target:
+                source.driver_connection.backup(target)  # type: ignore[union-attr]
+        except sqlite3.Error as error:
+            to.unlink(missing_ok=True)
+            raise StoreError(f"the store `{self.location.shown}` cannot be copied: {error}.") from error
 
     def add_check(self, check: CheckRecord) -> None:
         """Record what became of a check. Raises StoreError where the store is open for reading only."""

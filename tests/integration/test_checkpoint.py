@@ -103,3 +103,30 @@ def test_a_checkpoint_goes_when_the_store_has_the_result(training_problem: Probl
 
 def _checkpoint_of(study: Study, store: Path) -> Path:
     return store.with_name(store.name + ".checkpoints") / f"{plan(study).runs[0].run_id}.pt"
+
+
+def test_a_checkpoint_that_is_not_the_stores_own_is_not_unpickled(
+    training_problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study("s", training_problem, {"it": TRAINERS["darts"]}, [3], Budget(samples=30_000))
+    store = tmp_path / "results.db"
+    with pytest.raises(Interrupted):  # signed with no key, as somebody might who has not read the store
+        run_search(plan(study).runs[0], KilledAfter(_checkpoint_of(study, store)))
+    monkeypatch.setattr("torch.load", lambda *arguments, **named: pytest.fail("it was unpickled"))
+    run(study, store, workers=0)
+    with open_store(store) as opened:
+        assert [record.status for record in opened.runs("s")] == ["ok"]
+
+
+def test_a_checkpoint_of_the_store_is_continued(training_problem: Problem, tmp_path: Path) -> None:
+    with open_store(tmp_path / "results.db", write=True) as opened:
+        key = opened.key()
+        assert opened.key() == key
+    study = Study("s", training_problem, {"it": TRAINERS["darts"]}, [3], Budget(samples=30_000))
+    path = tmp_path / "run.pt"
+    killed = KilledAfter(path, key)
+    with pytest.raises(Interrupted):
+        run_search(plan(study).runs[0], killed)
+    digest, written = path.read_bytes().partition(b"\n")[2][:32], path.read_bytes().partition(b"\n")[2][32:]
+    assert digest == Checkpoint(path, key)._digest(written)
+    assert digest != Checkpoint(path, b"another")._digest(written)
