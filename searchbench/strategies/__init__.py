@@ -89,6 +89,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.priorband:priorband",
             "Hyperband with a declared belief, as long as it holds (Mallik 2023)",
         ),
+        "turbo": Entry(
+            "searchbench.strategies.turbo:Turbo",
+            "Gaussian-process optimisation in a box around the best that grows and shrinks (Eriksson 2019)",
+        ),
         "lanas": Entry(
             "searchbench.strategies.lanas:LaNas",
             "a tree that halves the space by linear models, descended by confidence bounds (Wang 2021)",

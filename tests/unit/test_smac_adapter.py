@@ -10,6 +10,7 @@ import pytest
 
 from searchbench.errors import StudyError
 from searchbench.spaces.choices import Choice, Float, Integer, When
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Space
 from searchbench.strategies.adapters.smac import adapt
 from searchbench.strategies.random import Random
@@ -68,7 +69,7 @@ def test_it_hears_of_its_own_configurations_whatever_is_under_way() -> None:
 @installed
 @pytest.mark.slow
 def test_it_conforms() -> None:
-    check_strategy(adapt("forest", startup=6), trials=12)
+    check_strategy(adapt("forest", startup=4), on=[Stage(nasbench201(), 10)], trials=10)
 
 
 def test_without_smac_it_is_skipped_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,8 @@ class Smac:
     Source: Lindauer et al. 2022, "SMAC3"; Hutter et al. 2011.
     Differs: the initial designs are the common ones instead of a Sobol sequence; the scenario is deterministic, one
         evaluation a configuration; a failed evaluation is a crash that costs the worst value seen. What it draws from
-        global generators is kept to itself.
+        global generators is kept to itself; its local searches begin in sorted order, where the library's depends on
+        the process.
     """
 
     facade: str = "forest"
@@ -106,13 +107,22 @@ class SmacSearch:
             drawn = [scenario.space.sample(designs) for _ in range(settings.startup)]
             self._designs = {_configuration(known, design): design for design in drawn}
             initial = facade.get_initial_design(told, n_configs=0, additional_configs=list(self._designs))
-            self._optimizer = facade(told, _unused, initial_design=initial, logging_level=False, overwrite=True)
+            self._optimizer = facade(
+                told,
+                _unused,
+                initial_design=initial,
+                acquisition_maximizer=_in_order(facade.get_acquisition_maximizer(told)),
+                logging_level=False,
+                overwrite=True,
+            )
 
     def ask(self) -> Proposal | None:
+        from smac.main.exceptions import ConfigurationSpaceExhaustedException
+
         with self._numbers.use():
             try:
                 info = self._optimizer.ask()
-            except StopIteration:  # every configuration of a small space has been tried
+            except (StopIteration, ConfigurationSpaceExhaustedException):  # all of a small space has been tried
                 return None
         design = self._designs.get(info.config)  # its numbers are rounded to 13 digits
         return self._asked.add(Proposal(design or _architecture(self._space, info.config)), info)
@@ -130,6 +140,19 @@ class SmacSearch:
         with self._numbers.use():
             value = TrialValue(cost=cost if math.isfinite(cost) else 0.0, status=status)
             self._optimizer.tell(info, value, save=False)
+
+
+def _in_order(maximizer: Any) -> Any:
+    """The maximizer, whose local search begins at its points in an order that does not depend on the hash seed of the
+    process: SMAC3 2.4 takes them out of a set."""
+    search = maximizer._local_search
+    points = search._get_initial_points
+
+    def sorted_points(*args: Any, **kwargs: Any) -> list[Any]:
+        return sorted(points(*args, **kwargs), key=repr)
+
+    search._get_initial_points = sorted_points
+    return maximizer
 
 
 def _unused(config: Any, seed: int = 0) -> float:
