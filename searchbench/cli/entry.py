@@ -12,6 +12,7 @@ from searchbench.cli.data import doctor
 from searchbench.cli.docs import docs
 from searchbench.cli.finished import results
 from searchbench.cli.latencies import latency
+from searchbench.cli.methods import methods
 from searchbench.cli.plugins import check
 from searchbench.cli.reporting import ablation, checklist, pareto, ranking, report
 from searchbench.cli.running import run, verify
@@ -46,6 +47,7 @@ for command in (
     pareto,
     checklist,
     report,
+    methods,
     serve,
     results,
     export,

@@ -165,7 +165,8 @@ def test_every_table_compiles_and_stays_within_its_column(path: Path, tmp_path: 
     ]  # fmt: skip
     begin, _ = CLASSES[fit]
     packages = r"\usepackage{times,booktabs,threeparttable,siunitx,textcomp,etoolbox}\usepackage[T1]{fontenc}"
-    head = begin + packages + r"\robustify\bfseries\sisetup{detect-weight, retain-explicit-plus}\begin{document}Text." + "\n"
+    packages += r"\robustify\bfseries\sisetup{detect-weight, retain-explicit-plus}"
+    head = begin + packages + r"\begin{document}Text." + "\n"
     (tmp_path / "paper.tex").write_text(head + "\n".join(tables) + "\n\\end{document}\n", encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(
