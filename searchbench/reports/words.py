@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -42,12 +43,12 @@ def sentences(block: Block) -> list[str]:
     if failed:
         worst = max(block.rows, key=lambda row: row.total - row.n)
         said.append(
-            f"{failed} of {total} runs gave no {block.verdicts.metric.name} (most: {worst.strategy}, "
+            f"{failed} of {total} runs gave no {block.verdicts.metric.name} (most: {named(worst.strategy)}, "
             f"{worst.total - worst.n} of {worst.total}); tests rank them worst."
         )
     failing = [row.strategy for row in block.rows if row.total and row.failed_share > MAX_FAILED_SHARE]
     if failing:
-        said.append(f"Not ranked, because more than a fifth of its runs failed: {_list(failing)}.")
+        said.append(f"Not ranked, because more than a fifth of its runs failed: {_list(map(named, failing))}.")
     if block.missing:
         said.append(f"{block.missing} planned runs are not recorded yet.")
     return said
@@ -74,16 +75,19 @@ def _finding(block: Block) -> str:
     top = [row.strategy for row in block.rows if row.standing.top]
     if not top:
         return f"No strategy was shown to be better than another at this budget, in {_seeds(block)}."
+    if len(top) > NAMED:
+        return f"{len(top)} of {len(ranked)} strategies share the top and are not told apart, in {_seeds(block)}."
     if len(top) > 1:
-        return f"{_list(top)} are best and not told apart, in {_seeds(block)}."
+        return f"{_list(map(named, top))} are best and not told apart, in {_seeds(block)}."
     others = "every other" if len(ranked) == len(block.rows) else "every other ranked"
-    return f"{top[0]} is best: it was shown to be better than {others} strategy, in {_seeds(block)}."
+    return f"{named(top[0])} is best: it was shown to be better than {others} strategy, in {_seeds(block)}."
 
 
 def _nothing_ranked(block: Block) -> str:
     judged = [row for row in block.rows if row.n]
     if len(judged) == 1:
-        return f"Only {judged[0].strategy} has results ({_error(judged[0], block)}): there is nothing to compare with."
+        only = f"{named(judged[0].strategy)} has results ({_error(judged[0], block)})"
+        return f"Only {only}: there is nothing to compare with."
     if not judged:
         return f"No run gave {block.verdicts.metric.with_article} yet."
     reason = next(iter(block.verdicts.notes), "no tests were done")
@@ -91,7 +95,7 @@ def _nothing_ranked(block: Block) -> str:
 
 
 def _nobody_better(block: Block) -> str:
-    baseline = clipped(str(block.verdicts.declared.baseline), 80)
+    baseline = named(str(block.verdicts.declared.baseline))
     asked = [row.standing for row in block.rows if row.standing.versus is not None]
     if asked and all(at.verdict == "refused" for at in asked):
         why = next((at.versus.refusal_reason or at.versus.wording for at in asked if at.versus is not None), "")
@@ -99,10 +103,10 @@ def _nobody_better(block: Block) -> str:
     said = f"No strategy was shown to beat {baseline} at this budget, in {_seeds(block)}"
     worse = [row.strategy for row in block.rows if row.standing.verdict == "worse"]
     if worse:
-        said += f"; {_list(worse)} did worse"
+        said += f"; {_list(map(named, worse))} did worse"
     needs = [answer.estimate for _, answer in _needed(block) if answer.estimate is not None]
     if needs and max(needs) > len(block.verdicts.arms[0].seeds):
-        said += f"; {max(needs):.0f} would be needed to see a difference of {_planned(block)}"
+        said += f"; {max(needs):.0f} pairs would be needed to see a difference of {_planned(block)}"
     return f"{said}."
 
 
@@ -135,11 +139,12 @@ def _top(block: Block) -> str:
         return f"{family}, no strategy was shown to be better than another, so no rank is narrower than all."
     if len(top) == 1 and all(row is top[0] or (row.standing.ranks or (2, 2))[0] > 1 for row in block.rows):
         return (
-            f"{family}, {top[0].strategy} was shown to be better than every other strategy ({_error(top[0], block)})."
+            f"{family}, {named(top[0].strategy)} was shown to be better than every other strategy "
+            f"({_error(top[0], block)})."
         )
+    group = _list(f"{named(row.strategy)} ({_error(row, block)})" for row in top)
     return (
-        f"{family}, the top group is {_list(f'{row.strategy} ({_error(row, block)})' for row in top)}: nothing was "
-        "shown to beat any of them, and they were not all told apart."
+        f"{family}, the top group is {group}: nothing was shown to beat any of them, and they were not all told apart."
     )
 
 
@@ -149,7 +154,7 @@ def _error(row: Row, block: Block) -> str:
 
 
 def _against_baseline(block: Block) -> list[str]:
-    baseline = block.verdicts.declared.baseline
+    baseline = named(str(block.verdicts.declared.baseline))
     if block.verdicts.versus is None:
         return [*(f"{note[:1].upper()}{note[1:]}." for note in block.verdicts.notes)]
     metric = block.verdicts.metric
@@ -160,25 +165,26 @@ def _against_baseline(block: Block) -> list[str]:
             said.append(f"{opening} {baseline} (the baseline): {_list(_difference(row, metric) for row in rows)}.")
     none = [row.strategy for row in block.rows if row.standing.verdict == "no evidence"]
     if none:
-        said.append(f"No evidence of a difference from {baseline}: {_list(none)}.")
+        said.append(f"No evidence of a difference from {baseline}: {_list(map(named, none))}.")
     refused = [row for row in block.rows if row.standing.verdict == "refused" and row.standing.versus is not None]
     if refused:
         why = dict.fromkeys(row.standing.versus.refusal_reason or row.standing.versus.wording for row in refused
                             if row.standing.versus is not None)  # fmt: skip
-        said.append(f"Not tested against {baseline}: {_list(row.strategy for row in refused)}; {'; '.join(why)}.")
+        untested = _list(named(row.strategy) for row in refused)
+        said.append(f"Not tested against {baseline}: {untested}; {'; '.join(why)}.")
     return said
 
 
 def _difference(row: Row, metric: Metric) -> str:
     answer = row.standing.versus
     if answer is None or answer.estimate is None:
-        return row.strategy
+        return named(row.strategy)
     unit = f" {metric.short_difference_unit}" if metric.short_difference_unit else ""
     if answer.interval is None:
-        return f"{row.strategy} ({signed(answer.estimate, metric)}{unit})"
+        return f"{named(row.strategy)} ({signed(answer.estimate, metric)}{unit})"
     low, high = answer.interval.low, answer.interval.high
     middle, left, right = (signed(value, metric, (high - low) / 4) for value in (answer.estimate, low, high))
-    return f"{row.strategy} ({middle} [{left}, {right}]{unit})"
+    return f"{named(row.strategy)} ({middle} [{left}, {right}]{unit})"
 
 
 def _open_questions(block: Block) -> list[str]:
@@ -192,7 +198,7 @@ def _open_questions(block: Block) -> list[str]:
             "What it would take to know cannot be said: no difference that matters was declared ([comparison] rope)."
         ]
     m = verdicts.family.answers[0].family_size if verdicts.family is not None else 1
-    said = [f"{row.strategy}: {answer.wording}" for row, answer in _needed(block)]
+    said = [f"{named(row.strategy)}: {answer.wording}" for row, answer in _needed(block)]
     what = "the declared one" if declared.effect else "twice the declared rope"
     claim = f"in this family of {m}" + ("" if declared.rope is None else " and beyond the rope")
     return [
@@ -201,8 +207,18 @@ def _open_questions(block: Block) -> list[str]:
     ]
 
 
+def named(label: str) -> str:
+    """A label in a sentence: in quotation marks where its own words or marks would read as the sentence's."""
+    text = clipped(label, 80)
+    return f"“{text}”" if _READS_ON.search(text) else text
+
+
+_READS_ON = re.compile(r"[,;:.]\s|\b(?:and|or|is|are|was|than|not|best|better|worse|with|without|the|no)\b", re.I)
+
+
 def _list(names: Iterable[str]) -> str:
-    found: Sequence[str] = [clipped(name, 80) for name in names]
+    """Names, or what is said under them, as one enumeration."""
+    found: Sequence[str] = list(names)
     if len(found) > NAMED:
         found = [*found[:NAMED], f"{len(found) - NAMED} more"]
     return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"

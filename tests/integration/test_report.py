@@ -325,7 +325,7 @@ def test_the_page_opens_with_what_was_found_then_the_short_table_then_figures(pa
 
 def test_words_say_what_is_real(page: str) -> None:
     words = html.unescape(page[page.index("In words") : page.index("Every column of the leaderboard")])
-    assert "Better than random (the baseline): A and B" in words
+    assert "Better than random (the baseline): “A and B”" in words
     assert "No evidence of a difference from random" in words
     assert "To see a difference of 0.4 points (twice the declared rope) with 80 % power" in words
     assert "12 of 84 runs gave no test error (most: broken, 12 of 12)" in words

@@ -104,3 +104,13 @@ def test_results_carry_it(tmp_path: Path) -> None:
         from searchbench.reports.dossier import read
 
         assert [(problem, found) for problem in ("cells",)] == headlines(read(store).board)
+
+
+def test_labels_that_would_read_on_stand_in_quotation_marks() -> None:
+    from searchbench.reports.words import named
+
+    assert named("A and B") == "“A and B”"
+    assert named("the best, really") == "“the best, really”"
+    assert named("RE P=30") == "RE P=30"
+    assert named("random") == "random"
+    assert named("sand-orange") == "sand-orange"

@@ -44,8 +44,8 @@ def colours(dossier: Dossier) -> dict[str, int]:
 
 def test_the_summary_says_what_is_real_what_is_not_and_what_it_would_take(dossier: Dossier) -> None:
     said = " ".join(sentences(dossier.board.blocks[0]))
-    assert "Over all 15 pairs, A and B was shown to be better than every other strategy (11.98 %)." in said
-    assert "Better than random (the baseline): A and B (-8.11 [" in said
+    assert "Over all 15 pairs, “A and B” was shown to be better than every other strategy (11.98 %)." in said
+    assert "Better than random (the baseline): “A and B” (-8.11 [" in said
     assert f"No evidence of a difference from random: {EVIL}." in said
     assert "To see a difference of 0.4 points (twice the declared rope) with 80 % power, that is to call it" in said
     assert "in this family of 6 and beyond the rope" in said

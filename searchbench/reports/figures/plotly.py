@@ -34,9 +34,13 @@ def to_plotly(figure: Picture) -> dict[str, Any]:
 
 def _single(figure: Figure) -> dict[str, Any]:
     columns = len(figure.x.categories)
+    data = [trace for mark in figure.marks for trace in _traces(mark, figure.y.categories)]
+    if figure.focus:  # a legend of those that stand in front; the others are named where they are pointed at
+        for trace in data:
+            trace["showlegend"] = trace.get("showlegend", True) and trace.get("name") in figure.focus
     return {
         "name": figure.name,
-        "data": [trace for mark in figure.marks for trace in _traces(mark, figure.y.categories)],
+        "data": data,
         "focus": list(figure.focus),
         "labelled": bool(figure.marks) and not figure.rows and all(isinstance(m, Line | Band) for m in figure.marks),
         "layout": {
@@ -45,7 +49,7 @@ def _single(figure: Figure) -> dict[str, Any]:
             "annotations": [_told_beyond(one, figure) for one in _nearest(figure.beyond)],
             "height": max(260, 110 + 26 * figure.rows) if figure.rows else 400,
             "shapes": _shapes(figure),
-            "showlegend": any(t.get("showlegend", True) for m in figure.marks for t in _traces(m)),
+            "showlegend": any(trace.get("showlegend", True) for trace in data),
         },
     }
 

@@ -300,7 +300,7 @@
     const own = getComputedStyle(root);
     const of = (name) => own.getPropertyValue(name).trim();
     await Plotly.newPlot(node, traces, { height: 280, margin: { l: 60, r: 14, t: 8, b: 44 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: of("--ink"), size: 12 }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
-      xaxis: { title: { text: axis }, gridcolor: of("--line"), automargin: true }, yaxis: { title: { text: value }, gridcolor: of("--line"), automargin: true } }, { responsive: true, displayModeBar: false });
+      xaxis: { title: { text: axis }, gridcolor: of("--line"), automargin: true, zeroline: false }, yaxis: { title: { text: value }, gridcolor: of("--line"), automargin: true } }, { responsive: true, displayModeBar: false });
   }
   async function showRun(id) {
     await readRuns();
