@@ -219,7 +219,7 @@ def _corner(points: Sequence[tuple[float, float]], cost: float | None, error: fl
     """As declared; what is not, a tenth beyond the worst."""
     if not points:
         return math.nan, math.nan
-    worst_cost, worst_error = max(cost for cost, _ in points), max(1e-9, *(error for _, error in points))
+    worst_cost, worst_error = max(cost for cost, _ in points), max(error for _, error in points) or 1.0
     return BEYOND * worst_cost if cost is None else cost, BEYOND * worst_error if error is None else error
 
 

@@ -332,7 +332,10 @@ def _omnibus(arms: Sequence[Arm], better: Better, alpha: float) -> Answer | None
 def worst_finite(losses: Floats) -> Floats:
     """Failures (+inf) become one common value beyond every other, so that they tie last in any ranking."""
     finite = losses[np.isfinite(losses)]
-    worst = finite.max(initial=0.0) + 1.0
+    if not finite.size:
+        return np.where(np.isposinf(losses), 1.0, losses)
+    # A step of the scores' own size: a fixed one would drown scores of another unit, or be drowned by them.
+    worst = finite.max() + (np.abs(finite).max() or 1.0)
     return np.where(np.isposinf(losses), worst, losses)
 
 
