@@ -60,11 +60,14 @@ use = "{use}"
 """
 LIMITS = """
 [limits]
-evaluation_s = 3
+evaluation_s = 2
 run_s = 60
 memory_gb = 2
 """
-SHORT_LIMITS = LIMITS.replace("60", "8")
+SHORT = {"table": LIMITS.replace("60", "20"), "training": "\n[limits]\nrun_s = 60\nmemory_gb = 2\n"}
+"""For studies in which strategies hang; a training may take seconds on a loaded machine."""
+OF_RUNS = "\n[limits]\nrun_s = 60\n"
+"""With which searches run in processes of their own, but not single evaluations."""
 DRIVER = ("SIGKILL", "SIGTERM", "Ctrl-C", "killed worker", "full disk", "deleted store", "replaced store",
           "damaged store", "deleted folder")  # fmt: skip
 
@@ -79,7 +82,7 @@ class Setting:
     @property
     def sound(self) -> str:
         """The study's text, sound strategies only."""
-        problem, budget, seeds = (TABLE, "evaluations = 40", 6) if self.kind == "table" else (TRAINING, "epochs = 1", 2)
+        problem, budget, seeds = (TABLE, "evaluations = 10", 3) if self.kind == "table" else (TRAINING, "epochs = 1", 2)
         uses = ("random", "regularized-evolution") if self.kind == "table" else ("random", "darts")
         strategies = "".join(STRATEGY.format(label=use, use=use) for use in uses)
         strategies = strategies.replace(
@@ -114,8 +117,7 @@ class Faults:
     folder: Path
     draw: random.Random
     undisturbed: dict[str, Path] = field(default_factory=dict)
-    seconds: dict[Setting, float] = field(default_factory=dict)
-    """How long a setting's study takes without faults."""
+    seconds: dict[tuple[Setting, bool], float] = field(default_factory=dict)
 
     # -- running ---------------------------------------------------------------------------------------------------
 
@@ -147,14 +149,20 @@ class Faults:
 
     def reference(self, setting: Setting) -> Path:
         """The store of a setting's sound study, undisturbed; the number of workers changes nothing of it."""
-        if setting.kind not in self.undisturbed or setting not in self.seconds:
-            store = self.folder / f"undisturbed-{setting.kind}-{setting.workers}.db"
-            began = time.monotonic()
-            status = self.complete(setting.sound, store, setting.workers)
+        if setting.kind not in self.undisturbed:
+            store = self.folder / f"undisturbed-{setting.kind}.db"
+            status = self.complete(setting.sound, store, 0)
             assert status == 0, (self.folder / "log").read_text()[-3000:]
-            self.seconds[setting] = time.monotonic() - began
-            self.undisturbed.setdefault(setting.kind, store)
+            self.undisturbed[setting.kind] = store
         return self.undisturbed[setting.kind]
+
+    def takes(self, setting: Setting, apart: bool) -> float:
+        """Seconds that a setting's study takes, its runs in processes of their own or not."""
+        if (setting, apart) not in self.seconds:
+            began = time.monotonic()
+            self.complete(setting.sound + OF_RUNS * apart, self.folder / f"{len(self.seconds)}.db", setting.workers)
+            self.seconds[setting, apart] = time.monotonic() - began
+        return self.seconds[setting, apart]
 
     def compared(self, setting: Setting, store: Path, fault: str, told: str, *, whole: bool = True) -> Outcome:
         """The sound runs of a store beside the undisturbed ones. `whole`: whether all of them should be there."""
@@ -181,7 +189,7 @@ class Faults:
         )
         store = self.folder / f"parts-{setting.kind}-{setting.workers}" / "s.db"
         self.reference(setting)
-        status = self.complete(setting.sound + more + SHORT_LIMITS, store, setting.workers)
+        status = self.complete(setting.sound + more + SHORT[setting.kind], store, setting.workers)
         for label in labels:
             ended = Counter(row["status"] for row in every(store) if row["strategy"] == label)
             told = ", ".join(f"{number} {state}" for state, number in ended.items()) or f"nothing, exit {status}"
@@ -205,12 +213,13 @@ class Faults:
 
     def of_driver(self, setting: Setting, number: int, fault: str) -> Outcome:
         """A driver, disturbed at a random moment; then what a user does, and the comparison."""
-        self.reference(setting)
         home = self.folder / f"driver-{number}"
         home.mkdir()
-        store, study = home / "s.db", setting.sound + LIMITS
+        apart = fault == "killed worker" or self.draw.random() < 0.5
+        store, study = home / "s.db", setting.sound + (OF_RUNS if apart else "")
+        takes = self.takes(setting, apart)
         process = self.driver(study, store, setting.workers)
-        moment = self.draw.uniform(1.0, self.seconds[setting])
+        moment = self.draw.uniform(0.3 * takes, 1.1 * takes)
         try:
             process.wait(moment)
         except subprocess.TimeoutExpired:
@@ -244,8 +253,10 @@ class Faults:
             shutil.rmtree(store.parent)
         elif fault == "replaced store" and store.exists():
             other = self.folder / "other.db"
-            shutil.copy(next(iter(self.undisturbed.values())), other)
-            other.replace(store)
+            if not other.exists():
+                self.complete(Setting("table", 0).sound.replace('"faults"', '"other"'), other, 0)
+            shutil.copy(other, store.with_name("copy"))
+            store.with_name("copy").replace(store)
         elif fault == "damaged store" and store.exists():
             damage(store, self.draw)
 
@@ -263,7 +274,7 @@ class Faults:
                 saved.append(str(new))
         whole = home / "whole.db"
         if saved:
-            done = self.say("merge", *saved, "--study", "faults", "--store", str(whole))
+            done = self.say("merge", *saved, "--store", str(whole))
             assert done.returncode == 0, done.stderr
         return whole
 
@@ -340,15 +351,24 @@ def happen(seed: int, faults: int, folder: Path, kinds: tuple[str, ...], workers
     settings = [Setting(kind, number) for kind in kinds for number in workers]
     each = max(1, faults // (4 * len(settings)))
     strategies = draw.sample([(act, place) for act in ACTS for place in PLACES], each * len(settings))
-    functions = [draw.choice(list(ANSWERS)) for _ in range(each * len(settings))]
+    functions = draw.sample(list(ANSWERS), min(len(ANSWERS), each * len(settings)))
     names = list(DRIVER) * (faults // len(DRIVER) + 1)
-    drivers = [*names[: max(0, faults - 2 * each * len(settings))]]
+    asked = sum(setting.kind == "table" for setting in settings)
+    drivers = names[: max(0, faults - each * (len(settings) + asked))]
     draw.shuffle(drivers)
     for at, setting in enumerate(settings):
         yield from all_of_them.of_strategies(setting, strategies[at * each : (at + 1) * each])
-        yield from all_of_them.of_functions(setting, list(dict.fromkeys(functions[at * each : (at + 1) * each])))
+        if setting.kind == "table":  # a function is charged evaluations, the trainings of a supernet epochs
+            yield from all_of_them.of_functions(setting, functions[at * each : (at + 1) * each])
     for number, fault in enumerate(drivers):
         yield all_of_them.of_driver(settings[number % len(settings)], number, fault)
+
+
+def summary(seed: int, outcomes: list[Outcome], seconds: float) -> None:
+    """Print what all faults together came to."""
+    lost, twice, changed = (sum(getattr(o, name) for o in outcomes) for name in ("lost", "duplicated", "changed"))
+    told = f"{lost} runs lost, {twice} duplicated, {changed} changed"
+    print(f"seed {seed}: {len(outcomes)} faults; {told}; {seconds:.0f} s", flush=True)
 
 
 def main() -> None:
@@ -362,15 +382,14 @@ def main() -> None:
     outcomes = []
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     kinds, workers = tuple(given.kinds.split(",")), tuple(map(int, given.workers.split(",")))
-    for outcome in happen(given.seed, given.faults, folder, kinds, workers):
-        outcomes.append(outcome)
-        verdict = "harmless" if outcome.harmless else "HARM"
-        print(f"{verdict:8}  {outcome.fault:36} {outcome.setting!s:20} {outcome.told}", flush=True)
-    lost, twice, changed = (sum(getattr(o, name) for o in outcomes) for name in ("lost", "duplicated", "changed"))
-    print(
-        f"seed {given.seed}: {len(outcomes)} faults; {lost} runs lost, {twice} duplicated, {changed} changed; "
-        f"{time.monotonic() - began:.0f} s"
-    )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before all faults had happened"))
+    try:
+        for outcome in happen(given.seed, given.faults, folder, kinds, workers):
+            outcomes.append(outcome)
+            verdict = "harmless" if outcome.harmless else "HARM"
+            print(f"{verdict:8}  {outcome.fault:36} {outcome.setting!s:20} {outcome.told}", flush=True)
+    finally:
+        summary(given.seed, outcomes, time.monotonic() - began)
     if any(not outcome.harmless for outcome in outcomes):
         print(f"see {folder}")
     else:

@@ -175,7 +175,7 @@ def sound(config: Any, *, seed: int) -> float:
 
 def _answering(name: str) -> Callable[..., Any]:
     def answer(config: Any, *, seed: int) -> Any:
-        return sound(config, seed=seed) if config["x"] < 0.7 else ANSWERS[name]()
+        return sound(config, seed=seed) if config["x"] < 0.85 else ANSWERS[name]()
 
     return answer
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from searchbench.errors import InputError, did_you_mean
+from searchbench.errors import InputError, StudyError, did_you_mean
 from searchbench.harness.campaign import carry_out
 from searchbench.harness.executors.executor import Executor
 from searchbench.harness.forked import call
@@ -60,6 +60,8 @@ def run(
         raise InputError(f"no strategy of study `{study.name}` is labelled `{only}`; {did_you_mean(only, labels)}")
     study.spec()  # whatever the user wrote wrong is said before a store or Ray is touched
     plan(study)
+    if workers != 0 or study.limits:
+        _check_travels(study)
     if not (resume or retry_failed):
         _try_out(study)
     shown: AbstractContextManager[Observer] = shown_here(workers)
@@ -68,6 +70,20 @@ def run(
     with open_store(store, write=True) as opened, executor(workers, ray_address) as chosen, shown as told:
         carry_out(study, opened, chosen, told, resume=resume, retry_failed=retry_failed, only=only)
     return Results(study.name, str(store))
+
+
+def _check_travels(study: Study) -> None:
+    """Raise StudyError where a part that was given as an object cannot be sent to another process."""
+    import cloudpickle
+
+    parts = [(f"strategy `{contestant.label}`", contestant) for contestant in study.strategies]
+    for what, part in [*parts, *((f"problem `{problem.name}`", problem) for problem in study.problems)]:
+        try:
+            cloudpickle.dumps(part)
+        except Exception as error:  # whatever its own reducers raise
+            told = f"{what} cannot be sent to another process: {type(error).__name__}: {error}."
+            way = "Make what cannot be pickled (an open file, a lock, a generator) where it is used"
+            raise StudyError(f"{told} {way}, or run with `workers=0` and without limits.") from error
 
 
 def _try_out(study: Study) -> None:

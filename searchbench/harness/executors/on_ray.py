@@ -7,13 +7,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ray
 from ray import cloudpickle
 from ray.exceptions import RayError
 
+from searchbench.errors import InputError
 from searchbench.harness.executors.executor import Finished, Lost, Role, run_batch
 from searchbench.working_folder import search_last
 
@@ -22,6 +25,10 @@ STARTUP = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
 }
+TRIES = 3
+"""How often a local Ray is started, each time given half a minute by Ray itself."""
+SLOW_S = 10.0
+"""Seconds after which it is said what is waited for."""
 
 
 class RayExecutor:
@@ -29,7 +36,7 @@ class RayExecutor:
 
     Args:
         workers: processes at a time on a local Ray; None takes every core.
-        address: of a running cluster to join ("auto", "ray://host:port"); None starts a local Ray.
+        address: of a running cluster to join ("auto", "host:port"); None starts a local Ray.
         cpus, gpus: what one batch holds while it runs.
 
     Searches and judges run under different environments, which Ray keeps in different processes.
@@ -100,18 +107,75 @@ def _start(workers: int | None, address: str | None) -> None:
 
 def _connect(workers: int | None, address: str | None, environment: dict[str, Any], quiet: dict[str, Any]) -> None:
     if address is not None:
-        ray.init(address=address, **quiet)
+        _join(address, quiet)
         return
     cores = workers or os.cpu_count() or 1
-    ray.init(
-        address="local",  # not the cluster that RAY_ADDRESS or a file of Ray's names: none was asked for
-        num_cpus=cores,
-        include_dashboard=False,
-        runtime_env=environment,
-        # processes of both roles stay warm: starting one costs more than most runs
-        _system_config={"num_workers_soft_limit": 2 * cores + 1},
-        **quiet,
-    )
+    for left in reversed(range(TRIES)):
+        try:
+            with _told_if_slow("a local Ray to start"):
+                ray.init(
+                    address="local",  # not the cluster that RAY_ADDRESS or a file of Ray's names: none was asked for
+                    num_cpus=cores,
+                    include_dashboard=False,
+                    runtime_env=environment,
+                    # processes of both roles stay warm: starting one costs more than most runs
+                    _system_config={"num_workers_soft_limit": 2 * cores + 1},
+                    **quiet,
+                )
+            return
+        except Exception as error:  # Ray gives up after half a minute, which a loaded machine may need
+            ray.shutdown()
+            if not left:
+                told = f"a local Ray does not start: {_first_line(error)};"
+                raise InputError(
+                    f"{told} `workers=0` runs without it.", command=f"{told} --workers 0 runs without it."
+                ) from error
+
+
+def _join(address: str, quiet: dict[str, Any]) -> None:
+    if address.startswith("ray://"):
+        raise InputError(
+            f"the cluster `{address}` is named by the address of Ray's client, which cannot cancel what runs when a "
+            "study is interrupted; start the study on a machine of the cluster, with `auto` or `host:port`."
+        )
+    try:
+        with _told_if_slow(f"the Ray cluster at {address}"):
+            ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError, RayError) as error:
+        ray.shutdown()
+        raise InputError(
+            f"there is no Ray cluster at `{address}`: {_first_line(error)}; without an address a local Ray starts."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says first, without the stop at its end."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")
+
+
+@contextmanager
+def _told_if_slow(what: str) -> Iterator[None]:
+    """Say on the standard error, every `SLOW_S` seconds, what is waited for."""
+    over = threading.Event()
+
+    def tell() -> None:
+        began = time.monotonic()
+        while not over.wait(SLOW_S):
+            load = f", load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores" if hasattr(os, "getloadavg") else ""
+            print(
+                f"waiting for {what} ({time.monotonic() - began:.0f} s so far{load}); --workers 0 runs without it",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
 
 
 def _import_paths() -> list[str]:
