@@ -7,7 +7,7 @@ left out of the full method, one at a time make a ladder, which cannot tell inte
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,16 @@ class Ablation:
     def unit(self) -> str:
         """What effects are counted in: "percentage points", the metric's unit, or nothing."""
         return self.metric.difference_unit
+
+    @property
+    def confidence(self) -> str:
+        """ "95 %": the level of the effects' intervals, each by itself."""
+        levels = {answer.interval.level for answer in self._answers() if answer.interval is not None}
+        return " / ".join(f"{100 * level:.4g} %" for level in sorted(levels)) or f"{100 * (1 - self.alpha):.4g} %"
+
+    def _answers(self) -> Iterator[Answer]:
+        yield from self.effects.values()
+        yield from (a for rung in self.ladder for a in (rung.added, rung.removed) if a is not None)
 
     @property
     def established(self) -> tuple[str, ...]:

@@ -256,6 +256,7 @@ def _ablation(found: Any) -> dict[str, Any]:
         "effects": [cells_of(name, answer, found.metric) for name, answer in found.effects.items()],
         "ladder": [rung.interaction for rung in found.ladder],
         "unit": found.unit,
+        "confidence": found.confidence,
     }
 
 

@@ -124,7 +124,9 @@ def curves_along(recordings: Iterable[bytes], axes: Sequence[str]) -> dict[str, 
     run, last = np.repeat(np.arange(len(lengths)), lengths), np.cumsum(lengths, dtype=np.int64) - 1
     value = _joined(values)
     stretch = np.concatenate([np.empty(0, dtype=np.int64), *stretches])
-    found = {axis: _joined(parts) for axis, parts in spent.items()}
+    values.clear()
+    stretches.clear()  # parts go as they are joined: together they would take the memory twice
+    found = {axis: _joined(spent.pop(axis)) if any(map(np.any, spent[axis])) else np.zeros(len(run)) for axis in axes}
     some = np.array(lengths, dtype=np.int64) > 0
     ends = {
         axis: np.where(some, np.append(own, np.nan)[np.where(some, last, -1)], np.nan) for axis, own in found.items()

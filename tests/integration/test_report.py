@@ -459,13 +459,14 @@ def test_five_hundred_runs_are_reported_in_seconds(tmp_path: Path) -> None:
         took = time.process_time() - began
     assert len(written.dossier.runs) == 504
     assert took < 5
+    assert written.page.stat().st_size < 3_000_000
 
 
 @pytest.mark.slow
-def test_ten_thousand_runs_stay_under_a_minute_and_two_gigabytes(tmp_path: Path) -> None:
+def test_ten_thousand_runs_are_reported_in_bounded_time_memory_and_size(tmp_path: Path) -> None:
     (runs, took, size), peak = run_alone(LONG_REPORT, str(tmp_path))
     print(f"{float(took):.1f} CPU-s, peak memory {peak / 1e6:.0f} MB, page {int(size) / 1e6:.1f} MB")
     assert int(runs) == 10_010
-    assert float(took) < 60
-    assert peak < 2e9
-    assert int(size) < 12_000_000
+    assert float(took) < 40  # 14 to 17 where nothing else runs
+    assert peak < 1e9
+    assert int(size) < 10_000_000

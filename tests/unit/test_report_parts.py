@@ -22,8 +22,12 @@ from searchbench.reports.figures.figure import Axis, Dots, Figure, Line, Spans, 
 from searchbench.reports.figures.plotly import to_plotly
 from searchbench.reports.figures.svg import ticks, to_svg
 from searchbench.reports.page import figures_of
+from searchbench.reports.render.cells import columns
+from searchbench.reports.render.meanings import meaning
+from searchbench.reports.render.sheets import of_ablation
 from searchbench.reports.words import sentences
 from searchbench.results.columns import TraceColumns
+from searchbench.results.records import StudyRecord
 from searchbench.results.store import open_store
 
 
@@ -103,6 +107,27 @@ def test_both_renderings_draw_the_same_numbers(dossier: Dossier) -> None:
     circles = [float(c.attrib["cx"]) for c in root.iter("{http://www.w3.org/2000/svg}circle")]
     order = np.argsort(spans.middle)
     assert list(np.argsort(circles)) == list(order)
+
+
+def test_intervals_are_named_by_the_level_that_was_declared(tmp_path: Path) -> None:
+    path = a_store(tmp_path / "r.db", trials=2)
+    with open_store(path) as opened:
+        declared = opened.study(None).declared
+    declared["comparison"] |= {"alpha": 0.01}
+    with open_store(tmp_path / "other.db", write=True) as other, open_store(path) as opened:
+        own = opened.study(None)
+        other.add_study(StudyRecord(own.name, json.dumps(declared), own.created, provenance=own.provenance))
+        for run in opened.runs(own.name):
+            other.add_run(run)
+    with open_store(tmp_path / "other.db") as opened:
+        found = read(opened)
+    block = found.board.blocks[0]
+    runs = found.current["cells"]
+    assert "99 % t-interval" in contest.errors(block, runs, colours(found)).caption
+    assert found.ablations[0].confidence == "99 %"
+    (sheet,) = of_ablation(found.ablations)
+    assert sheet.columns[2].title == "99 % CI"
+    assert "99 %" in meaning(next(c for c in columns(block) if c.title == "rank"), block)
 
 
 def test_every_figure_is_json_and_svg(dossier: Dossier) -> None:

@@ -40,7 +40,7 @@ def errors(block: Block, runs: Sequence[RunRecord], colours: Mapping[str, int]) 
     middle = [scale * row.test_error.mean for row in rows]
     marks.append(
         Spans(
-            "mean, 95 % interval",
+            f"mean, {block.verdicts.declared.confidence} interval",
             [m if s is None else s.low for s, m in zip(spans, middle, strict=True)],
             middle,
             [m if s is None else s.high for s, m in zip(spans, middle, strict=True)],
@@ -52,7 +52,8 @@ def errors(block: Block, runs: Sequence[RunRecord], colours: Mapping[str, int]) 
     drawn = Figure(
         slug(f"errors-{block.problem}"),
         f"{_capital(block)} of every run",
-        "Each dot is one independent search, judged once. Bars: mean with its 95 % t-interval. Overlapping bars do "
+        "Each dot is one independent search, judged once. Bars: mean with its "
+        f"{block.verdicts.declared.confidence} t-interval, each by itself. Overlapping bars do "
         "not say that strategies are alike: they are compared in pairs, below.",
         Axis(block.verdicts.metric.heading),
         Axis(categories=tuple(row.strategy for row in rows)),

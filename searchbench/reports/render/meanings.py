@@ -11,7 +11,7 @@ _SAID = {
     "failed": "Searches that failed, of those recorded; means leave them out, tests rank them worst.",
     "adjusted p": "Of the {estimand} of the paired differences from the baseline, corrected over all tests made.",
     "effect size": "Size of the paired difference; negative where the strategy has the lower numbers.",
-    "P(best)": "How often its mean comes first when the seeds are resampled; a description, no test.",
+    "P(best)": "How often its interquartile mean comes first when the seeds are resampled; a description, no test.",
     "params": "Parameters of the network that was found, on average.",
     "MACs": "Multiply-accumulates of one forward pass of the network that was found, on average.",
     "strategy itself": "CPU time of the strategy's own decisions in one search, on average.",

@@ -176,7 +176,7 @@ def _ablation(found: Ablation) -> Sheet:
     rows = [cells_of(name, answer, found.metric) for name, answer in steps.items()]
     told = tuple(name in found.established for name in steps)
     unit = f"({found.metric.short_difference_unit})" if found.metric.short_difference_unit else ""
-    titles = (("effect",), ("estimate", unit), ("95 % CI",), ("adjusted p",))
+    titles = (("effect",), ("estimate", unit), (f"{found.confidence} CI",), ("adjusted p",))
     shown = [
         Column(title, tuple(row[at] for row in rows), numeric=at > 0, bold=told if at == 1 else ())
         for at, title in enumerate(titles)
