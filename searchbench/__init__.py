@@ -35,6 +35,8 @@ if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
     from searchbench.harness.limits import Limits as Limits
     from searchbench.harness.objective import Objective as Objective
     from searchbench.harness.problem import Problem as Problem
+    from searchbench.harness.resources import Placement as Placement
+    from searchbench.harness.resources import Resources as Resources
     from searchbench.harness.results import Results as Results
     from searchbench.harness.session import run as run
     from searchbench.harness.sklearn_objective import sklearn_objective as sklearn_objective
@@ -95,6 +97,8 @@ _WHERE = {
     "Outcome": "searchbench.trial",
     "Problem": "searchbench.harness.problem",
     "Proposal": "searchbench.trial",
+    "Placement": "searchbench.harness.resources",
+    "Resources": "searchbench.harness.resources",
     "Results": "searchbench.harness.results",
     "Scenario": "searchbench.strategies.strategy",
     "SearchbenchError": "searchbench.errors",

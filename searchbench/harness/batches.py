@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from searchbench.harness.executors.executor import Role
+from searchbench.estimators.estimator import Staying
+from searchbench.harness.executors.executor import ONE_CPU, Role
 from searchbench.harness.plan import RunSpec
+from searchbench.harness.resources import Resources, driver_of
 
 BATCH_S = 1.0
 """Seconds of work a batch of short runs aims at."""
@@ -34,22 +36,44 @@ class Batches:
         kind = _kind(role, spec)
         self._pace[kind] = min(seconds, self._pace.get(kind, math.inf))
 
-    def take(self, role: Role, queue: deque[T], spec_of: Callable[[T], RunSpec]) -> list[T]:
+    def take(
+        self,
+        role: Role,
+        queue: deque[T],
+        spec_of: Callable[[T], RunSpec],
+        held_by: Callable[[RunSpec], Resources] = lambda spec: ONE_CPU,
+    ) -> list[T]:
         """Take the next batch from a queue: about `BATCH_S` of work; a single run where its length is unknown, and
-        never so many that another worker would find nothing."""
+        never so many that another worker would find nothing; all of them hold the same."""
         taken: list[T] = []
         seconds = 0.0
+        held = ONE_CPU
         share = max(1, math.ceil(len(queue) / (2 * self.workers)))
         while queue and len(taken) < share:
             spec = spec_of(queue[0])
             each = self._pace.get(_kind(role, spec), BATCH_S)
-            if taken and (seconds + each > BATCH_S or spec.run_id in self.alone):
+            if taken and (seconds + each > BATCH_S or spec.run_id in self.alone or held_by(spec) != held):
                 break
+            held = held_by(spec)
             taken.append(queue.popleft())
             seconds += each
             if spec.run_id in self.alone:
                 break
         return taken
+
+
+def needs(role: Role, spec: RunSpec) -> Resources:
+    """What a batch with this run holds. A search whose evaluations are tasks of their own waits for them only."""
+    if role == "judge":
+        return spec.judge_needs
+    return driver_of(spec.needs) if apart(spec) else spec.needs
+
+
+def apart(spec: RunSpec) -> bool:
+    """Whether a search's evaluations may happen in other processes than its own."""
+    resolved = spec.problem.resolve()
+    stays = isinstance(resolved.estimator, Staying) and resolved.estimator.stays
+    return resolved.parallel is not None and not stays and not spec.limits
 
 
 def _kind(role: Role, spec: RunSpec) -> tuple[Role, str, str]:

@@ -8,20 +8,21 @@ those again, and judges what waits.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from searchbench.errors import StoreError
+from searchbench.errors import StoreError, StudyError
 from searchbench.harness.audit import audited
 from searchbench.harness.awaiting import from_waiting, to_waiting
-from searchbench.harness.batches import Batches
+from searchbench.harness.batches import Batches, needs
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.components import canonical_json
 from searchbench.harness.declaration import declare
-from searchbench.harness.executors.executor import Executor, Finished, Lost, Role
+from searchbench.harness.executors.executor import ONE_CPU, Executor, Finished, Lost, Role
 from searchbench.harness.jobs import judge, judge_job, search, search_job
 from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.progress import Observer
@@ -62,6 +63,7 @@ def carry_out(
         InputError: the study is impossible, or the store holds something else under its name.
     """
     planned = plan(study)
+    check_placing(planned.runs, executor)
     declare(study, planned, store, resume=resume or retry_failed)
     known = {run.run_id: run for run in store.runs(study.name, recordings=False)}
     again = {run_id for run_id, run in known.items() if retry_failed and run.status in DONE and not run.judged}
@@ -76,6 +78,17 @@ def carry_out(
     campaign.take_up()
     campaign.check_checkpoints()
     return campaign.run()
+
+
+def check_placing(runs: Iterable[RunSpec], executor: Executor) -> None:
+    """Raise StudyError, before anything is declared, where something could never be placed; says what is missing."""
+    wanted = {str(one): one for spec in runs for one in (spec.needs, spec.judge_needs) if one != ONE_CPU}
+    for one in wanted.values():
+        if lacking := executor.lacking(one):
+            raise StudyError(
+                f"this study can never be placed here: it needs {lacking}; lower `[resources]`, or join a cluster that "
+                "has them (`ray_address`)."
+            )
 
 
 def _checkpoints(path: Path) -> Path:
@@ -143,13 +156,13 @@ class _Campaign:
         """Keep every worker busy and one batch waiting for each, so that none idles while the driver writes."""
         while len(self.out) < 2 * self.executor.slots and (self.judges or self.searches):
             if self.judges:  # first: a run is safe only once it is judged and recorded
-                pairs = self.batches.take("judge", self.judges, lambda pair: pair[0])
+                pairs = self.batches.take("judge", self.judges, lambda pair: pair[0], partial(needs, "judge"))
                 jobs: list[Any] = [judge_job(spec, result.architecture or "") for spec, result in pairs]
-                self.out[self.executor.submit("judge", judge, jobs)] = ("judge", pairs)
+                self.out[self.executor.submit("judge", judge, jobs, needs("judge", pairs[0][0]))] = ("judge", pairs)
             else:
-                specs = self.batches.take("search", self.searches, lambda spec: spec)
+                specs = self.batches.take("search", self.searches, lambda spec: spec, partial(needs, "search"))
                 jobs = [search_job(spec, self._checkpoint(spec), shared=self.executor.shared) for spec in specs]
-                self.out[self.executor.submit("search", search, jobs)] = ("search", specs)
+                self.out[self.executor.submit("search", search, jobs, needs("search", specs[0]))] = ("search", specs)
                 for spec in specs:
                     self.observer.started(spec)
 

@@ -10,6 +10,7 @@ from searchbench.errors import StudyError
 from searchbench.estimators.estimator import Charging, Measuring
 from searchbench.harness.limits import Limits
 from searchbench.harness.problem import Posed
+from searchbench.harness.resources import Resources
 from searchbench.harness.study import Contestant, Duplicates, Study, run_identity, strategy_description
 from searchbench.metric import Metric
 from searchbench.seeds import Seeds
@@ -29,6 +30,9 @@ class RunSpec:
     duplicates: Duplicates
     limits: Limits = field(default_factory=Limits)
     """Of its processes; no part of its identity, since they decide no number of a run that keeps them."""
+    needs: Resources = field(default_factory=Resources)
+    """What its search, or each of its evaluations, holds; no part of its identity either."""
+    judge_needs: Resources = field(default_factory=Resources)
 
     def seeds(self, strategy: Strategy) -> Seeds:
         """The streams of this run."""
@@ -112,7 +116,19 @@ def _check_ends(study: Study, problem: Posed) -> None:
 
 def _run(study: Study, problem: Posed, contestant: Contestant, replicate: int) -> RunSpec:
     identity = run_identity(study, problem, contestant, replicate)
-    return RunSpec(identity, study.name, problem, contestant, replicate, study.budget, study.duplicates, study.limits)
+    placed = study.resources
+    return RunSpec(
+        identity,
+        study.name,
+        problem,
+        contestant,
+        replicate,
+        study.budget,
+        study.duplicates,
+        study.limits,
+        placed.search(problem.name, contestant.label),
+        placed.verdict(problem.name),
+    )
 
 
 def _unsupported(study: Study, problem: Posed, contestant: Contestant) -> str | None:

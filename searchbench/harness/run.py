@@ -11,7 +11,8 @@ from functools import lru_cache, partial
 
 from searchbench.cost import Cost
 from searchbench.errors import CheckpointError, Interrupted
-from searchbench.estimators.estimator import Staying, Trainable
+from searchbench.estimators.estimator import Trainable
+from searchbench.harness.batches import apart
 from searchbench.harness.borders import checked_outcome, numbers, text, told
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.guarded import Guarded
@@ -141,13 +142,11 @@ def _open_lab(spec: RunSpec, seeds: Seeds) -> MeteredLab:
 
 def _crew(spec: RunSpec, seeds: Seeds) -> Crew | None:
     """Other processes that measure for this run, where it may have several measurements under way and is on Ray."""
-    resolved = spec.problem.resolve()
-    stays = isinstance(resolved.estimator, Staying) and resolved.estimator.stays
-    if resolved.parallel is None or stays or "ray" not in sys.modules:
+    if "ray" not in sys.modules or not apart(spec):
         return None
     from searchbench.harness.executors.crew import crew_here
 
-    return crew_here(Elsewhere(spec.problem, seeds, spec.limits))
+    return crew_here(Elsewhere(spec.problem, seeds, spec.limits), spec.needs)
 
 
 def _search(spec: RunSpec, strategy: Strategy, lab: MeteredLab, checkpoint: Checkpoint | None) -> str:

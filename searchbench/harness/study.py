@@ -17,6 +17,7 @@ from searchbench.harness.constraint import LIMITS
 from searchbench.harness.limits import Limits
 from searchbench.harness.objective import Objective, posed
 from searchbench.harness.problem import Posed, Problem
+from searchbench.harness.resources import Placement
 from searchbench.harness.tuning import Tuning, tunings
 from searchbench.metric import Metric
 from searchbench.strategies import STRATEGIES
@@ -125,6 +126,8 @@ class Study:
             a `Metric`. None: what the judge says of it.
         tuning: where strategies' settings come from, by label: a `Tuning`, or a table of its fields.
         limits: seconds and memory of evaluations and runs, enforced by killing; a `Limits` or a table of its fields.
+        resources: processors, cards and memory that runs hold while they run: a table of `Resources`' fields, with
+            tables `judge`, `problems` and `strategies` (by label) for what differs.
 
     Raises:
         StudyError: anything is empty, duplicated or out of range.
@@ -141,6 +144,7 @@ class Study:
     metric: Metric | None = field(default=None)
     tuning: tuple[tuple[str, Tuning], ...] = ()
     limits: Limits = field(default_factory=Limits)
+    resources: Placement = field(default_factory=Placement)
 
     def __init__(
         self,
@@ -155,6 +159,7 @@ class Study:
         metric: str | Mapping[str, Any] | Metric | None = None,
         tuning: Mapping[str, Tuning | Mapping[str, Any]] | None = None,
         limits: Mapping[str, float] | Limits | None = None,
+        resources: Mapping[str, Any] | Placement | None = None,
     ) -> None:
         given = (problems,) if isinstance(problems, Problem | Objective) else tuple(cast(Iterable[Posed], problems))
         values = {
@@ -169,11 +174,14 @@ class Study:
             "metric": None if metric is None else Metric.of(metric),
             "tuning": (),
             "limits": Limits.of(limits),
+            "resources": Placement(),
         }
         for key, value in values.items():
             object.__setattr__(self, key, value)
         _check(self)
-        object.__setattr__(self, "tuning", tunings(tuning or {}, [c.label for c in self.strategies]))
+        labels = [c.label for c in self.strategies]
+        object.__setattr__(self, "tuning", tunings(tuning or {}, labels))
+        object.__setattr__(self, "resources", Placement.of(resources, [p.name for p in self.problems], labels))
 
     def spec(self) -> dict[str, Any]:
         """The declared study as plain JSON values; every default is written out.
@@ -196,6 +204,7 @@ class Study:
             "metric": self.metric.to_spec() if self.metric is not None else None,
             "tuning": {label: own.to_spec() for label, own in self.tuning},
             **({"limits": self.limits.to_spec()} if self.limits else {}),
+            **({"resources": placed} if (placed := self.resources.to_spec()) else {}),
             "given": {
                 "problems": [problem.given() for problem in self.problems],
                 "strategies": [[c.label, written(c.strategy)] for c in self.strategies],
@@ -221,6 +230,7 @@ def study_from_spec(spec: Mapping[str, Any]) -> Study:
         comparison=ComparisonPlan(**comparison) if comparison else None,
         ablation=AblationPlan(**spec["ablation"]) if spec.get("ablation") else None,
         limits=spec.get("limits"),
+        resources=spec.get("resources"),
         metric=spec.get("metric"),
         tuning=spec.get("tuning"),
     )

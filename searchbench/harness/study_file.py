@@ -28,6 +28,7 @@ KEYS = (
     "ablation",
     "tuning",
     "limits",
+    "resources",
     *METRIC_KEYS,
 )
 PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label", "latency", "constraint", "parallel", "order")
@@ -82,6 +83,7 @@ def study_from_mapping(content: Mapping[str, Any]) -> Study:
         metric=_metric(content),
         tuning=content.get("tuning"),
         limits=content.get("limits"),
+        resources=content.get("resources"),
         **optional,
     )
 

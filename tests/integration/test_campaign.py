@@ -256,11 +256,11 @@ class KilledWhileJudging(LocalExecutor):
         self.dies = dies
         self.searched: list[str] = []
 
-    def submit(self, role: Any, function: Any, items: Any) -> int:
+    def submit(self, role: Any, function: Any, items: Any, *needs: Any) -> int:
         if role == "judge" and self.dies:
             raise Killed
         self.searched += [item.spec.run_id for item in items if role == "search"]
-        return super().submit(role, function, items)
+        return super().submit(role, function, items, *needs)
 
 
 def test_a_search_that_was_finished_when_the_driver_died_is_judged_and_not_run_again(
@@ -327,8 +327,8 @@ class Poisoned(LocalExecutor):
         self.batches: list[tuple[str, list[str]]] = []
         self.lost: set[int] = set()
 
-    def submit(self, role: Any, function: Any, items: Any) -> int:
-        ticket = super().submit(role, function, items)
+    def submit(self, role: Any, function: Any, items: Any, *needs: Any) -> int:
+        ticket = super().submit(role, function, items, *needs)
         ids = [item.spec.run_id for item in items]
         self.batches.append((role, ids))
         if role == self.poison.role and self.poison.run_id in ids:

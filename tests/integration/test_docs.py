@@ -19,7 +19,7 @@ from searchbench.cli.docs import pages
 from searchbench.cli.entry import cli, main
 from searchbench.cost import BUDGET_AXES
 from searchbench.errors import CheckpointError, DataMissing, SpaceError, StoreError, StudyError, TableError
-from searchbench.harness import limits, objective, study_file, tuning
+from searchbench.harness import limits, objective, resources, study_file, tuning
 from searchbench.harness.plan import plan
 from searchbench.harness.study_file import study_from_mapping
 
@@ -79,8 +79,8 @@ def test_python_that_is_shown_is_python(block: str) -> None:
 def test_every_key_of_a_study_file_is_explained() -> None:
     text = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
     keys = {*study_file.KEYS, *study_file.PROBLEM_KEYS, *study_file.COMPARISON_KEYS, *study_file.ABLATION_KEYS}
-    keys |= {*limits.KEYS, *tuning.KEYS, *objective.KEYS, *BUDGET_AXES}
-    headed = {"comparison", "ablation", "tuning", "limits"}
+    keys |= {*limits.KEYS, *tuning.KEYS, *resources.KEYS, *resources.PARTS, *objective.KEYS, *BUDGET_AXES}
+    headed = {"comparison", "ablation", "tuning", "limits", "resources"}
     missing = {key for key in keys - headed if f"`{key}`" not in text}
     assert not missing
     assert all(f"`[{key}" in text for key in headed & keys)

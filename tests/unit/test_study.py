@@ -14,6 +14,7 @@ from searchbench import Budget, ComparisonPlan, Contestant, Problem, Study, Use 
 from searchbench.errors import InputError, StudyError, UnknownName
 from searchbench.harness.limits import Limits  # noqa: F401  (what a printed study needs)
 from searchbench.harness.plan import plan
+from searchbench.harness.resources import Placement  # noqa: F401
 from searchbench.harness.study import study_from_spec
 from searchbench.harness.study_file import read_study
 

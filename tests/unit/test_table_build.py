@@ -45,9 +45,9 @@ class Counting(LocalExecutor):
         super().__init__()
         self.jobs, self.stop, self.roles = 0, stop, set[Role]()
 
-    def submit(self, role: Role, function: Callable[[Any], Any], items: Sequence[Any]) -> int:
+    def submit(self, role: Role, function: Callable[[Any], Any], items: Sequence[Any], *needs: Any) -> int:
         self.roles.add(role)
-        return super().submit(role, function, items)
+        return super().submit(role, function, items, *needs)
 
     def wait(self, timeout_s: float) -> list[Finished]:
         if self.jobs == self.stop:

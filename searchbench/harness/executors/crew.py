@@ -10,8 +10,10 @@ import ray
 from ray import cloudpickle
 from ray.exceptions import RayError
 
+from searchbench.harness.executors.placed import placed
 from searchbench.harness.measuring import Elsewhere, Measured, Request, measure_elsewhere
 from searchbench.harness.process import one_thread
+from searchbench.harness.resources import Resources
 from searchbench.working_folder import search_last
 
 RETRIES = 2
@@ -23,12 +25,11 @@ class RayCrew:
 
     Args:
         told: what the estimator is opened with.
-        cpus, gpus: what one measurement holds.
+        needs: what one measurement holds.
     """
 
-    def __init__(self, told: Elsewhere, cpus: float = 1.0, gpus: float = 0.0) -> None:
-        environment = {"env_vars": {"SEARCHBENCH_ROLE": "search"}}
-        self._task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES, runtime_env=environment)(_measure)
+    def __init__(self, told: Elsewhere, needs: Resources) -> None:
+        self._task = placed(_measure, "search", needs, retries=RETRIES)
         self._told = ray.put(cloudpickle.dumps(told))
         self._prices: dict[Any, Request] = {}
 
@@ -51,11 +52,11 @@ class RayCrew:
         return ready[0]
 
 
-def crew_here(told: Elsewhere) -> RayCrew | None:
+def crew_here(told: Elsewhere, needs: Resources) -> RayCrew | None:
     """A crew where this process is a worker on Ray; None where there is nobody to share the work with."""
     if os.environ.get("SEARCHBENCH_ROLE") != "search" or not ray.is_initialized():
         return None
-    return RayCrew(told)
+    return RayCrew(told, needs)
 
 
 def _measure(told: bytes, packed: bytes) -> Measured:

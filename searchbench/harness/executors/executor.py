@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from searchbench.harness.process import one_thread
+from searchbench.harness.resources import Resources
 
+ONE_CPU = Resources()
 Role = Literal["search", "judge"]
 """Processes of one role never do the work of the other: a search has never run where test data is read."""
 
@@ -41,8 +43,13 @@ class Executor(Protocol):
     def shared(self) -> bool:
         """Whether runs of several strategies share the processes of workers."""
 
-    def submit(self, role: Role, function: Callable[[Any], Any], items: Sequence[Any]) -> int:
-        """Queue `[function(item) for item in items]`; returns its ticket."""
+    def submit(
+        self, role: Role, function: Callable[[Any], Any], items: Sequence[Any], needs: Resources = ONE_CPU
+    ) -> int:
+        """Queue `[function(item) for item in items]`, which holds `needs` while it runs; returns its ticket."""
+
+    def lacking(self, needs: Resources) -> str:
+        """Why nothing with these needs can ever run here, in words; empty where it can."""
 
     def wait(self, timeout_s: float) -> list[Finished]:
         """The batches that have come back since the last call; waits at most `timeout_s` for the first."""

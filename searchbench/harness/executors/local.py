@@ -5,11 +5,14 @@ Search and judge share the process here, so the separation of test data is by ob
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from searchbench.harness.executors.executor import Finished, Role, run_batch
+from searchbench.harness.executors.executor import ONE_CPU, Finished, Role, run_batch
+from searchbench.harness.resources import Resources
 
 
 class LocalExecutor:
@@ -22,10 +25,15 @@ class LocalExecutor:
         self._queue: deque[tuple[int, Callable[[Any], Any], Sequence[Any]]] = deque()
         self._tickets = 0
 
-    def submit(self, role: Role, function: Callable[[Any], Any], items: Sequence[Any]) -> int:
+    def submit(
+        self, role: Role, function: Callable[[Any], Any], items: Sequence[Any], needs: Resources = ONE_CPU
+    ) -> int:
         self._tickets += 1
         self._queue.append((self._tickets, function, items))
         return self._tickets
+
+    def lacking(self, needs: Resources) -> str:
+        return replace(needs, memory_gb=0.0).lacking([here()])
 
     def wait(self, timeout_s: float) -> list[Finished]:
         if not self._queue:
@@ -35,3 +43,10 @@ class LocalExecutor:
 
     def close(self) -> None:
         self._queue.clear()
+
+
+def here() -> dict[str, float]:
+    """Processors and cards of this machine."""
+    import torch
+
+    return {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}

@@ -17,7 +17,9 @@ from ray import cloudpickle
 from ray.exceptions import RayError
 
 from searchbench.errors import InputError
-from searchbench.harness.executors.executor import Finished, Lost, Role, run_batch
+from searchbench.harness.executors.executor import ONE_CPU, Finished, Lost, Role, run_batch
+from searchbench.harness.executors.placed import placed
+from searchbench.harness.resources import Resources
 from searchbench.working_folder import search_last
 
 STARTUP = {
@@ -37,35 +39,38 @@ class RayExecutor:
     Args:
         workers: processes at a time on a local Ray; None takes every core.
         address: of a running cluster to join ("auto", "host:port"); None starts a local Ray.
-        cpus, gpus: what one batch holds while it runs.
 
     Searches and judges run under different environments, which Ray keeps in different processes.
     """
 
     shared = True
 
-    def __init__(
-        self, workers: int | None = None, address: str | None = None, cpus: float = 1.0, gpus: float = 0.0
-    ) -> None:
+    def __init__(self, workers: int | None = None, address: str | None = None) -> None:
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
             _start(workers, address)
-        self.slots = max(1, int(ray.cluster_resources().get("CPU", 1) // cpus))
+        self.slots = max(1, int(ray.cluster_resources().get("CPU", 1)))
         if workers is not None:
             self.slots = min(self.slots, workers)
-        self._tasks = {role: _task(role, cpus, gpus) for role in ("search", "judge")}
+        self._tasks: dict[tuple[Role, str], Any] = {}
         self._running: dict[ray.ObjectRef, int] = {}
         self._tickets = 0
         self._unsent: list[Finished] = []
 
-    def submit(self, role: Role, function: Callable[[Any], Any], items: Sequence[Any]) -> int:
+    def lacking(self, needs: Resources) -> str:
+        return needs.lacking(node["Resources"] for node in ray.nodes() if node["Alive"])
+
+    def submit(
+        self, role: Role, function: Callable[[Any], Any], items: Sequence[Any], needs: Resources = ONE_CPU
+    ) -> int:
         self._tickets += 1
         try:
             packed = cloudpickle.dumps((function, list(items)))
         except Exception as error:  # an object of the user's that cannot leave this process
             self._unsent.append(Finished(self._tickets, Lost(f"it cannot be sent to a worker: {error!r}")))
             return self._tickets
-        self._running[self._tasks[role].remote(packed)] = self._tickets
+        task = self._tasks.setdefault((role, str(needs)), placed(_run, role, needs, retries=0))
+        self._running[task.remote(packed)] = self._tickets
         return self._tickets
 
     def wait(self, timeout_s: float) -> list[Finished]:
@@ -107,7 +112,7 @@ def _start(workers: int | None, address: str | None) -> None:
 
 def _connect(workers: int | None, address: str | None, environment: dict[str, Any], quiet: dict[str, Any]) -> None:
     if address is not None:
-        _join(address, quiet)
+        _join(address, environment, quiet)
         return
     cores = workers or os.cpu_count() or 1
     for left in reversed(range(TRIES)):
@@ -132,7 +137,7 @@ def _connect(workers: int | None, address: str | None, environment: dict[str, An
                 ) from error
 
 
-def _join(address: str, quiet: dict[str, Any]) -> None:
+def _join(address: str, environment: dict[str, Any], quiet: dict[str, Any]) -> None:
     if address.startswith("ray://"):
         raise InputError(
             f"the cluster `{address}` is named by the address of Ray's client, which cannot cancel what runs when a "
@@ -140,7 +145,7 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
         )
     try:
         with _told_if_slow(f"the Ray cluster at {address}"):
-            ray.init(address=address, **quiet)
+            ray.init(address=address, runtime_env=environment, **quiet)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, RayError) as error:
         ray.shutdown()
         raise InputError(
@@ -182,11 +187,6 @@ def _import_paths() -> list[str]:
     """Where plug-ins given as `module:attr` are found by this process, so that workers find them too."""
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return list(dict.fromkeys(os.path.abspath(p) for p in [*given, *sys.path] if p and os.path.isdir(p)))
-
-
-def _task(role: Role, cpus: float, gpus: float) -> Any:
-    environment = {"env_vars": {"SEARCHBENCH_ROLE": role}}
-    return ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, runtime_env=environment)(_run)
 
 
 def _run(packed: bytes) -> tuple[list[Any], tuple[float, ...]]:

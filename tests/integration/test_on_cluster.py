@@ -1,0 +1,103 @@
+"""Several Ray nodes as processes of this machine: the same record as in one process, wherever things are placed."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import searchbench as sb
+from searchbench.errors import StudyError
+from searchbench.harness.executors.on_ray import STARTUP
+from searchbench.results.columns import first_difference
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+class Nodes:
+    """A head and two further nodes; one of them alone has the resource `fast`."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        self.others = [self.add(), self.add(fast=2)]
+
+    def add(self, **resources: float) -> Any:
+        return self.cluster.add_node(num_cpus=1, resources=resources or None)
+
+    def close(self) -> None:
+        self.cluster.shutdown()
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
+    for key, value in STARTUP.items():
+        monkeypatch.setenv(key, value)
+    found = Nodes()
+    yield found
+    found.close()
+
+
+def unequal(config: dict[str, float], *, seed: int) -> float:
+    time.sleep(0.02 + 0.1 * config["x"])
+    return config["x"] + seed % 5
+
+
+def study(name: str, seeds: int, **given: Any) -> sb.Study:
+    problems = [
+        sb.Problem("nasbench201", "digits", "table", label="table"),
+        sb.Objective(unequal, {"x": sb.Float(0, 1)}, parallel=4, duration=lambda config: config["x"], label="own"),
+        sb.Problem(
+            sb.Use("nasbench201", channels=4, cells=1, stages=1), "digits", sb.Use("train", epochs=1), label="train",
+            parallel=3,
+        ),
+    ]  # fmt: skip
+    evolution = sb.Use("regularized-evolution", population=4, sample=2)
+    return sb.Study(name, problems, ["random", evolution], seeds, sb.Budget(evaluations=6), **given)
+
+
+def assert_same(a: Path, b: Path, name: str, count: int) -> None:
+    found = []
+    for path in (a, b):
+        with sb.open_store(path) as opened:
+            found.append({run.run_id: run for run in opened.runs(name)})
+    assert found[0].keys() == found[1].keys()
+    assert len(found[0]) == count
+    for run_id, one in found[0].items():
+        other = found[1][run_id]
+        assert one.status == other.status, one.error
+        assert first_difference(one.trials, other.trials) is None
+        assert (one.status, one.architecture, one.test_error) == (other.status, other.architecture, other.test_error)
+
+
+def test_three_nodes_give_the_record_of_one_process_and_place_what_is_asked_for(nodes: Nodes, tmp_path: Path) -> None:
+    placed = {"problems": {"own": {"custom": {"fast": 1}}}}
+    asked = study("cluster", 1, resources=placed)
+    sb.run(asked, tmp_path / "cluster.db", ray_address=nodes.cluster.address, progress=False)
+    sb.run(study("cluster", 1), tmp_path / "alone.db", workers=0, progress=False)
+    assert_same(tmp_path / "cluster.db", tmp_path / "alone.db", "cluster", 6)
+    refused = study("refused", 1, resources={"judge": {"gpus": 1}})
+    with pytest.raises(StudyError, match=r"never be placed here: it needs `gpus` 1 \(most on one node: 0\)"):
+        sb.run(refused, tmp_path / "refused.db", ray_address=nodes.cluster.address, progress=False)
+
+
+@pytest.mark.parametrize("draw", range(2))
+def test_nodes_that_die_while_a_study_runs_lose_nothing(nodes: Nodes, tmp_path: Path, draw: int) -> None:
+    rng = random.Random(draw)
+
+    def kill() -> None:
+        time.sleep(4 + 6 * rng.random())
+        nodes.cluster.remove_node(nodes.others[draw], allow_graceful=False)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    sb.run(study("killed", 3), tmp_path / "killed.db", ray_address=nodes.cluster.address, progress=False)
+    killer.join()
+    sb.run(study("killed", 3), tmp_path / "alone.db", workers=0, progress=False)
+    assert_same(tmp_path / "killed.db", tmp_path / "alone.db", "killed", 18)
