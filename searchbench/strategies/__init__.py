@@ -148,6 +148,7 @@ STRATEGIES = Registry(
         "sdarts-adv": Entry(f"{_ROBUST}:sdarts_adv", "DARTS whose weights learn at the worst mixture near (Chen 2020)"),
         "darts-pt": Entry(f"{_ROBUST}:darts_pt", "DARTS that keeps what the supernet misses most (Wang 2021)"),
         "drnas": Entry(f"{_SAMPLED}:drnas", "operations' weights drawn from Dirichlet distributions (Chen 2021)"),
+        "fbnet": Entry(f"{_SAMPLED}:fbnet", "concrete relaxation, loss times a power of the cost (Wu 2019)"),
         "nasp": Entry(f"{_SAMPLED}:nasp", "proximal iterations: one operation per edge at a time (Yao 2020)"),
         "gdas": Entry(f"{_SAMPLED}:gdas", "one operation per edge, by Gumbel-argmax (Dong & Yang 2019)"),
         "snas": Entry(f"{_SAMPLED}:snas", "concrete relaxation, single level (Xie 2019)"),

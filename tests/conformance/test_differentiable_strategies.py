@@ -38,6 +38,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "darts-pt": {},
     "drnas": {},
     "drnas, its divergence": {"divergence": 0.1},
+    "fbnet": {},
     "nasp": {"eta": 0.1},
     "gdas": {},
     "snas": {"cost": 0.1},

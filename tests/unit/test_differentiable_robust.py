@@ -22,6 +22,7 @@ from searchbench.spaces.networks import Mixed
 from searchbench.strategies.differentiable import (
     Adversary,
     BetaDecay,
+    CoolingConcrete,
     Differentiable,
     DirichletDivergence,
     DirichletWeights,
@@ -34,7 +35,7 @@ from searchbench.strategies.differentiable.dirichlet import concentration, diver
 from searchbench.strategies.differentiable.extras import on_the_simplex
 from searchbench.strategies.differentiable.papers import darts
 from searchbench.strategies.differentiable.papers_robust import beta_darts, darts_pt, sdarts_adv, sdarts_rs
-from searchbench.strategies.differentiable.papers_sampled import drnas
+from searchbench.strategies.differentiable.papers_sampled import drnas, fbnet
 from searchbench.strategies.differentiable.turn import Moment, Turn
 
 ALPHA = torch.tensor([[0.3, -0.2, 0.5], [1.0, 0.0, -1.0]], dtype=torch.float64)
@@ -218,7 +219,23 @@ def test_selection_by_perturbation_needs_every_edge():
     assert darts_pt().unsupported(scenario()) is None
 
 
-@pytest.mark.parametrize("paper", [beta_darts, sdarts_rs, sdarts_adv, darts_pt, drnas])
+def test_fbnet_cools_as_published_and_multiplies_the_loss_by_a_power_of_the_cost():
+    part, paper = CoolingConcrete(), fbnet()
+    assert part.tau(0, 90) == 5.0
+    assert part.tau(45, 90) == pytest.approx(5 * 0.956**45)
+    assert part.tau(90, 90) == pytest.approx(0.0872, abs=1e-4)
+    costs = torch.tensor([[0.0, 10.0, 100.0], [0.0, 20.0, 40.0]], dtype=torch.float64)
+    weights = ALPHA.softmax(-1)
+    game = SimpleNamespace(activated=lambda: weights, costs=costs, fixed_cost=7.0, mask=ALL)
+    [loss] = [rule.outer(torch.tensor(2.0, dtype=torch.float64), game, None) for rule in paper.regularise]
+    expected = 7.0 + float((weights * costs).sum())
+    assert float(loss) == pytest.approx(2.0 * 0.2 * math.log(expected) ** 0.6)
+    noisy = torch.stack(part.mixture(ALPHA, Turn("w", rng(1), Moment(0, 90))).weights)
+    uniform = torch.rand((2, 3), generator=rng(1), dtype=torch.float64)
+    assert torch.allclose(noisy, ((ALPHA.log_softmax(-1) - (-uniform.log()).log()) / 5.0).softmax(-1))
+
+
+@pytest.mark.parametrize("paper", [fbnet, beta_darts, sdarts_rs, sdarts_adv, darts_pt, drnas])
 def test_searches_end_within_their_budget_with_something_to_hand_over(paper):
     budget = Budget(samples=1500)
     given, search = lab(budget), paper(batch_size=20).start(scenario(budget))

@@ -38,6 +38,7 @@ from searchbench.strategies.differentiable.relaxation import ClippedLinear, Sigm
 from searchbench.strategies.differentiable.relaxation_sampled import (
     BinaryGate,
     Concrete,
+    CoolingConcrete,
     DirichletWeights,
     GumbelHard,
     Proximal,
@@ -66,6 +67,7 @@ __all__ = [
     "Complexity",
     "Concrete",
     "Constant",
+    "CoolingConcrete",
     "Cutout",
     "Differentiable",
     "DirichletDivergence",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from searchbench.errors import StudyError
@@ -13,6 +14,7 @@ from searchbench.strategies.differentiable.regularise import Complexity, Dirichl
 from searchbench.strategies.differentiable.relaxation_sampled import (
     BinaryGate,
     Concrete,
+    CoolingConcrete,
     DirichletWeights,
     GumbelHard,
     Proximal,
@@ -65,6 +67,36 @@ def drnas(host: Differentiable, divergence: float = 0.0) -> Differentiable:
         return replace(host, relax=DirichletWeights())
     alphas = replace(host.alphas, weight_decay=0.0)
     return replace(host, relax=DirichletWeights(), regularise=(DirichletDivergence(divergence),), alphas=alphas)
+
+
+@on_darts("ratio", alpha_lr=0.01, over=10_500, ratio=4.0)
+def fbnet(
+    host: Differentiable, factor: float = 0.2, power: float = 0.6, of: str = "macs", warmup: float = 1 / 9
+) -> Differentiable:
+    """FBNet's search: concrete relaxation with a falling temperature, cross-entropy times a power of the logarithm of
+    the expected cost; weights learn on four fifths of the training part, logits on the rest.
+
+    L_val factor (ln E)^power, E the expected cost
+
+    Args:
+        ratio: of the training part, between weights and logits.
+        factor, power: see above.
+        of: what the cost is: "macs", or "latency_ms" by the problem's latency, which must be above 1 ms.
+        warmup: share of the epochs in which only the weights move.
+
+    Source: Wu et al. 2019, "FBNet: hardware-aware efficient ConvNet design via differentiable neural architecture
+        search", equations 2 to 6 and section 4.3.
+    Differs: settings that are not part of the method are those of `darts`; weights and logits take turns by the
+        minibatch, not by the epoch; the space is the problem's, not the paper's; the architecture handed over is the
+        likeliest, of which the paper samples some and trains them.
+    """
+    return replace(
+        host,
+        relax=CoolingConcrete(),
+        schedule=WarmUp(host.schedule, warmup),
+        regularise=(ScaledByCost(factor, power, math.e, of),),
+        alphas=replace(host.alphas, betas=(0.9, 0.999), weight_decay=5e-4),
+    )
 
 
 @on_darts(over=117_300)
