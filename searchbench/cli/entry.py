@@ -82,7 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted; finished runs are kept, and --resume runs what is missing")
         sys.exit(INTERRUPTED)
-    except SystemExit as error:  # no command calls it: a plug-in has, where nothing could take it for its failure
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # whoever read along has seen enough
+            sys.exit(1)
+        # no command calls it: a plug-in has, where nothing could take it for its failure
         _say(f"something that the command ran ended the process (exit status {error.code}); the command is not done")
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

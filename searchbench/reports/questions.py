@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from searchbench.metric import PERCENT
 from searchbench.reports.measured import undeclared
 from searchbench.reports.standing import Declared, as_arm
+from searchbench.results.history import EXPLORATORY
 from searchbench.results.records import RunRecord
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ def _anytime(
     common = [s for s in arms[0].seeds if s in set(arms[1].seeds)]
     led: EstimandName = declared.estimand  # type: ignore[assignment]
     answer = st.paired(arms[0].at(common), arms[1].at(common), alpha=declared.level, estimand=led)
-    return [Asked(f"Is one better on the way ({axis}, mean validation error over the budget)?", answer)]
+    question = f"Is one better on the way ({axis}, mean validation error over the budget)?"
+    return [Asked(question, answer.with_caveats(EXPLORATORY))]  # no study declares it as what it compares
 
 
 def _levels(runs: Sequence[RunRecord], axis: str) -> dict[str, float]:

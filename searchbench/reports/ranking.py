@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from searchbench.metric import Metric
 from searchbench.reports.leaderboard import current_runs
 from searchbench.reports.measured import declared_metric, natural, undeclared
+from searchbench.results.history import Caveat, caveats_of
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
+from searchbench.statistics.record import marked
 
 if TYPE_CHECKING:
     from searchbench.statistics import Answer
@@ -31,7 +33,7 @@ WHAT = {
     INHERITED: "scores by the inherited weights of a supernet, 0 evaluations charged",
     UNVALUED: "handed over without a validation value",
 }
-CAVEAT = (
+SELECTED = (
     "Only architectures that a search handed over are judged. They were selected, so the range is restricted and tau "
     "is as a rule lower than it would be over a random sample of the space."
 )
@@ -100,7 +102,10 @@ class ProxyRanking:
     """Tau-b of two judgements of the same architectures under different seeds; or why not."""
     metric: Metric
     """What was measured; errors here are its negative where more is better."""
-    caveats: tuple[str, ...]
+    limits: tuple[str, ...]
+    """What a tau over architectures that were handed over cannot say, a sentence each."""
+    caveats: tuple[Caveat, ...] = ()
+    """What every statement about the study must be read with."""
 
     @property
     def unit(self) -> str:
@@ -118,7 +123,8 @@ class ProxyRanking:
         pooled = [a for a in self.agreements if a.pooled]
         if not pooled:
             return "Nothing was judged that had a validation value, so there is nothing to rank."
-        return " ".join(f"All strategies ({WHAT[a.kind]}): {_said(a)}." for a in pooled)
+        kinds = [caveat.kind for caveat in self.caveats]
+        return " ".join(marked(f"All strategies ({WHAT[a.kind]}): {_said(a)}.", kinds) for a in pooled)
 
 
 def ranking(store: ResultStore, study: str | None = None) -> list[ProxyRanking]:
@@ -135,10 +141,16 @@ def ranking(store: ResultStore, study: str | None = None) -> list[ProxyRanking]:
 def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[ProxyRanking]:
     """The same from the comparable runs of each problem; their recordings are not read."""
     labels = [problem["label"] for problem in study.declared.get("problems", [])]
-    return [_one(study.name, label, runs.get(label, ()), declared_metric(study.declared, label)) for label in labels]
+    caveats = caveats_of(study.declared)
+    return [
+        _one(study.name, label, runs.get(label, ()), declared_metric(study.declared, label), caveats)
+        for label in labels
+    ]
 
 
-def _one(study: str, problem: str, runs: Sequence[RunRecord], declared: Metric | None) -> ProxyRanking:
+def _one(
+    study: str, problem: str, runs: Sequence[RunRecord], declared: Metric | None, caveats: tuple[Caveat, ...]
+) -> ProxyRanking:
     judged = [natural(run, declared) for run in runs if run.judged and run.architecture_key]  # errors again
     metric = declared or undeclared(run.test_error for run in judged)
     scale = metric.scale
@@ -158,7 +170,8 @@ def _one(study: str, problem: str, runs: Sequence[RunRecord], declared: Metric |
         agreements=tuple(agreements),
         ceiling=_ceiling(judged),
         metric=metric,
-        caveats=(CAVEAT, OWN_SUPERNET) if INHERITED in kinds.values() else (CAVEAT,),
+        limits=(SELECTED, OWN_SUPERNET) if INHERITED in kinds.values() else (SELECTED,),
+        caveats=caveats,
     )
 
 
@@ -287,6 +300,7 @@ def _record(
         "level": interval.level if interval else None, "spearman": answer.get("spearman"),
         **{f"regret_at_{k}": regrets.get(k) for k in KS}, "unit": one.unit or one.metric.name, "status": answer.status,
         "method": answer.method, "call": answer.call, "wording": answer.wording, "refusal": answer.refusal_reason,
+        "caveats": ";".join(dict.fromkeys(caveat.kind for caveat in one.caveats)),
     }  # fmt: skip
 
 

@@ -137,6 +137,7 @@ def test_the_way_is_compared_by_the_mean_of_the_step_curve() -> None:
     errors = [100 * (0.06 + 0.01 * math.sin(seed)) for seed in range(12)]
     expected = -sum(4 / 9 * (100 - e) for e in errors) / 12
     assert way.estimate == pytest.approx(expected, rel=1e-9)
+    assert way.wording.startswith("exploratory: RE is better")  # a second outcome that no study declares
 
 
 def test_without_a_declaration_equivalence_and_planning_are_refused_and_the_pair_is_exploratory() -> None:

@@ -16,7 +16,7 @@ from scipy import stats
 from searchbench.cli.entry import cli
 from searchbench.cost import Cost
 from searchbench.errors import StoreError
-from searchbench.reports.ranking import ESTIMATED, INHERITED, UNVALUED, ProxyRanking, build, ranking
+from searchbench.reports.ranking import ESTIMATED, INHERITED, UNVALUED, ProxyRanking, build, ranking, records
 from searchbench.reports.render.ranks import to_text
 from searchbench.reports.report import report
 from searchbench.results.records import RunRecord, StudyRecord
@@ -69,6 +69,15 @@ def test_nine_architectures_are_refused_and_one_more_is_asked_for() -> None:
         assert agreement.tau.refusal_reason.startswith("9 architectures with validation value and test error; 1 more")
         assert agreement.regrets == ()
     assert "Refused for all strategies, a: 9 architectures" in " ".join(to_text(found, 400).split())
+
+
+def test_caveats_of_the_declaration_stand_before_the_conclusion_in_the_notes_and_in_every_row() -> None:
+    spec = SPEC | {"caveats": [{"kind": "exploratory", "reason": "seeds were added"}]}
+    runs = searches("a", SWAPPED, ERRORS)
+    (found,) = build(StudyRecord("recorded", json.dumps(spec), "t"), {"cells": runs})
+    assert found.conclusion.startswith("exploratory: All strategies")
+    assert "exploratory: seeds were added" in to_text(found, 400)
+    assert {row["caveats"] for row in records([found])} == {"exploratory"}
 
 
 def test_two_strategies_too_small_alone_are_ranked_together() -> None:

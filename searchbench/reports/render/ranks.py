@@ -89,7 +89,7 @@ def notes(found: ProxyRanking) -> list[str]:
         f"regret@k: {found.metric.name} of the best among the k best by validation, minus that of the row's best judged"
         f"{', in ' + found.unit if found.unit else ''}."
     )
-    return [*said, *found.caveats]
+    return [*map(str, found.caveats), *said, *found.limits]
 
 
 def _table(found: ProxyRanking, shown: Sequence[int]) -> Table:
