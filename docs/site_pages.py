@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import re
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -57,7 +60,25 @@ def strategy_page(name: str, summary: str, factory: Any) -> str:
     rows = "\n".join(f"| `{key}` | `{value}` |" for key, value in parameters(factory).items())
     table = f"\n## Parameters\n\n| parameter | default |\n|---|---|\n{rows}\n" if rows else ""
     use = f'```toml\n[[strategies]]\nuse = "{name}"\n```\n'
-    return f"# {name}\n\n{summary[:1].upper()}{summary[1:]}.\n\n{use}\n{_markdown(document)}\n{table}"
+    tried = "\n".join(f"- `searchbench run examples/{study}`: {about}" for study, about in studies_with(name))
+    tried = (
+        f"\n## Tried here\n\n{tried}\n\nWhat came out is in [measured performance](../performance.md).\n"
+        if tried
+        else ""
+    )
+    return f"# {name}\n\n{summary[:1].upper()}{summary[1:]}.\n\n{use}\n{_markdown(document)}\n{table}{tried}"
+
+
+def studies_with(name: str) -> list[tuple[str, str]]:
+    """The example studies that a strategy runs in, and the first sentence that each says of itself."""
+    found = []
+    for path in sorted((Path(__file__).parents[1] / "examples").glob("*.toml")):
+        text = path.read_text(encoding="utf-8")
+        if any(entry.get("use") == name for entry in tomllib.loads(text).get("strategies", ())):
+            comment = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
+            about = " ".join(line.removeprefix("#").strip() for line in comment)
+            found.append((path.name, about.partition(". ")[0].rstrip(".")))
+    return found
 
 
 def parameters(factory: Any) -> dict[str, str]:
