@@ -8,10 +8,11 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from searchbench.errors import InputError
 from searchbench.reports.figures.cutting import cut, outlying
 from searchbench.reports.figures.figure import PALETTE, Axis, Dots, Figure, Line, Spans, look
 from searchbench.reports.figures.plotly import to_plotly
-from searchbench.reports.figures.svg import COLUMN, PAGE, to_svg
+from searchbench.reports.figures.svg import COLUMN, PAGE, Paper, paper_of, to_svg
 
 VISIONS = {
     "normal": np.eye(3),
@@ -105,3 +106,23 @@ def test_vector_files_have_the_width_of_columns_and_text_of_the_papers_size(pape
     assert float(root.attrib["font-size"]) * points / units == pytest.approx(8, rel=0.01)
     words = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
     assert "Title" not in words  # a paper says it in its caption
+
+
+def test_the_width_of_a_figure_is_named_or_given_in_points() -> None:
+    assert paper_of("page", 9) == Paper(487.0, 9)
+    assert paper_of("300", 8) == Paper(300.0, 8)
+    with pytest.raises(InputError, match="unknown figure width `wide`"):
+        paper_of("wide", 8)
+    with pytest.raises(InputError, match="100 to 2000 points wide"):
+        paper_of("3", 8)
+
+
+def test_a_long_title_of_a_short_axis_is_broken_into_two_lines() -> None:
+    title = "validation error of the incumbent, which is long (%)"
+    figure = Figure("f", "F", "C.", Axis("x"), Axis(title), (Line("a", [0, 1], [0, 1]),))
+    words = [text.text for text in ET.fromstring(to_svg(figure, COLUMN)).iter("{http://www.w3.org/2000/svg}text")]
+    assert title not in words
+    assert " ".join(word for word in words if word and word in title and len(word) > 5) in (
+        "incumbent, which is long (%) validation error of the", "which is long (%) validation error of the incumbent,",
+    )  # fmt: skip
+    assert title in "".join(text for text in ET.fromstring(to_svg(figure, PAGE)).itertext())

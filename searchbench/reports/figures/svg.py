@@ -33,8 +33,8 @@ ROW = 24
 """Height of a row in figures with categories down their side."""
 PANEL = 120
 """Height of one of several panels; a gap of `GAP` between them."""
-ENTRY = 190
-"""Width of an entry of the legend."""
+LETTER = 5.6
+"""Width of a letter, on average."""
 STROKES = {"solid": "", "dash": "5 4", "dot": "1.5 3", "dashdot": "7 3 1.5 3", "longdash": "10 4"}
 GAP = 14
 LEFT = 72
@@ -153,7 +153,7 @@ def _beyond(figure: Figure, frame: Frame, y: Place) -> list[str]:
     for at, one in enumerate(nearest.values()):
         value = _told(one, figure.beyond)
         if one.side == "x" and one.name in figure.y.categories:
-            row = y(figure.y.categories.index(one.name)) - 6
+            row = y(figure.y.categories.index(one.name)) + 4
             edge, anchor = (frame.right - 3, "end") if one.above else (frame.left + 3, "start")
             out.append(_text(edge, row, f"{value} →" if one.above else f"← {value}", anchor))
         else:
@@ -254,9 +254,20 @@ def _grid(figure: Figure, frame: Frame, x: Place, y: Place) -> list[str]:
     out.append(_segment(left, top, left, bottom, "#333"))
     out += [_text((left + right) / 2, bottom + 36, figure.x.title, "middle")] if frame.below else []
     if figure.y.title and not figure.rows and frame.beside:
-        turn = f' transform="rotate(-90 14 {(top + bottom) / 2:.1f})"'
-        out.append(_text(14, (top + bottom) / 2, figure.y.title, "middle", turn))
+        middle = (top + bottom) / 2
+        for line, text in enumerate(reversed(_broken(figure.y.title, int((bottom - top) / LETTER)))):
+            at = 24 - 12 * line
+            out.append(_text(at, middle, text, "middle", f' transform="rotate(-90 {at} {middle:.1f})"'))
     return out
+
+
+def _broken(text: str, most: int) -> list[str]:
+    """One line, or two where one would be longer than the axis it stands at."""
+    if len(text) <= most:
+        return [text]
+    gaps = [at for at, letter in enumerate(text) if letter == " "] or [len(text)]
+    at = min(gaps, key=lambda gap: abs(gap - len(text) / 2))
+    return [text[:at], text[at + 1 :]]
 
 
 def _labels(axis: Axis, extent: Extent) -> list[tuple[float, str]]:
@@ -354,18 +365,19 @@ def _legend_entries(marks: Sequence[Mark]) -> list[tuple[str, int]]:
     return list(dict.fromkeys((m.name, m.colour) for m in shown))
 
 
-def _per_line(frame: Frame) -> int:
-    return max(1, int((frame.right - frame.left) // ENTRY))
+def _per_line(entries: Sequence[tuple[str, int]], frame: Frame) -> int:
+    longest = max((min(len(name), 26) for name, _ in entries), default=0)
+    return max(1, int((frame.right - frame.left) // (36 + LETTER * longest)))
 
 
 def _legend_height(entries: Sequence[tuple[str, int]], frame: Frame) -> float:
-    return 18 * math.ceil(len(entries) / _per_line(frame)) + 8 if entries else 0
+    return 18 * math.ceil(len(entries) / _per_line(entries, frame)) + 8 if entries else 0
 
 
 def _legend(entries: Sequence[tuple[str, int]], frame: Frame, top: float) -> list[str]:
     """A stroke with the symbol on it, and the name, for every series."""
     out = []
-    many = _per_line(frame)
+    many = _per_line(entries, frame)
     width = (frame.right - frame.left) / many
     for i, (name, index) in enumerate(entries):
         at, row, own = frame.left + width * (i % many), top + 18 * (i // many), look(index)
