@@ -107,9 +107,8 @@ def test_a_plugin_that_ends_or_fails_at_its_import_is_named_and_nothing_runs(tmp
 
 
 def test_a_reader_who_has_seen_enough_is_told_nothing(tmp_path):
-    process = command(tmp_path, "list", "strategies")
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.stderr is not None
-    assert process.stderr.read() == ""
-    process.wait(timeout=60)
+    with command(tmp_path, "list", "strategies") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
