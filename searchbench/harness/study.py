@@ -83,6 +83,8 @@ class ComparisonPlan:
     of studies compare where it is the same; what is not given is taken from the results."""
 
     def __post_init__(self) -> None:
+        if self.baseline is not None and not isinstance(self.baseline, str):
+            raise StudyError(f"`comparison.baseline` must be the label of a strategy, but got {self.baseline!r}.")
         if not 0 < self.alpha < 1:
             raise StudyError(f"`comparison.alpha` must lie in (0, 1), but got {self.alpha!r}.")
         if self.family not in ("baseline", "all-pairs"):
@@ -341,7 +343,7 @@ def _check(study: Study) -> None:
 
 def _check_distinct(values: Sequence[Any], what: str, where: str, way_out: str) -> None:
     for value in values:
-        if not isinstance(value, int) and (not isinstance(value, str) or not value.strip()):
+        if what != "seed" and (not isinstance(value, str) or not value.strip()):
             raise StudyError(f"every {what} in `{where}` must be a text that is not empty, but got {value!r}.")
         if isinstance(value, str):
             check_text(value, f"the {what} in `{where}`")

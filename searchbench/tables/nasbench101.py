@@ -66,6 +66,8 @@ def from_nasbench101(path: str, partial: bool = False) -> Content:
             raise TableError(f"{where}: cell {key} already has {REPEATS} trainings of {epochs} epochs.")
         counts[key, epochs] = repeat + 1
         _keep(where, held[key], epochs, repeat, metrics)
+    if not texts:
+        raise TableError(f"table {place} holds no record; is it NAS-Bench-101's own file?")
     if not partial and len(texts) != 423_624:
         raise TableError(
             f"table {place} holds {len(texts):,} cells of the 423,624; complete it, or import it with `--partial`."
