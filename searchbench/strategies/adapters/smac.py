@@ -18,7 +18,7 @@ from typing import Any
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.choices import Choice, Float, Integer, Value
 from searchbench.spaces.space import Architecture, Space
-from searchbench.strategies.adapters.flat import GlobalNumbers
+from searchbench.strategies.adapters.flat import quiet
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
@@ -55,9 +55,8 @@ class Smac:
 
     Source: Lindauer et al. 2022, "SMAC3"; Hutter et al. 2011.
     Differs: the initial designs are the common ones instead of a Sobol sequence; the scenario is deterministic, one
-        evaluation a configuration; a failed evaluation is a crash that costs the worst value seen. What it draws from
-        global generators is kept to itself; its local searches begin in sorted order, where the library's depends on
-        the process.
+        evaluation a configuration; a failed evaluation is a crash that costs the worst value seen; local searches begin
+        in sorted order, where the library's order depends on the process.
     """
 
     facade: str = "forest"
@@ -88,19 +87,19 @@ class SmacSearch:
         import smac
 
         self._space = scenario.space
-        self._numbers = GlobalNumbers(scenario.seeds.python_seed("search"))
         self._asked: UnderWay[Any] = UnderWay()
         self._worst = -math.inf
         folder = tempfile.mkdtemp(prefix="smac-")  # it keeps a history on disk, which nobody reads
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         designs = scenario.seeds.rng("init")
-        with self._numbers.use():
-            known = _configuration_space(scenario.space)
+        with quiet():
+            seed = scenario.seeds.python_seed("search") % 2**31
+            known = _configuration_space(scenario.space, seed)
             told = smac.Scenario(
                 known,
                 deterministic=True,
                 n_trials=TRIALS,
-                seed=scenario.seeds.python_seed("search") % 2**31,
+                seed=seed,
                 output_directory=Path(folder),
             )
             facade = getattr(smac, FACADES[settings.facade])
@@ -119,7 +118,7 @@ class SmacSearch:
     def ask(self) -> Proposal | None:
         from smac.main.exceptions import ConfigurationSpaceExhaustedException
 
-        with self._numbers.use():
+        with quiet():
             try:
                 info = self._optimizer.ask()
             except (StopIteration, ConfigurationSpaceExhaustedException):  # all of a small space has been tried
@@ -137,7 +136,7 @@ class SmacSearch:
             self._worst = max(self._worst, trial.value)
         cost = self._worst if trial.failed else trial.value
         status = StatusType.CRASHED if trial.failed else StatusType.SUCCESS
-        with self._numbers.use():
+        with quiet():
             value = TrialValue(cost=cost if math.isfinite(cost) else 0.0, status=status)
             self._optimizer.tell(info, value, save=False)
 
@@ -160,12 +159,12 @@ def _unused(config: Any, seed: int = 0) -> float:
     raise AssertionError("SMAC was to be asked and told")
 
 
-def _configuration_space(space: Space) -> Any:
+def _configuration_space(space: Space, seed: int) -> Any:
     from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, Constant, InCondition
     from ConfigSpace import UniformFloatHyperparameter as Real
     from ConfigSpace import UniformIntegerHyperparameter as Whole
 
-    known = ConfigurationSpace()
+    known = ConfigurationSpace(seed=seed)
     made: dict[str, Any] = {}
     for d in space.decisions:
         if d.arity == 1 or (not isinstance(d, Choice) and d.low == d.high):  # type: ignore[attr-defined]
