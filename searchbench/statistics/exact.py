@@ -125,9 +125,18 @@ def typical_values(d: Floats, *, alpha: float, seed: int, resamples: int = RESAM
 
 def canonical(d: Floats) -> Floats:
     """Columns in an order of their own, so that random flips do not depend on the order of seeds or on direction."""
-    toward = d * np.sign(d.sum(axis=0))
+    total = d.sum(axis=0)
+    even = np.abs(total) <= 1e-9 * np.abs(d).sum(axis=0)
+    toward = d * np.where(even, _heavier_side(d), np.sign(total))
     order = np.lexsort((toward, np.abs(d)), axis=0)
     return np.take_along_axis(d, order, axis=0)
+
+
+def _heavier_side(d: Floats) -> Floats:
+    """Sign of the first size at which the two sides of each column differ, largest first; zero of a symmetric one."""
+    gap = np.sort(d, axis=0)[::-1] + np.sort(d, axis=0)
+    first = np.argmax(gap != 0, axis=0)
+    return np.asarray(np.sign(np.take_along_axis(gap, first[None], axis=0)[0]), dtype=np.float64)
 
 
 def _hits(signs: Floats, d: Floats, threshold: Floats) -> Floats:
