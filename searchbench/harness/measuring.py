@@ -46,6 +46,10 @@ class Request:
     price: Cost
 
 
+class CrewLost(Exception):
+    """The infrastructure lost what measures for a run, and so the run, which is begun again; nobody failed."""
+
+
 class Crew(Protocol):
     """Processes that measure for a run while its search goes on."""
 
@@ -53,7 +57,7 @@ class Crew(Protocol):
         """Begin a measurement; its ticket."""
 
     def result(self, ticket: Any) -> Measured:
-        """How it ended; waits until it has."""
+        """How it ended; waits until it has. Raises CrewLost where nobody can say."""
 
     def first(self, tickets: list[Any]) -> Any:
         """Whichever ticket ends first; waits for it."""

@@ -19,7 +19,7 @@ from searchbench.harness.guarded import Guarded
 from searchbench.harness.journal import Journal
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
-from searchbench.harness.measuring import Crew, Elsewhere
+from searchbench.harness.measuring import Crew, CrewLost, Elsewhere
 from searchbench.harness.memory import PeakMemory
 from searchbench.harness.plan import RunSpec
 from searchbench.harness.study import strategy_description
@@ -40,7 +40,7 @@ def run_search(spec: RunSpec, checkpoint: Checkpoint | None = None, journal: Jou
     started = timestamp()
     try:
         return _run(spec, checkpoint, journal, started)
-    except (CheckpointError, Interrupted):  # no failure of the strategy: nothing has run
+    except (CheckpointError, CrewLost, Interrupted):  # no failure of the strategy: nothing has run
         raise
     except BaseException as failure:  # before there was a record: data gone, a factory that fails here only
         return unrecorded(spec, "failed", told(failure), started)
@@ -58,7 +58,7 @@ def _run(spec: RunSpec, checkpoint: Checkpoint | None, journal: Journal | None, 
     with PeakMemory() as memory:
         try:
             ended = _search(spec, strategy, lab, checkpoint)
-        except (CheckpointError, Interrupted):
+        except (CheckpointError, CrewLost, Interrupted):
             raise
         except BaseException as failure:
             error = told(failure)

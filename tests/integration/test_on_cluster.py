@@ -14,7 +14,7 @@ import pytest
 import searchbench as sb
 from searchbench.errors import StudyError
 from searchbench.harness.executors.on_ray import STARTUP
-from searchbench.results.columns import first_difference
+from searchbench.results.columns import first_difference, read_trials
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -71,7 +71,10 @@ def assert_same(a: Path, b: Path, name: str, count: int) -> None:
     assert len(found[0]) == count
     for run_id, one in found[0].items():
         other = found[1][run_id]
-        assert one.status == other.status, one.error
+        errors = (
+            {str(error) for error in read_trials(one.trials)["error"].to_pylist() if error} if one.trials else set()
+        )
+        assert one.status == other.status, (one.error, errors)
         assert first_difference(one.trials, other.trials) is None
         assert (one.status, one.architecture, one.test_error) == (other.status, other.architecture, other.test_error)
 

@@ -11,9 +11,9 @@ import pytest
 import searchbench as sb
 from searchbench.errors import StudyError
 from searchbench.harness.loop import drive
-from searchbench.harness.measuring import Measured, Request, measure
+from searchbench.harness.measuring import CrewLost, Measured, Request, measure
 from searchbench.harness.plan import plan
-from searchbench.harness.run import _open_lab
+from searchbench.harness.run import _open_lab, run_search
 from searchbench.harness.study import Study, study_from_spec
 from searchbench.harness.study_file import study_from_mapping
 from searchbench.results.columns import first_difference, read_trials
@@ -132,6 +132,17 @@ def test_a_measurement_whose_process_is_lost_is_a_failed_trial() -> None:
     assert trial.failed
     assert trial.error == "its process was lost"
     assert lab.spent.epochs == 9
+
+
+def test_a_run_whose_crew_is_lost_is_lost_and_has_not_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(LateCrew):
+        def result(self, ticket: int) -> Measured:
+            raise CrewLost("the node has died")
+
+    (spec,) = plan(declared()).runs
+    monkeypatch.setattr("searchbench.harness.run._crew", lambda spec, seeds: Gone(None, 0))
+    with pytest.raises(CrewLost, match="the node has died"):
+        run_search(spec)
 
 
 def test_a_duration_that_is_no_number_fails_its_trial_only() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import ray
 from ray import cloudpickle
-from ray.exceptions import RayError
+from ray.exceptions import RayError, WorkerCrashedError
 
 from searchbench.harness.executors.placed import placed
-from searchbench.harness.measuring import Elsewhere, Measured, Request, measure_elsewhere
+from searchbench.harness.measuring import CrewLost, Elsewhere, Measured, Request, measure_elsewhere
 from searchbench.harness.process import one_thread
 from searchbench.harness.resources import Resources
 from searchbench.working_folder import search_last
@@ -42,9 +42,11 @@ class RayCrew:
         request = self._prices.pop(ticket)
         try:
             found: Measured = ray.get(ticket)
-        except RayError as error:
-            lost = f"its process was lost {RETRIES + 1} times: {type(error).__name__}: {error}"
+        except WorkerCrashedError:  # each time, wherever it was begun again: the evaluation kills its process
+            lost = f"the evaluation ended its process {RETRIES + 1} times."
             return Measured("error", math.nan, request.price, error=lost)
+        except RayError as error:
+            raise CrewLost(f"{type(error).__name__}: {error}") from error
         return found
 
     def first(self, tickets: list[Any]) -> Any:
