@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
     from searchbench.cost import Budget as Budget
     from searchbench.cost import Cost as Cost
     from searchbench.errors import BudgetExhausted as BudgetExhausted
+    from searchbench.errors import EvaluationFailed as EvaluationFailed
     from searchbench.errors import InputError as InputError
     from searchbench.errors import SearchbenchError as SearchbenchError
     from searchbench.estimators.estimator import Estimator as Estimator
@@ -81,6 +82,7 @@ _WHERE = {
     "ComparisonPlan": "searchbench.harness.study",
     "Contestant": "searchbench.harness.study",
     "Cost": "searchbench.cost",
+    "EvaluationFailed": "searchbench.errors",
     "Estimator": "searchbench.estimators.estimator",
     "EstimatorSpec": "searchbench.estimators.estimator",
     "Fidelity": "searchbench.trial",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from searchbench.cli.options import store_option, terminal
+from searchbench.cli.options import store_option, terminal, trust_option
 
 KINDS = ("auto", "table", "optuna", "optuna-frame", "tune", "syne-tune", "deepcave", "wandb", "mlflow", "nevergrad")
 
@@ -50,3 +50,20 @@ def import_results(paths: tuple[Path, ...], store: str, **given: Any) -> None:
     told = f"{len(runs)} runs of {len(strategies)} strategies on {len(tasks)} tasks, {failed} of them failed"
     console.print(f"{found.study}: {told}; imported, not recorded here.", markup=False)
     console.print(f"searchbench leaderboard {found.study} --store {store}", markup=False, soft_wrap=True)
+
+
+@results.command("export")
+@click.argument("study", required=False)
+@store_option
+@click.option("--to", "form", type=click.Choice(["csv", "optuna"]), required=True, help="A row per trial, or Optuna's.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="FILE.csv; FILE.db (SQLite) or FILE.log.")
+@trust_option
+def export_results(study: str | None, store: str, form: str, out: Path, trust: bool) -> None:
+    """Every trial of a study, as a CSV file, or as an Optuna storage with a study per run."""
+    from searchbench.integrations.exported import to_csv, to_optuna
+
+    if form == "csv":
+        told = f"{to_csv(store, study, out)} trials"
+    else:
+        told = f"{to_optuna(store, study, out, trust=trust)} studies, one per run"
+    terminal().print(f"{out}: {told}", markup=False, emoji=False)

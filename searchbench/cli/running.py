@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from searchbench.cli.options import address_option, store_option, terminal, trust_option, workers_option
 from searchbench.cli.showing import in_brief, in_words, show
+
+if TYPE_CHECKING:
+    from searchbench.harness.progress import Observer
 
 
 @click.command()
@@ -18,6 +22,13 @@ from searchbench.cli.showing import in_brief, in_words, show
 @click.option("--only", metavar="LABEL", default=None, help="Run the strategy of this label alone.")
 @click.option("--resume", is_flag=True, help="Complete a study that the store already holds runs of.")
 @click.option("--retry-failed", is_flag=True, help="Complete it, and run again what failed or could not be judged.")
+@click.option(
+    "--track",
+    "trackers",
+    multiple=True,
+    metavar="NAME[=PLACE]",
+    help="Write every run to tensorboard, mlflow or wandb.",
+)
 @click.option("--report/--no-report", "wants_report", default=True, help="Write the HTML report beside the store.")
 @click.option("--brief", is_flag=True, help="Print what was found in a sentence and a short table.")
 def run(
@@ -28,6 +39,7 @@ def run(
     only: str | None,
     resume: bool,
     retry_failed: bool,
+    trackers: tuple[str, ...],
     wants_report: bool,
     brief: bool,
 ) -> int:
@@ -40,6 +52,7 @@ def run(
     from searchbench.results.store import open_store
 
     study = read_study(study_file)
+    observers = _trackers(trackers)
     console = terminal(stderr=True)
     with LiveProgress(console, workers) as progress:
         run_study(
@@ -51,6 +64,7 @@ def run(
             retry_failed=retry_failed,
             only=only,
             observer=progress,
+            observers=observers,
         )
     with open_store(store) as opened:
         dossier = read(opened, study.name, axes=AXES if wants_report else (), rankings=wants_report)
@@ -67,6 +81,14 @@ def run(
             f"Results are in {store}; `searchbench leaderboard --format md` prints a table to paste.", markup=False
         )
     return 0 if all(run.judged for run in dossier.runs) else 1
+
+
+def _trackers(wanted: tuple[str, ...]) -> list[Observer]:
+    if not wanted:
+        return []
+    from searchbench.integrations import tracker
+
+    return [tracker(text) for text in wanted]
 
 
 @click.command()

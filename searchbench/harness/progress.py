@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -42,6 +43,43 @@ class Silent:
     def started(self, spec: RunSpec) -> None: ...
     def finished(self, spec: RunSpec, record: RunRecord) -> None: ...
     def tick(self) -> None: ...
+
+
+class Several:
+    """Tells several observers. One that fails is told no more, and a warning says so; the study goes on.
+
+    Args:
+        shown: of the harness itself, whose failures pass through.
+        others: of the user.
+    """
+
+    def __init__(self, shown: Observer, others: Iterable[Observer]) -> None:
+        self._shown, self._others = shown, list(others)
+
+    def planned(self, plan: Plan, done: int) -> None:
+        self._shown.planned(plan, done)
+        self._tell("planned", plan, done)
+
+    def started(self, spec: RunSpec) -> None:
+        self._shown.started(spec)
+        self._tell("started", spec)
+
+    def finished(self, spec: RunSpec, record: RunRecord) -> None:
+        self._shown.finished(spec, record)
+        self._tell("finished", spec, record)
+
+    def tick(self) -> None:
+        self._shown.tick()
+        self._tell("tick")
+
+    def _tell(self, what: str, *given: Any) -> None:
+        for observer in list(self._others):
+            try:
+                getattr(observer, what)(*given)
+            except Exception as failure:
+                self._others.remove(observer)
+                told = f"{type(failure).__name__}: {failure}"
+                warnings.warn(f"{type(observer).__name__} is told no more: {told}", RuntimeWarning, stacklevel=2)
 
 
 def shown_here(workers: int | None = None) -> LiveProgress | NotebookProgress:

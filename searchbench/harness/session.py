@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from searchbench.harness.forked import call
 from searchbench.harness.interrupts import interruptible
 from searchbench.harness.objective import Objective
 from searchbench.harness.plan import plan
-from searchbench.harness.progress import Observer, Silent, shown_here
+from searchbench.harness.progress import Observer, Several, Silent, shown_here
 from searchbench.harness.results import Results
 from searchbench.harness.study import Study
 from searchbench.results.store import open_store
@@ -33,6 +33,7 @@ def run(
     retry_failed: bool = False,
     only: str | None = None,
     observer: Observer | None = None,
+    observers: Sequence[Observer] = (),
     progress: bool = True,
 ) -> Results:
     """Run a study and judge what it finds.
@@ -47,6 +48,7 @@ def run(
             failed is kept; the later result counts, and says so.
         only: run the strategy of this label alone.
         observer: told of progress, instead of its being shown.
+        observers: told of it besides: trackers (`searchbench.integrations`). One that fails is told no more.
         progress: whether it is shown, on the standard error: live in a terminal, in place in a notebook, a line for
             each run elsewhere.
 
@@ -68,7 +70,8 @@ def run(
     if observer is not None or not progress:
         shown = nullcontext(observer or Silent())
     with open_store(store, write=True) as opened, executor(workers, ray_address) as chosen, shown as told:
-        carry_out(study, opened, chosen, told, resume=resume, retry_failed=retry_failed, only=only)
+        heard = Several(told, observers) if observers else told
+        carry_out(study, opened, chosen, heard, resume=resume, retry_failed=retry_failed, only=only)
     return Results(study.name, str(store))
 
 
