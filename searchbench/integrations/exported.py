@@ -36,7 +36,7 @@ def to_optuna(store: str | Path, study: str | None, out: str | Path, *, trust: b
     """Write a study into an Optuna storage, an Optuna study for each run, named ``tpe-seed3`` (with its problem before
     it, where there are several); how many there are.
 
-    Values are in the metric's own sense. A trial's `epochs`, and status are user attributes; the verdict is one
+    Values are in the metric's own sense. A trial's `epochs` and status are user attributes; the verdict is one
     of the study.
 
     Args:
