@@ -1,4 +1,4 @@
-"""A problem in other tools: a function, an objective of Optuna, a trainable; spaces there and back; trackers; exports."""
+"""A problem in other tools: a function, Optuna's objective, a trainable; spaces there and back; trackers; exports."""
 
 from __future__ import annotations
 
