@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from urllib.parse import quote
 from searchbench.cost import COST_AXES
 from searchbench.errors import InputError, did_you_mean
 from searchbench.harness.plan import Plan, RunSpec
-from searchbench.harness.progress import Silent
+from searchbench.harness.progress import Observer, Silent
 from searchbench.metric import Metric
 from searchbench.results.columns import read_trials
 from searchbench.results.records import RunRecord
@@ -159,10 +159,10 @@ class WandB(_Tracker):
         run.finish(exit_code=0 if record.status == "ok" else 1)
 
 
-TRACKERS = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB}
+TRACKERS: dict[str, Callable[..., Observer]] = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB}
 
 
-def tracker(text: str) -> TensorBoard | MLflow | WandB:
+def tracker(text: str) -> Observer:
     """The tracker that ``NAME`` or ``NAME=PLACE`` means: ``tensorboard=runs``, ``mlflow=sqlite:///mlflow.db``.
 
     Raises:
@@ -173,8 +173,8 @@ def tracker(text: str) -> TensorBoard | MLflow | WandB:
         raise InputError(f"there is no tracker `{name}`; {did_you_mean(name, TRACKERS)}")
     if given and not place:
         raise InputError(f"`{text}` names no place; say `{name}=FOLDER`, or `{name}` alone.")
-    made: TensorBoard | MLflow | WandB = TRACKERS[name](place) if place else TRACKERS[name]()  # type: ignore[abstract]
-    return made
+    made = TRACKERS[name]
+    return made(place) if place else made()
 
 
 def _library(name: str, package: str) -> Any:
