@@ -15,12 +15,6 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.nav import Navigation
 
-FAMILIES = {
-    "searchbench.strategies.differentiable": "Differentiable search",
-    "searchbench.strategies.oneshot": "Supernets searched afterwards, and controllers over them",
-    "searchbench.strategies": "Black-box search",
-}
-
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the generated pages to those of the folder."""
@@ -39,15 +33,15 @@ def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
 
 def strategy_pages() -> dict[str, str]:
     """A page per registered strategy and one that lists them by family."""
-    from searchbench.strategies import STRATEGIES
+    from searchbench.strategies import DIFFERENTIABLE, FAMILIES, STRATEGIES, SUPERNETS, family
 
-    groups: dict[str, list[str]] = {family: [] for family in FAMILIES.values()}
+    groups: dict[str, list[str]] = {title: [] for title in (*FAMILIES, DIFFERENTIABLE, SUPERNETS)}
     pages = {}
     for name, entry in STRATEGIES.builtin.items():
-        groups[_family(entry.path)].append(f"- [`{name}`]({name}.md): {entry.summary}")
+        groups[family(name)].append(f"- [`{name}`]({name}.md): {entry.summary}")
         pages[f"strategies/{name}.md"] = strategy_page(name, entry.summary, STRATEGIES.factory(name))
     adapters = [f"- `{prefix}:…`: {entry.summary}" for prefix, entry in STRATEGIES.adapters.items()]
-    listed = [f"## {family}\n\n" + "\n".join(lines) for family, lines in groups.items() if lines]
+    listed = [f"## {title}\n\n" + "\n".join(lines) for title, lines in groups.items() if lines]
     listed.append("## Libraries that compete\n\n" + "\n".join(adapters))
     intro = "Every strategy runs through the same lab, budget and judge. `searchbench describe NAME` prints its page.\n"
     pages["strategies/index.md"] = "# Strategies\n\n" + intro + "\n" + "\n\n".join(listed) + "\n"
@@ -119,10 +113,6 @@ def reference_pages() -> dict[str, str]:
     pages["reference/statistics.md"] = f"# searchbench.statistics\n\n{blocks}\n"
     pages["reference/index.md"] = "\n".join(lines[:3]) + "\n\n" + "\n".join(lines[3:]) + "\n"
     return pages
-
-
-def _family(path: str) -> str:
-    return next(family for prefix, family in FAMILIES.items() if path.startswith(prefix + ".") or prefix in path)
 
 
 def _markdown(document: str) -> str:

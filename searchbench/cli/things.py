@@ -25,10 +25,28 @@ def list_things(kind: str, store: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table.grid(padding=(0, 3))
-    for name, summary in _names(kind, store).items():
-        table.add_row(Text(name, style="bold"), summary)
-    terminal().print(table)
+    found = _names(kind, store)
+    width = max(map(len, found), default=0)
+    for title, names in _grouped(kind, list(found)).items():
+        table = Table.grid(padding=(0, 3))
+        table.add_column(min_width=width)
+        for name in names:
+            table.add_row(Text(name, style="bold"), found[name])
+        if title:
+            terminal().print(f"{title}:", style="dim")
+        terminal().print(table)
+
+
+def _grouped(kind: str, names: list[str]) -> dict[str, list[str]]:
+    """Names under the titles that they are printed under; strategies by family."""
+    if kind != "strategies":
+        return {"": names}
+    from searchbench.strategies import DIFFERENTIABLE, FAMILIES, LIBRARIES, SUPERNETS, family
+
+    groups: dict[str, list[str]] = {title: [] for title in (*FAMILIES, DIFFERENTIABLE, SUPERNETS, LIBRARIES)}
+    for name in names:
+        groups.setdefault(family(name), []).append(name)
+    return {title: own for title, own in groups.items() if own}
 
 
 def _names(kind: str, store: str) -> dict[str, str]:

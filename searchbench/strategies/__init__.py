@@ -240,3 +240,30 @@ STRATEGIES = Registry(
         ),
     },
 )
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "Draws and grids": ("random", "generator", "generator-grid", "grid", "stratified-sample"),
+    "Local search and evolution": (
+        "local-search", "regularized-evolution", "non-aging-evolution", "hierarchical-evolution", "nsga2",
+    ),
+    "Short trainings first": (
+        "successive-halving", "hyperband", "asha", "multi-objective-asha", "median-stopping", "bohb", "dehb",
+        "priorband",
+    ),
+    "Models of the objective": ("gp", "forest", "bananas", "nas-bowl", "pibo", "turbo", "lanas", "pnas"),
+    "Controllers": ("reinforce", "lstm-reinforce", "ppo", "mnasnet"),
+    "Compositions of others": ("scheduled", "warm-start"),
+}  # fmt: skip
+"""Strategies that evaluate architectures one by one, by what they are; `family` knows the others."""
+DIFFERENTIABLE, SUPERNETS = "Differentiable search", "Supernets searched afterwards, and controllers over them"
+LIBRARIES = "Libraries that compete"
+
+
+def family(name: str) -> str:
+    """The family of a strategy: of a built-in one what it is, else that it is a library's or a plug-in."""
+    entry = STRATEGIES.builtin.get(name)
+    if entry is None:
+        return LIBRARIES if name.partition(":")[0] in STRATEGIES.adapters else "Plug-ins"
+    if ".differentiable." in entry.path:
+        return DIFFERENTIABLE
+    return next((found for found, names in FAMILIES.items() if name in names), SUPERNETS)

@@ -90,3 +90,14 @@ def test_every_built_in_says_its_source_and_how_it_differs(name: str) -> None:
 def test_did_you_mean_lists_everything_where_nothing_is_near() -> None:
     assert did_you_mean("zzz", ["b", "a"]) == "known: a, b."
     assert did_you_mean("zzz", []) == "known: none."
+
+
+def test_every_built_in_strategy_has_the_family_that_it_is_listed_under() -> None:
+    from searchbench.strategies import FAMILIES, STRATEGIES, SUPERNETS, family
+
+    listed = [name for names in FAMILIES.values() for name in names]
+    assert sorted(listed) == sorted(set(listed))
+    assert set(listed) <= set(STRATEGIES.builtin)
+    over_supernets = [name for name in STRATEGIES.builtin if family(name) == SUPERNETS]
+    assert all(".oneshot." in STRATEGIES.builtin[name].path for name in over_supernets)
+    assert family("optuna:tpe") == "Libraries that compete"
