@@ -48,8 +48,9 @@ class Resources:
             if all(node.get(name, 0.0) >= amount for name, amount in self.amounts().items()):
                 return ""
         most = {name: max((node.get(name, 0.0) for node in known), default=0.0) for name in self.amounts()}
-        short = [f"{_said(n)} {a:g} (most on one node: {most[n]:g})" for n, a in self.amounts().items() if most[n] < a]
-        return ", ".join(short) or f"{', '.join(f'{_said(n)} {a:g}' for n, a in self.amounts().items())} on one node"
+        needed = self.amounts().items()
+        short = [f"{_said(n, a)} (most on one node: {_amount(n, most[n]):g})" for n, a in needed if most[n] < a]
+        return ", ".join(short) or f"{', '.join(_said(n, a) for n, a in needed)} on one node"
 
     def to_spec(self) -> dict[str, Any]:
         """What is not as it is by default, as plain values."""
@@ -57,6 +58,8 @@ class Resources:
         return {name: value for name, value in told.items() if value != getattr(Resources(), name)}
 
 
+WORDS = {"CPU": "cpus", "GPU": "gpus", "memory": "memory_gb"}
+"""Keys of a study file by Ray's names."""
 KEYS = tuple(f.name for f in fields(Resources))
 PARTS = ("judge", "problems", "strategies")
 
@@ -125,5 +128,10 @@ def _check_table(given: Any, where: str, known: Iterable[str]) -> None:
             raise StudyError(f"`{where}` has no key `{key}`; {did_you_mean(key, tuple(known))}")
 
 
-def _said(name: str) -> str:
-    return {"CPU": "`cpus`", "GPU": "`gpus`", "memory": "memory in bytes"}.get(name, f"`{name}`")
+def _said(name: str, amount: float) -> str:
+    """A need under the key and in the unit that a study file has for it."""
+    return f"`{WORDS.get(name, name)}` {_amount(name, amount):g}"
+
+
+def _amount(name: str, amount: float) -> float:
+    return amount / 1e9 if name == "memory" else amount

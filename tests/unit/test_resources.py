@@ -76,6 +76,7 @@ def test_what_no_node_can_hold_is_named_with_the_most_there_is() -> None:
     nodes = [{"CPU": 8.0, "memory": 16e9}, {"CPU": 2.0, "GPU": 1.0, "memory": 64e9}]
     assert not Resources(cpus=2, gpus=1, memory_gb=50).lacking(nodes)
     assert Resources(gpus=2).lacking(nodes) == "`gpus` 2 (most on one node: 1)"
+    assert Resources(memory_gb=128).lacking(nodes) == "`memory_gb` 128 (most on one node: 64)"
     assert Resources(custom={"tpu": 1}).lacking(nodes) == "`tpu` 1 (most on one node: 0)"
     assert Resources(cpus=8, gpus=1).lacking(nodes) == "`cpus` 8, `gpus` 1 on one node"  # each is there, not together
 
