@@ -72,6 +72,8 @@ def test_nor_do_they_in_workers(shadowed):
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_both_ways_of_being_told_to_end_keep_what_is_finished(tmp_path, ending):
+    if signal.getsignal(ending) is signal.SIG_IGN:
+        pytest.skip("whoever started these tests has the signal ignored, as a shell does for jobs in the background")
     (tmp_path / "slow.py").write_text(
         "import time\n"
         "from searchbench.strategies.random import Random\n"

@@ -327,7 +327,7 @@ def test_a_recorded_study_is_rerun_bit_for_bit_from_its_store(tmp_path: Path) ->
     from searchbench.harness.verify import verify
 
     run(sb.Objective(loss, SPACE, epochs=9), tmp_path, strategies=["random", "hyperband"], epochs=40)
-    assert all(verdict.identical for verdict in verify(tmp_path / "r.db", "mine", 4, draw=1, workers=0))
+    assert all(verdict.identical for verdict in verify(tmp_path / "r.db", "mine", 4, draw=1, workers=0, trust=True))
 
 
 def test_a_lambda_cannot_be_rerun_by_another_program_and_says_so(tmp_path: Path) -> None:
