@@ -71,7 +71,8 @@ def measure_blocks(space: Space, shape: Shape, classes: int, settings: Measured)
     known: dict[object, tuple[float, Tensor]] = {}
 
     def timed(make: Make, value: Tensor) -> tuple[float, Tensor]:
-        key = (getattr(make, "func", make), str(getattr(make, "args", ())), tuple(value.shape))
+        keywords = sorted(getattr(make, "keywords", {}).items())
+        key = (getattr(make, "func", make), str((getattr(make, "args", ()), keywords)), tuple(value.shape))
         if key not in known:
             value = value.contiguous(memory_format=torch.channels_last)  # as in a network; a small image forgets it
             with torch.device("meta"):

@@ -20,7 +20,13 @@ PACKAGES = (
     "optuna",
     "pyarrow",
     "sqlalchemy",
+    "hyperopt",
+    "scikit-optimize",
+    "cmaes",
+    "smac",
+    "nni",
 )
+"""Those that decide results, of the package and of the libraries that compete; what is not installed is left out."""
 
 
 def provenance() -> dict[str, Any]:

@@ -22,6 +22,7 @@ from searchbench.errors import CheckpointError, DataMissing, SpaceError, StoreEr
 from searchbench.harness import limits, objective, resources, study_file, tuning
 from searchbench.harness.plan import plan
 from searchbench.harness.study_file import study_from_mapping
+from searchbench.spaces import SPACES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -59,6 +60,9 @@ def test_studies_and_their_parts_are_declared_as_the_reader_takes_them(block: st
     wanted = [label for label in (*wanted, *itertools.chain(*ablation.get("factors", {}).values())) if label]
     strategies += [{"use": "random", "label": label} for label in dict.fromkeys(wanted) if label not in known]
     study = study_from_mapping({**BASE, **declared, "strategies": strategies})
+    for problem in declared.get("problems", ()):
+        if isinstance(problem.get("space"), dict) and "use" not in problem["space"]:
+            SPACES.factory("hyperparameters")(**problem["space"])
     if declared.keys() >= WHOLE and not _reads_a_readers_module(block):
         try:
             assert plan(study).runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -157,3 +158,24 @@ def test_a_table_is_measured_and_checked_by_commands(tmp_path: Path) -> None:
     assert checked.exit_code == 0, checked.output
     assert "RMSE" in checked.output
     assert drawn.read_text().startswith("<svg")
+
+
+CHAINS = {
+    "mobile-proxyless": SMALL,
+    "mobile-fairnas": SMALL,
+    "shuffle": {},
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_options_of_a_layer_are_measured_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = itertools.count(1.0)
+    monkeypatch.setattr("searchbench.estimators.stopwatch.median_ms", lambda module, inputs, settings: next(seen))
+    space = SPACES.factory(name)(**CHAINS[name])
+    found = measure_blocks(space, (3, 32, 32), 10, Measured(warmup=0, repeats=1))
+    layers: dict[str, list[float]] = {}
+    for block, ms in found.items():
+        layers.setdefault(block.partition("=")[0], []).append(ms)
+    options = [own for layer, own in layers.items() if layer != "fixed"]
+    assert options
+    assert all(len(set(own)) == len(own) > 1 for own in options)
