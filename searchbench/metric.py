@@ -124,7 +124,7 @@ class Metric:
         return f"{text} {self.shown_unit}" if self.shown_unit else text
 
     def to_spec(self) -> dict[str, Any]:
-        """Its fields as plain values, for a declaration."""
+        """The fields as plain values, for a declaration."""
         return asdict(self)
 
 

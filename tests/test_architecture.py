@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -209,6 +210,18 @@ def test_no_field_of_a_study_is_of_any_type(described: type) -> None:
     fields = described.__annotations__
     assert fields
     assert not [name for name, kind in fields.items() if str(kind) in ("Any", "typing.Any")]
+
+
+def test_docstrings_begin_with_a_verb_or_with_what_is_returned() -> None:
+    opens = re.compile(r"(Of|The same|As|Whether or not|For|By|With|In|From|Also|Its|Their|Likewise|Ditto)\b")
+    said = [
+        f"{path.relative_to(PACKAGE)}: {text.splitlines()[0]}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node))
+        if opens.match(text)
+    ]
+    assert not said
 
 
 def test_global_random_state_is_never_used() -> None:

@@ -44,7 +44,7 @@ def methods(study: str | None, store: str, form: Form, bib: Path | None) -> None
 
 
 def sources(spec: Mapping[str, Any]) -> dict[str, str]:
-    """By label, the source that a strategy's documentation names; only the package's own are looked at."""
+    """The source, by label, that a strategy's documentation names; only the package's own are looked at."""
     from searchbench.strategies import STRATEGIES
 
     found = {}

@@ -181,7 +181,7 @@ class SharedWeights:
         self._average_statistics(path, None)
 
     def _average_statistics(self, path: Path, common: Common | None) -> None:
-        """The same; batch norms of which `common` knows the outputs are left alone."""
+        """Average the statistics; batch norms of which `common` knows the outputs are left alone."""
         for norm in self._norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain average

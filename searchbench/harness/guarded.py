@@ -31,22 +31,22 @@ class Guarded:
     limits: Limits
 
     def complete(self, fidelity: Fidelity) -> Fidelity:
-        """As the estimator does."""
+        """Complete a fidelity as the estimator does."""
         return self.inner.complete(fidelity)
 
     def price(self, architecture: Architecture, fidelity: Fidelity, resume: Fidelity | None = None) -> Cost:
-        """As the estimator does."""
+        """Price an evaluation as the estimator does."""
         return self.inner.price(architecture, fidelity, resume)
 
     @property
     def answers_duration(self) -> bool:
-        """As the estimator does."""
+        """Whether the estimator knows durations afterwards only."""
         return isinstance(self.inner, Timed) and self.inner.answers_duration
 
     def duration(
         self, architecture: Architecture, fidelity: Fidelity, measured: Mapping[str, float] | None
     ) -> float | None:
-        """As the estimator does."""
+        """Declare a duration as the estimator does."""
         return self.inner.duration(architecture, fidelity, measured) if isinstance(self.inner, Timed) else None
 
     def evaluate(

@@ -13,7 +13,7 @@ from searchbench.errors import Interrupted
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """For a while, Ctrl-C and SIGTERM raise `Interrupted` in the main thread; what was ignored stays ignored."""
+    """Let Ctrl-C and SIGTERM, for a while, raise `Interrupted` in the main thread; what was ignored stays ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -149,7 +149,7 @@ class Objective:
 
     @property
     def name(self) -> str:
-        """Its label, or the name of the function or program."""
+        """The label, or the name of the function or program."""
         return self.label if self.label is not None else self._source.name
 
     def resolve(self) -> ResolvedProblem:
@@ -157,13 +157,14 @@ class Objective:
         return self._resolved
 
     def labelled(self, label: str) -> Objective:
-        """The same under another label."""
+        """A copy under another label."""
         found = copy.copy(self)
         object.__setattr__(found, "label", label)
         return found
 
     def given(self) -> dict[str, Any]:
-        """As a study file says it, where the function has a path; else its text, from which it is not made again."""
+        """The objective as a study file says it, where the function has a path; else its text, from which it is not
+        made again."""
         source = self._source
         told: dict[str, Any] = {"space": written(self.space), "metric": self.metric.to_spec(), "label": self.label}
         function = {"objective": source.path or _lost(self.function)}
@@ -320,7 +321,7 @@ def _near(name: str) -> str:
 
 
 def _amounts(stops: Stops) -> float | list[float]:
-    """As they were given: the full amount alone, where evaluations can end at every whole amount below."""
+    """Amounts as they were given: the full amount alone, where evaluations can end at every whole amount below."""
     counted = stops == tuple(float(stop) for stop in range(1, int(stops[-1]) + 1))
     return stops[-1] if counted else list(stops)
 

@@ -1,4 +1,4 @@
-"""From a study to its runs: every pairing that is possible, and the reason for every one that is not."""
+"""Turn a study into its runs: every pairing that is possible, and the reason for every one that is not."""
 
 from __future__ import annotations
 

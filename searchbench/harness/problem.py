@@ -35,10 +35,10 @@ class Posed(Protocol):
         """How tables call it."""
 
     def resolve(self) -> ResolvedProblem:
-        """Its parts, made and checked. Raises InputError."""
+        """The parts, made and checked. Raises InputError."""
 
     def given(self) -> dict[str, Any]:
-        """As it was given, in plain values from which it is made again."""
+        """The problem as it was given, in plain values from which it is made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Problem:
 
     @property
     def name(self) -> str:
-        """Its label, or "space × task"."""
+        """The label, or "space × task"."""
         if self.label is not None:
             return self.label
         return f"{_short(self.space)} × {_short(self.task)}"
@@ -91,7 +91,7 @@ class Problem:
         return _resolve(self)
 
     def given(self) -> dict[str, Any]:
-        """As it was given, in plain values; what most problems do not have only where it is there."""
+        """The problem as it was given, in plain values; what most problems do not have only where it is there."""
         told = {name: written(getattr(self, name)) for name in ("space", "task", "estimator", "judge", "label")}
         if self.latency is not None:
             told["latency"] = written(self.latency)

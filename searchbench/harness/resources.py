@@ -77,7 +77,7 @@ class Placement:
     def of(
         cls, given: Mapping[str, Any] | Placement | None, problems: Iterable[str], strategies: Iterable[str]
     ) -> Placement:
-        """From a table of a study file.
+        """Read a table of a study file.
 
         Raises:
             StudyError: a key or a label is unknown, or an amount impossible.
@@ -106,7 +106,7 @@ class Placement:
         return Resources(**{**self.everything, **self.problems.get(problem, {}), **self.judge})
 
     def to_spec(self) -> dict[str, Any]:
-        """As it was declared, in plain values; empty where nothing was."""
+        """The declaration in plain values; empty where nothing was."""
         parts = {"judge": self.judge, "problems": self.problems, "strategies": self.strategies}
         return {**self.everything, **{name: dict(own) for name, own in parts.items() if own}}
 

@@ -64,7 +64,7 @@ class Tuning:
             raise StudyError(f'`tuning."{label}"`: {error}') from None
 
     def to_spec(self) -> dict[str, Any]:
-        """Its fields as plain JSON values."""
+        """The fields as plain JSON values."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 

@@ -149,7 +149,7 @@ def active(space: Space, decision: Decision, before: list[Value]) -> bool:
 
 
 def plain(choice: Choice) -> list[Any]:
-    """Its options as every library holds them: None, numbers and texts as they are, anything else as its text; their
+    """The options as every library holds them: None, numbers and texts as they are, anything else as its text; their
     indices where two texts would be alike."""
     told = [option if isinstance(option, bool | int | float | str) else _text(option) for option in choice.options]
     return told if len(set(told)) == len(told) else list(range(len(told)))

@@ -122,7 +122,7 @@ def ablation(store: ResultStore, study: str | None = None) -> list[Ablation]:
 
 
 def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[Ablation]:
-    """The same from the comparable runs of each problem; nothing where no ablation is declared."""
+    """The ablations of the comparable runs of each problem; nothing where no ablation is declared."""
     spec = study.declared
     if not spec.get("ablation"):
         return []

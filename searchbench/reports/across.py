@@ -141,7 +141,7 @@ def across(board: Leaderboard) -> Across | None:
 
 
 def _baseline_last(scores: Scores, at: int) -> Scores:
-    """The same with the baseline as the last strategy, so that every pair with it is "this minus the baseline"."""
+    """Scores with the baseline as the last strategy, so that every pair with it is "this minus the baseline"."""
     order = [i for i in range(len(scores.names)) if i != at] + [at]
     return replace(scores, names=tuple(scores.names[i] for i in order), values=scores.values[order])
 

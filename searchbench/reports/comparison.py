@@ -80,12 +80,12 @@ class PairedComparison:
 
     @property
     def left_summary(self) -> Summary:
-        """Of every run of the left strategy that ended well."""
+        """Summary of every run of the left strategy that ended well."""
         return summarise(pair.left for pair in self.pairs)
 
     @property
     def right_summary(self) -> Summary:
-        """Of every run of the right strategy that ended well."""
+        """Summary of every run of the right strategy that ended well."""
         return summarise(pair.right for pair in self.pairs)
 
     @property

@@ -1,4 +1,5 @@
-"""From what the store holds to the evidence the checklist judges. What was not recorded stays None: it never passes."""
+"""Gather, from what the store holds, the evidence that the checklist judges. What was not recorded stays None: it
+never passes."""
 
 from __future__ import annotations
 

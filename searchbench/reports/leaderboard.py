@@ -76,13 +76,13 @@ class Block:
         return sum(row.missing for row in self.rows)
 
     def sorted(self, key: str, descending: bool) -> Block:
-        """The same with its rows in the order of a column."""
+        """The block with its rows in the order of a column."""
         better_is_more = self.verdicts.metric.better == "higher" and key in ("test_error_mean", "value_mean")
         order = _order(key, descending=descending, better_is_more=better_is_more)
         return replace(self, rows=tuple(sorted(self.rows, key=order)))
 
     def withheld_for(self, why: str) -> Block:
-        """The same numbers without ranks and tests."""
+        """The block's numbers without ranks and tests."""
         caveats = (Caveat("refused", why), *self.caveats)
         kinds = tuple(dict.fromkeys(caveat.kind for caveat in caveats))
         rows = tuple(replace(row, standing=Standing(row.standing.estimate, caveats=kinds)) for row in self.rows)
@@ -102,13 +102,13 @@ class Leaderboard:
     """Published numbers shown beside the measured ones, never ranked with them."""
 
     def without_ranking(self, why: str, problem: str | None = None) -> Leaderboard:
-        """The same numbers, with nothing ranked and nobody called better; of one problem, or of all."""
+        """The board's numbers, with nothing ranked and nobody called better; of one problem, or of all."""
         return replace(
             self, blocks=tuple(b.withheld_for(why) if problem in (None, b.problem) else b for b in self.blocks)
         )
 
     def checked(self, summaries: Mapping[str, str]) -> Leaderboard:
-        """The same with the checklist's line beside each problem's comparable runs."""
+        """The board with the checklist's line beside each problem's comparable runs."""
         return replace(
             self,
             blocks=tuple(
@@ -117,14 +117,14 @@ class Leaderboard:
         )
 
     def with_samples(self, sampled: Mapping[str, tuple[Sampled, ...]]) -> Leaderboard:
-        """The same with what was drawn at random on each problem beside its comparable runs."""
+        """The board with what was drawn at random on each problem beside its comparable runs."""
         return replace(
             self,
             blocks=tuple(replace(b, sampled=sampled.get(b.problem, ())) if b.ranked else b for b in self.blocks),
         )
 
     def with_published(self, task: str) -> Leaderboard:
-        """The same, with published rows beside: those known of a task ("CIFAR-10" …), or those of a file of one's own.
+        """The board with published rows beside: those known of a task ("CIFAR-10" …), or those of a file of one's own.
 
         Raises:
             InputError: nothing published is known for it, or the file holds no such rows.
@@ -142,8 +142,8 @@ class Leaderboard:
             raise InputError(str(error)) from None
 
     def sorted(self, by: str) -> Leaderboard:
-        """The same, ranked blocks sorted by a column: lowest first, highest first with a leading "-". What is measured
-        goes by its direction: the best first, the worst with "-".
+        """The board with its ranked blocks sorted by a column: lowest first, highest first with a leading "-". What
+        is measured goes by its direction: the best first, the worst with "-".
 
         Raises:
             InputError: there is no such column.

@@ -272,7 +272,7 @@ def _ranking(found: ProxyRanking) -> dict[str, Any]:
 
 
 def _cells(runs: Sequence[RunRecord], block: Block) -> list[dict[str, Any]]:
-    """For each strategy the cell of its best validation value, and how many of its searches found the same one."""
+    """Cells: for each strategy that of its best validation value, and how many of its searches found the same one."""
     found = []
     for row in block.rows:
         own = [run for run in runs if run.strategy == row.strategy and run.architecture and run.judged]

@@ -27,7 +27,7 @@ class Asked:
     """Whether the answer says something of the strategies; what it would take to know does not."""
 
     def under(self, kinds: Sequence[str]) -> Asked:
-        """The same, read with these caveats."""
+        """The question, read with these caveats."""
         return replace(self, answer=self.answer.with_caveats(*kinds)) if self.claims else self
 
 

@@ -139,7 +139,7 @@ def ranking(store: ResultStore, study: str | None = None) -> list[ProxyRanking]:
 
 
 def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[ProxyRanking]:
-    """The same from the comparable runs of each problem; their recordings are not read."""
+    """Rankings from the comparable runs of each problem; their recordings are not read."""
     labels = [problem["label"] for problem in study.declared.get("problems", [])]
     caveats = caveats_of(study.declared)
     return [

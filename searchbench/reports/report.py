@@ -52,7 +52,7 @@ def report(
 
 
 def write(dossier: Dossier, out: Path, *, pdf: bool = False, paper: Paper = COLUMN) -> Written:
-    """The same from a dossier that was read with the axes wanted."""
+    """Write the report of a dossier that was read with the axes wanted."""
     figures = figures_of(dossier)
     csv = tables(dossier)
     texts = {PAGE: to_html(dossier, figures, csv), **csv}

@@ -75,7 +75,7 @@ def looked_at_first(runs: Sequence[RunRecord]) -> set[str]:
 
 
 def _settings(dossier: Dossier) -> dict[str, str]:
-    """By label: what the study file said of a strategy."""
+    """Settings by label: what the study file said of a strategy."""
     given = dict(dossier.spec.get("given", {}).get("strategies", ()))
     return {label: json.dumps(said, ensure_ascii=False) for label, said in given.items()}
 

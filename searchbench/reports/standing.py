@@ -52,7 +52,7 @@ class Declared:
 
     @classmethod
     def of(cls, spec: Mapping[str, Any], about: str = "", problem: str = "") -> Declared:
-        """From a study's declaration: its `comparison`, the caveats about all of it and about one analysis, and the
+        """Read a study's declaration: its `comparison`, the caveats about all of it and about one analysis, and the
         metric of one problem."""
         metric = declared_metric(spec, problem)
         plan = spec.get("comparison")
@@ -122,7 +122,7 @@ class Standing:
         return marked(self.verdict, self.caveats) if self.verdict in ("better", "worse") else self.verdict
 
     def under(self, kinds: tuple[str, ...]) -> Standing:
-        """The same, read with further caveats."""
+        """The standing, read with further caveats."""
         if not kinds:
             return self
         versus = None if self.versus is None else self.versus.with_caveats(*kinds)
@@ -174,7 +174,7 @@ class Verdicts:
         return tuple(dict.fromkeys(caveat.kind for caveat in self.caveats))
 
     def under(self, caveats: tuple[Caveat, ...]) -> Verdicts:
-        """The same, every answer and standing read with these caveats."""
+        """The verdicts, every answer and standing read with these caveats."""
         kinds = tuple(dict.fromkeys(caveat.kind for caveat in caveats))
         return replace(
             self,

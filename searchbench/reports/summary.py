@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Of finite numbers: how many, their mean, and their standard deviation (ddof 1, NaN below two)."""
+    """Summary of finite numbers: how many, their mean, and their standard deviation (ddof 1, NaN below two)."""
 
     n: int
     mean: float

@@ -103,7 +103,7 @@ def tradeoffs(store: ResultStore, study: str | None = None) -> list[Tradeoff]:
 
 
 def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[Tradeoff]:
-    """The same from the comparable runs of each problem."""
+    """Trade-offs from the comparable runs of each problem."""
     labels = [problem["label"] for problem in study.declared.get("problems", [])]
     given = (study.declared.get("comparison") or {}).get("reference") or {}
     made = (
@@ -216,7 +216,7 @@ def _row(
 
 
 def _corner(points: Sequence[tuple[float, float]], cost: float | None, error: float | None) -> tuple[float, float]:
-    """As declared; what is not, a tenth beyond the worst."""
+    """The corner as declared; what is not, a tenth beyond the worst."""
     if not points:
         return math.nan, math.nan
     worst_cost, worst_error = max(cost for cost, _ in points), max(error for _, error in points) or 1.0
@@ -233,7 +233,7 @@ def _described(values: Mapping[int, float], name: str) -> Answer:
 
 
 def _searched(runs: Iterable[RunRecord]) -> dict[str, dict[str, Points]]:
-    """By metric and run: (cost, value) of every trial that went well, where they report the metric."""
+    """Points by metric and run: (cost, value) of every trial that went well, where they report the metric."""
     found: dict[str, dict[str, Points]] = {metric: {} for metric in METRICS}
     for run in runs:
         events = read_events(run.trials) if run.trials else None

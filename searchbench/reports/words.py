@@ -26,7 +26,7 @@ def summary(board: Leaderboard) -> list[tuple[str, list[str]]]:
 
 
 def sentences(block: Block) -> list[str]:
-    """From what was run to what is established, what is not, and what would be needed."""
+    """Sentences from what was run to what is established, what is not, and what would be needed."""
     total = sum(row.total for row in block.rows)
     searches = max((row.total for row in block.rows), default=0)
     said = [

@@ -102,7 +102,7 @@ def incumbent_curves(recordings: Iterable[bytes], axis: str = "evaluations") -> 
 
 
 def curves_along(recordings: Iterable[bytes], axes: Sequence[str]) -> dict[str, Curves]:
-    """The same along several axes; each recording is read once.
+    """Curves along several axes; each recording is read once.
 
     Raises:
         InputError: there is no such axis.

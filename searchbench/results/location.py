@@ -33,7 +33,7 @@ class Location:
 
     @classmethod
     def parse(cls, where: str | Path) -> Location:
-        """From a path ("results.db") or an SQLAlchemy URL.
+        """Read a path ("results.db") or an SQLAlchemy URL.
 
         Raises:
             StoreError: it is neither.

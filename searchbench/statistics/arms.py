@@ -110,7 +110,7 @@ class Arm:
         return out
 
     def at(self, seeds: Sequence[int]) -> Arm:
-        """The same arm restricted to `seeds`, in that order; a seed it lacks is a missing run."""
+        """The arm restricted to `seeds`, in that order; a seed it lacks is a missing run."""
         place = {seed: i for i, seed in enumerate(self.seeds)}
         rows = [place.get(seed) for seed in seeds]
         scores = tuple(float("nan") if i is None else self.scores[i] for i in rows)

@@ -60,7 +60,7 @@ def leaning(answer: Answer) -> float:
 
 
 def with_claim(answer: Answer, a: str, b: str, *, better: Better | None, alpha: float, rope: float | None) -> Answer:
-    """The same answer, worded: `a` against `b`, estimate = a - b in raw units."""
+    """The answer, worded: `a` against `b`, estimate = a - b in raw units."""
     if answer.status in ("refused", "degenerate", "undefined"):
         return answer
     numbers = _numbers(answer)

@@ -77,7 +77,7 @@ class Design:
 
     @classmethod
     def of(cls, factors: Sequence[str] | Mapping[str, Sequence[str]]) -> Design:
-        """From names of parts, or from the levels of each factor, base first.
+        """Read names of parts, or from the levels of each factor, base first.
 
         Raises:
             StatisticsError: a factor has fewer than two levels, or one twice.

@@ -52,7 +52,7 @@ class Scores:
 
     @classmethod
     def of(cls, scores: Mapping[str, Mapping[str, ArrayLike]], *, better: Better, same_seeds: bool = True) -> Scores:
-        """From the scores of each strategy on each task; tasks may have different numbers of seeds.
+        """Gather the scores of each strategy on each task; tasks may have different numbers of seeds.
 
         Args:
             scores: strategy to task to scores [seeds]; NaN or infinite = failed run.

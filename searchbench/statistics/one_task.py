@@ -54,7 +54,7 @@ class Family:
         return winner(answer, better=self.better, alpha=self.alpha, rope=self.rope)
 
     def among(self, names: Collection[str]) -> Family:
-        """Its comparisons of these strategies; still adjusted over the whole family."""
+        """The comparisons of these strategies; still adjusted over the whole family."""
         own = [(pair, answer) for pair, answer in self if set(pair) <= set(names)]
         return replace(self, pairs=tuple(p for p, _ in own), answers=tuple(a for _, a in own), omnibus=None)
 

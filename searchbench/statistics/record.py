@@ -122,11 +122,11 @@ class Answer:
         return dict(self.facts).get(name, default)
 
     def with_facts(self, **more: Any) -> Answer:
-        """The same answer with further named values, which replace those of the same name."""
+        """The answer with further named values, which replace those of the same name."""
         return replace(self, facts=tuple((dict(self.facts) | dict(facts(**more))).items()))
 
     def with_caveats(self, *kinds: str) -> Answer:
-        """The same answer under further caveats: they stand before its words, which claim nothing without them."""
+        """The answer under further caveats: they stand before its words, which claim nothing without them."""
         new = tuple(kind for kind in ordered(kinds) if kind not in self.caveats)
         wording = self.wording if self.status == "refused" else marked(self.wording, new)
         return replace(self, caveats=(*self.caveats, *new), wording=wording)

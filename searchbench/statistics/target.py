@@ -45,7 +45,7 @@ class Hits:
         return len(self.times) + len(self.censored)
 
     def censored_data(self) -> stats.CensoredData:
-        """For `scipy.stats.ecdf` and `logrank`."""
+        """Data for `scipy.stats.ecdf` and `logrank`."""
         return stats.CensoredData(uncensored=self.times, right=self.censored)
 
 

@@ -239,7 +239,7 @@ class Evolving:
         return None
 
     def _mutant(self, parents: Sequence[Array]) -> Array:
-        """Of the parents; where they are too few, mutants of everybody are added to them first."""
+        """A mutant of the parents; where they are too few, mutants of everybody are added to them first."""
         everybody = np.array([m.vector for population in self.populations.values() for m in population.members])
         factor, pool = self._settings.factor, list(parents)
         if len(pool) < PARENTS:

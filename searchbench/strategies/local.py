@@ -44,7 +44,7 @@ class BestImprovement:
 
 @dataclass(frozen=True, slots=True)
 class LocalSearch:
-    """From the best of some random designs, measure the neighbours in random order and move to one that is strictly
+    """Start at the best of some random designs, measure the neighbours in random order and move to one that is strictly
     better; where none is, start again from fresh random designs.
 
     No function is measured twice: neighbours whose key was seen are left out, so an optimum is local among the unseen.

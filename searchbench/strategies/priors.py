@@ -79,7 +79,7 @@ class Belief:
         self._space, self._centre, self._confidence = space, centre, confidence
 
     def around(self, architecture: Architecture) -> Belief:
-        """As sure of all decisions of an architecture."""
+        """A belief as sure of all decisions of an architecture."""
         pairs = zip(self._space.decisions, architecture.values, strict=True)
         return Belief(self._space, {d.name: v for d, v in pairs if v is not None}, self._confidence)
 
@@ -100,7 +100,7 @@ class Belief:
         return truncated(decision, centre, 1 - self._confidence, rng)
 
     def density(self, architecture: Architecture) -> float:
-        """Of an architecture; a uniform decision counts 1 whatever its value."""
+        """The density of an architecture; a uniform decision counts 1 whatever its value."""
         pairs = zip(self._space.decisions, architecture.values, strict=True)
         return math.prod(self._weight(decision, value) for decision, value in pairs if value is not None)
 

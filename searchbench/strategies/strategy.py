@@ -101,7 +101,7 @@ class Tracing(Protocol):
     """An ask/tell search with a trace of its own (how well its surrogate ranked …), kept in the record."""
 
     def trace(self) -> list[Mapping[str, Logged]]:
-        """Its lines as for `Lab.log`, asked for once, when the run has ended."""
+        """Lines as for `Lab.log`, asked for once, when the run has ended."""
 
 
 @runtime_checkable

@@ -138,7 +138,7 @@ class Warm:
         (self._inner.learn if self._asked.take(trial) else self._inner.tell)(trial)
 
     def learn(self, trial: Trial) -> None:
-        """As the inner search does."""
+        """Learn as the inner search does."""
         self._inner.learn(trial)
 
     def trace(self) -> list[Mapping[str, Logged]]:

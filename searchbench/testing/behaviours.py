@@ -97,7 +97,7 @@ def _ends_for_good(strategy: Strategy, stage: Stage) -> str | None:
 
 
 def quickness(strategy: Strategy, stage: Stage, slowest_s: float) -> tuple[float, Behaviour]:
-    """Its own CPU seconds per line of a rehearsal, and the behaviour of needing no more than it may."""
+    """The strategy's own CPU seconds per line of a rehearsal, and the behaviour of needing no more than it may."""
     started = time.process_time()
     try:
         lines = rehearse(strategy, stage)

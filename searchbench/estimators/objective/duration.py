@@ -69,7 +69,7 @@ class Duration:
         return float(said)
 
     def told(self) -> Any:
-        """As a study file says it; the text of a function that no other program finds."""
+        """The duration as a study file says it; the text of a function that no other program finds."""
         if self.function is None:
             return self.given
         return self.function.path or {"object": repr(self.given)}

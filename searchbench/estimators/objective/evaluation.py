@@ -105,7 +105,7 @@ class Asked:
         return Evaluations(self.asking)
 
     def judge(self) -> Fresh:
-        """The same, once, on a seed of its own."""
+        """Judge by asking once more, on a seed of its own."""
         return Fresh(self.asking)
 
 
@@ -152,7 +152,8 @@ class Evaluations:
     def duration(
         self, architecture: Architecture, fidelity: Fidelity, measured: Mapping[str, float] | None
     ) -> float | None:
-        """As it is declared; None where it is not, or where only the answer says it. Raises EvaluationFailed."""
+        """The declared duration; None where there is none, or where only the answer says it. Raises
+        EvaluationFailed."""
         if self._duration is None:
             return None
         return self._duration.of(architecture.as_dict(), self._name, self._amounts[fidelity], measured)

@@ -31,12 +31,14 @@ def effects(found: Ablation) -> list[Figure]:
 
 
 def interactions(found: Ablation) -> list[Figure]:
-    """For every two parts: the error without and with the one, a line for the other; parallel lines do not interact."""
+    """A figure for every two parts: the error without and with the one, a line for the other; parallel lines do not
+    interact."""
     return [_interaction(found, a, b) for a, b in itertools.combinations(found.parts, 2) if _whole(found, a, b)]
 
 
 def waterfall(found: Ablation) -> Figure | None:
-    """From the base to the full method, one part after the other in the declared order, as far as those cells ran."""
+    """A waterfall from the base to the full method, one part after the other in the declared order, as far as those
+    cells ran."""
     means = {cell.parts: cell.answer.estimate for cell in found.cells}
     chain = [frozenset(found.parts[:i]) for i in range(len(found.parts) + 1)]
     if any(means.get(parts) is None for parts in chain):

@@ -43,7 +43,7 @@ class Log:
 
     @cached_property
     def curves(self) -> dict[str, Curve]:
-        """Of every name under which numbers were logged."""
+        """A figure of every name under which numbers were logged."""
         from pyarrow import types
 
         if self._table is None:
@@ -55,7 +55,7 @@ class Log:
 
     @cached_property
     def weights(self) -> dict[str, Curve]:
-        """Of every operation, the mean of its weights over the decisions."""
+        """A figure of every operation: the mean of its weights over the decisions."""
         if self._table is None or WEIGHTS not in self._table.column_names:
             return {}
         lines: list[dict[str, list[float]] | None] = self._table.column(WEIGHTS).to_pylist()
@@ -65,7 +65,7 @@ class Log:
 
     @cached_property
     def decided(self) -> dict[float, str]:
-        """By epoch, every decision other than to go on."""
+        """Decisions by epoch, every one other than to go on."""
         if self._table is None or DECISION not in self._table.column_names:
             return {}
         words = self._table.column(DECISION).to_pylist()
@@ -73,7 +73,7 @@ class Log:
 
     @cached_property
     def _epochs(self) -> Floats:
-        """Of each line; NaN where it names none."""
+        """The epoch of each line; NaN where it names none."""
         assert self._table is not None
         if "epoch" not in self._table.column_names:
             return np.full(self._table.num_rows, np.nan)
@@ -172,7 +172,7 @@ def epochs(problem: str, logs: Sequence[Log], colours: Mapping[str, int]) -> lis
 
 
 def _parts(names: Mapping[str, Any]) -> Iterator[tuple[int, list[str]]]:
-    """As many strategies as stand side by side, with the number of the figure."""
+    """Groups of as many strategies as stand side by side, with the number of the figure."""
     parts = -(-len(names) // COLUMNS)
     yield from enumerate(part.tolist() for part in np.array_split(list(names), parts)) if parts else ()
 

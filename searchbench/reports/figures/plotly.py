@@ -91,7 +91,7 @@ def _multiples(figure: Multiples) -> dict[str, Any]:
 
 
 def _counts(row: Sequence[Figure]) -> dict[str, Any]:
-    """Of panels of small whole numbers: a tick each, none below 0."""
+    """Axes of panels of small whole numbers: a tick each, none below 0."""
     traces = [trace for panel in row for mark in panel.marks for trace in _traces(mark)]
     highest = max((y for trace in traces for y in trace["y"] if y is not None), default=0)
     return {"dtick": 1, "rangemode": "nonnegative"} if row[0].y.whole and highest <= FEW else {}

@@ -182,7 +182,7 @@ def _document(figure: Picture, paper: Paper, height: float, body: Iterable[str],
 
 
 def _extent(figures: Sequence[Figure], side: str) -> Extent:
-    """Of one figure, or of panels that share an axis."""
+    """The extent of one figure, or of panels that share an axis."""
     axis: Axis = getattr(figures[0], side)
     if axis.categories:
         return -0.5, len(axis.categories) - 0.5

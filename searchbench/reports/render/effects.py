@@ -52,7 +52,7 @@ def to_rich(found: Ablation) -> Group:
 
 
 def to_text(found: Ablation, width: int = 120) -> str:
-    """The same as plain text."""
+    """The table as plain text."""
     console = on_paper(width)
     with console.capture() as captured:
         console.print(to_rich(found))

@@ -133,7 +133,7 @@ def _notes(notes: Sequence[str], size: str) -> list[str]:
 
 
 def _begun(note: str) -> str:
-    """With a capital, unless it begins with a symbol such as p or n."""
+    """A text with a capital, unless it begins with a symbol such as p or n."""
     return note if len(note) > 1 and not note[1].isalpha() else note[:1].upper() + note[1:]
 
 

@@ -100,7 +100,7 @@ def _interval(comparison: PairedComparison) -> list[Text]:
 
 
 def to_text(comparison: PairedComparison, width: int | None = None) -> str:
-    """The same as plain text."""
+    """The comparison as plain text."""
     console = on_paper(width or 120)
     with console.capture() as captured:
         console.print(to_rich(comparison))

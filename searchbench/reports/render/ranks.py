@@ -31,7 +31,7 @@ def to_rich(found: ProxyRanking) -> Group:
 
 
 def to_text(found: ProxyRanking, width: int = 140) -> str:
-    """The same as plain text."""
+    """The table as plain text."""
     console = on_paper(width)
     with console.capture() as captured:
         console.print(to_rich(found))
@@ -39,7 +39,7 @@ def to_text(found: ProxyRanking, width: int = 140) -> str:
 
 
 def headings() -> tuple[str, ...]:
-    """Of the table's columns."""
+    """Headings of the table's columns."""
     return (*HEADINGS, *(f"regret@{k}" for k in KS))
 
 

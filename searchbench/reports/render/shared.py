@@ -33,7 +33,7 @@ def to_rich(found: SharingRanking) -> Group:
 
 
 def to_text(found: SharingRanking, width: int = 140) -> str:
-    """The same as plain text."""
+    """The table as plain text."""
     console = on_paper(width)
     with console.capture() as captured:
         console.print(to_rich(found))

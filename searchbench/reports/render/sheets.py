@@ -128,7 +128,8 @@ def _about(board: Leaderboard, block: Block) -> list[str]:
 
 
 def of_pairs(board: Leaderboard) -> list[Sheet]:
-    """For each problem the differences of all pairs that the declared family compares: row minus column."""
+    """Sheets with, for each problem, the differences of all pairs that the declared family compares: row minus
+    column."""
     return [
         _pairs(board, block) for block in board.blocks if block.ranked and block.verdicts.family is not None
     ]  # fmt: skip

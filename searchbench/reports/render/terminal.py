@@ -46,7 +46,7 @@ def to_rich(board: Leaderboard, width: int) -> Group:
 
 
 def to_text(board: Leaderboard, width: int | None = None) -> str:
-    """The same as plain text, 120 characters wide unless told."""
+    """The board as plain text, 120 characters wide unless told."""
     width = width or 120
     console = on_paper(width)
     with console.capture() as captured:

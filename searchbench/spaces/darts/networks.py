@@ -205,7 +205,7 @@ class DartsNetworks:
     def regularised(
         self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0, auxiliary: bool = False
     ) -> DartsNetwork:
-        """The same, with an auxiliary head if asked for: for images of 32x32, or of 224x224 behind an ImageNet stem.
+        """The network, with an auxiliary head if asked for: for images of 32x32, or of 224x224 behind an ImageNet stem.
 
         Raises:
             SpaceError: the sides cannot be halved as often as the network does, or the head is not made for them.

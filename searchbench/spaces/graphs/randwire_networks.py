@@ -118,7 +118,7 @@ class RandWireNetwork(nn.Module):
         return self.classifier(F.relu(self.last(F.relu(value))).mean((2, 3)))  # type: ignore[no-any-return]
 
     def _removed(self) -> dict[int, tuple[int, int]]:
-        """By stage, the edge that is left out of this pass, if one is."""
+        """The edges, by stage: the edge that is left out of this pass, if one is."""
         if not self.training or not self.drop_edge.probability:
             return {}
         edges = [(at, edge) for at, stage in enumerate(self.stages) for edge in cast(WiredStage, stage).removable]

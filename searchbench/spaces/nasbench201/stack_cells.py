@@ -43,7 +43,7 @@ class Group:
     writes: tuple[Write, ...]
 
     def gather(self, values: Sequence[Tensor | None]) -> Tensor:
-        """From one stack [N, …] per node, what the results were added to: [results, …]."""
+        """Gather from one stack [N, …] per node, what the results were added to: [results, …]."""
         like = values[self.writes[0].target]
         assert like is not None, "a write leads to the output"
         make = like.new_zeros if self.operation == "pool" else like.new_empty

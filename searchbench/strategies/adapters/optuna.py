@@ -271,7 +271,7 @@ class OptunaSearch:
 
 
 class LearningOptunaSearch(OptunaSearch):
-    """Of a sampler that looks at all trials, whoever proposed them."""
+    """Search of a sampler that looks at all trials, whoever proposed them."""
 
     def learn(self, trial: Trial) -> None:
         """Add a finished trial to the study; it stands for an initial design."""

@@ -157,7 +157,7 @@ class Differentiable:
         )
 
     def at(self, epochs: int, batches: int) -> Differentiable:
-        """The same search with its parts at the pace of so many epochs of so many minibatches."""
+        """The search with its parts at the pace of so many epochs of so many minibatches."""
         if self.settings == "paper":
             return self
         pace = Pace(epochs, batches)

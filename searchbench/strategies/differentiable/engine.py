@@ -115,8 +115,8 @@ class DifferentiableSearch:
         return game
 
     def _epochs_afforded(self, lab: Lab, game: Game) -> int:
-        """As many as fit with the settings that follow their number: the fewer epochs, the more steps of the logits in
-        each."""
+        """Epochs, as many as fit with the settings that follow their number: the fewer epochs, the more steps of the
+        logits in each."""
         epochs = epochs_within(lab, self._epoch_price(game, epochs=10**9))
         while True:
             self._settings = self._given.at(epochs, self._batches(lab))
@@ -176,7 +176,7 @@ class DifferentiableSearch:
         return (centre + alphas.scale * torch.randn(mask.shape, generator=generator)) * mask
 
     def _epoch_price(self, game: Game, epochs: int = 1) -> Cost:
-        """Of an epoch as `_train` makes it, with its share of what is measured in all of `epochs`."""
+        """The price of an epoch as `_train` makes it, with its share of what is measured in all of `epochs`."""
         settings = self._settings
         train, valid = (self._sizes(game.lab, part) for part in (settings.split.w, settings.split.alpha))
         if settings.hypergradient.joint:
@@ -340,7 +340,7 @@ class DifferentiableSearch:
         return game.supernet.architecture(self._progress.paths[-1])
 
     def _accuracy(self, game: Game, mask: Tensor) -> float:
-        """Of the supernet under a mask, over the architecture's data."""
+        """Accuracy of the supernet under a mask, over the architecture's data."""
         part, size = self._settings.split.alpha, self._settings.weights.batch_size
         whole, game.mask = game.mask, mask
         right = seen = 0
@@ -354,7 +354,7 @@ class DifferentiableSearch:
         return right / seen
 
     def _curvature(self, game: Game) -> float:
-        """Of L_val in alpha, on the last validation minibatch."""
+        """Curvature of L_val in alpha, on the last validation minibatch."""
         valid, kept, drawn = self._last_valid, game.alpha.detach().clone(), game.rng.get_state()
         assert valid is not None, "an epoch without a step of the architecture has no curvature to watch"
 

@@ -107,7 +107,7 @@ class SkipDropout:
 
 @dataclass(frozen=True, slots=True)
 class DropPath:
-    """For each sample the whole output of an edge is dropped with probability p(e) = last e/(E - 1), else scaled up by
+    """Drop, for each sample, the whole output of an edge with probability p(e) = last e/(E - 1), else scaled up by
     1/(1 - p): on both players' turns, each cell drawing for itself.
 
     Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search", and its code.
@@ -221,7 +221,7 @@ def on_the_simplex(moved: Tensor, weights: Tensor, active: Sequence[Sequence[int
 
 
 def _rising(last: float, epoch: int, epochs: int) -> float:
-    """From 0 in the first epoch to `last` in the last one."""
+    """Values from 0 in the first epoch to `last` in the last one."""
     return last * epoch / max(1, epochs - 1)
 
 

@@ -53,7 +53,7 @@ def masked_softmax(alpha: Tensor, turn: Turn) -> Tensor:
 
 
 def masked_log_softmax(alpha: Tensor, turn: Turn) -> Tensor:
-    """Its logarithm: minus infinity where pruned, without a gradient there."""
+    """The softmax's logarithm: minus infinity where pruned, without a gradient there."""
     if turn.mask is None or bool(turn.mask.all()):
         return alpha.softmax(-1).log()
     return alpha.masked_fill(~turn.mask, float("-inf")).log_softmax(-1)

@@ -256,8 +256,8 @@ class BinaryGate:
         return Mixed(weights.unbind(0), tuple(tuple(row.nonzero().flatten().tolist()) for row in on_pair))
 
     def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
-        """In mode "two": untouched logits go back to where they were (an optimiser's momentum moved them), and both of
-        the pair are shifted by log(sum exp(new) / sum exp(old)) so that the other probabilities stay."""
+        """Settle, in mode "two": untouched logits go back to where they were (an optimiser's momentum moved them),
+        and both of the pair are shifted by log(sum exp(new) / sum exp(old)) so that the other probabilities stay."""
         if self.mode == "full" or turn.phase != "alpha":
             return
         import torch

@@ -85,7 +85,7 @@ class Constant:
     watches = False
 
     def at(self, pace: Pace) -> Constant:
-        """As often as it takes for `least` steps."""
+        """The schedule as often as it takes for `least` steps."""
         return replace(self, every=int(pace.condensed(self.every, self.least)), least=None)
 
     def __post_init__(self) -> None:
@@ -132,7 +132,7 @@ class FisherInformed:
     watches = True
 
     def at(self, pace: Pace) -> FisherInformed:
-        """With the ratio that it takes for `least` steps."""
+        """The schedule with the ratio that it takes for `least` steps."""
         if self.least is None:
             return self
         ratio = max(0.5, pace.condensed(self.ratio + 1, self.least) - 1)

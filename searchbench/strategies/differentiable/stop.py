@@ -77,7 +77,7 @@ class EarlyStop(Protocol):
 
 
 def reach(rule: EarlyStop, epochs: int) -> str:
-    """In words, whether a rule can act at all in a search of so many epochs."""
+    """Words on whether a rule can act at all in a search of so many epochs."""
     if rule.earliest is None:
         return "none"
     if rule.earliest > epochs:
@@ -148,7 +148,7 @@ class RankStability:
         return self.epochs + 1
 
     def at(self, pace: Pace) -> RankStability:
-        """For a search of so many epochs."""
+        """The rule for a search of so many epochs."""
         return (
             self
             if self.of is None
@@ -201,7 +201,7 @@ class Eigenvalue:
         return (checks - 1) * self.every + 1
 
     def at(self, pace: Pace) -> Eigenvalue:
-        """For a search of so many epochs."""
+        """The rule for a search of so many epochs."""
         if self.of is None:
             return self
         share = pace.epochs / self.of
@@ -260,7 +260,7 @@ class EigenvalueRestart:
         return self.watch.earliest if self.restarts else None
 
     def at(self, pace: Pace) -> EigenvalueRestart:
-        """For a search of so many epochs."""
+        """The rule for a search of so many epochs."""
         return replace(self, watch=self.watch.at(pace))
 
     def __post_init__(self) -> None:

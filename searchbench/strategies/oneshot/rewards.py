@@ -17,7 +17,7 @@ class Reward(Protocol):
     """A number that the policy raises."""
 
     def of(self, logits: Tensor, targets: Tensor) -> float:
-        """From `logits` [B, classes] and `targets` [B] of one minibatch."""
+        """The reward from `logits` [B, classes] and `targets` [B] of one minibatch."""
 
     def minimised(self, reward: float) -> float:
         """Reward as a value in the words of the task, the less the better."""

@@ -53,13 +53,13 @@ class Several(nn.Module):
         return cast(Supernet, self.parts[number])
 
     def macs(self, active: Active) -> int:
-        """As each of them has it."""
+        """Multiply-accumulates, as each supernet has them."""
         return cast(Supernet, self.parts[0]).macs(active)
 
     def path(self, architecture: Architecture) -> Path:
-        """As each of them has it."""
+        """The path, as each supernet has it."""
         return cast(Supernet, self.parts[0]).path(architecture)
 
     def architecture(self, path: Path) -> Architecture:
-        """As each of them has it."""
+        """The architecture, as each supernet has it."""
         return cast(Supernet, self.parts[0]).architecture(path)
