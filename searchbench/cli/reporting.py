@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,9 +15,22 @@ if TYPE_CHECKING:
     from searchbench.results.records import StudyRecord
 
 
-PAPER = ("rich", "md", "tex")
+def _as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    from searchbench.reports.exports import written
+
+    return written(rows)
+
+
+def _as_json(rows: Iterable[Mapping[str, Any]]) -> str:
+    from searchbench.reports.exports import as_json
+
+    return as_json(rows)
+
+
+FORMATS = ("rich", "md", "tex", "csv", "json")
+DATA: dict[str, Callable[[Iterable[Mapping[str, Any]]], str]] = {"csv": _as_csv, "json": _as_json}
 format_option: Callable[[Any], Any] = click.option(
-    "--format", "kind", type=click.Choice(PAPER), default="rich", show_default=True
+    "--format", "kind", type=click.Choice(FORMATS), default="rich", show_default=True
 )
 
 
@@ -29,6 +42,7 @@ format_option: Callable[[Any], Any] = click.option(
 def ablation(study: str | None, store: str, kind: str, fit: Fit) -> None:
     """What each declared part of a method contributes: effects, interactions, and what is established."""
     from searchbench.reports.ablation import ablation as analyse
+    from searchbench.reports.exports import effect_records
     from searchbench.reports.render import written
     from searchbench.reports.render.effects import to_rich
     from searchbench.reports.render.sheets import of_ablation
@@ -36,6 +50,9 @@ def ablation(study: str | None, store: str, kind: str, fit: Fit) -> None:
 
     with open_store(store) as opened:
         found = analyse(opened, study)
+    if kind in DATA:
+        click.echo(DATA[kind](effect_records(found)), nl=False)
+        return
     if kind != "rich":
         click.echo(written(of_ablation(found), kind, fit).rstrip("\n"))
         return
@@ -123,7 +140,7 @@ def pareto(study: str | None, store: str, metric: str | None, kind: str, fit: Fi
     from searchbench.reports.render import written
     from searchbench.reports.render.sheets import of_fronts
     from searchbench.reports.render.trades import to_rich
-    from searchbench.reports.tradeoff import METRICS, tradeoffs
+    from searchbench.reports.tradeoff import METRICS, records, tradeoffs
     from searchbench.results.store import open_store
 
     if metric is not None and metric not in METRICS:
@@ -133,6 +150,9 @@ def pareto(study: str | None, store: str, metric: str | None, kind: str, fit: Fi
     shown = [one for one in found if metric in (None, one.metric)]
     if not shown:
         raise InputError(f"no judged run of this study reports {metric or 'latency, MACs or parameters'}.")
+    if kind in DATA:
+        click.echo(DATA[kind](records(shown)), nl=False)
+        return
     if kind != "rich":
         click.echo(written(of_fronts(shown), kind, fit).rstrip("\n"))
         return

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from searchbench.printable import cell
+from searchbench.printable import cell, escaped
+from searchbench.reports.ablation import Ablation
 from searchbench.reports.dossier import Dossier
 from searchbench.reports.ranking import records as ranking_records
 from searchbench.reports.render.data import to_csv
@@ -37,7 +39,7 @@ def tables(dossier: Dossier) -> dict[str, str]:
     if dossier.tradeoffs:
         found["fronts.csv"] = written(tradeoff_records(dossier.tradeoffs))
     if dossier.ablations:
-        found["ablation.csv"] = written(_effects(dossier))
+        found["ablation.csv"] = written(effect_records(dossier.ablations))
     return {name: text for name, text in found.items() if text}
 
 
@@ -73,8 +75,15 @@ def _comparisons(dossier: Dossier) -> Iterable[dict[str, Any]]:
             yield {"problem": block.problem, "family": kind, "a": a, "b": b, "unit": unit} | _flat(answer)
 
 
-def _effects(dossier: Dossier) -> Iterable[dict[str, Any]]:
-    for found in dossier.ablations:
+def as_json(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as a list of JSON objects; what is no finite number is null."""
+    plain = [{k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()} for row in rows]
+    return escaped(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def effect_records(ablations: Iterable[Ablation]) -> Iterable[dict[str, Any]]:
+    """A row for each effect and single step of each ablation."""
+    for found in ablations:
         steps: dict[str, Answer | None] = dict(found.effects)
         steps |= {f"base + {r.component}": r.added for r in found.ladder}
         steps |= {f"{r.component} within full": r.removed for r in found.ladder}

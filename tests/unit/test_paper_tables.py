@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 import shutil
 import subprocess
@@ -139,6 +142,11 @@ def test_ablations_and_fronts_are_tables_for_papers_too(path: Path) -> None:
             found = CliRunner().invoke(cli, [command, "--store", str(path), "--format", kind], catch_exceptions=False)
             assert said in found.output
             assert ("booktabs" in found.output) == (kind == "tex")
+        rows = CliRunner().invoke(cli, [command, "--store", str(path), "--format", "csv"], catch_exceptions=False)
+        objects = CliRunner().invoke(cli, [command, "--store", str(path), "--format", "json"], catch_exceptions=False)
+        read = list(csv.DictReader(io.StringIO(rows.output)))
+        assert [row["problem"] for row in read] == [row["problem"] for row in json.loads(objects.output)]
+        assert read
 
 
 CLASSES = {
