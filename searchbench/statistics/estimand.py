@@ -133,6 +133,8 @@ class InterquartileMean:
         ordered = canonical(d)  # random flips must not depend on the order of seeds
         p = np.array([self._p(ordered[:, j], signs, complete) for j in range(d.shape[1])])
         inner = _winsorised_std(d)
+        whole = d.std(axis=0, ddof=1) if len(d) > 1 else np.zeros(d.shape[1])
+        inner = np.where(inner > 0, inner, whole)  # ties in the middle: an effect all the same, on the side of the test
         effect = np.divide(estimate, inner, out=np.full_like(estimate, np.nan), where=inner > 0)
         return Tested(estimate, estimate, effect, p, 2 * len(signs) if complete else len(signs))
 

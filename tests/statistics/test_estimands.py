@@ -56,6 +56,13 @@ def test_units_shift_direction_and_labels_change_no_conclusion(
     assert told(x[order], [names[i] for i in order], estimand) == plain
 
 
+def test_an_interquartile_mean_of_ties_has_an_effect_on_its_side() -> None:
+    d = np.array([-0.01] * 5 + [0.05, -0.06, 0.02, -0.03])
+    found = st.paired(d, np.zeros(9), better="lower", estimand="iqm")
+    assert found.effect is not None
+    assert found.effect.value < 0
+
+
 @pytest.mark.parametrize("estimand", NAMES)
 @settings(max_examples=25, deadline=None)
 @given(made=BOARDS, alpha=hyp.sampled_from([0.05, 0.2]))
