@@ -56,6 +56,15 @@ def test_units_shift_direction_and_labels_change_no_conclusion(
     assert told(x[order], [names[i] for i in order], estimand) == plain
 
 
+def test_an_interval_that_ends_at_zero_contains_it_where_the_test_does_not_reject() -> None:
+    a, b = board(2, 9, 430052, True)[:2]
+    answer = st.paired(a, b, better="lower")
+    assert answer.p is not None
+    assert answer.interval is not None
+    assert answer.p > 0.05
+    assert answer.interval.high == 0.0
+
+
 def test_an_interquartile_mean_of_ties_has_an_effect_on_its_side() -> None:
     d = np.array([-0.01] * 5 + [0.05, -0.06, 0.02, -0.03])
     found = st.paired(d, np.zeros(9), better="lower", estimand="iqm")
