@@ -12,10 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from searchbench.estimators.estimator import Staying
 from searchbench.harness.executors.executor import ONE_CPU, Role
 from searchbench.harness.plan import RunSpec
-from searchbench.harness.resources import Resources, driver_of
+from searchbench.harness.resources import Resources
 
 BATCH_S = 1.0
 """Seconds of work a batch of short runs aims at."""
@@ -60,20 +59,6 @@ class Batches:
             if spec.run_id in self.alone:
                 break
         return taken
-
-
-def needs(role: Role, spec: RunSpec) -> Resources:
-    """What a batch with this run holds. A search whose evaluations are tasks of their own waits for them only."""
-    if role == "judge":
-        return spec.judge_needs
-    return driver_of(spec.needs) if apart(spec) else spec.needs
-
-
-def apart(spec: RunSpec) -> bool:
-    """Whether a search's evaluations may happen in other processes than its own."""
-    resolved = spec.problem.resolve()
-    stays = isinstance(resolved.estimator, Staying) and resolved.estimator.stays
-    return resolved.parallel is not None and not stays and not spec.limits
 
 
 def _kind(role: Role, spec: RunSpec) -> tuple[Role, str, str]:

@@ -8,34 +8,30 @@ those again, and judges what waits.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from searchbench.errors import StoreError, StudyError
 from searchbench.harness.audit import audited
 from searchbench.harness.awaiting import from_waiting, to_waiting
-from searchbench.harness.batches import Batches, needs
-from searchbench.harness.checkpoint import Checkpoint
-from searchbench.harness.components import canonical_json
+from searchbench.harness.batches import Batches
+from searchbench.harness.checkpoint import Checkpoints
 from searchbench.harness.declaration import declare
-from searchbench.harness.executors.executor import ONE_CPU, Executor, Finished, Lost, Role
+from searchbench.harness.entries import DONE, entry, unrecorded
+from searchbench.harness.executors.executor import Executor, Finished, Lost, Role
 from searchbench.harness.jobs import judge, judge_job, search, search_job
+from searchbench.harness.placing import check_placing, needs
 from searchbench.harness.plan import RunSpec, plan
 from searchbench.harness.progress import Observer
-from searchbench.harness.run import unrecorded
-from searchbench.harness.study import Study, strategy_description
-from searchbench.results.records import RunRecord, SearchResult, StudyRecord, outcome_columns, timestamp
-from searchbench.results.store import ResultStore, open_store
+from searchbench.harness.rescue import Writing
+from searchbench.harness.study import Study
+from searchbench.results.records import RunRecord, SearchResult, timestamp
+from searchbench.results.store import ResultStore
 from searchbench.trial import Outcome
 
 ATTEMPTS = 3
 """How often a run is started before it is recorded as lost by the infrastructure."""
-DONE = ("ok", "failed", "timeout", "memory")
-"""Statuses that are results; a run the infrastructure lost is none, and is run again."""
 
 
 def carry_out(
@@ -70,48 +66,26 @@ def carry_out(
     done = {run_id for run_id, run in known.items() if run.status in DONE} - again
     observer.planned(planned, sum(r.run_id in done for r in planned.runs))
     missing = [r for r in planned.runs if r.run_id not in done and only in (None, r.contestant.label)]
-    campaign = _Campaign(
-        store, executor, observer, deque(missing), Batches(executor.slots), known, store.revisions(study.name)
-    )
-    if store.location.path is not None:
-        campaign.checkpoints, campaign.key = _checkpoints(store.location.path), store.key()
+    checkpoints = Checkpoints.beside(store)
+    writing = Writing(store, study.name, store.revisions(study.name))
+    campaign = _Campaign(writing, executor, observer, deque(missing), Batches(executor.slots), known, checkpoints)
     campaign.take_up()
-    campaign.check_checkpoints()
+    checkpoints.check(spec.run_id for spec in campaign.searches)
     return campaign.run()
-
-
-def check_placing(runs: Iterable[RunSpec], executor: Executor) -> None:
-    """Raise StudyError, before anything is declared, where something could never be placed; says what is missing."""
-    wanted = {str(one): one for spec in runs for one in (spec.needs, spec.judge_needs) if one != ONE_CPU}
-    for one in wanted.values():
-        if lacking := executor.lacking(one):
-            raise StudyError(
-                f"this study can never be placed here: it needs {lacking}; lower `[resources]`, or join a cluster that "
-                "has them (`ray_address`)."
-            )
-
-
-def _checkpoints(path: Path) -> Path:
-    return path.absolute().with_name(path.name + ".checkpoints")
 
 
 @dataclass(slots=True)
 class _Campaign:
     """The driver's loop: what waits, what is out, what has come back."""
 
-    store: ResultStore
+    writing: Writing
     executor: Executor
     observer: Observer
     searches: deque[RunSpec]
     batches: Batches
     known: dict[str, RunRecord]
     """What was recorded before of runs that are run again, and of the others."""
-    declared: list[StudyRecord]
-    """The study's declarations, as the store held them when it could be read."""
-    checkpoints: Path | None = None
-    """The folder of checkpoints; None where there are none, as of a store on a server."""
-    key: bytes = b""
-    """Of the store, by which checkpoints are signed."""
+    checkpoints: Checkpoints
     judges: deque[tuple[RunSpec, SearchResult]] = field(default_factory=deque)
     """Searches that ended well, and await their verdict."""
     out: dict[int, tuple[Role, list[Any]]] = field(default_factory=dict)
@@ -119,8 +93,6 @@ class _Campaign:
     attempts: dict[str, int] = field(default_factory=dict)
     """How often each run that was lost has been started."""
     recorded: int = 0
-    ended: StoreError | None = None
-    """Why nothing more can be written to the store."""
 
     def run(self) -> int:
         while self.searches or self.judges or self.out:
@@ -128,15 +100,15 @@ class _Campaign:
             for finished in self.executor.wait(timeout_s=0.5):  # now and then, so that the display moves
                 self._collect(finished)
             self.observer.tick()
-        self._remove_empty_folder()
-        if self.ended is not None:
-            raise self.ended
+        self.checkpoints.close()
+        if self.writing.refused is not None:
+            raise self.writing.refused
         return self.recorded
 
     def take_up(self) -> None:
         """Judge what waits for it since an earlier driver died; no finished search is run again."""
         studies = {spec.study for spec in self.searches}
-        kept = {one.run_id: from_waiting(one) for study in studies for one in self.store.waiting(study)}
+        kept = {one.run_id: from_waiting(one) for study in studies for one in self.writing.store.waiting(study)}
         for spec in list(self.searches):
             if (found := kept.get(spec.run_id)) is not None:
                 self.searches.remove(spec)
@@ -144,13 +116,7 @@ class _Campaign:
                 self.attempts[spec.run_id] = found[1]
             elif (before := self.known.get(spec.run_id)) is not None and before.ok and before.architecture:
                 self.searches.remove(spec)  # its judge has failed: the search stands as it was recorded
-                self.judges.append((spec, self.store.run(spec.run_id).search))
-
-    def check_checkpoints(self) -> None:
-        """Raise CheckpointError, before anything runs, where one of another version waits to be continued."""
-        for spec in self.searches if self.checkpoints is not None and self.checkpoints.is_dir() else ():
-            if (checkpoint := self._checkpoint(spec)) is not None:
-                checkpoint.check()
+                self.judges.append((spec, self.writing.store.run(spec.run_id).search))
 
     def _submit(self) -> None:
         """Keep every worker busy and one batch waiting for each, so that none idles while the driver writes."""
@@ -161,7 +127,9 @@ class _Campaign:
                 self.out[self.executor.submit("judge", judge, jobs, needs("judge", pairs[0][0]))] = ("judge", pairs)
             else:
                 specs = self.batches.take("search", self.searches, lambda spec: spec, partial(needs, "search"))
-                jobs = [search_job(spec, self._checkpoint(spec), shared=self.executor.shared) for spec in specs]
+                jobs = [
+                    search_job(spec, self.checkpoints.of(spec.run_id), shared=self.executor.shared) for spec in specs
+                ]
                 self.out[self.executor.submit("search", search, jobs, needs("search", specs[0]))] = ("search", specs)
                 for spec in specs:
                     self.observer.started(spec)
@@ -190,9 +158,9 @@ class _Campaign:
             return
         study = searched[0][0].study
         kept = [to_waiting(result, self._attempts(spec)) for spec, result in searched]
-        self._write(study, lambda store: store.add_waiting(study, kept))
+        self._write(lambda store: store.add_waiting(study, kept))
         for spec, _ in searched:
-            self._remove_checkpoint(spec)
+            self.checkpoints.remove(spec.run_id)
         self.judges.extend(searched)
 
     def _lost(self, role: Role, items: list[Any], lost: Lost) -> None:
@@ -215,83 +183,17 @@ class _Campaign:
         self._record(spec, replace(left, status="infra", error=error), None)
 
     def _record(self, spec: RunSpec, result: SearchResult, outcome: Outcome | None) -> None:
-        before = self.known.get(spec.run_id)
-        retry = 0 if before is None else before.retry + (before.status in DONE)
-        if retry:
-            said = f"run again on request, after {retry} failure{'s' * (retry > 1)}"
-            result = replace(result, notes=(*result.notes, said))
-        record = RunRecord(
-            search=_described(spec, result),
-            study=spec.study,
-            strategy=spec.contestant.label,
-            problem=spec.problem.name,
-            budget=canonical_json(spec.budget.limits),
-            replicate=spec.replicate,
-            finished=timestamp(),
-            attempts=self._attempts(spec) + (0 if before is None else before.attempts),
-            retry=retry,
-            **outcome_columns(outcome),
-        )
-        self._write(spec.study, lambda store: store.add_run(record))
+        record = entry(spec, result, outcome, self._attempts(spec), self.known.get(spec.run_id))
+        self._write(lambda store: store.add_run(record))
         if record.status in DONE:
-            self._remove_checkpoint(spec)
+            self.checkpoints.remove(spec.run_id)
         self.recorded += 1
         self.observer.finished(spec, record)
 
     def _attempts(self, spec: RunSpec) -> int:
         return min(self.attempts.get(spec.run_id, 1), ATTEMPTS)
 
-    def _write(self, study: str, write: Callable[[ResultStore], None]) -> None:
-        try:
-            write(self.store)
-        except StoreError as refused:
-            self._rescue(study, write, refused)
-
-    def _rescue(self, study: str, write: Callable[[ResultStore], None], error: StoreError) -> None:
-        """The store cannot be written: what is finished goes into a file beside it, and nothing new is begun.
-
-        Raises:
-            StoreError: the store's own error, where nothing can be written beside it either.
-        """
-        path = self.store.location.path
-        if path is None:
-            raise error
-        place = path.absolute().with_name(f"{path.stem}.rescue.db")
-        try:
-            with suppress(OSError):
-                place.parent.mkdir(parents=True, exist_ok=True)  # the whole folder may have been deleted
-            if not place.exists():
-                with suppress(StoreError):  # an open file that was deleted can still be read
-                    self.store.copy(place)
-            with open_store(place, write=True) as rescue:
-                if not rescue.revisions(study):
-                    for declared in self.declared:
-                        rescue.add_study(declared)
-                write(rescue)
-        except StoreError:
-            raise error from None
-        self.searches.clear()
-        self.ended = StoreError(
-            f"{error} What has finished is in `{place}`, a store of its own; `searchbench merge` puts it together with "
-            "what is left of the other."
-        )
-
-    def _checkpoint(self, spec: RunSpec) -> Checkpoint | None:
-        return None if self.checkpoints is None else Checkpoint(self.checkpoints / f"{spec.run_id}.pt", self.key)
-
-    def _remove_checkpoint(self, spec: RunSpec) -> None:
-        if (checkpoint := self._checkpoint(spec)) is not None:
-            checkpoint.remove()
-
-    def _remove_empty_folder(self) -> None:
-        if self.checkpoints is not None and self.checkpoints.is_dir() and not any(self.checkpoints.iterdir()):
-            self.checkpoints.rmdir()
-
-
-def _described(spec: RunSpec, result: SearchResult) -> SearchResult:
-    """The result with what its worker could not say of its parts; the driver, which has planned the run, can."""
-    if result.description and result.fingerprint:
-        return result
-    description = result.description or strategy_description(spec.contestant.make())
-    fingerprint = result.fingerprint or spec.problem.resolve().fingerprint
-    return replace(result, description=description, fingerprint=fingerprint)
+    def _write(self, write: Callable[[ResultStore], None]) -> None:
+        self.writing.write(write)
+        if self.writing.refused is not None:
+            self.searches.clear()

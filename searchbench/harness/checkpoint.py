@@ -7,12 +7,14 @@ import hmac
 import io
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from searchbench.errors import CheckpointError
 from searchbench.harness.lab import MeteredLab
+from searchbench.results.store import ResultStore
 from searchbench.strategies.strategy import Search, TrainingSearch
 
 VERSION = 1
@@ -99,6 +101,41 @@ class Checkpoint:
     def remove(self) -> None:
         """Delete the file of a search that has ended, once the store has its result."""
         self.path.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class Checkpoints:
+    """The checkpoints of a store's runs: files in a folder beside it, signed with its key."""
+
+    folder: Path | None
+    """None where there are none, as of a store on a server."""
+    key: bytes = b""
+
+    @classmethod
+    def beside(cls, store: ResultStore) -> Checkpoints:
+        """The checkpoints of a store that is a file."""
+        path = store.location.path
+        return cls(None) if path is None else cls(path.absolute().with_name(path.name + ".checkpoints"), store.key())
+
+    def of(self, run_id: str) -> Checkpoint | None:
+        """Where a run leaves its state; None where none is kept."""
+        return None if self.folder is None else Checkpoint(self.folder / f"{run_id}.pt", self.key)
+
+    def check(self, run_ids: Iterable[str]) -> None:
+        """Raise CheckpointError, before anything runs, where one of another version waits to be continued."""
+        for run_id in run_ids if self.folder is not None and self.folder.is_dir() else ():
+            if (checkpoint := self.of(run_id)) is not None:
+                checkpoint.check()
+
+    def remove(self, run_id: str) -> None:
+        """Delete a run's, once the store has its result."""
+        if (checkpoint := self.of(run_id)) is not None:
+            checkpoint.remove()
+
+    def close(self) -> None:
+        """Delete the folder, unless something is left in it."""
+        if self.folder is not None and self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
 
 
 def _version(opening: bytes) -> int | None:

@@ -8,46 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from searchbench.cost import Cost
-from searchbench.errors import Interrupted, SpaceError
-from searchbench.estimators.estimator import Timed
+from searchbench.errors import SpaceError
 from searchbench.harness.account import Account
-from searchbench.harness.borders import checked_price, failure, numbers
+from searchbench.harness.borders import checked_price
 from searchbench.harness.constraint import broken_limits
-from searchbench.harness.measuring import Crew, Measured, Request, duration_s, measure
+from searchbench.harness.launched import Launched
+from searchbench.harness.measuring import Crew, Measured, Request, completed, measure
 from searchbench.harness.record import Record
 from searchbench.harness.repeats import Repeats
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.strategy import AskTellSearch, Scenario
-from searchbench.trial import FULL, Fidelity, Proposal, Trial
+from searchbench.trial import FULL, Proposal, Trial
 
 if TYPE_CHECKING:
     from searchbench.estimators.estimator import Estimator
-
-
-@dataclass(slots=True)
-class Launched:
-    """A measurement that has begun: all that will come of it, not yet charged or numbered."""
-
-    architecture: Architecture
-    fidelity: Fidelity
-    measured: Measured | None
-    """None while another process measures it."""
-    own: bool = True
-    """Whether the problem's own estimator measured it."""
-    seed: int = 0
-    resumed: int | None = None
-    """Number of the trial whose training it continues."""
-    repeats: int | None = None
-    """Number of the trial it is served from, free of charge."""
-    price: Cost = field(default_factory=Cost)
-    ticket: Any = None
-    """Of the crew that measures it."""
-    lasts: float | None = 0.0
-    """Its declared duration, by which it takes its turn; None until its measurement says it."""
 
 
 class Evaluation:
@@ -138,20 +115,20 @@ class Evaluation:
         elif own and self.crew is not None:
             launched.ticket = self.crew.begin(request)
         else:
-            launched.measured = self._reporting(measure(using, request, timed=not self._account.overlaps), architecture)
+            launched.measured = self._completed(measure(using, request, timed=not self._account.overlaps), architecture)
         self._account.book(price if launched.measured is None else launched.measured.cost)
         if self._account.overlaps:
-            self._declare(using, launched)
+            launched.declare(using, trains=self._scenario.trains)
         return launched
 
     def collect(self, launched: Launched) -> Measured:
         """How a launched measurement ended; waits for another process where one measures it."""
         if launched.measured is None:
-            measured = self._reporting(self.crew.result(launched.ticket), launched.architecture)  # type: ignore[union-attr]
+            measured = self._completed(self.crew.result(launched.ticket), launched.architecture)  # type: ignore[union-attr]
             self._account.rebook(launched.price, measured.cost)
             launched.measured = measured
             if launched.lasts is None:
-                self._declare(self.estimator, launched)
+                launched.declare(self.estimator, trains=self._scenario.trains)
         return launched.measured
 
     def settle(self, launched: Launched, clock_s: float | None = None) -> Trial:
@@ -168,44 +145,8 @@ class Evaluation:
         self._record.add(trial, self._account.ledger.total(), offer=launched.own, resumed=launched.resumed)
         return trial
 
-    def _reporting(self, measured: Measured, architecture: Architecture) -> Measured:
-        """The measurement with what is reported beside it; a failed one where the budget's seconds had run out."""
-        if measured.status != "ok":
-            return measured
-        if self._reported is not None:
-            try:
-                more = numbers(self._reported(architecture), "a metric")
-            except Interrupted:
-                raise
-            except BaseException as error:
-                status, message = failure(error)
-                return Measured(status, math.nan, measured.cost, error=message)
-            measured.metrics = {**measured.metrics, **more}
-        if self._account.ledger.too_late(measured.cost):
-            late = "the evaluation ended after the budget of seconds had run out."
-            return Measured("timeout", math.nan, measured.cost, error=late)
-        return measured
-
-    def _declare(self, estimator: Estimator, launched: Launched) -> None:
-        """Say how long a measurement lasts on the declared clock: a function of the study, never of a host."""
-        measured = launched.measured
-        known = launched.price if measured is None or not measured.cost.simulated_s else measured.cost
-        launched.lasts = duration_s(known, trains=self._scenario.trains)
-        if not launched.own or not isinstance(estimator, Timed):
-            return
-        if measured is None and estimator.answers_duration:
-            launched.lasts = None
-            return
-        try:
-            answered = None if measured is None else measured.metrics
-            declared = estimator.duration(launched.architecture, launched.fidelity, answered)
-        except Interrupted:
-            raise
-        except BaseException as error:
-            status, message = failure(error)
-            launched.measured = Measured(status, math.nan, launched.price, error=message)
-        else:
-            launched.lasts = launched.lasts if declared is None else declared
+    def _completed(self, measured: Measured, architecture: Architecture) -> Measured:
+        return completed(measured, architecture, self._reported, self._account.ledger)
 
     def _priced(self, price: Cost) -> Cost:
         """A price, checked; most problems have one, and it is checked once."""

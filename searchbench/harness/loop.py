@@ -12,7 +12,8 @@ from searchbench.harness.lab import MeteredLab
 from searchbench.harness.problem import Order
 from searchbench.harness.repeats import Exhausted, Stalled
 from searchbench.harness.simulation import simulate
-from searchbench.strategies.strategy import AskTellSearch, Recommending, Search, Tracing, TrainingSearch, search_kind
+from searchbench.strategies.search_kind import search_kind
+from searchbench.strategies.strategy import AskTellSearch, Recommending, Search, Tracing, TrainingSearch
 
 Ended = Literal["budget", "finished", "stalled"]
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import pickle
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from searchbench.cost import Cost
 from searchbench.errors import BudgetExhausted, Interrupted
-from searchbench.harness.borders import checked_measurement, failure
+from searchbench.harness.borders import checked_measurement, failure, numbers
 from searchbench.spaces.space import Architecture
 from searchbench.trial import Fidelity, Measurement, Status
 
 if TYPE_CHECKING:
     from searchbench.estimators.estimator import Estimator
+    from searchbench.harness.ledger import Ledger
     from searchbench.harness.limits import Limits
     from searchbench.harness.problem import Posed
     from searchbench.seeds import Seeds
@@ -94,6 +95,30 @@ def measure(estimator: Estimator, request: Request, *, timed: bool = True) -> Me
         wasted = request.price + Cost(device_s=time.perf_counter() - started) if timed else request.price
         return Measured(status, math.nan, wasted, error=message)
     return Measured("ok", value, cost, metrics)
+
+
+def completed(
+    measured: Measured,
+    architecture: Architecture,
+    reported: Callable[[Architecture], Mapping[str, float]] | None,
+    ledger: Ledger,
+) -> Measured:
+    """The measurement with what is reported beside it; a failed one where the budget's seconds had run out."""
+    if measured.status != "ok":
+        return measured
+    if reported is not None:
+        try:
+            more = numbers(reported(architecture), "a metric")
+        except Interrupted:
+            raise
+        except BaseException as error:
+            status, message = failure(error)
+            return Measured(status, math.nan, measured.cost, error=message)
+        measured.metrics = {**measured.metrics, **more}
+    if ledger.too_late(measured.cost):
+        late = "the evaluation ended after the budget of seconds had run out."
+        return Measured("timeout", math.nan, measured.cost, error=late)
+    return measured
 
 
 def measure_elsewhere(packed: bytes, request: Request) -> Measured:

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,9 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+@lru_cache(maxsize=1)
+def host() -> str:
+    """The machine that a run's seconds are of."""
+    return f"{platform.node()} {platform.machine()} {platform.system()} Python {platform.python_version()}"

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import math
-import platform
-import sys
-from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 
-from searchbench.cost import Cost
 from searchbench.errors import CheckpointError, Interrupted
 from searchbench.estimators.estimator import Trainable
-from searchbench.harness.batches import apart
-from searchbench.harness.borders import checked_outcome, numbers, text, told
+from searchbench.harness.borders import checked_outcome, numbers, told
 from searchbench.harness.checkpoint import Checkpoint
+from searchbench.harness.entries import left_behind, unrecorded
 from searchbench.harness.guarded import Guarded
 from searchbench.harness.journal import Journal
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
-from searchbench.harness.measuring import Crew, CrewLost, Elsewhere
+from searchbench.harness.measuring import CrewLost
 from searchbench.harness.memory import PeakMemory
+from searchbench.harness.placing import crew_of
 from searchbench.harness.plan import RunSpec
 from searchbench.harness.study import strategy_description
-from searchbench.results.records import RunStatus, SearchResult, timestamp
+from searchbench.results.records import SearchResult, timestamp
 from searchbench.seeds import Seeds
 from searchbench.strategies.strategy import Scenario, Strategy
 from searchbench.trial import FULL, Outcome
@@ -51,7 +48,7 @@ def _run(spec: RunSpec, checkpoint: Checkpoint | None, journal: Journal | None, 
     strategy = spec.contestant.make()
     description = strategy_description(strategy)  # now: what keeps its state in itself says something else later
     lab = _open_lab(spec, spec.seeds(strategy))
-    so_far = partial(_result, spec, lab, description, resolved.fingerprint, started)
+    so_far = partial(left_behind, spec, lab, description, resolved.fingerprint, started)
     if journal is not None:
         lab.record.watch = lambda: journal.note(lambda: so_far("error", None))
     ended, error = "error", None
@@ -66,44 +63,6 @@ def _run(spec: RunSpec, checkpoint: Checkpoint | None, journal: Journal | None, 
     if error is None and lab.final is None:
         error = _nothing_to_judge(lab, ended)
     return so_far(ended, error)
-
-
-def _result(
-    spec: RunSpec, lab: MeteredLab, description: str, fingerprint: str, started: str, ended: str, error: str | None
-) -> SearchResult:
-    """What a search has left behind by now."""
-    final = lab.final
-    return SearchResult(
-        run_id=spec.run_id,
-        status="ok" if error is None else "failed",
-        ended=ended,
-        cost=lab.spent,
-        trials=lab.columns.to_bytes(),
-        traces=lab.traces.to_bytes() if len(lab.traces) else None,
-        description=description,
-        fingerprint=fingerprint,
-        architecture=text(str(final.architecture)) if final is not None else None,
-        architecture_key=text(final.architecture.key) if final is not None else None,
-        value=final.value if final is not None else math.nan,
-        error=error,
-        started=started,
-        host=_host(),
-    )
-
-
-def unrecorded(spec: RunSpec, status: RunStatus, error: str, started: str) -> SearchResult:
-    """What stands in for a search that left nothing behind: it could not begin, or was lost for good."""
-    return SearchResult(
-        run_id=spec.run_id,
-        status=status,
-        ended="error",
-        cost=Cost(),
-        trials=b"",
-        description=_or_nothing(lambda: strategy_description(spec.contestant.make())),
-        fingerprint=_or_nothing(lambda: spec.problem.resolve().fingerprint),
-        error=error,
-        started=started,
-    )
 
 
 def run_judge(spec: RunSpec, architecture: str) -> Outcome:
@@ -137,16 +96,7 @@ def _open_lab(spec: RunSpec, seeds: Seeds) -> MeteredLab:
     bench = estimator.bench() if isinstance(estimator, Trainable) else None
     metrics = None if resolved.measures.latency is None else resolved.measures.metrics
     measuring = Guarded(estimator, spec.limits) if spec.limits.of_evaluations else estimator
-    return MeteredLab(scenario, measuring, spec.duplicates, bench, metrics, _crew(spec, seeds))
-
-
-def _crew(spec: RunSpec, seeds: Seeds) -> Crew | None:
-    """Other processes that measure for this run, where it may have several measurements under way and is on Ray."""
-    if "ray" not in sys.modules or not apart(spec):
-        return None
-    from searchbench.harness.executors.crew import crew_here
-
-    return crew_here(Elsewhere(spec.problem, seeds, spec.limits), spec.needs)
+    return MeteredLab(scenario, measuring, spec.duplicates, bench, metrics, crew_of(spec, seeds))
 
 
 def _search(spec: RunSpec, strategy: Strategy, lab: MeteredLab, checkpoint: Checkpoint | None) -> str:
@@ -168,18 +118,3 @@ def _nothing_to_judge(lab: MeteredLab, ended: str) -> str:
     return (
         f"the search ended ({ended}) after {record.trials} trials without an architecture to recommend: none succeeded."
     )
-
-
-def _or_nothing(tell: Callable[[], str]) -> str:
-    """What a part says of itself; "" where it cannot here, then the driver, which has planned the run, says it."""
-    try:
-        return tell()
-    except Interrupted:
-        raise
-    except BaseException:
-        return ""
-
-
-@lru_cache(maxsize=1)
-def _host() -> str:
-    return f"{platform.node()} {platform.machine()} {platform.system()} Python {platform.python_version()}"

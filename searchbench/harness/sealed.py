@@ -20,12 +20,13 @@ from typing import Any
 from searchbench.errors import CheckpointError, InputError
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.components import Use
+from searchbench.harness.entries import unrecorded
 from searchbench.harness.forked import Ended, again_if_killed
 from searchbench.harness.global_state import GlobalState
 from searchbench.harness.journal import Journal
 from searchbench.harness.limits import Limits
 from searchbench.harness.plan import RunSpec
-from searchbench.harness.run import run_judge, run_search, unrecorded
+from searchbench.harness.run import run_judge, run_search
 from searchbench.harness.study import Contestant
 from searchbench.harness.zygote import run_apart
 from searchbench.registry import Registry

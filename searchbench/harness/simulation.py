@@ -16,9 +16,9 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from searchbench.errors import BudgetExhausted
-from searchbench.harness.evaluation import Launched
 from searchbench.harness.host_clock import HostClock
 from searchbench.harness.lab import MeteredLab
+from searchbench.harness.launched import Launched
 from searchbench.harness.problem import Order
 from searchbench.harness.repeats import Exhausted, Stalled
 from searchbench.strategies.strategy import AskTellSearch

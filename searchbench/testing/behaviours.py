@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from searchbench.strategies.strategy import AskTellSearch, Strategy, search_kind
+from searchbench.strategies.search_kind import search_kind
+from searchbench.strategies.strategy import AskTellSearch, Strategy
 from searchbench.testing.described import drawn_globally, implements
 from searchbench.testing.in_flight import fly
 from searchbench.testing.rehearsal import Stage, Weather, evaluate, in_another_process, rehearse, scenario

@@ -140,7 +140,7 @@ def test_a_run_whose_crew_is_lost_is_lost_and_has_not_failed(monkeypatch: pytest
             raise CrewLost("the node has died")
 
     (spec,) = plan(declared()).runs
-    monkeypatch.setattr("searchbench.harness.run._crew", lambda spec, seeds: Gone(None, 0))
+    monkeypatch.setattr("searchbench.harness.run.crew_of", lambda spec, seeds: Gone(None, 0))
     with pytest.raises(CrewLost, match="the node has died"):
         run_search(spec)
 

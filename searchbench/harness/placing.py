@@ -1,0 +1,48 @@
+"""What runs hold while they run, and whether a cluster can ever give it to them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from searchbench.errors import StudyError
+from searchbench.estimators.estimator import Staying
+from searchbench.harness.executors.executor import ONE_CPU, Executor, Role
+from searchbench.harness.measuring import Crew, Elsewhere
+from searchbench.harness.plan import RunSpec
+from searchbench.harness.resources import Resources, driver_of
+from searchbench.seeds import Seeds
+
+
+def check_placing(runs: Iterable[RunSpec], executor: Executor) -> None:
+    """Raise StudyError, before anything is declared, where something could never be placed; says what is missing."""
+    wanted = {str(one): one for spec in runs for one in (spec.needs, spec.judge_needs) if one != ONE_CPU}
+    for one in wanted.values():
+        if lacking := executor.lacking(one):
+            raise StudyError(
+                f"this study can never be placed here: it needs {lacking}; lower `[resources]`, or join a cluster that "
+                "has them (`ray_address`)."
+            )
+
+
+def needs(role: Role, spec: RunSpec) -> Resources:
+    """What a batch with this run holds. A search whose evaluations are tasks of their own waits for them only."""
+    if role == "judge":
+        return spec.judge_needs
+    return driver_of(spec.needs) if apart(spec) else spec.needs
+
+
+def apart(spec: RunSpec) -> bool:
+    """Whether a search's evaluations may happen in other processes than its own."""
+    resolved = spec.problem.resolve()
+    stays = isinstance(resolved.estimator, Staying) and resolved.estimator.stays
+    return resolved.parallel is not None and not stays and not spec.limits
+
+
+def crew_of(spec: RunSpec, seeds: Seeds) -> Crew | None:
+    """Other processes that measure for a run, where it may have several measurements under way and is on Ray."""
+    if "ray" not in sys.modules or not apart(spec):
+        return None
+    from searchbench.harness.executors.crew import crew_here
+
+    return crew_here(Elsewhere(spec.problem, seeds, spec.limits), spec.needs)
