@@ -97,6 +97,45 @@ def comment_lines(path: Path) -> int:
     )
 
 
+def repeated_classes() -> dict[str, list[str]]:
+    """Public class names that stand in more than one file, and where."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in files(PACKAGE):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(str(path.relative_to(PACKAGE)))
+    return {name: found for name, found in sorted(places.items()) if len(found) > 1}
+
+
+def constant_hooks() -> dict[str, list[str]]:
+    """Methods that only return a constant or an argument, by their name, and the classes that have them; a property, a
+    Protocol's stub and a special method are none."""
+    hooks: dict[str, list[str]] = defaultdict(list)
+    for path in files(PACKAGE):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not any("Protocol" in ast.unparse(base) for base in node.bases):
+                for method in node.body:
+                    if isinstance(method, ast.FunctionDef) and _is_constant(method):
+                        hooks[method.name].append(node.name)
+    return dict(sorted(hooks.items(), key=lambda item: -len(item[1])))
+
+
+def _is_constant(method: ast.FunctionDef) -> bool:
+    if method.name.startswith("__") or method.decorator_list:
+        return False
+    body = method.body[1:] if ast.get_docstring(method) is not None else method.body
+    if not body or isinstance(body[0], ast.Pass):
+        return True
+    value = body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else body[0]
+    arguments = {argument.arg for argument in method.args.args}
+    return (
+        value is None
+        or isinstance(value, ast.Constant)
+        or (isinstance(value, ast.Tuple) and not value.elts)
+        or (isinstance(value, ast.Name) and value.id in arguments)
+    )
+
+
 def lines(paths: list[Path]) -> int:
     return sum(len(path.read_text().splitlines()) for path in paths)
 
@@ -119,6 +158,11 @@ def main() -> None:
     openings = Counter(match[1] for text in said if (match := FRAGMENT.match(text)))
     print(f"docstrings that open as fragments: {openings.total()} of {len(said)} ({openings.total() / len(said):.1%})")
     print("  " + ", ".join(f"{word} {number}" for word, number in openings.most_common()))
+    hooks, classes = constant_hooks(), repeated_classes()
+    print(f"methods that only return a constant or an argument: {sum(map(len, hooks.values()))}")
+    print("  " + ", ".join(f"{name} {len(found)}" for name, found in hooks.items()))
+    print(f"public class names in more than one file: {len(classes)}")
+    print("  " + ", ".join(f"{name} {len(found)}" for name, found in classes.items()))
     print("lines with a comment")
     for folder in [*sorted(p for p in PACKAGE.iterdir() if (p / "__init__.py").exists())]:
         total = lines(files(folder))

@@ -23,7 +23,7 @@ import numpy as np
 
 import searchbench as sb
 from searchbench.harness.loop import drive
-from searchbench.harness.measuring import Measured, Request, measure
+from searchbench.harness.measuring import MeasurementOutcome, Request, measure
 from searchbench.harness.plan import plan
 from searchbench.harness.run import _open_lab
 
@@ -65,7 +65,7 @@ class Virtual:
         self.ends_s.append(self.now_s + really)
         return len(self.requests) - 1
 
-    def result(self, ticket: int) -> Measured:
+    def result(self, ticket: int) -> MeasurementOutcome:
         self.now_s = max(self.now_s, self.ends_s[ticket])
         return measure(self.estimator, self.requests[ticket], timed=False)
 

@@ -230,3 +230,20 @@ def test_global_random_state_is_never_used() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 assert ast.unparse(node.func) not in forbidden, f"{path} line {node.lineno}"
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """A name may stand twice only where it is one of these: words of a field for parts that never meet in a file."""
+    shared = {
+        "Answer", "Asked", "Band", "Block", "CellNetwork", "CellNetworks", "DropPath", "Finished", "Forest", "Frame",
+        "Generator", "Learning", "Listed", "Metric", "MixedCell", "Networks", "Paper", "Place", "Policy", "Row", "Rows",
+        "Rung", "Sampled", "Sampler", "Scores", "Sizes", "Split", "Stage", "StandAloneCell", "Summary", "Together",
+        "Turn",
+    }  # fmt: skip
+    places: dict[str, set[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, set()).add(str(path.relative_to(PACKAGE)))
+    repeated = {name: sorted(found) for name, found in places.items() if len(found) > 1 and name not in shared}
+    assert not repeated, "two classes of one name: give the newer one a name that says which it is"

@@ -25,7 +25,7 @@ def stalled(values: Sequence[float], window: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Checkpoint:
+class EpochCheckpoint:
     """All that a training was at the end of an epoch."""
 
     epoch: int
@@ -57,7 +57,7 @@ class Watch:
         self._network, self._optimizer = network, optimizer
         self._average_after, self._keep_best = average_after, keep_best
         self._average: AveragedModel | None = None
-        self.best: Checkpoint | None = None
+        self.best: EpochCheckpoint | None = None
         self.averaged_from: int | None = None
         """Epochs finished when the averaging began that is going on."""
         self.rolled_back = 0
@@ -93,7 +93,7 @@ class Watch:
             self._begin_averaging()
             self.averaged_from = len(values)
 
-    def roll_back(self) -> Checkpoint | None:
+    def roll_back(self) -> EpochCheckpoint | None:
         """Go on from the best epoch. None where there is none: nothing is changed."""
         best = self.best
         if best is None:
@@ -127,7 +127,7 @@ class Watch:
         self._average = AveragedModel(self._network)
         return self._average
 
-    def _checkpoint(self, epoch: int, loss: float, value: float) -> Checkpoint:
+    def _checkpoint(self, epoch: int, loss: float, value: float) -> EpochCheckpoint:
         average = None if self._average is None else copy.deepcopy(self._average.state_dict())
         weights, optimizer = copy.deepcopy((self.measured.state_dict(), self._optimizer.state_dict()))
-        return Checkpoint(epoch, loss, value, weights, optimizer, average, self.averaged_from)
+        return EpochCheckpoint(epoch, loss, value, weights, optimizer, average, self.averaged_from)

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Batches:
+class RunBatches:
     """What is known of how long runs take, and which must travel alone."""
 
     workers: int

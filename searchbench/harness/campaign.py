@@ -15,7 +15,7 @@ from typing import Any
 
 from searchbench.harness.audit import audited
 from searchbench.harness.awaiting import from_waiting, to_waiting
-from searchbench.harness.batches import Batches
+from searchbench.harness.batches import RunBatches
 from searchbench.harness.checkpoint import Checkpoints
 from searchbench.harness.declaration import declare
 from searchbench.harness.entries import DONE, entry, unrecorded
@@ -68,7 +68,7 @@ def carry_out(
     missing = [r for r in planned.runs if r.run_id not in done and only in (None, r.contestant.label)]
     checkpoints = Checkpoints.beside(store)
     writing = Writing(store, study.name, store.revisions(study.name))
-    campaign = _Campaign(writing, executor, observer, deque(missing), Batches(executor.slots), known, checkpoints)
+    campaign = _Campaign(writing, executor, observer, deque(missing), RunBatches(executor.slots), known, checkpoints)
     campaign.take_up()
     checkpoints.check(spec.run_id for spec in campaign.searches)
     return campaign.run()
@@ -82,7 +82,7 @@ class _Campaign:
     executor: Executor
     observer: Observer
     searches: deque[RunSpec]
-    batches: Batches
+    batches: RunBatches
     known: dict[str, RunRecord]
     """What was recorded before of runs that are run again, and of the others."""
     checkpoints: Checkpoints

@@ -16,7 +16,7 @@ from searchbench.harness.account import Account
 from searchbench.harness.borders import checked_price
 from searchbench.harness.constraint import broken_limits
 from searchbench.harness.launched import Launched
-from searchbench.harness.measuring import Crew, Measured, Request, completed, measure
+from searchbench.harness.measuring import Crew, MeasurementOutcome, Request, completed, measure
 from searchbench.harness.record import Record
 from searchbench.harness.repeats import Repeats
 from searchbench.spaces.space import Architecture
@@ -98,7 +98,7 @@ class Evaluation:
         known = self.repeats.remembered(architecture, fidelity) if own else None
         if known is not None:
             self.repeats.check_ends(self._scenario.space)
-            measured = Measured(known.status, known.value, Cost(), known.metrics, known.error)
+            measured = MeasurementOutcome(known.status, known.value, Cost(), known.metrics, known.error)
             return Launched(architecture, fidelity, measured, repeats=known.number)
         begun = self.repeats.continued(proposal) if own else None
         reached = None if begun is None else begun.fidelity
@@ -111,7 +111,7 @@ class Evaluation:
         broken = broken_limits(self._scenario.space, architecture)
         launched = Launched(architecture, fidelity, None, own, seed, proposal.resume if begun else None, price=price)
         if broken is not None:
-            launched.measured = Measured("error", math.nan, price, error=f"breaks the constraint: {broken}")
+            launched.measured = MeasurementOutcome("error", math.nan, price, error=f"breaks the constraint: {broken}")
         elif own and self.crew is not None:
             launched.ticket = self.crew.begin(request)
         else:
@@ -121,7 +121,7 @@ class Evaluation:
             launched.declare(using, trains=self._scenario.trains)
         return launched
 
-    def collect(self, launched: Launched) -> Measured:
+    def collect(self, launched: Launched) -> MeasurementOutcome:
         """How a launched measurement ended; waits for another process where one measures it."""
         if launched.measured is None:
             measured = self._completed(self.crew.result(launched.ticket), launched.architecture)  # type: ignore[union-attr]
@@ -145,7 +145,7 @@ class Evaluation:
         self._record.add(trial, self._account.ledger.total(), offer=launched.own, resumed=launched.resumed)
         return trial
 
-    def _completed(self, measured: Measured, architecture: Architecture) -> Measured:
+    def _completed(self, measured: MeasurementOutcome, architecture: Architecture) -> MeasurementOutcome:
         return completed(measured, architecture, self._reported, self._account.ledger)
 
     def _priced(self, price: Cost) -> Cost:

@@ -10,7 +10,7 @@ from searchbench.cost import Cost
 from searchbench.errors import Interrupted
 from searchbench.estimators.estimator import Timed
 from searchbench.harness.borders import failure
-from searchbench.harness.measuring import Measured, duration_s
+from searchbench.harness.measuring import MeasurementOutcome, duration_s
 from searchbench.spaces.space import Architecture
 from searchbench.trial import Fidelity
 
@@ -24,7 +24,7 @@ class Launched:
 
     architecture: Architecture
     fidelity: Fidelity
-    measured: Measured | None
+    measured: MeasurementOutcome | None
     """None while another process measures it."""
     own: bool = True
     """Whether the problem's own estimator measured it."""
@@ -61,6 +61,6 @@ class Launched:
             raise
         except BaseException as error:
             status, message = failure(error)
-            self.measured = Measured(status, math.nan, self.price, error=message)
+            self.measured = MeasurementOutcome(status, math.nan, self.price, error=message)
         else:
             self.lasts = self.lasts if declared is None else declared

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Measured:
+class MeasurementOutcome:
     """How a measurement ended."""
 
     status: Status
@@ -57,7 +57,7 @@ class Crew(Protocol):
     def begin(self, request: Request) -> Any:
         """Begin a measurement; its ticket."""
 
-    def result(self, ticket: Any) -> Measured:
+    def result(self, ticket: Any) -> MeasurementOutcome:
         """How it ended; waits until it has. Raises CrewLost where nobody can say."""
 
     def first(self, tickets: list[Any]) -> Any:
@@ -74,7 +74,7 @@ def duration_s(cost: Cost, *, trains: bool = False) -> float:
     return cost.simulated_s or (cost.macs / MACS_PER_S if trains else 0.0) or cost.epochs or float(cost.evaluations)
 
 
-def measure(estimator: Estimator, request: Request, *, timed: bool = True) -> Measured:
+def measure(estimator: Estimator, request: Request, *, timed: bool = True) -> MeasurementOutcome:
     """Whatever becomes of a measurement, as a value; only the end of the budget passes through.
 
     Args:
@@ -93,16 +93,16 @@ def measure(estimator: Estimator, request: Request, *, timed: bool = True) -> Me
     except BaseException as error:  # a failure is a value: charged, recorded, told to the search
         status, message = failure(error)
         wasted = request.price + Cost(device_s=time.perf_counter() - started) if timed else request.price
-        return Measured(status, math.nan, wasted, error=message)
-    return Measured("ok", value, cost, metrics)
+        return MeasurementOutcome(status, math.nan, wasted, error=message)
+    return MeasurementOutcome("ok", value, cost, metrics)
 
 
 def completed(
-    measured: Measured,
+    measured: MeasurementOutcome,
     architecture: Architecture,
     reported: Callable[[Architecture], Mapping[str, float]] | None,
     ledger: Ledger,
-) -> Measured:
+) -> MeasurementOutcome:
     """The measurement with what is reported beside it; a failed one where the budget's seconds had run out."""
     if measured.status != "ok":
         return measured
@@ -113,15 +113,15 @@ def completed(
             raise
         except BaseException as error:
             status, message = failure(error)
-            return Measured(status, math.nan, measured.cost, error=message)
+            return MeasurementOutcome(status, math.nan, measured.cost, error=message)
         measured.metrics = {**measured.metrics, **more}
     if ledger.too_late(measured.cost):
         late = "the evaluation ended after the budget of seconds had run out."
-        return Measured("timeout", math.nan, measured.cost, error=late)
+        return MeasurementOutcome("timeout", math.nan, measured.cost, error=late)
     return measured
 
 
-def measure_elsewhere(packed: bytes, request: Request) -> Measured:
+def measure_elsewhere(packed: bytes, request: Request) -> MeasurementOutcome:
     """Measure in a process that is not the run's.
 
     Args:

@@ -19,7 +19,7 @@ from typing import Any
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.estimators.objective.command import Command
 from searchbench.estimators.objective.duration import Duration
-from searchbench.estimators.objective.evaluation import Asked, Asking, Fresh, Source, Stops, try_out
+from searchbench.estimators.objective.evaluation import AnswerSource, Asked, Asking, Fresh, Stops, try_out
 from searchbench.estimators.objective.function import CHECKPOINT, SEED, Function
 from searchbench.harness.components import Use, as_use, describe, fingerprint, make, written
 from searchbench.harness.constraint import Measures
@@ -189,14 +189,14 @@ class Objective:
             try_out(asking, resolved.space, seeds.rng("init"))
 
     @cached_property
-    def _source(self) -> Source:
+    def _source(self) -> AnswerSource:
         if self.command is not None:
             folder = os.getcwd() if self.folder is None else self.folder
             return Command(self.command, folder, self.version)
         return Function(self.function, self.version)
 
     @cached_property
-    def _judge_source(self) -> Source:
+    def _judge_source(self) -> AnswerSource:
         return self._source if self.test is None else Function(self.test, self.version)
 
     @cached_property

@@ -45,7 +45,7 @@ class Silent:
     def tick(self) -> None: ...
 
 
-class Several:
+class SeveralObservers:
     """Tells several observers. One that fails is told no more, and a warning says so; the study goes on.
 
     Args:

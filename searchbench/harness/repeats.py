@@ -30,7 +30,7 @@ class Exhausted(Exception):
     """Every architecture of the space has been measured at full fidelity, and is served from memory from now on."""
 
 
-class Training(NamedTuple):
+class BegunTraining(NamedTuple):
     """A finished training that a later trial may continue."""
 
     key: str
@@ -52,7 +52,7 @@ class Repeats:
         self._seeds, self._serves = seeds, serves
         self._known: dict[Identity, Trial] = {}
         self._times: dict[Identity, int] = {}
-        self._trainings: dict[int, Training] = {}
+        self._trainings: dict[int, BegunTraining] = {}
         self._served_in_a_row = 0
         self._free_in_a_row = 0
         self._size: float | None = None
@@ -89,7 +89,7 @@ class Repeats:
         measured = {key for key, fidelity in self._known if magnitude(fidelity) == best}
         return all(architecture.key in measured for architecture in space.enumerate())
 
-    def continued(self, proposal: Proposal) -> Training | None:
+    def continued(self, proposal: Proposal) -> BegunTraining | None:
         """The training that a proposal continues. Raises SpaceError where it is not one of its architecture."""
         if proposal.resume is None:
             return None
@@ -123,7 +123,7 @@ class Repeats:
         self._served_in_a_row = 0
         self._free_in_a_row = 0 if paid else self._free_in_a_row + 1
         if own and trial.fidelity.epochs is not None:
-            self._trainings[trial.number] = Training(trial.architecture.key, trial.fidelity, seed)
+            self._trainings[trial.number] = BegunTraining(trial.architecture.key, trial.fidelity, seed)
         if own and self._serves:
             self._known[trial.architecture.key, trial.fidelity] = trial
 

@@ -16,7 +16,7 @@ from searchbench.harness.forked import call
 from searchbench.harness.interrupts import interruptible
 from searchbench.harness.objective import Objective
 from searchbench.harness.plan import plan
-from searchbench.harness.progress import Observer, Several, Silent, shown_here
+from searchbench.harness.progress import Observer, SeveralObservers, Silent, shown_here
 from searchbench.harness.results import Results
 from searchbench.harness.study import Study
 from searchbench.results.store import open_store
@@ -70,7 +70,7 @@ def run(
     if observer is not None or not progress:
         shown = nullcontext(observer or Silent())
     with open_store(store, write=True) as opened, executor(workers, ray_address) as chosen, shown as told:
-        heard = Several(told, observers) if observers else told
+        heard = SeveralObservers(told, observers) if observers else told
         carry_out(study, opened, chosen, heard, resume=resume, retry_failed=retry_failed, only=only)
     return Results(study.name, str(store))
 

@@ -25,7 +25,7 @@ from searchbench.trial import Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verification:
     """Whether one rerun gave the recorded run again."""
 
     run: str
@@ -51,7 +51,7 @@ def verify(
     workers: int | None = None,
     ray_address: str | None = None,
     trust: bool = False,
-) -> list[Verdict]:
+) -> list[Verification]:
     """Rerun `count` recorded runs of a study and compare; what came of it is recorded, where the store can be written.
 
     Of runs that were named, only those that differ are recorded: what was picked by hand vouches for no others.
@@ -96,7 +96,7 @@ def verify(
     return verdicts
 
 
-def _record(store: str | Path, study: str, verdicts: Sequence[Verdict], of: int) -> None:
+def _record(store: str | Path, study: str, verdicts: Sequence[Verification], of: int) -> None:
     differing = [verdict for verdict in verdicts if not verdict.identical]
     said = f"{len(verdicts) - len(differing)} of {len(verdicts)} reruns bit-identical, drawn from {of}"
     if differing:
@@ -106,13 +106,13 @@ def _record(store: str | Path, study: str, verdicts: Sequence[Verdict], of: int)
         opened.add_check(CheckRecord(study, "rerun", not differing, said, now))
 
 
-def _rerun(specs: Sequence[RunSpec], records: Sequence[RunRecord], chosen: Executor) -> list[Verdict]:
+def _rerun(specs: Sequence[RunSpec], records: Sequence[RunRecord], chosen: Executor) -> list[Verification]:
     searched = _each(chosen, "search", search, [search_job(spec, None, shared=chosen.shared) for spec in specs])
     judged = [i for i, result in enumerate(searched) if isinstance(result, SearchResult) and result.status == "ok"]
     jobs = [judge_job(specs[i], searched[i].architecture) for i in judged]
     outcomes = dict(zip(judged, _each(chosen, "judge", judge, jobs), strict=True))
     return [
-        Verdict(str(spec), _difference(record, searched[i], outcomes.get(i)))
+        Verification(str(spec), _difference(record, searched[i], outcomes.get(i)))
         for i, (spec, record) in enumerate(zip(specs, records, strict=True))
     ]
 

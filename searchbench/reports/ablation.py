@@ -25,7 +25,7 @@ HOW = 'declare it in the study file: [ablation] with base = "label" and factors 
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class AblationCell:
     """One combination of parts."""
 
     parts: frozenset[str]
@@ -43,7 +43,7 @@ class Ablation:
     factors: tuple[str, ...]
     parts: tuple[str, ...]
     """What strategies may have beside the base: each part, and each level of a setting that is not the base's."""
-    cells: tuple[Cell, ...]
+    cells: tuple[AblationCell, ...]
     missing: tuple[str, ...]
     """Combinations that no strategy stands for."""
     effects: Mapping[str, Answer]
@@ -166,7 +166,7 @@ def _one(
         problem=problem,
         factors=factors,
         parts=possible,
-        cells=tuple(Cell(parts, arm.name, st.describe(arm, level=1 - alpha)) for parts, arm in ordered),
+        cells=tuple(AblationCell(parts, arm.name, st.describe(arm, level=1 - alpha)) for parts, arm in ordered),
         missing=missing,
         effects={name: a.with_caveats(*kinds) for name, a in found.effects.items()} if found is not None else {},
         ladder=tuple(_under(rung, kinds) for rung in rungs),

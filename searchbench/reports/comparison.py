@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from searchbench.errors import InputError, UnknownName, did_you_mean
 from searchbench.metric import Metric
 from searchbench.reports.leaderboard import build, current_runs
-from searchbench.reports.questions import Asked, ask
-from searchbench.reports.standing import Verdicts, all_pairs_of
+from searchbench.reports.questions import ReportQuestion, ask
+from searchbench.reports.standing import ArmVerdicts, all_pairs_of
 from searchbench.reports.summary import Summary, summarise
 from searchbench.results.history import EXPLORATORY, Caveat
 from searchbench.results.records import RunRecord, StudyRecord
@@ -56,12 +56,12 @@ class PairedComparison:
     right: str
     pairs: tuple[Pair, ...]
     """Every planned seed, in the study's order."""
-    asked: tuple[Asked, ...] = ()
+    asked: tuple[ReportQuestion, ...] = ()
     """Every test that applies to the two by themselves, in shown units (percentage points of shares); exploratory
     unless the study declared this one comparison and no other."""
     planned: bool = True
     """Whether the study declared that it would compare the two."""
-    family: Asked | None = None
+    family: ReportQuestion | None = None
     """What the leaderboard says of the two, adjusted over the study's family; None where nothing can be asked."""
     caveats: tuple[Caveat, ...] = ()
     """What every statement must be read with."""
@@ -150,7 +150,7 @@ def compare(
 
 
 def _compared(
-    study: StudyRecord, problem: str, left: str, right: str, runs: Sequence[RunRecord], verdicts: Verdicts
+    study: StudyRecord, problem: str, left: str, right: str, runs: Sequence[RunRecord], verdicts: ArmVerdicts
 ) -> PairedComparison:
     plan = verdicts.declared
     own = [[run for run in runs if run.strategy == label] for label in (left, right)]
@@ -175,7 +175,7 @@ def _compared(
     )
 
 
-def _in_family(left: str, right: str, verdicts: Verdicts, planned: bool) -> Asked | None:
+def _in_family(left: str, right: str, verdicts: ArmVerdicts, planned: bool) -> ReportQuestion | None:
     """The leaderboard's answer about two strategies: of the baseline's family, or of all pairs."""
     plan = verdicts.declared
     with_baseline = plan.family == "baseline" and plan.baseline in (left, right)
@@ -186,7 +186,7 @@ def _in_family(left: str, right: str, verdicts: Verdicts, planned: bool) -> Aske
     m = found.answers[0].family_size
     whole = f"all {m} comparisons with {plan.baseline}" if with_baseline else f"all {m} pairs"
     answer = found[pair] if planned else found[pair].with_caveats(EXPLORATORY)
-    return Asked(f"In the study's family ({whole}, Holm):", answer)
+    return ReportQuestion(f"In the study's family ({whole}, Holm):", answer)
 
 
 def _pairs(seeds: Sequence[int], runs: Sequence[RunRecord], left: str, right: str) -> tuple[Pair, ...]:

@@ -21,7 +21,7 @@ STEP, HEIGHT = 150, 180
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class DrawnCell:
     """A cell: nodes 0 … n, and an operation on every edge."""
 
     edges: tuple[tuple[int, int, str], ...]
@@ -42,7 +42,7 @@ def drawn(text: str, title: str) -> str | None:
     return None if cells is None else genotype_drawings.to_svg(cells, title)
 
 
-def parse(text: str) -> Cell | None:
+def parse(text: str) -> DrawnCell | None:
     """ "|op~0|+|op~0|op~1|+…": node k's incoming edges in the k-th group; None for any other notation."""
     groups = text.strip().split("+")
     edges = []
@@ -54,10 +54,10 @@ def parse(text: str) -> Cell | None:
             if found is None or int(found[2]) >= target:
                 return None
             edges.append((int(found[2]), target, found[1]))
-    return Cell(tuple(edges)) if edges else None
+    return DrawnCell(tuple(edges)) if edges else None
 
 
-def to_svg(cell: Cell, title: str) -> str:
+def to_svg(cell: DrawnCell, title: str) -> str:
     """The graph from left (input) to right (output); edges without an operation are left out."""
     width = STEP * (cell.nodes - 1) + 80
     shapes = [shape for edge in cell.edges if edge[2] != "none" for shape in _edge(*edge)]

@@ -25,7 +25,7 @@ LANES = (90, 205, 130, 245)
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class DrawnGenotype:
     """A cell with two inputs (states 0 and 1) and nodes (states 2, 3, …) of two terms each."""
 
     name: str
@@ -34,7 +34,7 @@ class Cell:
     """States whose channels make the output."""
 
 
-def parse(text: str) -> tuple[Cell, ...] | None:
+def parse(text: str) -> tuple[DrawnGenotype, ...] | None:
     """The normal and the reduction cell; None for any other notation."""
     if not text.startswith("Genotype("):
         return None
@@ -42,7 +42,7 @@ def parse(text: str) -> tuple[Cell, ...] | None:
     return None if None in cells else cells  # type: ignore[return-value]
 
 
-def _cell(text: str, name: str) -> Cell | None:
+def _cell(text: str, name: str) -> DrawnGenotype | None:
     terms = re.search(rf"\b{name}\s*=\s*{LIST}", text)
     states = re.search(rf"\b{name}_concat\s*=\s*{LIST}", text)
     if terms is None or states is None:
@@ -58,10 +58,10 @@ def _cell(text: str, name: str) -> Cell | None:
     known = all(source < at for at, node in enumerate(nodes, start=2) for _, source in node)
     if len(pairs) % 2 or not nodes or not known or not all(0 <= state < len(nodes) + 2 for state in concat):
         return None
-    return Cell(name, nodes, concat)
+    return DrawnGenotype(name, nodes, concat)
 
 
-def to_svg(cells: tuple[Cell, ...], title: str) -> str:
+def to_svg(cells: tuple[DrawnGenotype, ...], title: str) -> str:
     """The cells one beside the other, each from its inputs (left) to its output (right); `none` is left out."""
     width, shapes = 0, []
     for cell in cells:
@@ -74,11 +74,11 @@ def to_svg(cells: tuple[Cell, ...], title: str) -> str:
     )
 
 
-def _width(cell: Cell) -> int:
+def _width(cell: DrawnGenotype) -> int:
     return STEP * (len(cell.nodes) + 1) + 90
 
 
-def _place(cell: Cell, state: int) -> tuple[int, int]:
+def _place(cell: DrawnGenotype, state: int) -> tuple[int, int]:
     """Centre of a state; that behind the last is the output."""
     if state < len(INPUTS):
         return 40, (105, 215)[state]
@@ -87,7 +87,7 @@ def _place(cell: Cell, state: int) -> tuple[int, int]:
     return 40 + STEP * (state - 1), LANES[state % len(LANES)]
 
 
-def _shapes(cell: Cell) -> list[str]:
+def _shapes(cell: DrawnGenotype) -> list[str]:
     """Thin lines to the output, the operations, and the states over them."""
     output, shapes = len(cell.nodes) + 2, [f'<text x="24" y="{TOP - 8}" font-weight="bold">{escape(cell.name)}</text>']
     shapes += [_line(_place(cell, state), _place(cell, output)) for state in cell.concat]

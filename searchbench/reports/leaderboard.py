@@ -21,7 +21,7 @@ from searchbench.errors import InputError, did_you_mean
 from searchbench.reports.measured import declared_metric, natural
 from searchbench.reports.rows import COLUMNS, SHORT_NAMES, SUMMED_AXES, Row
 from searchbench.reports.sampling import Sampled
-from searchbench.reports.standing import MAX_FAILED_SHARE, Declared, Standing, Verdicts, judge_standings
+from searchbench.reports.standing import MAX_FAILED_SHARE, ArmVerdicts, Declared, Standing, judge_standings
 from searchbench.reports.summary import summarise
 from searchbench.results.history import Caveat
 from searchbench.results.imported.beside import published, read_rows, to_spec
@@ -53,7 +53,7 @@ class Block:
     """Strategies that cannot run on the problem, with the rule they break."""
     failures: tuple[tuple[str, str, int], ...] = ()
     """Strategy, last line of what ended its runs, and how many it ended."""
-    verdicts: Verdicts = field(default_factory=lambda: Verdicts({}), compare=False)
+    verdicts: ArmVerdicts = field(default_factory=lambda: ArmVerdicts({}), compare=False)
     """What was asked of these runs and answered."""
 
     noted: tuple[str, ...] = ()
@@ -321,7 +321,7 @@ def _other_block(key: tuple[str, ...], runs: Sequence[RunRecord]) -> Block:
     )
 
 
-def _row(strategy: str, runs: Sequence[RunRecord], verdicts: Verdicts, missing: int = 0) -> Row:
+def _row(strategy: str, runs: Sequence[RunRecord], verdicts: ArmVerdicts, missing: int = 0) -> Row:
     ended_well = [run for run in runs if run.ok]
     judged = [run for run in runs if run.judged]
     return Row(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReportQuestion:
     """One question and its answer."""
 
     question: str
@@ -26,7 +26,7 @@ class Asked:
     claims: bool = True
     """Whether the answer says something of the strategies; what it would take to know does not."""
 
-    def under(self, kinds: Sequence[str]) -> Asked:
+    def under(self, kinds: Sequence[str]) -> ReportQuestion:
         """The question, read with these caveats."""
         return replace(self, answer=self.answer.with_caveats(*kinds)) if self.claims else self
 
@@ -38,7 +38,7 @@ def ask(
     declared: Declared,
     budget: Sequence[str] = (),
     comparisons: int = 1,
-) -> tuple[Asked, ...]:
+) -> tuple[ReportQuestion, ...]:
     """Every test that applies to two strategies' runs, paired by seed; answers in shown units (percent of shares).
 
     Args:
@@ -57,29 +57,29 @@ def ask(
     a, b = as_arm(names[0], left, metric), as_arm(names[1], right, metric)
     common = [s for s in a.seeds if s in set(b.seeds)]
     if not common:
-        return (Asked(real, st.pair_seeds(a.seeds, b.seeds)),)
+        return (ReportQuestion(real, st.pair_seeds(a.seeds, b.seeds)),)
     a, b = a.at(common), b.at(common)
     rope = None if declared.rope is None else declared.rope * metric.scale
     led: EstimandName = declared.estimand  # type: ignore[assignment]
     main = st.paired(a, b, alpha=declared.level, rope=rope, estimand=led)
     asked = [
-        Asked(real, main),
+        ReportQuestion(real, main),
         *_second_opinion(main, a, b, declared),
-        Asked(
+        ReportQuestion(
             "Are they practically the same?",
             st.tost(a, b, delta=rope or None, paired_by_seed=True, alpha=declared.level),
         ),
-        *([Asked("Where does the difference lie?", _posterior(a, b, rope))] if rope else []),
-        Asked(
+        *([ReportQuestion("Where does the difference lie?", _posterior(a, b, rope))] if rope else []),
+        ReportQuestion(
             "How many more seeds would it take?", seeds_needed(a, b, declared, metric.scale, comparisons), claims=False
         ),
     ]
     if a.n_failed or b.n_failed:
-        asked.append(Asked("Do they fail at different rates?", st.failure_rates(a, b, alpha=declared.level)))
+        asked.append(ReportQuestion("Do they fail at different rates?", st.failure_rates(a, b, alpha=declared.level)))
     return (*asked, *_anytime(left, right, names, declared, budget))
 
 
-def _second_opinion(main: Answer, a: Arm, b: Arm, declared: Declared) -> list[Asked]:
+def _second_opinion(main: Answer, a: Arm, b: Arm, declared: Declared) -> list[ReportQuestion]:
     """The exact rank test beside the one that leads, and how often the one arm beats the other."""
     from searchbench.statistics.record import Answer, Effect
 
@@ -97,7 +97,7 @@ def _second_opinion(main: Answer, a: Arm, b: Arm, declared: Declared) -> list[As
         method="Wilcoxon signed-rank", call="scipy.stats.wilcoxon", n=main.n, estimate=main.estimate, p=p,
         effect=Effect("rank-biserial", effect), wording=said,
     )  # fmt: skip
-    return [Asked("Does a rank test agree?", answer)]
+    return [ReportQuestion("Does a rank test agree?", answer)]
 
 
 def _posterior(a: Arm, b: Arm, rope: float) -> Answer:
@@ -136,7 +136,7 @@ def _anytime(
     names: tuple[str, str],
     declared: Declared,
     budget: Sequence[str],
-) -> list[Asked]:
+) -> list[ReportQuestion]:
     """The mean validation error over the whole budget, one number per run, compared in pairs."""
     from searchbench import statistics as st
     from searchbench.results.curves import CURVE_AXES
@@ -154,7 +154,7 @@ def _anytime(
     led: EstimandName = declared.estimand  # type: ignore[assignment]
     answer = st.paired(arms[0].at(common), arms[1].at(common), alpha=declared.level, estimand=led)
     question = f"Is one better on the way ({axis}, mean validation error over the budget)?"
-    return [Asked(question, answer.with_caveats(EXPLORATORY))]  # no study declares it as what it compares
+    return [ReportQuestion(question, answer.with_caveats(EXPLORATORY))]  # no study declares it as what it compares
 
 
 def _levels(runs: Sequence[RunRecord], axis: str) -> dict[str, float]:

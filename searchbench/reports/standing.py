@@ -133,7 +133,7 @@ NOTHING = Standing()
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
+class ArmVerdicts:
     """Everything asked of one problem's runs."""
 
     standings: Mapping[str, Standing]
@@ -173,7 +173,7 @@ class Verdicts:
         """The kinds of the caveats, each once."""
         return tuple(dict.fromkeys(caveat.kind for caveat in self.caveats))
 
-    def under(self, caveats: tuple[Caveat, ...]) -> Verdicts:
+    def under(self, caveats: tuple[Caveat, ...]) -> ArmVerdicts:
         """The verdicts, every answer and standing read with these caveats."""
         kinds = tuple(dict.fromkeys(caveat.kind for caveat in caveats))
         return replace(
@@ -203,7 +203,7 @@ def _under(family: Family | None, kinds: tuple[str, ...]) -> Family | None:
 
 def judge_standings(
     by_strategy: Mapping[str, Sequence[RunRecord]], seeds: Sequence[int], declared: Declared, *, compare: bool = True
-) -> Verdicts:
+) -> ArmVerdicts:
     """Intervals for all; ranks and tests where the runs may be compared.
 
     Args:
@@ -219,11 +219,11 @@ def judge_standings(
     whole = {name: as_arm(name, runs, metric) for name, runs in started.items()}
     described = {name: Standing(st.describe(a, level=1 - declared.level)) for name, a in whole.items()}
     if not compare or len(whole) < 2:
-        return Verdicts(described, tuple(whole.values()), metric, declared=declared)
+        return ArmVerdicts(described, tuple(whole.values()), metric, declared=declared)
     common = [s for s in seeds if all(s in set(a.seeds) for a in whole.values())]
     notes = _seed_notes(seeds, common, declared)
     if not common:
-        return Verdicts(described, tuple(whole.values()), metric, notes=notes, declared=declared)
+        return ArmVerdicts(described, tuple(whole.values()), metric, notes=notes, declared=declared)
     arms = tuple(a.at(common) for a in whole.values())
     return _compared(described, arms, metric, notes, declared)
 
@@ -249,7 +249,7 @@ def _ending(run: RunRecord) -> str:
 
 def _compared(
     described: Mapping[str, Standing], arms: tuple[Arm, ...], metric: Metric, notes: tuple[str, ...], declared: Declared
-) -> Verdicts:
+) -> ArmVerdicts:
     family = family_of(arms, declared, metric)
     baseline = declared.baseline
     versus = None if family is None or baseline not in family.names else family.against(baseline)
@@ -275,7 +275,7 @@ def _compared(
             else _verdict(answer, versus, is_baseline=name == baseline),
         )
     notes += _family_notes(family, versus, declared) + _rope_notes(arms, declared, metric)
-    return Verdicts(standings, arms, metric, versus, family, notes, declared)
+    return ArmVerdicts(standings, arms, metric, versus, family, notes, declared)
 
 
 def _rope_notes(arms: Sequence[Arm], declared: Declared, metric: Metric) -> tuple[str, ...]:
@@ -310,7 +310,7 @@ def family_of(arms: Sequence[Arm], declared: Declared, metric: Metric) -> Family
     return st.baseline_then_others(arms, baseline, **asked)
 
 
-def all_pairs_of(verdicts: Verdicts) -> Family | None:
+def all_pairs_of(verdicts: ArmVerdicts) -> Family | None:
     """All pairs of a problem whose declared family is another: what an undeclared comparison is corrected over."""
     return family_of(verdicts.arms, replace(verdicts.declared, family="all-pairs"), verdicts.metric)
 

@@ -17,7 +17,7 @@ from searchbench.strategies.controllers import begin
 State = list[tuple[Tensor, Tensor]]
 
 
-class Layer(NamedTuple):
+class ControllerLayer(NamedTuple):
     """Positions of a layer's decisions."""
 
     tokens: tuple[int, ...]
@@ -25,14 +25,14 @@ class Layer(NamedTuple):
     """Whether it reads layer 1, 2, … up to the one before it."""
 
 
-def layers_of(space: Space) -> tuple[Layer, ...]:
+def layers_of(space: Space) -> tuple[ControllerLayer, ...]:
     """The layers of a space whose decisions are named ``what layer`` and ``skip before-layer``; none elsewhere."""
     names = [(at, *decision.name.rpartition(" ")[::2]) for at, decision in enumerate(space.decisions)]
     found = []
     for _, decisions in groupby(names, key=lambda name: name[2].rpartition("-")[2]):
         kept = list(decisions)
         skips = tuple(at for at, what, _ in kept if what == "skip")
-        found.append(Layer(tuple(at for at, what, _ in kept if what != "skip"), skips))
+        found.append(ControllerLayer(tuple(at for at, what, _ in kept if what != "skip"), skips))
     growing = all(len(layer.skips) == number for number, layer in enumerate(found))
     return tuple(found) if growing and len(found) > 1 and not space.conditional else ()
 

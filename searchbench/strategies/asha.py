@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from searchbench.errors import StudyError
-from searchbench.strategies.halving import Finished, Source, designs
+from searchbench.strategies.halving import DesignSource, Finished, designs
 from searchbench.strategies.rungs import check_halving, lowest, no_rungs, upwards
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import Fidelity, Proposal, Trial
@@ -56,7 +56,7 @@ class Asha:
     def start(self, scenario: Scenario) -> Promotions:
         return self.over(designs(scenario), scenario)
 
-    def over(self, source: Source, scenario: Scenario) -> Promotions:
+    def over(self, source: DesignSource, scenario: Scenario) -> Promotions:
         epochs = upwards(lowest(self.min_epochs, scenario), scenario.stops, self.eta)
         return Promotions(epochs, [ByValue(self.eta, self.slack) for _ in epochs], source)
 
@@ -97,7 +97,7 @@ class ByValue:
 class Promotions:
     """The live search. Any number of trainings may be under way."""
 
-    def __init__(self, epochs: tuple[float, ...], rungs: Sequence[Rung], source: Source) -> None:
+    def __init__(self, epochs: tuple[float, ...], rungs: Sequence[Rung], source: DesignSource) -> None:
         self.epochs, self.rungs, self._source = epochs, rungs, source
         self._at = {length: k for k, length in enumerate(epochs)}
 

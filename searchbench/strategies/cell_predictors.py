@@ -26,7 +26,7 @@ AT_A_TIME = 20_000
 """Cells predicted in one call: enough to be quick, few enough to stay in memory."""
 
 
-class Tokens:
+class CellTokens:
     """Blocks as token indices."""
 
     def __init__(self, states: int, operations: Sequence[str], combiners: Sequence[str]) -> None:
@@ -45,7 +45,7 @@ class Tokens:
 class Embeddings(nn.Module):
     """[n, blocks, roles] -> [n, blocks, roles, width]."""
 
-    def __init__(self, tokens: Tokens, width: int) -> None:
+    def __init__(self, tokens: CellTokens, width: int) -> None:
         super().__init__()
         self._kinds = tokens.kinds
         self.tables = nn.ModuleList(nn.Embedding(size, width) for size in tokens.sizes[: max(tokens.kinds) + 1])
@@ -57,7 +57,7 @@ class Embeddings(nn.Module):
 class MeanOfBlocks(nn.Module):
     """The mean over blocks of their concatenated embeddings, hidden layers with ReLU, a sigmoid."""
 
-    def __init__(self, settings: Mlp, tokens: Tokens) -> None:
+    def __init__(self, settings: Mlp, tokens: CellTokens) -> None:
         super().__init__()
         self.embeddings = Embeddings(tokens, settings.embedding)
         width = len(tokens.kinds) * settings.embedding
@@ -86,7 +86,7 @@ class MeanOfBlocks(nn.Module):
 class SequenceOfBlocks(nn.Module):
     """An LSTM over all tokens of a cell, block after block; its last state, a linear layer, a sigmoid."""
 
-    def __init__(self, settings: Lstm, tokens: Tokens) -> None:
+    def __init__(self, settings: Lstm, tokens: CellTokens) -> None:
         super().__init__()
         self.embeddings = Embeddings(tokens, settings.embedding)
         self.lstm = nn.LSTM(settings.embedding, settings.units, batch_first=True)
@@ -119,7 +119,7 @@ class CellPredictor(Protocol):
 class CellEnsemble:
     """Several networks, each fitted to a random share of the data; a new fit goes on from the weights of the last."""
 
-    def __init__(self, settings: Predictor, tokens: Tokens, rng: np.random.Generator) -> None:
+    def __init__(self, settings: Predictor, tokens: CellTokens, rng: np.random.Generator) -> None:
         self._settings, self._rng, self._fits = settings, rng, 0
         with torch.device("meta"):  # modules initialise themselves from the global generator elsewhere
             self.members: list[CellPredictor] = [settings.kind.build(tokens) for _ in range(settings.members)]

@@ -207,7 +207,7 @@ def _controller(settings: Controlled, space: Space, seed: int) -> AnyController:
 Parameters = dict[str, "torch.Tensor"]
 
 
-class Batch:
+class ControlledBatch:
     """What one copy of the parameters draws, and the results that have come back."""
 
     def __init__(self, number: int, size: int, copy: Parameters) -> None:
@@ -241,10 +241,10 @@ class ControllerSearch:
         self._optimizer = torch.optim.Adam(self.controller.parameters(), lr=settings.learning_rate)
         self._idle = deque(self._fresh_copy() for _ in range(settings.replicas))
         """Copies of the replicas that have no batch."""
-        self._open: list[Batch] = []
+        self._open: list[ControlledBatch] = []
         self._begun = 0
         self._drawing = self._begin()
-        self._asked: UnderWay[tuple[Batch, Sampled]] = UnderWay()
+        self._asked: UnderWay[tuple[ControlledBatch, Sampled]] = UnderWay()
         self.baseline: float | None = None
 
     def ask(self) -> Proposal:
@@ -265,7 +265,7 @@ class ControllerSearch:
         if batch.complete:
             self._learn(batch)
 
-    def _learn(self, batch: Batch) -> None:
+    def _learn(self, batch: ControlledBatch) -> None:
         mean = sum(reward for _, reward in batch.told) / len(batch.told)
         baseline = mean if self.baseline is None else self.baseline
         drawn = [sampled._replace(advantage=reward - baseline) for sampled, reward in batch.told]
@@ -289,15 +289,15 @@ class ControllerSearch:
             parameter.grad = gradient
         self._optimizer.step()
 
-    def _begin(self) -> Batch:
+    def _begin(self) -> ControlledBatch:
         """The next batch, of the replica that has waited longest, or of a fresh copy where all are busy."""
         copy = self._idle.popleft() if self._idle else self._fresh_copy()
-        batch = Batch(self._begun, self._settings.batch, copy)
+        batch = ControlledBatch(self._begun, self._settings.batch, copy)
         self._begun += 1
         self._open.append(batch)
         return batch
 
-    def _draw_from(self, batch: Batch) -> None:
+    def _draw_from(self, batch: ControlledBatch) -> None:
         self._drawing = batch
         self._stale.load_state_dict(batch.copy)
 

@@ -93,7 +93,7 @@ class Cube:
 
 
 @dataclass(slots=True, eq=False)
-class Member:
+class DehbMember:
     """A vector, and what it was measured to be; infinite before."""
 
     vector: Array
@@ -105,7 +105,7 @@ class Member:
 class Population:
     """The members of one length of training."""
 
-    members: list[Member]
+    members: list[DehbMember]
     turn: int = 0
 
     def next_slot(self) -> int:
@@ -114,7 +114,7 @@ class Population:
         self.turn = (slot + 1) % len(self.members)
         return slot
 
-    def best(self, count: int) -> list[Member]:
+    def best(self, count: int) -> list[DehbMember]:
         """The `count` best, the earlier of equals first."""
         return sorted(self.members, key=lambda member: member.value)[:count]
 
@@ -165,7 +165,7 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Job:
+class DehbJob:
     """A vector under way, and whose place it is to take."""
 
     bracket: Running
@@ -184,7 +184,7 @@ class Evolving:
         self.populations = self._random(scenario)
         self._open: list[Running] = []
         self._begun = 0
-        self._asked: UnderWay[Job] = UnderWay()
+        self._asked: UnderWay[DehbJob] = UnderWay()
         self._promoted: dict[float, list[Array]] = {epochs: [] for epochs in self.populations}
         """Into each length."""
 
@@ -195,7 +195,7 @@ class Evolving:
                 sizes[epochs] = max(size, sizes.get(epochs, 0))
         return {
             epochs: Population(
-                [Member(self._cube.vector(scenario.space.sample(designs), self._rng)) for _ in range(sizes[epochs])]
+                [DehbMember(self._cube.vector(scenario.space.sample(designs), self._rng)) for _ in range(sizes[epochs])]
             )
             for epochs in sorted(sizes)
         }
@@ -207,7 +207,7 @@ class Evolving:
         slot = self.populations[epochs].next_slot()
         vector, resume = self._next(bracket, epochs, slot)
         proposal = Proposal(self._cube.architecture(vector, self._rng), Fidelity(epochs), resume)
-        return self._asked.add(proposal, Job(bracket, epochs, slot, vector))
+        return self._asked.add(proposal, DehbJob(bracket, epochs, slot, vector))
 
     def _begin(self) -> Running:
         bracket = Running(self._table[self._begun % len(self._table)], self._begun)
@@ -229,7 +229,7 @@ class Evolving:
         parents = [m.vector for m in self.populations[below].best(bracket.bracket.sizes[rung])]
         return crossed(target.vector, self._mutant(parents), self._settings.crossover, self._rng), None
 
-    def _promote(self, below: float, epochs: float) -> Member | None:
+    def _promote(self, below: float, epochs: float) -> DehbMember | None:
         """The best measured at the length below that is not at this length already; None: there is none."""
         there = [*self._promoted[epochs], *(member.vector for member in self.populations[epochs].members)]
         for member in self.populations[below].best(len(self.populations[below].members)):
@@ -255,4 +255,4 @@ class Evolving:
         value = math.inf if trial.failed else trial.value
         members = self.populations[job.epochs].members
         if value <= members[job.slot].value:
-            members[job.slot] = Member(job.vector, value, trial.number)
+            members[job.slot] = DehbMember(job.vector, value, trial.number)

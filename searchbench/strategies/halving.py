@@ -24,7 +24,7 @@ from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Fidelity, Proposal, Trial
 
 
-class Source(Protocol):
+class DesignSource(Protocol):
     """Where the architectures of a lowest rung come from."""
 
     def draw(self, epochs: float) -> Architecture | None:
@@ -38,7 +38,7 @@ class Scheduler(Protocol):
     """A strategy that decides how long each architecture is trained, wherever the architectures come from."""
 
     def unsupported(self, scenario: Scenario) -> str | None: ...
-    def over(self, source: Source, scenario: Scenario) -> AskTellSearch:
+    def over(self, source: DesignSource, scenario: Scenario) -> AskTellSearch:
         """The live search over what the source draws."""
 
 
@@ -91,7 +91,7 @@ class SuccessiveHalving:
     def start(self, scenario: Scenario) -> Halving:
         return self.over(designs(scenario), scenario)
 
-    def over(self, source: Source, scenario: Scenario) -> Halving:
+    def over(self, source: DesignSource, scenario: Scenario) -> Halving:
         return Halving(rounds(self.eta, self.min_epochs, scenario)[:1], source)
 
 
@@ -128,7 +128,7 @@ class Hyperband:
     def start(self, scenario: Scenario) -> Halving:
         return self.over(designs(scenario), scenario)
 
-    def over(self, source: Source, scenario: Scenario) -> Halving:
+    def over(self, source: DesignSource, scenario: Scenario) -> Halving:
         return Halving(rounds(self.eta, self.min_epochs, scenario, self.ceiling), source)
 
 
@@ -149,7 +149,7 @@ class Finished(NamedTuple):
 class Round:
     """One bracket under way. A rung is closed when all of it has come back."""
 
-    def __init__(self, bracket: Bracket, source: Source) -> None:
+    def __init__(self, bracket: Bracket, source: DesignSource) -> None:
         self._bracket, self._source = bracket, source
         self._rung = 0
         self._fresh = bracket.sizes[0]
@@ -203,7 +203,7 @@ class Round:
 class Halving:
     """The live search. Any number of trainings may be under way: where a rung is awaited, the next bracket begins."""
 
-    def __init__(self, brackets: tuple[Bracket, ...], source: Source) -> None:
+    def __init__(self, brackets: tuple[Bracket, ...], source: DesignSource) -> None:
         self._brackets: Iterator[Bracket] = cycle(brackets)
         self._source = source
         self._drained = False

@@ -67,15 +67,15 @@ class LaNas:
 
 
 @dataclass(slots=True, eq=False)
-class Node:
+class TreeNode:
     """What is known of a part of the space."""
 
     values: Array
     weights: Array | None = None
     """[D + 1] of the model that splits it, the constant last; None in a leaf."""
     middle: float = 0.0
-    good: Node | None = None
-    poor: Node | None = None
+    good: TreeNode | None = None
+    poor: TreeNode | None = None
 
     def is_good(self, encodings: Array) -> Sides:
         """Whether the model puts `encodings` [n, D] into the good half, [n]."""
@@ -88,7 +88,7 @@ class Node:
 class Leaf:
     """A way down: the nodes that are split on it, and which half was taken at each."""
 
-    way: tuple[tuple[Node, bool], ...] = field(default_factory=tuple)
+    way: tuple[tuple[TreeNode, bool], ...] = field(default_factory=tuple)
 
     def depth(self, encodings: Array) -> Array:
         """How many halves on the way, from the root, each of `encodings` [n, D] falls into, [n]."""
@@ -99,9 +99,9 @@ class Leaf:
         return depth
 
 
-def grow(encodings: Array, values: Array, height: int, least: int) -> Node:
+def grow(encodings: Array, values: Array, height: int, least: int) -> TreeNode:
     """The tree of `values` [n] at `encodings` [n, D]."""
-    node = Node(values)
+    node = TreeNode(values)
     if height == 0 or len(values) < least or not values.std() > 0:
         return node
     design = np.hstack([encodings, np.ones((len(values), 1))])
@@ -120,7 +120,7 @@ def grow(encodings: Array, values: Array, height: int, least: int) -> Node:
     return node
 
 
-def descend(root: Node, exploration: float) -> Leaf:
+def descend(root: TreeNode, exploration: float) -> Leaf:
     """The way of the greatest upper confidence bounds; of equals, the good half."""
     spread, node, way = float(root.values.std()), root, []
     while node.good is not None and node.poor is not None:

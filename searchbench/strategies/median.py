@@ -8,7 +8,7 @@ from statistics import fmean, median
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
-from searchbench.strategies.halving import Source, designs
+from searchbench.strategies.halving import DesignSource, designs
 from searchbench.strategies.rungs import no_rungs
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
@@ -52,11 +52,11 @@ class MedianStopping:
     def start(self, scenario: Scenario) -> Trainings:
         return self.over(designs(scenario), scenario)
 
-    def over(self, source: Source, scenario: Scenario) -> Trainings:
+    def over(self, source: DesignSource, scenario: Scenario) -> Trainings:
         return Trainings(self, scenario.stops, source)
 
 
-class Training:
+class WatchedTraining:
     """One architecture, and its values at the stops so far."""
 
     def __init__(self, architecture: Architecture) -> None:
@@ -69,12 +69,12 @@ class Training:
 class Trainings:
     """The live search. What may go on does so before another begins."""
 
-    def __init__(self, settings: MedianStopping, stops: tuple[float, ...], source: Source) -> None:
+    def __init__(self, settings: MedianStopping, stops: tuple[float, ...], source: DesignSource) -> None:
         self._settings, self._stops, self._source = settings, stops, source
         self._averages: list[list[float]] = [[] for _ in stops]
         """At each stop, of every training that came as far."""
-        self._ready: deque[Training] = deque()
-        self._asked: UnderWay[Training] = UnderWay()
+        self._ready: deque[WatchedTraining] = deque()
+        self._asked: UnderWay[WatchedTraining] = UnderWay()
 
     def ask(self) -> Proposal | None:
         training = self._ready.popleft() if self._ready else self._begin()
@@ -83,9 +83,9 @@ class Trainings:
         fidelity = Fidelity(self._stops[len(training.values)])
         return self._asked.add(Proposal(training.architecture, fidelity, training.trial), training)
 
-    def _begin(self) -> Training | None:
+    def _begin(self) -> WatchedTraining | None:
         drawn = self._source.draw(self._stops[0])
-        return None if drawn is None else Training(drawn)
+        return None if drawn is None else WatchedTraining(drawn)
 
     def tell(self, trial: Trial) -> None:
         self._source.learn(trial)
@@ -101,6 +101,6 @@ class Trainings:
             self._ready.append(training)
         others.append(fmean(training.values))
 
-    def _behind(self, training: Training, at: int, others: list[float]) -> bool:
+    def _behind(self, training: WatchedTraining, at: int, others: list[float]) -> bool:
         enough = len(others) >= self._settings.others and self._stops[at] >= self._settings.grace_epochs
         return enough and min(training.values) > median(others)

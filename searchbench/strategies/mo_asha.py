@@ -9,7 +9,7 @@ import numpy as np
 
 from searchbench.spaces.space import Array
 from searchbench.strategies.asha import Promotions
-from searchbench.strategies.halving import Finished, Source, designs
+from searchbench.strategies.halving import DesignSource, Finished, designs
 from searchbench.strategies.nsga2 import check_objectives, fronts, objectives_of
 from searchbench.strategies.rungs import check_halving, lowest, no_rungs, upwards
 from searchbench.strategies.strategy import Scenario
@@ -53,7 +53,7 @@ class MultiObjectiveAsha:
     def start(self, scenario: Scenario) -> Promotions:
         return self.over(designs(scenario), scenario)
 
-    def over(self, source: Source, scenario: Scenario) -> Promotions:
+    def over(self, source: DesignSource, scenario: Scenario) -> Promotions:
         epochs = upwards(lowest(self.min_epochs, scenario), scenario.stops, self.eta)
         return Promotions(epochs, [ByFront(self.eta, self.objectives) for _ in epochs], source)
 

@@ -17,13 +17,13 @@ from searchbench.strategies.strategy import Logged, Scenario
 from searchbench.trial import Proposal, Trial
 
 if TYPE_CHECKING:
-    from searchbench.strategies.cell_predictors import CellPredictor, Rows, Tokens
+    from searchbench.strategies.cell_predictors import CellPredictor, CellTokens, Rows
 
 
 class Kind(Protocol):
     """One network of the ensemble."""
 
-    def build(self, tokens: Tokens) -> CellPredictor: ...
+    def build(self, tokens: CellTokens) -> CellPredictor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Mlp:
     units: int = 100
     layers: int = 2
 
-    def build(self, tokens: Tokens) -> CellPredictor:
+    def build(self, tokens: CellTokens) -> CellPredictor:
         from searchbench.strategies.cell_predictors import MeanOfBlocks
 
         return MeanOfBlocks(self, tokens)
@@ -47,7 +47,7 @@ class Lstm:
     embedding: int = 100
     units: int = 100
 
-    def build(self, tokens: Tokens) -> CellPredictor:
+    def build(self, tokens: CellTokens) -> CellPredictor:
         from searchbench.strategies.cell_predictors import SequenceOfBlocks
 
         return SequenceOfBlocks(self, tokens)
@@ -168,13 +168,13 @@ class Widening:
     """The live search. Any number of proposals may be under way within a level."""
 
     def __init__(self, settings: Pnas, scenario: Scenario) -> None:
-        from searchbench.strategies.cell_predictors import CellEnsemble, Tokens
+        from searchbench.strategies.cell_predictors import CellEnsemble, CellTokens
 
         self._settings, self._space = settings, scenario.space
         self._rng = scenario.seeds.rng("search")
         self._operations, self._combiners = _options(self._space)
         self._most = max(self._space.decisions[self._space.position[BLOCKS]].values())  # type: ignore[type-var]
-        self._tokens = Tokens(int(str(self._most)) + 1, self._operations, self._combiners)
+        self._tokens = CellTokens(int(str(self._most)) + 1, self._operations, self._combiners)
         self._ensemble = CellEnsemble(settings.predictor, self._tokens, scenario.seeds.rng("policy"))
         self._blocks, self._awaited = 0, 0
         self._queue: deque[Architecture] = deque()

@@ -13,7 +13,7 @@ from searchbench.strategies.strategy import AskTellSearch, Logged, Restricted, S
 from searchbench.trial import Fidelity, Proposal, Trial
 
 
-class Objective(Protocol):
+class Scalarisation(Protocol):
     """What is maximised instead of the validation value."""
 
     def reward(self, trial: Trial) -> float:
@@ -70,7 +70,7 @@ class Scalarised:
     """
 
     strategy: Strategy
-    objective: Objective
+    objective: Scalarisation
 
     def unsupported(self, scenario: Scenario) -> str | None:
         return self.strategy.unsupported(scenario) if isinstance(self.strategy, Restricted) else None
@@ -104,7 +104,7 @@ def mnasnet(metric: str, target: float, hard: bool = False, strategy: str = "ppo
 class Rewarded:
     """The live search."""
 
-    def __init__(self, inner: AskTellSearch, objective: Objective) -> None:
+    def __init__(self, inner: AskTellSearch, objective: Scalarisation) -> None:
         self._inner, self._objective = inner, objective
         self._best: tuple[float, float] = (-math.inf, -math.inf)
         self._choice: Architecture | None = None

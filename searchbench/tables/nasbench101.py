@@ -28,7 +28,7 @@ MOMENTS = tuple(moment for epochs in EPOCHS for moment in (epochs // 2, epochs))
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class RecordedMoment:
     """One evaluation within a training."""
 
     epoch: float = 0.0
@@ -128,14 +128,14 @@ def _keep(where: str, row: array[float], epochs: int, repeat: int, metrics: byte
     row[-1] = params
 
 
-def _metrics(message: bytes) -> tuple[list[Moment], float]:
+def _metrics(message: bytes) -> tuple[list[RecordedMoment], float]:
     """The evaluations of a training, and the number of parameters, of the benchmark's `ModelMetrics`."""
     moments, params = [], 0.0
     for number, value in fields(message):
         if number == 1 and isinstance(value, bytes):
             given = dict(fields(value))
             epoch, train_s, validation, test = (_double(given.get(n, math.nan)) for n in (1, 2, 4, 5))
-            moments.append(Moment(epoch, train_s, validation, test))
+            moments.append(RecordedMoment(epoch, train_s, validation, test))
         elif number == 2:
             params = _double(value)
     return moments, params

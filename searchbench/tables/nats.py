@@ -13,7 +13,7 @@ from searchbench.errors import StudyError, TableError, did_you_mean
 from searchbench.spaces.chains.nats_sizes import nats_sizes
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.tables.importing import Content
-from searchbench.tables.nats_files import Entry, Training, entries
+from searchbench.tables.nats_files import NatsEntry, RecordedTraining, entries
 from searchbench.tables.table import Table
 
 SETS = {
@@ -79,7 +79,7 @@ def _source(path: str) -> str:
     return str(place / "meta.pickle.pbz2") if place.is_dir() else str(place)
 
 
-def _row(entry: Entry, data: str, recipe: int | None) -> dict[str, Any]:
+def _row(entry: NatsEntry, data: str, recipe: int | None) -> dict[str, Any]:
     """The cells of one architecture, by column."""
     seen, judged = SETS[data]
     longest = max(entry.trainings, key=int)
@@ -107,17 +107,19 @@ def _row(entry: Entry, data: str, recipe: int | None) -> dict[str, Any]:
     return row
 
 
-def _of(trainings: Sequence[Training], data: str) -> list[Training]:
+def _of(trainings: Sequence[RecordedTraining], data: str) -> list[RecordedTraining]:
     """Records of one data set, in the order of their seeds."""
     return sorted((training for training in trainings if training.data == data), key=lambda training: training.seed)
 
 
-def _cells(column: str, trainings: Sequence[Training], name: str, epoch: int | None) -> Mapping[str, float]:
+def _cells(column: str, trainings: Sequence[RecordedTraining], name: str, epoch: int | None) -> Mapping[str, float]:
     """Accuracy after `epoch` epochs (None: the last), one cell per repeat that records it."""
     return dict(_recorded(column, trainings, name, epoch))
 
 
-def _recorded(column: str, trainings: Sequence[Training], name: str, epoch: int | None) -> Iterator[tuple[str, float]]:
+def _recorded(
+    column: str, trainings: Sequence[RecordedTraining], name: str, epoch: int | None
+) -> Iterator[tuple[str, float]]:
     for repeat, training in enumerate(trainings[:REPEATS]):
         at = f"{name}@{(training.epochs if epoch is None else epoch) - 1}"
         if at in training.accuracies:

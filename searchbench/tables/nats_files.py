@@ -22,7 +22,7 @@ from searchbench.tasks.pickles import LARGEST, Foreign, plain
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class RecordedTraining:
     """One recorded training of one architecture."""
 
     data: str
@@ -39,12 +39,12 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NatsEntry:
     """Everything recorded of one architecture: its trainings by recipe ("12", "200", …)."""
 
     index: int
     notation: str
-    trainings: Mapping[str, tuple[Training, ...]]
+    trainings: Mapping[str, tuple[RecordedTraining, ...]]
 
 
 # -- pickles ----------------------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ AS_OBJECTS = 20
 # -- files ------------------------------------------------------------------------------------------------------
 
 
-def entries(path: str) -> Iterator[Entry]:
+def entries(path: str) -> Iterator[NatsEntry]:
     """The architectures of a ``-simple`` folder or its tar (one at a time), or of a whole ``.pickle.pbz2`` or ``.pth``.
 
     Raises:
@@ -92,7 +92,7 @@ def entries(path: str) -> Iterator[Entry]:
         yield from _whole(place)
 
 
-def _folder(place: Path) -> Iterator[Entry]:
+def _folder(place: Path) -> Iterator[NatsEntry]:
     files = sorted(file for file in place.glob("*.pickle.pbz2") if file.name[0].isdigit())
     if not files:
         raise TableError(f"table {place} holds no files `000000.pickle.pbz2`, …; is it a NATS-Bench `-simple` folder?")
@@ -101,7 +101,7 @@ def _folder(place: Path) -> Iterator[Entry]:
             yield _single(stream, str(file), file.name)
 
 
-def _tar(place: Path) -> Iterator[Entry]:
+def _tar(place: Path) -> Iterator[NatsEntry]:
     with tarfile.open(place) as archive:
         for member in archive:  # in the order of the file: nothing is sought, nothing extracted
             name = Path(member.name).name
@@ -111,11 +111,11 @@ def _tar(place: Path) -> Iterator[Entry]:
                     yield _single(opened, f"{place}:{member.name}", name)
 
 
-def _single(stream: Any, where: str, name: str) -> Entry:
+def _single(stream: Any, where: str, name: str) -> NatsEntry:
     return _entry(where, int(name.partition(".")[0]), unpickle(stream, where))
 
 
-def _whole(place: Path) -> Iterator[Entry]:
+def _whole(place: Path) -> Iterator[NatsEntry]:
     largest = max(LARGEST, AS_OBJECTS * place.stat().st_size)
     with _stream(place) as stream:
         held = unpickle(stream, str(place), largest)
@@ -142,21 +142,21 @@ def _stream(place: Path) -> Any:
 # -- records ----------------------------------------------------------------------------------------------------
 
 
-def _entry(where: str, index: int, held: Any) -> Entry:
+def _entry(where: str, index: int, held: Any) -> NatsEntry:
     if not isinstance(held, dict) or not held:
         raise TableError(f"table {where}: recipes and their results are needed, but it holds {held!r}."[:300])
     recipes = {_RENAMED.get(str(key), str(key)): state for key, state in held.items()}
     notations = {_needed(state, "arch_str", f"{where}[{key}]") for key, state in recipes.items()}
     if len(notations) != 1:
         raise TableError(f"table {where}: its recipes are of different architectures: {sorted(notations)}.")
-    return Entry(index, notations.pop(), {key: _trainings(f"{where}[{key}]", s) for key, s in recipes.items()})
+    return NatsEntry(index, notations.pop(), {key: _trainings(f"{where}[{key}]", s) for key, s in recipes.items()})
 
 
 _RENAMED = {"less": "12", "full": "200", "01": "1"}
 """NAS-Bench-201 calls its recipes "less" and "full"."""
 
 
-def _trainings(where: str, state: Mapping[str, Any]) -> tuple[Training, ...]:
+def _trainings(where: str, state: Mapping[str, Any]) -> tuple[RecordedTraining, ...]:
     found = []
     for key, record in _needed(state, "all_results", where).items():
         data, seed = key
@@ -168,7 +168,7 @@ def _trainings(where: str, state: Mapping[str, Any]) -> tuple[Training, ...]:
         evaluations = list((record.get("eval_times") or {}).values())
         spent = float(sum(map(float, seconds)))
         last = float(evaluations[0]) if evaluations else 0.0
-        found.append(Training(str(data), int(seed), epochs, scores, spent, last, float(params), float(macs)))
+        found.append(RecordedTraining(str(data), int(seed), epochs, scores, spent, last, float(params), float(macs)))
     return tuple(found)
 
 

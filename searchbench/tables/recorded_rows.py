@@ -26,7 +26,7 @@ from searchbench.spaces.choices import Choice, Float, Integer, Value
 from searchbench.spaces.hyperparameters import hyperparameters
 from searchbench.spaces.space import Architecture, Space
 from searchbench.tables.file import Columns, Stamp, digest, read_columns, stamp
-from searchbench.tables.records import Known
+from searchbench.tables.records import KnownRecord
 from searchbench.tasks.task import Task
 from searchbench.trial import FULL, Fidelity, Measurement, Outcome
 
@@ -82,7 +82,7 @@ class RecordedRows:
 
     def check(self, space: Space, task: Task) -> None:
         """Raise InputError where the file lacks a column of the space, or holds what the space has not."""
-        _read(stamp(self.path), Known(space), self.validation, self.seconds)
+        _read(stamp(self.path), KnownRecord(space), self.validation, self.seconds)
         if self.between == "refuse" and any(isinstance(d, Float) for d in space.decisions):
             raise StudyError(
                 "no proposal of a real number will ever be a recorded row, so every trial would fail; declare "
@@ -95,7 +95,7 @@ class RecordedRows:
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> RowEstimator:
         """Read the validation column. Raises DataMissing, TableError."""
-        rows = _read(stamp(self.path), Known(space), self.validation, self.seconds)
+        rows = _read(stamp(self.path), KnownRecord(space), self.validation, self.seconds)
         return RowEstimator(rows, _answerer(self, rows))
 
     def judge(self) -> RowJudge:
@@ -121,7 +121,7 @@ class RowJudge:
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> RowVerdicts:
         """Read the test column. Raises DataMissing, TableError."""
-        rows = _read(stamp(self.table.path), Known(space), self.table.test, "")
+        rows = _read(stamp(self.table.path), KnownRecord(space), self.table.test, "")
         return RowVerdicts(_answerer(self.table, rows), rows.space)
 
 
@@ -259,7 +259,7 @@ def forest_error(table: RecordedRows, space: Space) -> dict[str, float]:
     from scipy.stats import kendalltau
     from sklearn.model_selection import KFold, cross_val_predict
 
-    rows = _read(stamp(table.path), Known(space), table.validation, "")
+    rows = _read(stamp(table.path), KnownRecord(space), table.validation, "")
     kept = np.isfinite(rows.values)
     folds = KFold(min(FOLDS, int(kept.sum())), shuffle=True, random_state=FOREST_SEED)
     predicted = cross_val_predict(_trees(), rows.points[kept], rows.values[kept], cv=folds)
@@ -286,7 +286,7 @@ def _inferred(cells: list[Any]) -> Any:
 
 
 @functools.lru_cache(maxsize=8)
-def _read(file: Stamp, known: Known, value: str, seconds: str) -> Rows:
+def _read(file: Stamp, known: KnownRecord, value: str, seconds: str) -> Rows:
     space = known.space
     names = [decision.name for decision in space.decisions]
     columns = read_columns(file[0], names, [value, *([seconds] if seconds else [])])

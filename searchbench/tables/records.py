@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from searchbench.tables.table import Names, Table
 
 
-class Known:
+class KnownRecord:
     """A space as a cache key: spaces of equal description are equal, whichever process or pickle they came from."""
 
     __slots__ = ("_hash", "description", "space")
@@ -32,14 +32,14 @@ class Known:
         self._hash = hash((space.name, len(space.decisions)))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Known) and self.description == other.description
+        return isinstance(other, KnownRecord) and self.description == other.description
 
     def __hash__(self) -> int:
         return self._hash
 
 
 @functools.lru_cache(maxsize=8)
-def recorded(file: Stamp, table: Table, known: Known) -> Records:
+def recorded(file: Stamp, table: Table, known: KnownRecord) -> Records:
     """The searching side of a table. Reads no test column."""
     blocks: dict[float | None, Names] = {table.epochs: table.validation, **dict(table.fidelity)}
     scores = [name for names in blocks.values() for name in names]
@@ -58,7 +58,7 @@ def recorded(file: Stamp, table: Table, known: Known) -> Records:
 
 
 @functools.lru_cache(maxsize=8)
-def verdicts(file: Stamp, second: Stamp | None, table: Table, known: Known) -> TestLookup:
+def verdicts(file: Stamp, second: Stamp | None, table: Table, known: KnownRecord) -> TestLookup:
     """The judge's side of a table. Reads no validation column."""
     join = table.join
     texts = [table.architecture] + ([join.on] if join else [])

@@ -17,7 +17,7 @@ from searchbench.seeds import Seeds
 from searchbench.spaces.space import Space
 from searchbench.tables.file import digest, stamp
 from searchbench.tables.lookup import TableEstimator, TestLookup
-from searchbench.tables.records import Known, check_finite, recorded, verdicts
+from searchbench.tables.records import KnownRecord, check_finite, recorded, verdicts
 from searchbench.tables.shipped import SHIPPED, shipped
 from searchbench.tables.shipped import columns as columns_of_built
 from searchbench.tasks.task import Task
@@ -151,7 +151,7 @@ class Table:
                     f"table `{self.path}` records trainings on task `{of}`, but the problem's task is "
                     f"`{task.name}`; name that task, or the path of a table of your own."
                 )
-        return TableEstimator(recorded(stamp(self.path), self, Known(space)))
+        return TableEstimator(recorded(stamp(self.path), self, KnownRecord(space)))
 
     def judge(self) -> TableJudge:
         """The judge that looks up the test columns. Raises StudyError where none are declared."""
@@ -185,7 +185,7 @@ class TableJudge:
         """Read the test columns. Raises DataMissing, TableError."""
         join = self.table.join
         second = stamp(join.path) if join else None
-        return verdicts(stamp(self.table.path), second, self.table, Known(space))
+        return verdicts(stamp(self.table.path), second, self.table, KnownRecord(space))
 
 
 def table_judge(

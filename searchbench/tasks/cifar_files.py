@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 
 from searchbench.errors import DataMissing
-from searchbench.tasks.image_files import Images, Source, check_md5, folders, missing, readable
+from searchbench.tasks.image_files import Images, ImageSource, check_md5, folders, missing, readable
 from searchbench.tasks.pickles import Foreign, plain
 
 CIFAR_TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
@@ -40,7 +40,7 @@ CIFAR_MD5: Mapping[str, str] = MappingProxyType(
 length and labels are checked."""
 
 
-def find_cifar10(folder: str | None) -> Source:
+def find_cifar10(folder: str | None) -> ImageSource:
     """An official archive, an extracted one, or the mosaics, whichever comes first. Raises DataMissing."""
     looked = folders(folder, ("cifar10", "cifar-10"))
     layouts: tuple[tuple[str, str, Callable[[Path], tuple[Images, Images]]], ...] = (
@@ -52,9 +52,9 @@ def find_cifar10(folder: str | None) -> Source:
     for path in looked:
         for name, inside, read in layouts:
             if (path / name / inside).is_file():
-                return Source("CIFAR-10", path / name, read)
+                return ImageSource("CIFAR-10", path / name, read)
         if (path / "labels.npz").is_file() and (path / "test.webp").is_file():
-            return Source(_mosaic_title(path), path, read_mosaics)
+            return ImageSource(_mosaic_title(path), path, read_mosaics)
     wanted = (PYTHON_ARCHIVE, BINARY_ARCHIVE, f"{PYTHON_FOLDER}/", f"{BINARY_FOLDER}/", "labels.npz with *.webp")
     raise missing("CIFAR-10", wanted, looked, "https://www.cs.toronto.edu/~kriz/cifar.html (Python version)")
 
@@ -71,14 +71,14 @@ CIFAR100_MD5: Mapping[str, str] = MappingProxyType(
 """Of the archive, and of the extracted parts."""
 
 
-def find_cifar100(folder: str | None) -> Source:
+def find_cifar100(folder: str | None) -> ImageSource:
     """The official archive, or the extracted one. Raises DataMissing."""
     looked = folders(folder, ("cifar100", "cifar-100"))
     for path in looked:
         if (path / CIFAR100_ARCHIVE).is_file():
-            return Source("CIFAR-100", path / CIFAR100_ARCHIVE, read_cifar100_archive)
+            return ImageSource("CIFAR-100", path / CIFAR100_ARCHIVE, read_cifar100_archive)
         if (path / CIFAR100_FOLDER / "test").is_file():
-            return Source("CIFAR-100", path / CIFAR100_FOLDER, read_cifar100_folder)
+            return ImageSource("CIFAR-100", path / CIFAR100_FOLDER, read_cifar100_folder)
     wanted = (CIFAR100_ARCHIVE, f"{CIFAR100_FOLDER}/")
     raise missing("CIFAR-100", wanted, looked, "https://www.cs.toronto.edu/~kriz/cifar.html (Python version)")
 

@@ -36,7 +36,7 @@ class Images:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ImageSource:
     """A data set found on disk."""
 
     title: str
@@ -103,12 +103,12 @@ MNIST_MD5: Mapping[str, str] = MappingProxyType(
 """Of the uncompressed files."""
 
 
-def find_mnist(folder: str | None) -> Source:
+def find_mnist(folder: str | None) -> ImageSource:
     """The four idx files, raw or gzipped, in one folder. Raises DataMissing."""
     looked = folders(folder, ("mnist", "MNIST/raw"))
     for path in looked:
         if all(_idx_file(path, name) for name in MNIST_MD5):
-            return Source("MNIST", path, read_mnist)
+            return ImageSource("MNIST", path, read_mnist)
     wanted = [f"{name}[.gz]" for name in MNIST_MD5]
     raise missing("MNIST", wanted, looked, "https://ossci-datasets.s3.amazonaws.com/mnist/ (four files)")
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from searchbench.seeds import Seeds, derive
 from searchbench.tasks.cifar_files import find_cifar10, find_cifar100
-from searchbench.tasks.image_files import Images, Source, find_mnist
+from searchbench.tasks.image_files import Images, ImageSource, find_mnist
 from searchbench.tasks.split import Indices, check_share, checksum, stratified
 from searchbench.tasks.task import JudgeData, Recipe, SearchData, Split
 
@@ -26,7 +26,7 @@ class DataSet:
     """Channels, height, width."""
     classes: int
     recipe: Recipe
-    find: Callable[[str | None], Source]
+    find: Callable[[str | None], ImageSource]
     """folder -> where the data lies; raises DataMissing."""
 
 

@@ -33,7 +33,7 @@ class Foreign(pickle.UnpicklingError):
     """A pickle names something that is not on the list: "module.name"."""
 
 
-class Kind:
+class PickleKind:
     """Stands for NumPy's description of a type of numbers."""
 
     def __init__(self, code: object, *_: object) -> None:
@@ -60,7 +60,7 @@ class Numbers:
         if isinstance(content, str):
             content = content.encode("latin1")
         whole = isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape)
-        if not whole or not isinstance(kind, Kind) or not isinstance(content, bytes) or len(shape) > 32:
+        if not whole or not isinstance(kind, PickleKind) or not isinstance(content, bytes) or len(shape) > 32:
             raise pickle.UnpicklingError("an array must have a shape, a type of numbers, and bytes")
         if math.prod(shape) * kind.dtype.itemsize != len(content):
             raise pickle.UnpicklingError(f"an array of shape {shape} cannot have {len(content):,} bytes")
@@ -76,7 +76,7 @@ def _array(*_: object) -> Numbers:
 
 def _scalar(kind: object, content: object = b"") -> int | float | bool:
     given = content.encode("latin1") if isinstance(content, str) else content
-    if not isinstance(kind, Kind) or not isinstance(given, bytes) or len(given) != kind.dtype.itemsize:
+    if not isinstance(kind, PickleKind) or not isinstance(given, bytes) or len(given) != kind.dtype.itemsize:
         raise pickle.UnpicklingError("a number must have a type and as many bytes")
     plain: int | float | bool = np.frombuffer(given, kind.dtype)[0].item()
     return plain
@@ -104,7 +104,7 @@ ADMITTED: Mapping[tuple[str, str], Callable[..., Any] | type] = MappingProxyType
         **{(f"{core}.multiarray", "_reconstruct"): _array for core in _CORES},
         **{(f"{core}.multiarray", "scalar"): _scalar for core in _CORES},
         ("numpy", "ndarray"): _Named,
-        ("numpy", "dtype"): Kind,
+        ("numpy", "dtype"): PickleKind,
         ("_codecs", "encode"): _latin1,
         ("collections", "OrderedDict"): OrderedDict,
         ("collections", "defaultdict"): defaultdict,

@@ -21,7 +21,7 @@ AFFORDABLE = 100_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Built:
+class BuiltNetwork:
     """A space with the inputs its networks are built for."""
 
     space: Space
@@ -61,7 +61,7 @@ class Built:
         return logits
 
 
-def _builds(built: Built) -> str | None:
+def _builds(built: BuiltNetwork) -> str | None:
     rows = 2 if built.space.reads == "images" else 8
     for one in built.some:
         network = built.builder.network(one, built.shape, built.classes)
@@ -71,7 +71,7 @@ def _builds(built: Built) -> str | None:
     return None
 
 
-def _has_its_size(built: Built) -> str | None:
+def _has_its_size(built: BuiltNetwork) -> str | None:
     from searchbench.spaces.networks import count
 
     for one in built.some:
@@ -87,7 +87,7 @@ def _has_its_size(built: Built) -> str | None:
     return None
 
 
-def _repeats(built: Built) -> str | None:
+def _repeats(built: BuiltNetwork) -> str | None:
     import torch
 
     from searchbench.spaces.networks import initialise
@@ -105,7 +105,7 @@ def _repeats(built: Built) -> str | None:
     return None
 
 
-def _shares_weights(built: Built) -> str | None:
+def _shares_weights(built: BuiltNetwork) -> str | None:
     from searchbench.spaces.networks import Supernet
 
     builder = built.builder

@@ -19,7 +19,7 @@ from searchbench.testing.honesty import Witnessed
 from searchbench.testing.measuring import Opened
 from searchbench.testing.rehearsal import Stage, stages, training_stage, trains, unsupported
 from searchbench.testing.report import Behaviour, Check, Conformance, Inapplicable, brief, examine, examined
-from searchbench.testing.watching import Watch, unchanged_code
+from searchbench.testing.watching import AccessWatch, unchanged_code
 
 
 def check_strategy(
@@ -49,7 +49,7 @@ def check_strategy(
     checks = [*examined((*behaviours.DECLARED, DESCRIBED), strategy)]
     overhead_s = 0.0
     if checks[0].verdict == "pass":
-        watch = Watch("")
+        watch = AccessWatch("")
         with unchanged_code(watch):  # what a strategy replaces must not outlive its examination
             witnessed, rehearsed, overhead_s = _performed(strategy, trials, random, another_process, slowest_s, on)
         checks += rehearsed
@@ -62,7 +62,12 @@ def check_strategy(
 
 
 def _performed(
-    strategy: Strategy, trials: int, random: bool, another_process: bool, slowest_s: float, on: Sequence[Stage] | None
+    strategy: Strategy,
+    trials: int,
+    random: bool,
+    another_process: bool,
+    slowest_s: float,
+    on: Sequence[Stage] | None,
 ) -> tuple[Witnessed | Unwitnessed, list[Check], float]:
     """What a real run left behind (or why there is none), the behaviours of all rehearsals, seconds per trial."""
     training = trains(strategy)
@@ -126,7 +131,7 @@ def check_space(
     shape = shape if shape is not None else ((3, 32, 32) if getattr(space, "reads", "") == "images" else ())
     checks = [
         *examined(_wanted(spaces.SPACE, another_process), spaces.Points(space, draws)),
-        *examined(networks.NETWORKS, networks.Built(space, shape, classes, built)),
+        *examined(networks.NETWORKS, networks.BuiltNetwork(space, shape, classes, built)),
     ]
     return Conformance("space", brief(space), tuple(checks)).required()
 
@@ -139,7 +144,7 @@ def check_task(task: Task, *, another_process: bool = True) -> Conformance:
     """
     checks = [*examined(tasks.DECLARED, task)]
     if checks[0].verdict == "pass":
-        read = tasks.Read(task)
+        read = tasks.ReadTask(task)
         checks.append(examine(tasks.READS, read))
         if checks[-1].verdict == "pass":
             checks += examined(_wanted(tasks.DATA, another_process), read)

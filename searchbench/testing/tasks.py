@@ -28,7 +28,7 @@ PASSAGE, SHARED_TEXT = 32, 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
+class ReadTask:
     """A task, with its data once that is asked for."""
 
     task: Any
@@ -47,7 +47,7 @@ class Read:
         yield from (("train", self.search.train), ("valid", self.search.valid), ("test", self.judge.test))
 
 
-def _whole(read: Read) -> str | None:
+def _whole(read: ReadTask) -> str | None:
     task = read.task
     if not isinstance(task.name, str) or not task.name:
         return f"its `name` must be a word, but is {task.name!r}."
@@ -59,7 +59,7 @@ def _whole(read: Read) -> str | None:
     return None
 
 
-def _types(read: Read) -> str | None:
+def _types(read: ReadTask) -> str | None:
     given = (type(read.search), type(read.judge))
     if given != (SearchData, JudgeData):
         return f"it must give SearchData and JudgeData, but gives {given[0].__name__} and {given[1].__name__}."
@@ -69,7 +69,7 @@ def _types(read: Read) -> str | None:
     return None if len(told) == 1 else f"it says {sorted(told)} classes at different places."
 
 
-def _samples(read: Read) -> str | None:
+def _samples(read: ReadTask) -> str | None:
     for name, part in read.parts():
         wrong = _text(read, part) if isinstance(part, Tokens) else _images(read, part)
         if wrong is not None:
@@ -77,7 +77,7 @@ def _samples(read: Read) -> str | None:
     return None
 
 
-def _images(read: Read, part: Split) -> str | None:
+def _images(read: ReadTask, part: Split) -> str | None:
     if part.inputs.dtype != np.float32 or part.targets.dtype != np.int64:
         return f"inputs and targets must be float32 and int64, but are {part.inputs.dtype} and {part.targets.dtype}."
     if not len(part) or part.inputs.shape[1:] != tuple(read.task.shape):
@@ -91,7 +91,7 @@ def _images(read: Read, part: Split) -> str | None:
     return f"classes {sorted(absent)[:5]} have no sample." if absent else None
 
 
-def _text(read: Read, part: Tokens) -> str | None:
+def _text(read: ReadTask, part: Tokens) -> str | None:
     if part.tokens.dtype != np.int64 or part.tokens.ndim != 1 or len(part) < PASSAGE:
         return f"tokens must be int64 [N], N >= {PASSAGE}, but are {part.tokens.dtype} {part.tokens.shape}."
     if part.tokens.min() < 0 or part.tokens.max() >= read.task.classes:
@@ -99,7 +99,7 @@ def _text(read: Read, part: Tokens) -> str | None:
     return None
 
 
-def _recipe_fits(read: Read) -> str | None:
+def _recipe_fits(read: ReadTask) -> str | None:
     recipe, train = read.task.recipe, read.search.train
     if isinstance(train, Tokens):
         return None if recipe.batch_size <= len(train) else f"a minibatch of {recipe.batch_size} is longer than it."
@@ -108,7 +108,7 @@ def _recipe_fits(read: Read) -> str | None:
     return None
 
 
-def _disjoint(read: Read) -> str | None:
+def _disjoint(read: ReadTask) -> str | None:
     for (one, first), (other, second) in itertools.combinations(read.parts(), 2):
         shared, of, most = _shared(first, second)
         if shared > max(most * of, 1):
@@ -135,7 +135,7 @@ def _passages(text: Tokens) -> npt.NDArray[np.uint64]:
     return total
 
 
-def _pools(read: Read) -> str | None:
+def _pools(read: ReadTask) -> str | None:
     """The judge trains on train and valid together, or, where it is given `valid`, on train alone."""
     search, judge = read.search, read.judge
     if isinstance(search.train, Tokens) or isinstance(search.valid, Tokens) or isinstance(judge.train, Tokens):
@@ -156,7 +156,7 @@ def _counted(part: Split) -> Counter[bytes]:
     return Counter(hashlib.blake2b(piece, digest_size=16).digest() for piece in pieces)
 
 
-def _declared_share(read: Read) -> str | None:
+def _declared_share(read: ReadTask) -> str | None:
     share = getattr(read.task, "valid", None)
     if not isinstance(share, float):
         raise Inapplicable("it declares no share `valid`")
@@ -166,21 +166,21 @@ def _declared_share(read: Read) -> str | None:
     return f"`valid` is declared as {share:g} of {train + valid:,}, but has {valid:,} samples."
 
 
-def _same_test(read: Read) -> str | None:
+def _same_test(read: ReadTask) -> str | None:
     other = read.task.judge_data(Seeds("conformance", 1))
     if digests(other.test) == digests(read.judge.test):
         return None
     return "two replicates have different test samples."
 
 
-def _repeats(read: Read) -> str | None:
+def _repeats(read: ReadTask) -> str | None:
     here = told(read.task)
     if here != told(pickle.loads(pickle.dumps(read.task))):
         return "the same seeds gave two different splits."
     return None
 
 
-def _same_elsewhere(read: Read) -> str | None:
+def _same_elsewhere(read: ReadTask) -> str | None:
     here, there = told(read.task), elsewhere(told, read.task)
     differs = [name for name in here if here[name] != there[name]]
     return f"{', '.join(differs)} differ in another process." if differs else None
@@ -188,7 +188,7 @@ def _same_elsewhere(read: Read) -> str | None:
 
 def told(task: Task) -> dict[str, str]:
     """Checksum and digests of every part."""
-    read = Read(task)
+    read = ReadTask(task)
     return {name: digests(part) for name, part in read.parts()} | {"checksum": task.checksum()}
 
 
@@ -198,18 +198,18 @@ def digests(part: Split | Tokens) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
 
 
-def _checksum(read: Read) -> str | None:
+def _checksum(read: ReadTask) -> str | None:
     first = read.task.checksum()
     if not isinstance(first, str) or len(first) < 16:
         return f"its checksum must be a digest as text, but is {first!r}."
     return None if read.task.checksum() == first else "its checksum changes from call to call."
 
 
-def _leaves_global_state(read: Read) -> str | None:
+def _leaves_global_state(read: ReadTask) -> str | None:
     return drawn_globally(lambda: (read.task.search_data(SEEDS), read.task.judge_data(SEEDS)))
 
 
-def _reads(read: Read) -> str | None:
+def _reads(read: ReadTask) -> str | None:
     """Raises Inapplicable where the data is not there."""
     try:
         read.search, read.judge  # noqa: B018  (kept by the properties)

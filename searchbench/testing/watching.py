@@ -31,7 +31,7 @@ TORCH = ("manual_seed", "seed", "set_rng_state", "rand", "randn", "randint", "ra
 
 
 @dataclass(slots=True)
-class Watch:
+class AccessWatch:
     """What was noticed, in the order in which it happened, each thing once."""
 
     root: str
@@ -53,7 +53,7 @@ class Watch:
         return not file.startswith((*LIBRARIES, str(PACKAGE), "<frozen"))
 
 
-_watching: list[Watch] = []
+_watching: list[AccessWatch] = []
 _inside: list[bool] = []
 """Whether the hook itself is at work, which looks at frames too."""
 
@@ -81,11 +81,11 @@ def _listen() -> None:
 
 
 @contextmanager
-def watched(part: object) -> Iterator[Watch]:
+def watched(part: object) -> Iterator[AccessWatch]:
     """Notice what the code of `part` does inside: looks at frames and live objects, draws from global generators,
     replaced functions of this package (put back afterwards), opened tables."""
     _listen()
-    watch = Watch(_root(type(part)))
+    watch = AccessWatch(_root(type(part)))
     with ExitStack() as around:
         around.enter_context(unchanged_code(watch))
         around.enter_context(_unopened(watch))
@@ -110,7 +110,7 @@ def _root(kind: type) -> str:
 
 
 @contextmanager
-def unchanged_code(watch: Watch) -> Iterator[None]:
+def unchanged_code(watch: AccessWatch) -> Iterator[None]:
     """Note which functions of this package were replaced inside, and put them back."""
     before = list(_functions())
     try:
@@ -142,7 +142,7 @@ def _functions() -> Iterator[tuple[Any, str, Any]]:
 
 
 @contextmanager
-def _unopened(watch: Watch) -> Iterator[None]:
+def _unopened(watch: AccessWatch) -> Iterator[None]:
     """Ask the operating system whether a table is opened, by whatever library: inotify, so on Linux only."""
     libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
     handle = -1 if libc is None else libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -181,7 +181,7 @@ def _events(handle: int) -> set[int]:
 
 
 @contextmanager
-def _undrawn(watch: Watch, module: types.ModuleType | None) -> Iterator[None]:
+def _undrawn(watch: AccessWatch, module: types.ModuleType | None) -> Iterator[None]:
     """Put a spy before every function of the global generators, and before those that the plug-in has imported."""
     spied = [(owner, name, f) for owner, name, f in _generators() if callable(f)]
     known = {id(f): (owner.__name__, name) for owner, name, f in spied}
@@ -205,7 +205,7 @@ def _generators() -> Iterator[tuple[types.ModuleType, str, Any]]:
         yield from ((torch, name, getattr(torch, name)) for name in TORCH)
 
 
-def _spy(watch: Watch, function: Callable[..., Any], name: str) -> Callable[..., Any]:
+def _spy(watch: AccessWatch, function: Callable[..., Any], name: str) -> Callable[..., Any]:
     def spied(*arguments: Any, **named: Any) -> Any:
         _inside.append(True)
         try:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from searchbench.errors import SpaceError, StudyError
-from searchbench.spaces.darts.genotypes import Cell, compact, read
+from searchbench.spaces.darts.genotypes import GenotypeCell, compact, read
 from searchbench.spaces.darts.nasp import darts_nasp
 from searchbench.spaces.darts.published import PUBLISHED, uniform
 from searchbench.spaces.darts.space import darts, genotype
@@ -123,14 +123,14 @@ def test_impossible_genotypes_are_refused(text, rule):
 
 
 def test_nodes_that_nothing_reaches_are_dropped_with_the_edges_that_leave_them():
-    cell = Cell(
+    cell = GenotypeCell(
         ((("none", 0), ("none", 1)), (("skip_connect", 0), ("sep_conv_3x3", 2)), (("avg_pool_3x3", 2),), ()),
         (2, 3, 4, 5),
     )
     assert cell.existing.nodes == ((), (("skip_connect", 0),), (), ())
     assert cell.existing.concat == (3,)
     with pytest.raises(SpaceError, match="nothing reaches"):
-        Cell(((("none", 0),),), (2,)).existing.existing
+        GenotypeCell(((("none", 0),),), (2,)).existing.existing
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from searchbench.harness.loop import drive
 from searchbench.results.columns import read_traces
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.differentiable import Eigenvalue
-from searchbench.strategies.differentiable.stop import Verdict
+from searchbench.strategies.differentiable.stop import StopDecision
 
 
 def searched(name, metered=None, **parameters):
@@ -102,9 +102,8 @@ def test_a_search_that_returns_logs_the_epoch_it_came_from():
 
 
 def test_decisions_are_words_that_count_epochs_from_one():
-    assert [v.decision for v in (Verdict(), Verdict(stop=True), Verdict(stop=True, epoch=7), Verdict(epoch=7))] == [
-        "go on", "stop", "stop, take epoch 8", "return to epoch 8",
-    ]  # fmt: skip
+    decided = [StopDecision(), StopDecision(stop=True), StopDecision(stop=True, epoch=7), StopDecision(epoch=7)]
+    assert [one.decision for one in decided] == ["go on", "stop", "stop, take epoch 8", "return to epoch 8"]
     assert Eigenvalue().growth((1.0,) * 6) is None
     assert Eigenvalue().growth((1.0,) * 5 + (2.0,) * 5) == pytest.approx(2.0 / 1.2)
 

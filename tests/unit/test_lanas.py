@@ -10,7 +10,7 @@ import pytest
 
 from searchbench.errors import StudyError
 from searchbench.spaces.nasbench201.space import nasbench201
-from searchbench.strategies.lanas import LaNas, Leaf, Node, descend, grow
+from searchbench.strategies.lanas import LaNas, Leaf, TreeNode, descend, grow
 from searchbench.strategies.random import Random
 from searchbench.testing import Stage, fly
 from searchbench.testing.rehearsal import evaluate
@@ -19,7 +19,7 @@ from searchbench.trial import Proposal, Trial
 CELLS = nasbench201()
 
 
-def leaves(node: Node) -> list[Node]:
+def leaves(node: TreeNode) -> list[TreeNode]:
     return [node] if node.good is None or node.poor is None else [*leaves(node.good), *leaves(node.poor)]
 
 
@@ -31,7 +31,7 @@ def test_halves_hold_everything_once_and_the_good_one_is_better() -> None:
     assert sorted(v for leaf in leaves(root) for v in leaf.values) == sorted(values)
     assert 4 <= len(leaves(root)) <= 8
 
-    def check(node: Node) -> None:
+    def check(node: TreeNode) -> None:
         if node.good is not None and node.poor is not None:
             assert node.good.values.mean() < node.values.mean() < node.poor.values.mean()
             check(node.good)
@@ -40,8 +40,8 @@ def test_halves_hold_everything_once_and_the_good_one_is_better() -> None:
     check(root)
 
 
-def node(values: list[float], good: Node | None = None, poor: Node | None = None) -> Node:
-    return Node(np.array(values), np.zeros(2), 0.0, good, poor)
+def node(values: list[float], good: TreeNode | None = None, poor: TreeNode | None = None) -> TreeNode:
+    return TreeNode(np.array(values), np.zeros(2), 0.0, good, poor)
 
 
 def test_it_goes_to_the_better_half_unless_the_other_is_little_known() -> None:
@@ -60,7 +60,7 @@ def test_it_goes_to_the_better_half_unless_the_other_is_little_known() -> None:
 
 
 def test_depth_counts_the_halves_from_the_root_that_a_point_falls_into() -> None:
-    first, second = Node(np.zeros(1), np.array([1.0, 0.0, 0.0])), Node(np.zeros(1), np.array([0.0, 1.0, 0.0]))
+    first, second = TreeNode(np.zeros(1), np.array([1.0, 0.0, 0.0])), TreeNode(np.zeros(1), np.array([0.0, 1.0, 0.0]))
     leaf = Leaf(((first, True), (second, False)))
     assert leaf.depth(np.array([[-1.0, 1.0], [-1.0, -1.0], [1.0, 1.0]])).tolist() == [2, 1, 0]
 

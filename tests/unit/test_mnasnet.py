@@ -11,7 +11,7 @@ from torch import nn
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces import SPACES
 from searchbench.spaces.chains.mnasnet import BlockPlan, mnasnet, plans
-from searchbench.spaces.chains.mnasnet_networks import BlocksNetwork, Skipped
+from searchbench.spaces.chains.mnasnet_networks import BlocksNetwork, SkippedBlock
 from searchbench.spaces.networks import count, initialise
 
 DIGITS = (1, 8, 8), 10
@@ -88,13 +88,13 @@ def test_stride_stands_in_the_first_layer_of_a_block_only():
 
 
 def test_skips_are_added_where_a_layer_keeps_sides_and_channels():
-    layer = initialise(Skipped(nn.Conv2d(4, 4, 1, device="meta"), pool=True), 0)
+    layer = initialise(SkippedBlock(nn.Conv2d(4, 4, 1, device="meta"), pool=True), 0)
     inputs = torch.ones((1, 4, 5, 5))
     torch.testing.assert_close(layer(inputs), inputs + layer.layer(inputs))
     both = [BlockPlan("conv", 3, 0.0, skip, 8, 2, 1) for skip in ("identity", "none")]
     with torch.device("meta"):
         skips = [
-            sum(isinstance(m, Skipped) for m in BlocksNetwork([plan], 1, 4, 1, 8, 2).modules())
+            sum(isinstance(m, SkippedBlock) for m in BlocksNetwork([plan], 1, 4, 1, 8, 2).modules())
             for plan in (*both, replace(both[0], channels=4))
         ]
     assert skips == [1, 0, 2]

@@ -13,7 +13,7 @@ from searchbench.spaces import SPACES
 from searchbench.spaces.graphs.nasbench101 import (
     DISCONNECTED,
     OPERATIONS,
-    Cell,
+    CellGraph,
     cell_of,
     distinct,
     from_matrix,
@@ -68,7 +68,7 @@ def test_isomorphic_cells_share_the_benchmarks_hash():
             place = {vertex: at for at, vertex in enumerate(order)}
             edges = frozenset((place[u], place[v]) for u, v in cell.edges)
             operations = tuple(cell.operations[vertex - 1] for vertex in order[1:-1])
-            assert Cell(edges, operations).fingerprint() == cell.fingerprint()
+            assert CellGraph(edges, operations).fingerprint() == cell.fingerprint()
 
 
 def _orders(cell):
@@ -84,7 +84,7 @@ def _orders(cell):
 def test_what_is_on_no_way_from_input_to_output_is_pruned():
     one = SMALL.parse(f"0-1 1-6 0-2 3-6 4-5|{CONV3} {CONV1} {POOL} {POOL} {CONV1}")
     assert one.key == SMALL.parse(f"0-1 1-2|{CONV3}").key
-    assert cell_of(one).pruned() == Cell(frozenset({(0, 1), (1, 2)}), (CONV3,))
+    assert cell_of(one).pruned() == CellGraph(frozenset({(0, 1), (1, 2)}), (CONV3,))
 
 
 def test_cells_that_differ_in_operation_or_edge_have_different_keys():
@@ -107,7 +107,7 @@ def test_a_misspelt_cell_is_refused(text):
 
 def test_channels_of_the_output_are_split_and_others_follow_the_widest_they_feed():
     edges = frozenset({(0, 1), (1, 2), (1, 3), (2, 4), (3, 4), (0, 5), (5, 6), (4, 6), (2, 6)})
-    assert vertex_channels(Cell(edges, (CONV3,) * 5), 16, 32) == [16, 11, 11, 11, 11, 10, 32]
+    assert vertex_channels(CellGraph(edges, (CONV3,) * 5), 16, 32) == [16, 11, 11, 11, 11, 10, 32]
 
 
 def test_a_cell_computes_what_its_graph_says():

@@ -11,7 +11,7 @@ import pytest
 import searchbench as sb
 from searchbench.errors import StudyError
 from searchbench.harness.loop import drive
-from searchbench.harness.measuring import CrewLost, Measured, Request, measure
+from searchbench.harness.measuring import CrewLost, MeasurementOutcome, Request, measure
 from searchbench.harness.plan import plan
 from searchbench.harness.run import _open_lab, run_search
 from searchbench.harness.study import Study, study_from_spec
@@ -34,7 +34,7 @@ class LateCrew:
         self.most = max(self.most, self.open)
         return len(self.begun) - 1
 
-    def result(self, ticket: int) -> Measured:
+    def result(self, ticket: int) -> MeasurementOutcome:
         self.open -= 1
         return measure(self.estimator, self.begun[ticket], timed=False)
 
@@ -123,8 +123,8 @@ def test_a_measurement_whose_process_is_lost_is_a_failed_trial() -> None:
     lab.account.overlap()
 
     class Gone(LateCrew):
-        def result(self, ticket: int) -> Measured:
-            return Measured("error", math.nan, self.begun[ticket].price, error="its process was lost")
+        def result(self, ticket: int) -> MeasurementOutcome:
+            return MeasurementOutcome("error", math.nan, self.begun[ticket].price, error="its process was lost")
 
     lab.evaluation.crew = Gone(lab.evaluation.estimator, 0)
     x = lab.scenario.space.sample(lab.scenario.seeds.rng("init"))
@@ -136,7 +136,7 @@ def test_a_measurement_whose_process_is_lost_is_a_failed_trial() -> None:
 
 def test_a_run_whose_crew_is_lost_is_lost_and_has_not_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone(LateCrew):
-        def result(self, ticket: int) -> Measured:
+        def result(self, ticket: int) -> MeasurementOutcome:
             raise CrewLost("the node has died")
 
     (spec,) = plan(declared()).runs

@@ -25,7 +25,7 @@ from searchbench.spaces.block_cells.nasnet import LATER
 from searchbench.spaces.block_cells.nasnet import pnas as pnas_space
 from searchbench.spaces.enas.micro import enas_micro
 from searchbench.spaces.space import Architecture, Space
-from searchbench.strategies.cell_predictors import CellEnsemble, Tokens
+from searchbench.strategies.cell_predictors import CellEnsemble, CellTokens
 from searchbench.strategies.pnas import Lstm, Mlp, Pnas, Predictor, Widening, pnas
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import FULL, Trial
@@ -118,7 +118,7 @@ def test_the_chosen_cells_are_the_best_predicted_of_all_that_can_be_made() -> No
     search = start(pnas(beam=10, epochs=5), SMALL)
     trials = [_one(search) for _ in range(21)]
     chosen = {p.architecture.key for p in (search.ask() for _ in range(10)) if p is not None}
-    tokens = Tokens(4, ("identity", "max3", "sep3"), ("add",))
+    tokens = CellTokens(4, ("identity", "max3", "sep3"), ("add",))
     best: dict[str, float] = {}
     for trial in trials:
         for block in legal_blocks(2, ("identity", "max3", "sep3")):
@@ -162,7 +162,7 @@ def test_failed_cells_are_not_widened_and_nothing_but_failures_ends_the_search()
 
 @pytest.mark.parametrize("kind", [Mlp(), Lstm()], ids=["mlp", "lstm"])
 def test_the_predictor_reads_any_number_of_blocks_and_widened_agrees_with_predict(kind: Mlp | Lstm) -> None:
-    rng, tokens = np.random.default_rng(0), Tokens(6, LATER, ("add", "concat"))
+    rng, tokens = np.random.default_rng(0), CellTokens(6, LATER, ("add", "concat"))
     ensemble = CellEnsemble(Predictor(kind, members=2), tokens, rng)
 
     def drawn(cells: int, blocks: int) -> Any:
@@ -178,7 +178,7 @@ def test_the_predictor_reads_any_number_of_blocks_and_widened_agrees_with_predic
 
 @pytest.mark.parametrize("kind", [Mlp(), Lstm()], ids=["mlp", "lstm"])
 def test_predictions_lie_between_0_and_1_begin_at_the_sigmoid_of_the_bias_and_follow_the_data(kind: Mlp | Lstm) -> None:
-    rng, tokens = np.random.default_rng(0), Tokens(2, LATER, ("add",))
+    rng, tokens = np.random.default_rng(0), CellTokens(2, LATER, ("add",))
     rows = np.array([[tokens.of(block)] for block in legal_blocks(1, LATER)])
     target = np.array([1 - error(growing(SPACE, (block,))) for block in legal_blocks(1, LATER)])
     ensemble = CellEnsemble(Predictor(kind, members=2, epochs=60, bias=-2.0), tokens, rng)
@@ -193,7 +193,7 @@ def test_predictions_lie_between_0_and_1_begin_at_the_sigmoid_of_the_bias_and_fo
 
 @pytest.mark.parametrize("level", [0.05, 0.5, 0.95])
 def test_without_a_bias_the_first_fit_begins_at_the_median_of_the_data(level: float) -> None:
-    rng, tokens = np.random.default_rng(0), Tokens(2, LATER, ("add",))
+    rng, tokens = np.random.default_rng(0), CellTokens(2, LATER, ("add",))
     rows = np.array([[tokens.of(block)] for block in legal_blocks(1, LATER)])
     ensemble = CellEnsemble(Predictor(members=1, epochs=1, learning_rate=1e-9), tokens, rng)
     ensemble.fit({1: (rows, np.full(len(rows), level))})
@@ -202,7 +202,7 @@ def test_without_a_bias_the_first_fit_begins_at_the_median_of_the_data(level: fl
 
 def test_members_differ_and_no_global_generator_is_touched() -> None:
     before = torch.get_rng_state()
-    tokens = Tokens(2, LATER, ("add",))
+    tokens = CellTokens(2, LATER, ("add",))
     first, second = CellEnsemble(Predictor(members=2), tokens, np.random.default_rng(0)).members
     assert not torch.equal(first.head.weight, second.head.weight)
     assert torch.equal(torch.get_rng_state(), before)

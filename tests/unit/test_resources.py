@@ -10,7 +10,7 @@ import pytest
 
 import searchbench as sb
 from searchbench.errors import StudyError
-from searchbench.harness.batches import Batches, needs
+from searchbench.harness.batches import RunBatches, needs
 from searchbench.harness.executors.local import LocalExecutor
 from searchbench.harness.plan import plan
 from searchbench.harness.resources import Placement, Resources
@@ -93,7 +93,7 @@ def test_a_study_that_can_never_be_placed_is_refused_and_nothing_is_written(tmp_
 
 def test_runs_that_hold_other_resources_do_not_travel_together() -> None:
     specs = plan(study({"strategies": {"RE": {"cpus": 0.5}}})).runs
-    batches = Batches(workers=1)
+    batches = RunBatches(workers=1)
     for spec in specs:
         batches.timed("search", spec, 0.001)
     ordered = deque(sorted(specs, key=lambda spec: spec.contestant.label))

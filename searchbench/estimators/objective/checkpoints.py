@@ -11,7 +11,7 @@ from pathlib import Path
 from searchbench.errors import EvaluationFailed
 
 
-class Checkpoints:
+class CheckpointFolders:
     """The folders of one run, removed with it. A folder belongs to a configuration, a seed and an amount.
 
     An evaluation that goes on from another gets a copy of what that one left, so that it may be gone on from again.

@@ -16,7 +16,7 @@ import numpy as np
 from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed, InputError, StudyError
 from searchbench.estimators.objective.answer import Answer, NoNumber, read
-from searchbench.estimators.objective.checkpoints import Checkpoints
+from searchbench.estimators.objective.checkpoints import CheckpointFolders
 from searchbench.estimators.objective.duration import Duration
 from searchbench.estimators.objective.function import Call
 from searchbench.metric import Metric
@@ -35,7 +35,7 @@ AXES = ("evaluations", "seconds")
 Stops = tuple[float, ...]
 
 
-class Source(Protocol):
+class AnswerSource(Protocol):
     """Where answers come from: a `Function` or a `Command`."""
 
     @property
@@ -53,7 +53,7 @@ class Source(Protocol):
 class Asking:
     """What is asked, in which sense, and at which amounts of its fidelity."""
 
-    source: Source
+    source: AnswerSource
     metric: Metric
     fidelity: str | None = None
     stops: Stops = ()
@@ -118,7 +118,7 @@ class Evaluations:
         self._call = asking.source.caller(asking.fidelity)
         self._metric, self._name = asking.metric, asking.fidelity
         self._sign = 1.0 if asking.metric.better == "lower" else -1.0
-        self._checkpoints = Checkpoints() if asking.source.continues else None
+        self._checkpoints = CheckpointFolders() if asking.source.continues else None
         self._duration = asking.duration
         self._full = Fidelity(asking.stops[-1]) if asking.stops else FULL
         self._amounts: dict[Fidelity, float | int | None] = {Fidelity(s): _plain(s) for s in asking.stops}
@@ -251,7 +251,7 @@ class Verdicts:
 def ask(asking: Asking, architecture: Architecture, seed: int, *, full: bool) -> Answer:
     """One answer, at full fidelity or the least; a checkpoint folder is empty and removed afterwards."""
     amount = _plain(asking.stops[-1 if full else 0]) if asking.stops else None
-    checkpoints = Checkpoints() if asking.source.continues else None
+    checkpoints = CheckpointFolders() if asking.source.continues else None
     folder: Path | None = None if checkpoints is None else checkpoints.begin(architecture.key, seed, amount, None)
     call = asking.source.caller(asking.fidelity)
     try:

@@ -11,7 +11,7 @@ from ray import cloudpickle
 from ray.exceptions import RayError, WorkerCrashedError
 
 from searchbench.harness.executors.placed import placed
-from searchbench.harness.measuring import CrewLost, Elsewhere, Measured, Request, measure_elsewhere
+from searchbench.harness.measuring import CrewLost, Elsewhere, MeasurementOutcome, Request, measure_elsewhere
 from searchbench.harness.process import one_thread
 from searchbench.harness.resources import Resources
 from searchbench.working_folder import search_last
@@ -38,13 +38,13 @@ class RayCrew:
         self._prices[ticket] = request
         return ticket
 
-    def result(self, ticket: Any) -> Measured:
+    def result(self, ticket: Any) -> MeasurementOutcome:
         request = self._prices.pop(ticket)
         try:
-            found: Measured = ray.get(ticket)
+            found: MeasurementOutcome = ray.get(ticket)
         except WorkerCrashedError:  # each time, wherever it was begun again: the evaluation kills its process
             lost = f"the evaluation ended its process {RETRIES + 1} times."
-            return Measured("error", math.nan, request.price, error=lost)
+            return MeasurementOutcome("error", math.nan, request.price, error=lost)
         except RayError as error:
             raise CrewLost(f"{type(error).__name__}: {error}") from error
         return found
@@ -61,7 +61,7 @@ def crew_here(told: Elsewhere, needs: Resources) -> RayCrew | None:
     return RayCrew(told, needs)
 
 
-def _measure(told: bytes, packed: bytes) -> Measured:
+def _measure(told: bytes, packed: bytes) -> MeasurementOutcome:
     """Entry point of a task. Modules are imported by unpacking: Ray has put the working folder first in the path."""
     search_last()
     one_thread()

@@ -21,7 +21,7 @@ from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form
 
 
-class Skipped(nn.Module):
+class SkippedBlock(nn.Module):
     """A layer and what is added to its output: its input, or that averaged over 3x3 pixels."""
 
     def __init__(self, layer: nn.Module, pool: bool) -> None:
@@ -82,7 +82,7 @@ def _layer(plan: BlockPlan, inputs: int, stride: int) -> nn.Module:
     layer = _convolution(plan, inputs, stride)
     if plan.skip == "none" or stride > 1 or inputs != plan.channels:
         return layer
-    return Skipped(layer, pool=plan.skip == "pool")
+    return SkippedBlock(layer, pool=plan.skip == "pool")
 
 
 def _convolution(plan: BlockPlan, inputs: int, stride: int) -> nn.Sequential:

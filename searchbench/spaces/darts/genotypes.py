@@ -37,7 +37,7 @@ SHORT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class GenotypeCell:
     """Nodes in order, and the states whose channels make the output.
 
     Raises:
@@ -56,7 +56,7 @@ class Cell:
             raise SpaceError(f"a cell of {len(self.nodes)} nodes cannot hand over states {self.concat}.")
 
     @property
-    def existing(self) -> Cell:
+    def existing(self) -> GenotypeCell:
         """Cell without nodes that nothing reaches, and without edges that leave those; states keep their numbers.
 
         Raises:
@@ -71,15 +71,15 @@ class Cell:
         concat = tuple(state for state in self.concat if state in reached)
         if not concat:
             raise SpaceError("nothing reaches the output of this cell; keep at least one operation.")
-        return Cell(tuple(nodes), concat)
+        return GenotypeCell(tuple(nodes), concat)
 
 
 @dataclass(frozen=True, slots=True)
 class Genotype:
     """A normal and a reduction cell."""
 
-    normal: Cell
-    reduce: Cell
+    normal: GenotypeCell
+    reduce: GenotypeCell
 
     def __str__(self) -> str:
         parts = []
@@ -94,17 +94,17 @@ def compact(normal: str, reduce: str) -> Genotype:
     return Genotype(_compact_cell(normal), _compact_cell(reduce))
 
 
-def _compact_cell(text: str) -> Cell:
+def _compact_cell(text: str) -> GenotypeCell:
     nodes_text, _, states = text.partition("; concat ")
     nodes = []
     for node in nodes_text.split("|"):
         pairs = [term.rpartition(":") for term in node.split()]
         nodes.append(tuple((SHORT[name], int(source)) for name, _, source in pairs))
     if not states:
-        return Cell(tuple(nodes), tuple(range(2, len(nodes) + 2)))
+        return GenotypeCell(tuple(nodes), tuple(range(2, len(nodes) + 2)))
     low, dash, high = states.partition("-")
     concat = range(int(low), int(high) + 1) if dash else map(int, states.split(","))
-    return Cell(tuple(nodes), tuple(concat))
+    return GenotypeCell(tuple(nodes), tuple(concat))
 
 
 def read(text: str) -> Genotype:
@@ -130,7 +130,7 @@ def _states(text: str) -> tuple[int, ...]:
     return tuple(int(state) for state in ast.literal_eval(text))
 
 
-def _pairs(text: str, concat: tuple[int, ...]) -> Cell:
+def _pairs(text: str, concat: tuple[int, ...]) -> GenotypeCell:
     try:
         listed = [tuple(term) for term in ast.literal_eval(text)]
         if listed and all(len(term) == 3 for term in listed):
@@ -140,10 +140,10 @@ def _pairs(text: str, concat: tuple[int, ...]) -> Cell:
         raise SpaceError(f"a cell is a list of (operation, source) pairs, but got {text!r}: {error}.") from error
     if len(terms) % 2:
         raise SpaceError(f"a cell has two inputs per node, but got {len(terms)} pairs: {text!r}.")
-    return Cell(tuple(zip(terms[::2], terms[1::2], strict=True)), concat)
+    return GenotypeCell(tuple(zip(terms[::2], terms[1::2], strict=True)), concat)
 
 
-def _sparse(terms: list[tuple[str, int, int]], concat: tuple[int, ...]) -> Cell:
+def _sparse(terms: list[tuple[str, int, int]], concat: tuple[int, ...]) -> GenotypeCell:
     """(operation, target, source) of at most two inputs to each state from 2 to the last of the output."""
     nodes: list[Node] = []
     for state in range(2, max(*concat, *(target for _, target, _ in terms)) + 1):
@@ -152,4 +152,4 @@ def _sparse(terms: list[tuple[str, int, int]], concat: tuple[int, ...]) -> Cell:
         if len(own) > 2:
             raise SpaceError(f"a node has at most two inputs, but state {state} has {len(own)}.")
         nodes.append((*own, *spare[: 2 - len(own)]))
-    return Cell(tuple(nodes), concat)
+    return GenotypeCell(tuple(nodes), concat)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchbench.errors import SpaceError
-from searchbench.spaces.darts.genotypes import Cell, Genotype
+from searchbench.spaces.darts.genotypes import Genotype, GenotypeCell
 from searchbench.spaces.darts.operations import (
     FactorizedReduce,
     ReluConvNorm,
@@ -90,7 +90,7 @@ class StandAloneCell(nn.Module):
     """One cell: every node is the sum of its operations, the output concatenates nodes."""
 
     def __init__(
-        self, cell: Cell, inputs: tuple[int, int], width: int, reduction: bool, reduced: bool, drop: DropPath
+        self, cell: GenotypeCell, inputs: tuple[int, int], width: int, reduction: bool, reduced: bool, drop: DropPath
     ) -> None:
         super().__init__()
         self.concat, self.drop = cell.concat, drop

@@ -13,7 +13,7 @@ from typing import Any
 
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces.choices import Choice, Value
-from searchbench.spaces.darts.genotypes import Cell, Genotype, Node
+from searchbench.spaces.darts.genotypes import Genotype, GenotypeCell, Node
 from searchbench.spaces.darts.genotypes import read as read_genotype
 from searchbench.spaces.labelled import LabelledGraph, graph_of_edges, together
 from searchbench.spaces.space import Architecture, Space
@@ -165,13 +165,13 @@ def graph(architecture: Architecture) -> LabelledGraph:
     return together((name, _cell_graph(cell)) for name, cell in zip(CELLS, (found.normal, found.reduce), strict=True))
 
 
-def _cell_graph(cell: Cell) -> LabelledGraph:
+def _cell_graph(cell: GenotypeCell) -> LabelledGraph:
     nodes = zip(TARGETS, cell.nodes, strict=True)
     terms = [(source, target, name) for target, node in nodes for name, source in node if name != "none"]
     return graph_of_edges(terms, inputs=(0, 1), outputs=cell.concat)
 
 
-def _cell_carries(cell: Cell) -> bool:
+def _cell_carries(cell: GenotypeCell) -> bool:
     reached = {0, 1}
     for target, node in zip(TARGETS, cell.nodes, strict=True):
         if any(name not in SILENT and source in reached for name, source in node):
@@ -189,7 +189,7 @@ def genotype(architecture: Architecture) -> Genotype:
             pair = str(next(values)) if target > 2 else "0,1"
             terms = [(str(next(values)), int(source)) for source in pair.split(",")]
             nodes.append(tuple((_named(architecture.space, cell, target, *term), term[1]) for term in terms))
-        cells.append(Cell(tuple(nodes), TARGETS))
+        cells.append(GenotypeCell(tuple(nodes), TARGETS))
     return Genotype(*cells)
 
 

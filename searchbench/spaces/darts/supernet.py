@@ -19,7 +19,7 @@ from searchbench.spaces.darts.fused import (
     linear,
     normalised_pools,
 )
-from searchbench.spaces.darts.genotypes import Cell, Genotype, Node
+from searchbench.spaces.darts.genotypes import Genotype, GenotypeCell, Node
 from searchbench.spaces.darts.networks import preprocessing, reductions, stem_of
 from searchbench.spaces.darts.operations import FactorizedReduce, Pool, multiply_accumulates, operation
 from searchbench.spaces.darts.space import CELLS, EDGES, TARGETS, architecture, genotype
@@ -159,7 +159,7 @@ class DartsSupernet(nn.Module):
                 taken = [(self.operations[op], source) for source, op in rows if op != self._nothing]
                 spare = [("none", source) for source, op in rows if op == self._nothing]
                 nodes.append((*taken, *spare[: 2 - len(taken)]))
-            cells.append(Cell(tuple(nodes), TARGETS))
+            cells.append(GenotypeCell(tuple(nodes), TARGETS))
         return architecture(self.space, Genotype(*cells))
 
 

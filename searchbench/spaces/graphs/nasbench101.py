@@ -26,7 +26,7 @@ DISCONNECTED = "disconnected"
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CellGraph:
     """A directed acyclic graph with an operation on every vertex but the first and the last."""
 
     edges: frozenset[tuple[int, int]]
@@ -37,7 +37,7 @@ class Cell:
     def vertices(self) -> int:
         return len(self.operations) + 2
 
-    def pruned(self) -> Cell | None:
+    def pruned(self) -> CellGraph | None:
         """Graph without the vertices that lie on no way from input to output; None where there is no way."""
         last = self.vertices - 1
         reached, needed = {0}, {last}
@@ -52,7 +52,7 @@ class Cell:
             return None
         place = {vertex: at for at, vertex in enumerate(kept)}
         edges = frozenset((place[u], place[v]) for u, v in self.edges if u in place and v in place)
-        return Cell(edges, tuple(self.operations[vertex - 1] for vertex in kept[1:-1]))
+        return CellGraph(edges, tuple(self.operations[vertex - 1] for vertex in kept[1:-1]))
 
     def fingerprint(self) -> str:
         """The benchmark's hash of a pruned cell, the same for isomorphic cells: the key of its published files.
@@ -110,11 +110,11 @@ def graph(architecture: Architecture) -> LabelledGraph:
     return LabelledGraph((f"{INPUT} 0", *cell.operations, OUTPUT), tuple(sorted(cell.edges)))
 
 
-def cell_of(architecture: Architecture) -> Cell:
+def cell_of(architecture: Architecture) -> CellGraph:
     """The cell as drawn, not pruned."""
     values = [str(value) for value in architecture.values]
     edges = frozenset((int(slot[0]), int(slot[2])) for slot in values[:EDGES])
-    return Cell(edges, tuple(values[EDGES:]))
+    return CellGraph(edges, tuple(values[EDGES:]))
 
 
 def canonical(architecture: Architecture) -> str:
@@ -151,19 +151,19 @@ def from_matrix(space: Space, matrix: list[list[int]], operations: list[str]) ->
     return read(space, " ".join(edges) + "|" + " ".join(operations))
 
 
-def distinct(vertices: int) -> Iterator[Cell]:
+def distinct(vertices: int) -> Iterator[CellGraph]:
     """Every distinct cell of so many vertices, none of which is pruned: 1, 6, 84, 2,441, 62,010 and 359,082 for 2 to 7
     vertices. Those of 6 and 7 take minutes and hours."""
     seen = set()
     slots = list(itertools.combinations(range(vertices), 2))
     for number in range(1, min(EDGES, len(slots)) + 1):
         for edges in itertools.combinations(slots, number):
-            whole = Cell(frozenset(edges), (OPERATIONS[0],) * (vertices - 2))
+            whole = CellGraph(frozenset(edges), (OPERATIONS[0],) * (vertices - 2))
             pruned = whole.pruned()
             if pruned is None or pruned.vertices < vertices:
                 continue
             for operations in itertools.product(OPERATIONS, repeat=vertices - 2):
-                cell = Cell(whole.edges, operations)
+                cell = CellGraph(whole.edges, operations)
                 fingerprint = cell.fingerprint()
                 if fingerprint not in seen:
                     seen.add(fingerprint)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.convolutions import conv_norm, scaled
-from searchbench.spaces.graphs.nasbench101 import Cell, cell_of
+from searchbench.spaces.graphs.nasbench101 import CellGraph, cell_of
 from searchbench.spaces.layer_networks import begin
 from searchbench.spaces.networks import Shape, Supernet, count
 from searchbench.spaces.space import Architecture, Space
@@ -25,7 +25,7 @@ class CellModule(nn.Module):
     """One cell. The vertices that feed the output share its channels; any other vertex has as many as the widest it
     feeds, and a wider value is cut to the channels of its reader. The cell's input is projected for every reader."""
 
-    def __init__(self, cell: Cell, inputs: int, outputs: int) -> None:
+    def __init__(self, cell: CellGraph, inputs: int, outputs: int) -> None:
         super().__init__()
         self.cell, self.channels = cell, vertex_channels(cell, inputs, outputs)
         last = cell.vertices - 1
@@ -68,7 +68,7 @@ class Disconnected(nn.Module):
 class CellNetwork(nn.Module):
     """Stem, stacks of modules with a 2x2 max pool between two, mean over the pixels, linear classifier."""
 
-    def __init__(self, cell: Cell | None, widths: list[int], modules: int, inputs: int, classes: int) -> None:
+    def __init__(self, cell: CellGraph | None, widths: list[int], modules: int, inputs: int, classes: int) -> None:
         super().__init__()
         self.stem = conv_norm_relu(inputs, widths[0], 3)
         self.stacks = nn.ModuleList()
@@ -112,7 +112,7 @@ class CellNetworks:
         return count(self.network(architecture, shape, classes, width), shape)
 
 
-def vertex_channels(cell: Cell, inputs: int, outputs: int) -> list[int]:
+def vertex_channels(cell: CellGraph, inputs: int, outputs: int) -> list[int]:
     """Channels of every vertex. The output's are split evenly over the vertices that feed it (of a remainder, one more
     for the first ones); going backwards, every other vertex has as many as the widest it feeds."""
     last = cell.vertices - 1

@@ -95,7 +95,7 @@ class RandWireNetwork(nn.Module):
     The first convolution has C/2 channels, a second one C. Every convolution is behind a ReLU, except the first.
     """
 
-    def __init__(self, plan: Plan, dags: tuple[Dag, ...], classes: int) -> None:
+    def __init__(self, plan: WiringPlan, dags: tuple[Dag, ...], classes: int) -> None:
         super().__init__()
         self.drop_edge = DropEdge()
         self.stem = nn.Sequential()
@@ -126,7 +126,7 @@ class RandWireNetwork(nn.Module):
         return {} if drawn is None else dict([edges[drawn]])
 
 
-class Plan:
+class WiringPlan:
     """Channels of every part of a network, and its sizes in closed form."""
 
     def __init__(self, space: Space, shape: Shape, width: float) -> None:
@@ -179,7 +179,7 @@ class RandWireNetworks:
     def network(self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0) -> RandWireNetwork:
         """The network on the meta device; `width` multiplies its channels."""
         with torch.device("meta"):
-            return RandWireNetwork(Plan(self.space, shape, width), graphs(architecture), classes)
+            return RandWireNetwork(WiringPlan(self.space, shape, width), graphs(architecture), classes)
 
     def supernet(self, shape: Shape, classes: int, form: Form = PLAIN) -> Supernet:
         """Raises SpaceError: graphs share no positions, so their networks share no weights."""
@@ -187,11 +187,11 @@ class RandWireNetworks:
 
     def size(self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0) -> tuple[int, int]:
         """(parameters, MACs of one sample's convolutions and classifier), in closed form."""
-        return Plan(self.space, shape, width).size(graphs(architecture), classes)
+        return WiringPlan(self.space, shape, width).size(graphs(architecture), classes)
 
     def edge_macs(self, architecture: Architecture, shape: Shape, width: float = 1.0) -> int:
         """Multiply-accumulates of the weighted sums at the nodes, which published figures include."""
-        return Plan(self.space, shape, width).edge_macs(graphs(architecture))
+        return WiringPlan(self.space, shape, width).edge_macs(graphs(architecture))
 
 
 def _operation(kind: str, inputs: int, outputs: int, stride: int) -> list[nn.Module]:

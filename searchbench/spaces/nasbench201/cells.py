@@ -25,7 +25,7 @@ Chosen = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EdgePlan:
     """What leaves one node: positions, among the edges that leave it, of those that execute each operation."""
 
     node: int
@@ -41,7 +41,7 @@ class Plan:
 
 
 @lru_cache(maxsize=1 << 15)
-def plans(chosen: Chosen) -> tuple[Plan, ...]:
+def plans(chosen: Chosen) -> tuple[EdgePlan, ...]:
     """What to execute for each node, in order, leaving out edges that nothing enters or that lead nowhere."""
     live = live_edges(chosen)
     found = []
@@ -49,7 +49,7 @@ def plans(chosen: Chosen) -> tuple[Plan, ...]:
         leaving = [(at, chosen[e]) for at, e in enumerate(LEAVING[node]) if e in live]
         with_op = [tuple(at for at, ops in leaving if op in ops) for op in (CONV1, CONV3, SKIP, POOL)]
         if leaving:
-            found.append(Plan(node, *with_op))
+            found.append(EdgePlan(node, *with_op))
     return tuple(found)
 
 
@@ -108,7 +108,7 @@ class MixedCell(nn.Module):
         self.conv3 = nn.ModuleList(ConvBank(channels, 3, len(LEAVING[node])) for node in SOURCES)
 
     def forward(
-        self, inputs: Tensor, parts: tuple[Plan, ...], scales: Sequence[Scales] | None, known: Known | None = None
+        self, inputs: Tensor, parts: tuple[EdgePlan, ...], scales: Sequence[Scales] | None, known: Known | None = None
     ) -> Tensor:
         """[B, C, H, W] -> the same shape.
 
@@ -135,7 +135,7 @@ class MixedCell(nn.Module):
                     nodes.add(plan.node, edge, term)
         return nodes.output()
 
-    def _known(self, value: Tensor, plan: Plan, known: Known) -> tuple[Tensor | None, ...]:
+    def _known(self, value: Tensor, plan: EdgePlan, known: Known) -> tuple[Tensor | None, ...]:
         """The outputs of both banks at a node, by the edges that ask for them."""
         found: list[Tensor | None] = []
         for name, banks, edges in (("conv1", self.conv1, plan.conv1), ("conv3", self.conv3, plan.conv3)):
@@ -146,7 +146,7 @@ class MixedCell(nn.Module):
             found.append(known.of((name, edges), partial(banks[plan.node], activated, edges, None)))
         return tuple(found)
 
-    def _convolved(self, value: Tensor, plan: Plan, scale: Scales | None) -> tuple[Tensor | None, Tensor | None]:
+    def _convolved(self, value: Tensor, plan: EdgePlan, scale: Scales | None) -> tuple[Tensor | None, Tensor | None]:
         if not (plan.conv1 or plan.conv3):
             return None, None
         activated = F.relu(value)
@@ -187,7 +187,7 @@ class Nodes:
         for edge, term in zip(edges, terms, strict=True):
             self.add(source, edge, term)
 
-    def add_stacked_pair(self, plan: Plan, conv1: Tensor | None, conv3: Tensor | None) -> None:
+    def add_stacked_pair(self, plan: EdgePlan, conv1: Tensor | None, conv3: Tensor | None) -> None:
         """Add the outputs of both banks, in one sum where they go to the same edges."""
         if conv1 is not None and conv3 is not None and plan.conv1 == plan.conv3:
             self.add_stacked(plan.node, plan.conv1, conv1 + conv3)
@@ -196,7 +196,7 @@ class Nodes:
             if stacked is not None:
                 self.add_stacked(plan.node, edges, stacked)
 
-    def add_linear(self, plan: Plan, value: Tensor, pooled: Tensor | None = None) -> None:
+    def add_linear(self, plan: EdgePlan, value: Tensor, pooled: Tensor | None = None) -> None:
         """Add skips and pools of weight one; the pool is computed once for all edges, if it is not given."""
         for edge in plan.skip:
             self.add(plan.node, edge, value)
@@ -219,7 +219,7 @@ class Scales:
     linear: Tensor | None
 
     @classmethod
-    def of(cls, plan: Plan, weights: Sequence[Tensor]) -> Scales:
+    def of(cls, plan: EdgePlan, weights: Sequence[Tensor]) -> Scales:
         """Pick a plan's weights from one row [operations] per edge."""
         rows = [weights[e] for e in LEAVING[plan.node]]
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchbench.errors import SpaceError
-from searchbench.spaces.nasbench201.cells import CONV1, CONV3, LEAVING, POOL, SKIP, SOURCES, Nodes, Plan
+from searchbench.spaces.nasbench201.cells import CONV1, CONV3, LEAVING, POOL, SKIP, SOURCES, EdgePlan, Nodes
 from searchbench.spaces.nasbench201.space import EDGES
 from searchbench.spaces.networks import Mixed
 from searchbench.spaces.operations import ConvBank, average_pool
@@ -31,7 +31,7 @@ class FormedCell(nn.Module):
         norms = SOURCES if form.node_norm else ()
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels, affine=False) for _ in norms)
 
-    def forward(self, inputs: Tensor, parts: tuple[Plan, ...], mixed: Mixed | None) -> Tensor:
+    def forward(self, inputs: Tensor, parts: tuple[EdgePlan, ...], mixed: Mixed | None) -> Tensor:
         """[B, C, H, W] -> the same shape. `mixed` None: every executed operation weighs one."""
         keep = kept(mixed, len(EDGES), inputs)
         mixture, bypass = Nodes(inputs[:, : self.inner], keep), Nodes(inputs[:, self.inner :], keep)
@@ -54,7 +54,7 @@ class FormedCell(nn.Module):
             value = self.norms[node - 1](value)
         return value
 
-    def _operate(self, nodes: Nodes, value: Tensor, plan: Plan, mixed: Mixed | None) -> None:
+    def _operate(self, nodes: Nodes, value: Tensor, plan: EdgePlan, mixed: Mixed | None) -> None:
         for banks, edges, op in ((self.conv1, plan.conv1, CONV1), (self.conv3, plan.conv3, CONV3)):
             if edges:
                 scale = self._scale(plan, edges, op, mixed)
@@ -68,7 +68,7 @@ class FormedCell(nn.Module):
                     weight = weight + mixed.auxiliary
                 nodes.add(plan.node, at, weight * term)
 
-    def _scale(self, plan: Plan, edges: tuple[int, ...], op: int, mixed: Mixed | None) -> Tensor | None:
+    def _scale(self, plan: EdgePlan, edges: tuple[int, ...], op: int, mixed: Mixed | None) -> Tensor | None:
         if mixed is None:
             return None
         weights = torch.stack([mixed.weights[LEAVING[plan.node][at]][op] for at in edges])

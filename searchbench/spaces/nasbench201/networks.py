@@ -20,8 +20,8 @@ from searchbench.spaces.nasbench201.cells import (
     LEAVING,
     SKIP,
     Chosen,
+    EdgePlan,
     MixedCell,
-    Plan,
     Scales,
     StandAloneCell,
     plans,
@@ -94,7 +94,7 @@ class CellSupernet(nn.Module):
         tensors = 3 + len(KERNELS) * edges * (1 << edges - 1)
         return 4 * images * tensors * self.skeleton.channels * self.skeleton.areas()[0]
 
-    def _scales(self, parts: tuple[Plan, ...], mixed: Mixed | None) -> list[Scales] | None:
+    def _scales(self, parts: tuple[EdgePlan, ...], mixed: Mixed | None) -> list[Scales] | None:
         if mixed is None:
             return None
         weights = mixed.weights
@@ -120,7 +120,7 @@ class CellSupernet(nn.Module):
     def architecture(self, path: Path) -> Architecture:
         return self.space.architecture(tuple(OPERATIONS[op] for op in path))
 
-    def executed(self, path: Path) -> tuple[Plan, ...]:
+    def executed(self, path: Path) -> tuple[EdgePlan, ...]:
         """What is left of a path without the edges that nothing enters or that lead nowhere."""
         return plans(self._chosen(path))
 

@@ -54,7 +54,7 @@ class DerivedCell(nn.Module):
         self.weights, self._terms = RecurrentWeights(len(terms), units), tuple(terms)
 
     def run(self, inputs: Tensor, before: Tensor, hidden_mask: Tensor | None, active: Active | None) -> Tensor:
-        """See `recurrent_networks.Cell`."""
+        """See `recurrent.networks.RecurrentCell`."""
         of_input, of_state = self.weights.halves()
         found, state = [], before
         for step in (inputs @ of_input).unbind(0):
@@ -86,7 +86,7 @@ class MixedCell(nn.Module):
         self.norm.reset_running_stats()
 
     def run(self, inputs: Tensor, before: Tensor, hidden_mask: Tensor | None, active: Active | None) -> Tensor:
-        """See `recurrent_networks.Cell`."""
+        """See `recurrent.networks.RecurrentCell`."""
         assert active is not None
         plans = plan(active, len(self.weights.nodes), inputs)
         of_input, of_state = self.weights.halves()
@@ -96,13 +96,15 @@ class MixedCell(nn.Module):
             found.append(state)
         return torch.stack(found)
 
-    def _step(self, step: Tensor, state: Tensor, of_state: Tensor, mask: Tensor | None, plans: list[Plan]) -> Tensor:
+    def _step(
+        self, step: Tensor, state: Tensor, of_state: Tensor, mask: Tensor | None, plans: list[RecurrentPlan]
+    ) -> Tensor:
         nodes = [self.norm(first_state(step, state, _masked(state, mask), of_state))]
         for each, weight in zip(plans, self.weights.nodes, strict=True):
             nodes.append(self.norm(self._node(nodes, each, weight, mask)))
         return torch.stack(nodes[1:]).mean(0)
 
-    def _node(self, nodes: list[Tensor], each: Plan, weight: Tensor, mask: Tensor | None) -> Tensor:
+    def _node(self, nodes: list[Tensor], each: RecurrentPlan, weight: Tensor, mask: Tensor | None) -> Tensor:
         if not each.sources:
             return torch.zeros_like(nodes[0])
         states = torch.stack([nodes[source] for source in each.sources])
@@ -118,7 +120,7 @@ class MixedCell(nn.Module):
         return (kept + gate.sigmoid() * (mixed - kept)).sum(0)
 
 
-class Plan:
+class RecurrentPlan:
     """What is executed at a node: from which earlier ones, through which activations, with which weights."""
 
     __slots__ = ("sources", "terms", "total")
@@ -139,14 +141,14 @@ class Plan:
         self.total = _column([totals[row] for row in range(len(self.sources))], like) if totals else 0.0
 
 
-def plan(active: Active, nodes: int, like: Tensor) -> list[Plan]:
+def plan(active: Active, nodes: int, like: Tensor) -> list[RecurrentPlan]:
     """The plan of every node; decisions lie in order of targets, then of sources."""
     weights = active.weights if isinstance(active, Mixed) else None
     chosen = chosen_of(active, nodes)
     found, first = [], 0
     for node in range(1, nodes + 1):
         part = slice(first, first + node)
-        found.append(Plan(chosen[part], None if weights is None else weights[part], like))
+        found.append(RecurrentPlan(chosen[part], None if weights is None else weights[part], like))
         first += node
     return found
 

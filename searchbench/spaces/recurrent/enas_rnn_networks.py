@@ -53,7 +53,7 @@ class SharedCell(nn.Module):
         return found
 
     def run(self, inputs: Tensor, before: Tensor, hidden_mask: Tensor | None, active: Active | None) -> Tensor:
-        """See `recurrent_networks.Cell`; computes `terms`."""
+        """See `recurrent.networks.RecurrentCell`; computes `terms`."""
         units = before.shape[1]
         of_input, of_state = self.first[:units], self.first[units:]
         weights = [self.weight(node, *term) for node, term in enumerate(self.terms, start=1)]

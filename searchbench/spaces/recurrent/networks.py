@@ -54,7 +54,7 @@ class Drops:
     """Factor of mean(dropped h^2) in the loss (activation regularisation)."""
 
 
-class Cell(Protocol):
+class RecurrentCell(Protocol):
     """A recurrent cell, an nn.Module."""
 
     def run(self, inputs: Tensor, before: Tensor, hidden_mask: Tensor | None, active: Active | None) -> Tensor:

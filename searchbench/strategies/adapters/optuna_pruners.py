@@ -69,7 +69,7 @@ class Pruned:
         return PrunedSearch(self, scenario)
 
 
-class Training:
+class PrunableTraining:
     """One of Optuna's trials, and how far it has been trained."""
 
     def __init__(self, architecture: Architecture, asked: Any) -> None:
@@ -87,8 +87,8 @@ class PrunedSearch:
         self.stops = _reports(settings, scenario)
         seed = scenario.seeds.python_seed("search")
         self._inner = OptunaSearch(settings.sampler, scenario, _pruner(settings, scenario), f"searchbench-{seed}")
-        self._ready: deque[Training] = deque()
-        self._asked: UnderWay[Training] = UnderWay()
+        self._ready: deque[PrunableTraining] = deque()
+        self._asked: UnderWay[PrunableTraining] = UnderWay()
 
     def ask(self) -> Proposal | None:
         if self._ready:
@@ -97,7 +97,7 @@ class PrunedSearch:
             begun = self._inner.begin()
             if begun is None:
                 return None
-            training = Training(*begun)
+            training = PrunableTraining(*begun)
         fidelity = Fidelity(self.stops[training.stop])
         return self._asked.add(Proposal(training.architecture, fidelity, training.trial), training)
 

@@ -99,7 +99,7 @@ class Tune:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class TuneJob:
     """One of Tune's trials, as far as its schedulers look at one."""
 
     trial_id: str
@@ -121,8 +121,8 @@ class TuneSearch:
         self._stops = scenario.stops
         seed = scenario.seeds.python_seed("search") % 2**32
         self._numbers, self._controller = GlobalNumbers(seed), Alone()
-        self._going_on: deque[tuple[Job, Fidelity, int]] = deque()
-        self._asked: UnderWay[Job] = UnderWay()
+        self._going_on: deque[tuple[TuneJob, Fidelity, int]] = deque()
+        self._asked: UnderWay[TuneJob] = UnderWay()
         self._jobs = 0
         given = dict(settings.parameters)
         with self._numbers.use():
@@ -141,16 +141,16 @@ class TuneSearch:
         fidelity = Fidelity(self._stops[0]) if self._scheduler else FULL
         return self._asked.add(Proposal(job.architecture, fidelity), job)
 
-    def _begin(self) -> Job:
+    def _begin(self) -> TuneJob:
         name = f"{self._jobs:06d}"
         self._jobs += 1
         with self._numbers.use():
             if self._searcher is None:
-                job = Job(name, self._space.sample(self._designs))
+                job = TuneJob(name, self._space.sample(self._designs))
             else:
                 suggested: Mapping[str, Any] = self._searcher.suggest(name)
                 point = [suggested[d.name] for d in self._space.decisions]
-                job = Job(name, unflatten(self._space, point))
+                job = TuneJob(name, unflatten(self._space, point))
             if self._scheduler is not None:
                 self._scheduler.on_trial_add(self._controller, job)
         return job
@@ -167,12 +167,12 @@ class TuneSearch:
                 return
             self._end(job, None if trial.failed else result)
 
-    def _goes_on(self, job: Job, result: dict[str, Any]) -> bool:
+    def _goes_on(self, job: TuneJob, result: dict[str, Any]) -> bool:
         if self._scheduler is None or result[TIME] >= self._stops[-1]:
             return False
         return bool(self._scheduler.on_trial_result(self._controller, job, result) == "CONTINUE")
 
-    def _end(self, job: Job, result: dict[str, Any] | None) -> None:
+    def _end(self, job: TuneJob, result: dict[str, Any] | None) -> None:
         if self._searcher is not None:
             self._searcher.on_trial_complete(job.trial_id, result, error=result is None)
         if self._scheduler is None:

@@ -26,7 +26,7 @@ from searchbench.strategies.differentiable.discretise import path_of, skips_of
 from searchbench.strategies.differentiable.game import Game
 from searchbench.strategies.differentiable.prune import Perturbing
 from searchbench.strategies.differentiable.split import Part
-from searchbench.strategies.differentiable.stop import Report, Verdict, reach
+from searchbench.strategies.differentiable.stop import Report, StopDecision, reach
 from searchbench.strategies.differentiable.turn import Moment
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.strategy import Lab, Logged, Scenario
@@ -260,7 +260,7 @@ class DifferentiableSearch:
 
     # -- after it ------------------------------------------------------------------------------------------------
 
-    def _ask_whether_to_stop(self, game: Game) -> tuple[dict[str, Logged], Verdict]:
+    def _ask_whether_to_stop(self, game: Game) -> tuple[dict[str, Logged], StopDecision]:
         """The epoch is over: prune, derive, and hear the rule. What is to be logged of it, and the verdict."""
         at, session, prune = self._progress, self._session, self._settings.prune
         losses = game.noted["w"].means("train")
@@ -299,7 +299,7 @@ class DifferentiableSearch:
         derived = self._settings.discretise.protocol(self._topology)
         return epoch | {"decision": verdict.decision, "derivation": derived, "operation_weights": by_operation}, verdict
 
-    def _follow(self, game: Game, verdict: Verdict) -> None:
+    def _follow(self, game: Game, verdict: StopDecision) -> None:
         """Stop, return, or go on; keep what may be returned to."""
         at, session, back = self._progress, self._session, self._settings.stop.returns
         if back:

@@ -33,7 +33,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StopDecision:
     """Go on, unless `stop`: then the answer is what `epoch` had derived; or return to `epoch` with more decay."""
 
     stop: bool = False
@@ -51,7 +51,7 @@ class Verdict:
         return f"{'stop, take' if self.stop else 'return to'} epoch {self.epoch + 1}"
 
 
-GO_ON = Verdict()
+GO_ON = StopDecision()
 
 
 class EarlyStop(Protocol):
@@ -72,7 +72,7 @@ class EarlyStop(Protocol):
     def fresh(self) -> Any:
         """What it remembers before the first epoch."""
 
-    def after_epoch(self, report: Report, memory: Any) -> tuple[Verdict, Any]:
+    def after_epoch(self, report: Report, memory: Any) -> tuple[StopDecision, Any]:
         """The verdict, and what it remembers now."""
 
 
@@ -96,7 +96,7 @@ class ToTheEnd:
     def fresh(self) -> None:
         return None
 
-    def after_epoch(self, report: Report, memory: None) -> tuple[Verdict, None]:
+    def after_epoch(self, report: Report, memory: None) -> tuple[StopDecision, None]:
         return GO_ON, None
 
 
@@ -122,9 +122,9 @@ class SkipCount:
     def fresh(self) -> None:
         return None
 
-    def after_epoch(self, report: Report, memory: None) -> tuple[Verdict, None]:
+    def after_epoch(self, report: Report, memory: None) -> tuple[StopDecision, None]:
         skips = len(skips_of(report.chosen, report.topology))
-        return Verdict(stop=skips >= self.most, reading=float(skips)), None
+        return StopDecision(stop=skips >= self.most, reading=float(skips)), None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +164,12 @@ class RankStability:
 
     def after_epoch(
         self, report: Report, memory: tuple[tuple[int, ...], int]
-    ) -> tuple[Verdict, tuple[tuple[int, ...], int]]:
+    ) -> tuple[StopDecision, tuple[tuple[int, ...], int]]:
         learnable = [report.topology.operations.index(name) for name in report.topology.learnable]
         ranking = tuple(np.argsort(-report.weights[:, learnable], axis=1, kind="stable").ravel().tolist())
         before, count = memory
         count = count + 1 if ranking == before else 0
-        return Verdict(stop=count >= self.epochs, reading=float(count)), (ranking, count)
+        return StopDecision(stop=count >= self.epochs, reading=float(count)), (ranking, count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +214,12 @@ class Eigenvalue:
     def fresh(self) -> tuple[float, ...]:
         return ()
 
-    def after_epoch(self, report: Report, memory: tuple[float, ...]) -> tuple[Verdict, tuple[float, ...]]:
+    def after_epoch(self, report: Report, memory: tuple[float, ...]) -> tuple[StopDecision, tuple[float, ...]]:
         if report.epoch % self.every:
             return GO_ON, memory
         memory = (*memory, report.curvature())
         answer = self.answer(memory)
-        return Verdict(stop=answer is not None, epoch=answer, reading=self.growth(memory)), memory
+        return StopDecision(stop=answer is not None, epoch=answer, reading=self.growth(memory)), memory
 
     def answer(self, values: tuple[float, ...]) -> int | None:
         """The epoch to return to, given the eigenvalues of epochs 0, every, 2 every, …; None: go on."""
@@ -276,7 +276,7 @@ class EigenvalueRestart:
 
     def after_epoch(
         self, report: Report, memory: tuple[tuple[float, ...], int]
-    ) -> tuple[Verdict, tuple[tuple[float, ...], int]]:
+    ) -> tuple[StopDecision, tuple[tuple[float, ...], int]]:
         values, done = memory
         if done >= self.restarts:
             return GO_ON, memory

@@ -15,7 +15,7 @@ import numpy as np
 from searchbench.errors import TableError
 from searchbench.harness.executors.executor import Executor, Lost
 from searchbench.harness.provenance import provenance
-from searchbench.tables.building.journal import Journal
+from searchbench.tables.building.journal import BuildJournal
 from searchbench.tables.building.plan import TableJob, TablePlan
 from searchbench.tables.shipped import METADATA, column
 
@@ -72,7 +72,7 @@ def build(
     jobs = list(plan.jobs(choose_device(device).type))
     if limit is not None:
         jobs = jobs[: plan.repeats * math.ceil(limit / len(jobs[0].architectures))]
-    with Journal(journal_of(out), plan.fingerprint) as journal:
+    with BuildJournal(journal_of(out), plan.fingerprint) as journal:
         finished = journal.finished()
         missing = [job for job in jobs if not {(text, job.repeat) for text in job.architectures} <= finished]
         total = sum(len(job.architectures) for job in jobs)
@@ -110,7 +110,7 @@ def _trained(missing: list[TableJob], executor: Executor) -> Any:
 # -- the file ------------------------------------------------------------------------------------------------------
 
 
-def write(plan: TablePlan, journal: Journal, out: Path) -> Built:
+def write(plan: TablePlan, journal: BuildJournal, out: Path) -> Built:
     """Write the architectures of which every repeat is recorded, in the order of the space.
 
     Accuracies are shares of few samples and so take few values: with a dictionary and zstd, exact doubles take no more

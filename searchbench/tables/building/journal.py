@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS trainings (
 """
 
 
-class Journal:
+class BuildJournal:
     """An SQLite file. The driver is its only writer; killed at any moment, it loses what was in flight.
 
     Args:
