@@ -45,7 +45,10 @@ if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
     from searchbench.harness.study import Contestant as Contestant
     from searchbench.harness.study import Study as Study
     from searchbench.harness.study_file import read_study as read_study
+    from searchbench.harness.study_file import read_tuning as read_tuning
+    from searchbench.harness.tune import tune as tune
     from searchbench.harness.tuning import Tuning as Tuning
+    from searchbench.harness.tuning_plan import TuningPlan as TuningPlan
     from searchbench.metric import Metric as Metric
     from searchbench.results.store import open_store as open_store
     from searchbench.seeds import Seeds as Seeds
@@ -113,6 +116,7 @@ _WHERE = {
     "Trial": "searchbench.trial",
     "Use": "searchbench.harness.components",
     "Tuning": "searchbench.harness.tuning",
+    "TuningPlan": "searchbench.harness.tuning_plan",
     "When": "searchbench.spaces.choices",
     "check_estimator": "searchbench.testing",
     "check_judge": "searchbench.testing",
@@ -121,9 +125,11 @@ _WHERE = {
     "check_task": "searchbench.testing",
     "open_store": "searchbench.results.store",
     "read_study": "searchbench.harness.study_file",
+    "read_tuning": "searchbench.harness.study_file",
     "results_from": "searchbench.harness.imported",
     "run": "searchbench.harness.session",
     "sklearn_objective": "searchbench.harness.sklearn_objective",
+    "tune": "searchbench.harness.tune",
 }
 
 __version__ = "0.1.0"

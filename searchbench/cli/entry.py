@@ -21,6 +21,7 @@ from searchbench.cli.serving import serve
 from searchbench.cli.showing import compare, leaderboard, status
 from searchbench.cli.tables import table
 from searchbench.cli.things import describe, list_things
+from searchbench.cli.tuning import tune
 from searchbench.printable import printable
 from searchbench.working_folder import search_last
 
@@ -39,6 +40,7 @@ def cli() -> None:
 
 for command in (
     run,
+    tune,
     status,
     leaderboard,
     compare,

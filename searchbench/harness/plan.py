@@ -74,7 +74,7 @@ def plan(study: Study) -> Plan:
     for problem in study.problems:
         before = len(possible)
         for contestant in study.strategies:
-            reason = _unsupported(study, problem, contestant)
+            reason = unsupported(study, problem, contestant)
             if reason is None:
                 possible.append((problem, contestant))
             else:
@@ -131,7 +131,8 @@ def _run(study: Study, problem: Posed, contestant: Contestant, replicate: int) -
     )
 
 
-def _unsupported(study: Study, problem: Posed, contestant: Contestant) -> str | None:
+def unsupported(study: Study, problem: Posed, contestant: Contestant) -> str | None:
+    """Why a strategy cannot run on a problem of a study; None where it can. Raises InputError as `plan` does."""
     strategy = contestant.make()
     if not isinstance(strategy, Restricted):
         return None

@@ -19,6 +19,7 @@ from searchbench.harness.plan import plan
 from searchbench.harness.progress import Observer, SeveralObservers, Silent, shown_here
 from searchbench.harness.results import Results
 from searchbench.harness.study import Study
+from searchbench.harness.tuning import check_fresh
 from searchbench.results.store import open_store
 from searchbench.seeds import Seeds
 
@@ -62,6 +63,8 @@ def run(
         raise InputError(f"no strategy of study `{study.name}` is labelled `{only}`; {did_you_mean(only, labels)}")
     study.spec()  # whatever the user wrote wrong is said before a store or Ray is touched
     plan(study)
+    for label, own in study.tuning:
+        check_fresh(label, own, study)
     if workers != 0 or study.limits:
         _check_travels(study)
     if not (resume or retry_failed):

@@ -159,7 +159,7 @@ class Study:
         comparison: ComparisonPlan | None = None,
         ablation: AblationPlan | None = None,
         metric: str | Mapping[str, Any] | Metric | None = None,
-        tuning: Mapping[str, Tuning | Mapping[str, Any]] | None = None,
+        tuning: Mapping[str, Tuning | Mapping[str, Any]] | tuple[tuple[str, Tuning], ...] | None = None,
         limits: Mapping[str, float] | Limits | None = None,
         resources: Mapping[str, Any] | Placement | None = None,
     ) -> None:

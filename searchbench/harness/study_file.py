@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from searchbench import toml_text
 from searchbench.cost import Budget
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.harness.ablation import AblationPlan
@@ -14,6 +17,7 @@ from searchbench.harness.objective import KEYS as OBJECTIVE_KEYS
 from searchbench.harness.objective import posed
 from searchbench.harness.problem import Posed
 from searchbench.harness.study import ComparisonPlan, Study
+from searchbench.harness.tuning_plan import TuningPlan
 from searchbench.metric import Metric
 
 METRIC_KEYS = ("metric", "unit", "better", "share")
@@ -31,6 +35,8 @@ KEYS = (
     "resources",
     *METRIC_KEYS,
 )
+TUNE = "tune"
+"""The table of a tuning that comes before the study."""
 PROBLEM_KEYS = ("space", "task", "estimator", "judge", "label", "latency", "constraint", "parallel", "order")
 ABLATION_KEYS = ("base", "factors")
 DEEPEST = 50
@@ -42,10 +48,70 @@ def read_study(path: str | Path) -> Study:
     """The study a TOML file declares.
 
     Raises:
-        StudyError: the file is missing, is no TOML, or has unknown, missing or impossible entries; the message begins
-            with the file's name.
+        StudyError: the file is missing, is no TOML, or has unknown, missing or impossible entries, or declares a tuning
+            that has to be done first; the message begins with the file's name.
     """
-    path = Path(path)
+    path, content = Path(path), _content(path)
+    with _named(path):
+        if TUNE in content:
+            told = "declares a tuning (`[tune]`), which has to be done first"
+            raise StudyError(
+                f"{told}: `tune(*read_tuning(path)).study` is the study with what it found.",
+                command=f"{told}: `searchbench tune {path}` writes a study file with what it found.",
+            )
+        return study_from_mapping(content)
+
+
+def read_tuning(path: str | Path) -> tuple[Study, TuningPlan]:
+    """The study a TOML file declares, and how its strategies are to be tuned first: its table `tune`.
+
+    Raises:
+        StudyError: as `read_study`; or the file declares no tuning.
+    """
+    path, content = Path(path), _content(path)
+    with _named(path):
+        if TUNE not in content:
+            raise StudyError('declares no tuning; say what of which strategy: [tune.strategies."LABEL"].')
+        study = study_from_mapping({key: value for key, value in content.items() if key != TUNE})
+        return study, TuningPlan.of(content[TUNE])
+
+
+def with_settings(path: str | Path, study: Study, settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """The text of a study file after its tuning: the same declaration with other settings, and where they are from.
+
+    Args:
+        path: the file that was tuned.
+        study: what tuning made of it.
+        settings: what was chosen, by label; a path such as ``searcher.population`` is a setting of a part.
+
+    Raises:
+        StudyError: the file cannot be read.
+    """
+    content = _content(Path(path))
+    del content[TUNE]
+    for at, entry in enumerate(content["strategies"]):
+        own = settings.get(entry.get("label", entry.get("use")), {})
+        content["strategies"][at] = reduce(lambda table, item: _placed(table, *item), own.items(), entry)
+    declared = {label: {k: v for k, v in own.to_spec().items() if v} for label, own in study.tuning}
+    return toml_text.document({**content, "tuning": declared})
+
+
+def _placed(table: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    name, dot, rest = path.partition(".")
+    return {**table, name: _placed(table[name], rest, value) if dot else value}
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors begin with the file's name."""
+    try:
+        yield
+    except StudyError as error:
+        raise StudyError(f"{path}: {error}", command=f"{path}: {error.command}") from error
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What a TOML file holds. Raises StudyError."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
@@ -58,11 +124,9 @@ def read_study(path: str | Path) -> Study:
         raise StudyError(f"{path}: is nested too deeply to be a study.") from None
     except ValueError as error:  # an integer of thousands of digits
         raise StudyError(f"{path}: holds a value that cannot be read: {error}.") from error
-    try:
+    with _named(path):
         _check_values(content)
-        return study_from_mapping(content)
-    except StudyError as error:
-        raise StudyError(f"{path}: {error}") from error
+    return content
 
 
 def study_from_mapping(content: Mapping[str, Any]) -> Study:

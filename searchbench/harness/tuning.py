@@ -10,7 +10,7 @@ from typing import Any
 from searchbench.cost import BUDGET_AXES
 from searchbench.errors import StudyError, did_you_mean
 
-KEYS = ("parameters", "tasks", "seeds", "cost", "source")
+KEYS = ("parameters", "tasks", "seeds", "cost", "source", "study")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Tuning:
     """What it spent, on the axes of budgets."""
     source: str = ""
     """The publication or code that settings are from, where nothing was tuned."""
+    study: str = ""
+    """The study that the tuning was, where `searchbench tune` did it; its runs are in the store."""
 
     def __post_init__(self) -> None:
         for name in ("parameters", "tasks", "seeds"):
@@ -65,15 +67,20 @@ class Tuning:
 
     def to_spec(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        told = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return {k: v for k, v in told.items() if v or k != "study"}
 
 
-def tunings(given: Mapping[str, Any], labels: Iterable[str]) -> tuple[tuple[str, Tuning], ...]:
-    """Tunings by label, in the order given.
+def tunings(
+    given: Mapping[str, Any] | tuple[tuple[str, Tuning], ...], labels: Iterable[str]
+) -> tuple[tuple[str, Tuning], ...]:
+    """Tunings by label, in the order given: a table, or pairs as a study holds them.
 
     Raises:
         StudyError: a label is no strategy's, or an entry is impossible.
     """
+    if isinstance(given, tuple):
+        given = dict(given)
     if not isinstance(given, Mapping):
         raise StudyError(f"`tuning` must be a table of strategies' labels, but got {given!r}.")
     known = list(labels)
@@ -81,6 +88,28 @@ def tunings(given: Mapping[str, Any], labels: Iterable[str]) -> tuple[tuple[str,
         if label not in known:
             raise StudyError(f"`tuning` names `{label}`, which no strategy is labelled; {did_you_mean(label, known)}")
     return tuple((label, Tuning.of(label, entry)) for label, entry in given.items())
+
+
+def task_of(problem: Any) -> str:
+    """What a tuning on a problem names as its task: the task's name, or the label of an objective."""
+    task = getattr(problem, "task", None)
+    return str(getattr(task, "name", None) or problem.name)
+
+
+def check_fresh(label: str, own: Tuning, study: Any) -> None:
+    """Refuse a study that would count seeds with which a strategy was tuned on one of its tasks.
+
+    Raises:
+        StudyError: it has such seeds.
+    """
+    both = [seed for seed in own.seeds if seed in set(study.seeds)]
+    places = [name for p in study.problems for name in (task_of(p), p.name) if name in own.tasks]
+    if both and places:
+        shown = ", ".join(map(str, both[:5])) + (" …" if len(both) > 5 else "")
+        raise StudyError(
+            f"`{label}` is tuned on `{places[0]}` with seeds that the study compares with ({shown}), which would "
+            "favour it; compare on other `seeds`, or tune with others."
+        )
 
 
 def _tuple(value: Any, name: str) -> tuple[Any, ...]:

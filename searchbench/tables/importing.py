@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from searchbench import toml_text
 from searchbench.errors import StudyError, TableError, did_you_mean
 from searchbench.seeds import Seeds
 from searchbench.spaces.chains.nasbench_macro import macro
-from searchbench.spaces.choices import NOTHING
 from searchbench.spaces.hyperparameters import hyperparameters
 from searchbench.spaces.space import Space
 from searchbench.tables.file import digest, read_columns, reading, stamp
@@ -272,36 +271,18 @@ def _typical(columns: Mapping[str, Sequence[Any]], names: Sequence[str]) -> floa
 
 def as_toml(table: Table, space: Space) -> str:
     """The `space` and `estimator` lines of a study file that uses the table."""
-    parts = ['use = "table"', f"path = {json.dumps(table.path)}"]
+    parts = ['use = "table"', f"path = {toml_text.value(table.path)}"]
     default = Table("")
     for name in Table.__dataclass_fields__:
         value = getattr(table, name)
         if name in ("path", "join") or value == getattr(default, name):
             continue
-        parts.append(f"{name} = {_toml(dict(value) if name in ('fidelity', 'metrics') else value)}")
+        parts.append(f"{name} = {toml_text.value(dict(value) if name in ('fidelity', 'metrics') else value)}")
     return f"space = {_space(space)}\nestimator = {{ {', '.join(parts)} }}"
 
 
 def _space(space: Space) -> str:
     if space.name != "hyperparameters":
-        return json.dumps(space.name)
-    options = [f"{_key(d.name)} = {_toml(tuple(d.values()))}" for d in space.decisions]
+        return toml_text.value(space.name)
+    options = [f"{toml_text.key(d.name)} = {toml_text.value(tuple(d.values()))}" for d in space.decisions]
     return f'{{ use = "hyperparameters", {", ".join(options)} }}'
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return f"[{', '.join(_toml(v) for v in value)}]"
-    if isinstance(value, dict):
-        keys = (f"{key:g}" if isinstance(key, float) else key for key in value)
-        pairs = (f"{json.dumps(key)} = {_toml(part)}" for key, part in zip(keys, value.values(), strict=True))
-        return f"{{ {', '.join(pairs)} }}"
-    if value is NOTHING:
-        raise TableError("a study file cannot write the option None; give it as a text.")
-    return str(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)

@@ -18,12 +18,13 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
+from searchbench import toml_text
 from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed, InputError, SpaceError, StudyError, TableError
 from searchbench.metric import Metric
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, Value
-from searchbench.spaces.hyperparameters import hyperparameters
+from searchbench.spaces.hyperparameters import as_table, hyperparameters
 from searchbench.spaces.space import Architecture, Space
 from searchbench.tables.file import Columns, Stamp, digest, read_columns, stamp
 from searchbench.tables.records import KnownRecord
@@ -377,21 +378,9 @@ def write_rows(path: str, parameters: Sequence[str], table: RecordedRows, out: s
 
 def as_toml(table: RecordedRows, space: Space) -> str:
     """The `space` and `estimator` lines of a study file that searches the settings."""
-    declared = ", ".join(f"{json.dumps(d.name)} = {_declared(d)}" for d in space.decisions)
-    parts = [f"{key} = {_toml(value)}" for key, value in asdict(table).items() if value not in ("", False)]
+    declared = {decision.name: as_table(decision.name, decision) for decision in space.decisions}
+    said = {key: value for key, value in asdict(table).items() if value not in ("", False)}
     return (
-        f'space = {{ use = "hyperparameters", {declared} }}\n'
-        f'estimator = {{ use = "recorded-rows", {", ".join(parts)} }}'
+        f"space = {toml_text.value({'use': 'hyperparameters', **declared})}\n"
+        f"estimator = {toml_text.value({'use': 'recorded-rows', **said})}"
     )
-
-
-def _declared(decision: Any) -> str:
-    if isinstance(decision, Choice):
-        return json.dumps(list(decision.options), ensure_ascii=False)
-    kind = "int" if isinstance(decision, Integer) else "float"
-    log = ", log = true" if decision.log else ""
-    return f"{{ {kind} = [{decision.low!r}, {decision.high!r}]{log} }}"
-
-
-def _toml(value: Any) -> str:
-    return "true" if value is True else json.dumps(value, ensure_ascii=False)

@@ -19,9 +19,11 @@ from searchbench.cli.docs import pages
 from searchbench.cli.entry import cli, main
 from searchbench.cost import BUDGET_AXES
 from searchbench.errors import CheckpointError, DataMissing, SpaceError, StoreError, StudyError, TableError
-from searchbench.harness import limits, objective, resources, study_file, tuning
+from searchbench.harness import limits, objective, resources, study_file, tuning, tuning_plan
 from searchbench.harness.plan import plan
 from searchbench.harness.study_file import study_from_mapping
+from searchbench.harness.tune import trials_of
+from searchbench.harness.tuning_plan import TuningPlan
 from searchbench.spaces import SPACES
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +55,7 @@ def test_studies_and_their_parts_are_declared_as_the_reader_takes_them(block: st
     declared = tomllib.loads(block)
     if declared.keys() & {"tool", "project"}:
         pytest.skip("a project's file, no study")
+    tuned = declared.pop("tune", None)
     strategies = [*declared.get("strategies", BASE["strategies"])]
     known = {entry.get("label", entry["use"]) for entry in strategies}
     ablation = declared.get("ablation", {})
@@ -60,6 +63,8 @@ def test_studies_and_their_parts_are_declared_as_the_reader_takes_them(block: st
     wanted = [label for label in (*wanted, *itertools.chain(*ablation.get("factors", {}).values())) if label]
     strategies += [{"use": "random", "label": label} for label in dict.fromkeys(wanted) if label not in known]
     study = study_from_mapping({**BASE, **declared, "strategies": strategies})
+    if tuned is not None:
+        trials_of(study, TuningPlan.of(tuned))
     for problem in declared.get("problems", ()):
         if isinstance(problem.get("space"), dict) and "use" not in problem["space"]:
             SPACES.factory("hyperparameters")(**problem["space"])
@@ -83,8 +88,9 @@ def test_python_that_is_shown_is_python(block: str) -> None:
 def test_every_key_of_a_study_file_is_explained() -> None:
     text = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
     keys = {*study_file.KEYS, *study_file.PROBLEM_KEYS, *study_file.COMPARISON_KEYS, *study_file.ABLATION_KEYS}
-    keys |= {*limits.KEYS, *tuning.KEYS, *resources.KEYS, *resources.PARTS, *objective.KEYS, *BUDGET_AXES}
-    headed = {"comparison", "ablation", "tuning", "limits", "resources"}
+    keys |= {study_file.TUNE, *tuning.KEYS, *tuning_plan.KEYS, *limits.KEYS, *objective.KEYS}
+    keys |= {*resources.KEYS, *resources.PARTS, *BUDGET_AXES}
+    headed = {"comparison", "ablation", "tuning", "tune", "limits", "resources"}
     missing = {key for key in keys - headed if f"`{key}`" not in text}
     assert not missing
     assert all(f"`[{key}" in text for key in headed & keys)
