@@ -106,7 +106,9 @@ def _verdict(beats: bool) -> str:
     return BEATS if beats else NO_EVIDENCE
 
 
-def _ratio_interval(x: Floats, y: Floats, matched: bool, level: float, m: int) -> tuple[Interval | None, float | None]:
+def _ratio_interval(
+    x: Floats, y: Floats, matched: bool, level: float, comparisons: int
+) -> tuple[Interval | None, float | None]:
     n, m = len(x), len(y)
     if min(n, m) < 2:
         return None, None
@@ -120,7 +122,7 @@ def _ratio_interval(x: Floats, y: Floats, matched: bool, level: float, m: int) -
         se, df = math.sqrt(vx + vy) / y.mean(), (vx + vy) ** 2 / (vx**2 / (n - 1) + vy**2 / (m - 1))
     if not se > 1e-15 * abs(ratio):
         return None, None
-    half = stats.t.ppf(1 - (1 - level) / m / 2, df) * se
+    half = stats.t.ppf(1 - (1 - level) / comparisons / 2, df) * se
     p = float(2 * stats.t.sf(abs(ratio - 1) / se, df))
     low, high = (100 * (ratio + s * half - 1) for s in (-1, 1))
-    return Interval(float(low), float(high), level, "delta-method t", m), min(1.0, np.float64(p).item())
+    return Interval(float(low), float(high), level, "delta-method t", comparisons), min(1.0, np.float64(p).item())

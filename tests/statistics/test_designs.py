@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from searchbench import statistics as st
 from searchbench.errors import StatisticsError
@@ -120,6 +121,23 @@ def test_relative_improvement_claims_only_what_its_interval_allows() -> None:
     base = 97 + RNG.normal(0, 0.2, 20)
     assert "beats random sampling" in st.relative_improvement(base + 1, base).wording
     assert "no evidence" in st.relative_improvement(base - 1, base).wording
+
+
+@pytest.mark.parametrize("comparisons", [1, 5])
+def test_the_interval_of_a_relative_improvement_is_joint_over_the_comparisons_and_not_over_the_runs(
+    comparisons: int,
+) -> None:
+    accuracies, sampled = 97 + RNG.normal(0, 0.3, 12), 96 + RNG.normal(0, 0.2, 9)
+    answer = st.relative_improvement(accuracies, sampled, comparisons=comparisons)
+    ratio = accuracies.mean() / sampled.mean()
+    parts = accuracies.var(ddof=1) / 12, ratio**2 * sampled.var(ddof=1) / 9
+    df = sum(parts) ** 2 / (parts[0] ** 2 / 11 + parts[1] ** 2 / 8)
+    half = stats.t.ppf(1 - 0.025 / comparisons, df) * math.sqrt(sum(parts)) / sampled.mean()
+    assert answer.interval is not None
+    assert (answer.interval.low, answer.interval.high) == pytest.approx(
+        (100 * (ratio - half - 1), 100 * (ratio + half - 1))
+    )
+    assert answer.interval.joint == comparisons
 
 
 def test_equivalence_needs_a_declared_bound_and_enough_runs() -> None:

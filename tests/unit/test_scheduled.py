@@ -127,21 +127,63 @@ def test_only_samplers_that_look_at_foreign_trials_learn() -> None:
             assert isinstance(adapt(name).start(scenario()), Learning) == sampler.learns
 
 
-def test_median_stopping_ends_what_falls_behind() -> None:
-    search = MedianStopping(others=2).start(scenario(stops=(1.0, 2.0, 3.0)))
-    values = {0: [0.5, 0.4, 0.3], 1: [0.7, 0.5, 0.4], 2: [0.61, 0.2], 3: [0.6, 0.44, 0.1]}
-    told: list[tuple[int, float]] = []
+def trained(settings: MedianStopping, values: list[list[float]], told: int) -> list[tuple[int, float]]:
+    """Which training was told about and how long it was then, of trainings with these values at 1, 2 and 3 epochs, one
+    after the other; further ones come to .9."""
+    search = settings.start(scenario(stops=(1.0, 2.0, 3.0)))
+    story: list[tuple[int, float]] = []
     numbers: dict[int, int] = {}
-    for number in range(10):
+    for number in range(told):
         proposal: Any = search.ask()
         which = len({*numbers.values()}) if proposal.resume is None else numbers[proposal.resume]
         numbers[number] = which
         length = int(proposal.fidelity.epochs)
-        told.append((which, length))
-        search.tell(answer(proposal, number, values.get(which, [0.9])[length - 1]))
+        story.append((which, length))
+        value = values[which][length - 1] if which < len(values) else 0.9
+        search.tell(answer(proposal, number, value))
+    return story
+
+
+def test_median_stopping_ends_what_falls_behind() -> None:
+    values = [[0.5, 0.4, 0.3], [0.7, 0.5, 0.4], [0.61, 0.2], [0.6, 0.44, 0.1]]
     # the averages at 1: .5, .7 (median .6): .61 is ended; with .61 among them it is .61: .6 goes on;
     # at 2: .45, .6 (median .525): the best of .6 and .44 goes on
-    assert told == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (3, 2), (3, 3)]
+    assert trained(MedianStopping(others=2), values, 10) == [
+        *[(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (3, 2), (3, 3)]
+    ]
+
+
+ALL_OF_THE_FIRST = [(0, 1), (0, 2), (0, 3)]
+
+
+@pytest.mark.parametrize(
+    ("values", "second"),
+    [
+        ([[0.5, 0.5, 0.5], [0.4, 0.9, 0.9]], 3),
+        ([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]], 3),
+        ([[0.9, 0.1, 0.1], [0.3, 0.3, 0.4]], 3),
+        ([[0.1, 0.9, 0.9], [0.2, 0.1, 0.1]], 1),
+    ],
+    ids=["the best so far counts, not the last", "a tie goes on", "others count by their averages", "from the first"],
+)
+def test_median_stopping_compares_the_best_of_one_with_the_averages_of_others(
+    values: list[list[float]], second: int
+) -> None:
+    story = trained(MedianStopping(others=1), values, 3 + second + 1)
+    assert story == [*ALL_OF_THE_FIRST, *((1, at) for at in range(1, second + 1)), (2, 1)]
+
+
+def test_median_stopping_judges_from_the_end_of_the_grace_on() -> None:
+    story = trained(MedianStopping(others=1, grace_epochs=2.0), [[0.1, 0.1, 0.1], [0.9, 0.9, 0.9]], 6)
+    assert story == [*ALL_OF_THE_FIRST, (1, 1), (1, 2), (2, 1)]
+
+
+def test_trainings_that_may_go_on_do_so_in_the_order_in_which_they_came_back() -> None:
+    search = MedianStopping().start(scenario(stops=(1.0, 2.0)))
+    begun: list[Any] = [search.ask() for _ in range(3)]
+    for number, proposal in enumerate(begun):
+        search.tell(answer(proposal, number, 0.5))
+    assert [search.ask().resume for _ in range(3)] == [0, 1, 2]  # type: ignore[union-attr]
 
 
 def answer(proposal: Proposal, number: int, value: float) -> Trial:
