@@ -6,8 +6,8 @@ and validation data (or validation columns) only. A judge is opened in another p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from searchbench.cost import Cost
 from searchbench.metric import Metric
@@ -54,6 +54,24 @@ class Judge(Protocol):
     """A live judge of one replicate: the one final protocol, alike for all strategies."""
 
     def verdict(self, architecture: Architecture) -> Outcome: ...
+
+
+class Keeper(Protocol):
+    """Where a long training leaves its state; an interrupted one is continued from there."""
+
+    def read(self) -> Mapping[str, Any] | None:
+        """What was left last; None where nothing was."""
+
+    def write(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Leave a state, which is asked for unless the last one is recent."""
+
+
+@runtime_checkable
+class Continuing(Protocol):
+    """A live judge whose training can be interrupted and continued."""
+
+    def kept_by(self, keeper: Keeper) -> Judge:
+        """The judge that leaves its state with a keeper, and continues from what is there."""
 
 
 @runtime_checkable

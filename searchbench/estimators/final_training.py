@@ -13,6 +13,7 @@ from torch import nn
 from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed
 from searchbench.estimators.batches import Batches
+from searchbench.estimators.estimator import Keeper
 from searchbench.estimators.passages import Passages, batches_of
 from searchbench.estimators.training import (
     Training,
@@ -47,6 +48,12 @@ class FinalTraining:
     data: JudgeData
     device: torch.device
     seeds: Seeds
+    keeper: Keeper | None = None
+    """Of the training's state."""
+
+    def kept_by(self, keeper: Keeper) -> FinalTraining:
+        """The judge that leaves its training with a keeper after epochs, and continues from what is there."""
+        return replace(self, keeper=keeper)
 
     def verdict(self, architecture: Architecture) -> Outcome:
         """Train, measure, and report; whatever breaks is a failed outcome with the reason."""
@@ -61,6 +68,7 @@ class FinalTraining:
                 measured = len(test) + (0 if valid is None else recipe.epochs * len(valid))
                 cost = training_cost(macs, recipe.epochs, train.count(recipe.batch_size), 1.0, measured)
                 training = self._train(architecture, train, valid)
+                started -= training.seconds
                 error = measure(training.watch.result(), test)
         except EvaluationFailed as failure:
             return Outcome(
@@ -84,9 +92,19 @@ class FinalTraining:
 
     def _train(self, architecture: Architecture, batches: Minibatches, valid: Minibatches | None) -> Training:
         seed = self.seeds.seed("retrain", architecture.key)
-        deadline = None if self.time_limit_s is None else time.monotonic() + self.time_limit_s
         training = begin(initialise(self._network(architecture), weights_seed(seed), self.device), self.recipe, seed)
-        fit(training, batches, self.recipe.epochs, measure_on=valid, deadline=deadline)
+        left = None if self.keeper is None else self.keeper.read()
+        if left is not None and left["seed"] == seed:  # of the same architecture
+            training.load_state_dict(left)
+        began = time.monotonic() - training.seconds
+        deadline = None if self.time_limit_s is None else began + self.time_limit_s
+
+        def keep() -> None:
+            if self.keeper is not None:
+                spent = time.monotonic() - began
+                self.keeper.write(lambda: {**training.state_dict(), "seconds": spent})
+
+        fit(training, batches, self.recipe.epochs, measure_on=valid, deadline=deadline, after_epoch=keep)
         return training
 
     def _network(self, architecture: Architecture) -> nn.Module:

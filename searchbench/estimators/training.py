@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -116,6 +116,8 @@ class Training:
     """Mean training loss of each finished epoch."""
     errors: list[float] = field(default_factory=list)
     """Error after each finished epoch, where `fit` was given something to measure on."""
+    seconds: float = 0.0
+    """Spent on it by processes that were interrupted."""
     watch: Watch = field(init=False)
     """What the recipe makes of these errors."""
 
@@ -132,6 +134,25 @@ class Training:
     def error(self) -> float:
         """The last error, or the least where the recipe keeps the best epoch."""
         return min(self.errors) if self.recipe.keep_best else self.errors[-1]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on after an epoch, in another process too."""
+        return {
+            "seed": self.seed,
+            "losses": list(self.losses),
+            "errors": list(self.errors),
+            "seconds": self.seconds,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "watch": self.watch.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state_dict`'s result, of a training of the same network by the same recipe and seed."""
+        self.losses, self.errors, self.seconds = list(state["losses"]), list(state["errors"]), state["seconds"]
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.watch.load_state_dict(state["watch"])
 
 
 def begin(network: nn.Module, recipe: Recipe, seed: int) -> Training:
@@ -158,6 +179,7 @@ def fit(
     share: Share = WHOLE,
     measure_on: Batches | Passages | None = None,
     deadline: float | None = None,
+    after_epoch: Callable[[], None] = lambda: None,
 ) -> None:
     """Train until `epochs` are finished.
 
@@ -171,6 +193,7 @@ def fit(
         share: of `batches`, see `Batches`.
         measure_on: measure the error on this after every epoch; needed where the recipe validates.
         deadline: on the clock of `time.monotonic`.
+        after_epoch: called after every epoch; `training` is then what it is between two calls of `fit`.
 
     Raises:
         EvaluationFailed: "nan" (noticed at the end of its epoch), "timeout".
@@ -193,6 +216,7 @@ def fit(
             if error is not None:
                 training.errors.append(error)
                 watch.look(training.errors, loss)
+            after_epoch()
 
 
 def _train_epoch(

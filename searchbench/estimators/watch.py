@@ -9,8 +9,8 @@ Differs: the average is over all iterates since the trigger, `torch.optim.ASGD`'
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -122,6 +122,20 @@ class Watch:
         if self.averaged_from is not None:
             found["averaged_from"] = float(self.averaged_from)
         return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on."""
+        average = None if self._average is None else self._average.state_dict()
+        own = {"averaged_from": self.averaged_from, "rolled_back": self.rolled_back}
+        return {"average": average, "best": None if self.best is None else asdict(self.best), **own}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state_dict`'s result."""
+        self.averaged_from, self.rolled_back = state["averaged_from"], state["rolled_back"]
+        self.best = None if state["best"] is None else EpochCheckpoint(**state["best"])
+        self._average = None
+        if state["average"] is not None:
+            self._begin_averaging().load_state_dict(state["average"])
 
     def _begin_averaging(self) -> AveragedModel:
         self._average = AveragedModel(self._network)

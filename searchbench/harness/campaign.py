@@ -66,11 +66,11 @@ def carry_out(
     done = {run_id for run_id, run in known.items() if run.status in DONE} - again
     observer.planned(planned, sum(r.run_id in done for r in planned.runs))
     missing = [r for r in planned.runs if r.run_id not in done and only in (None, r.contestant.label)]
-    checkpoints = Checkpoints.beside(store)
+    checkpoints = Checkpoints.of_study(study, store)
     writing = Writing(store, study.name, store.revisions(study.name))
     campaign = _Campaign(writing, executor, observer, deque(missing), RunBatches(executor.slots), known, checkpoints)
     campaign.take_up()
-    checkpoints.check(spec.run_id for spec in campaign.searches)
+    checkpoints.check(campaign.searches)
     return campaign.run()
 
 
@@ -123,13 +123,14 @@ class _Campaign:
         while len(self.out) < 2 * self.executor.slots and (self.judges or self.searches):
             if self.judges:  # first: a run is safe only once it is judged and recorded
                 pairs = self.batches.take("judge", self.judges, lambda pair: pair[0], partial(needs, "judge"))
-                jobs: list[Any] = [judge_job(spec, result.architecture or "") for spec, result in pairs]
+                jobs: list[Any] = [
+                    judge_job(spec, found.architecture or "", self.checkpoints.of(spec, "judge"))
+                    for spec, found in pairs
+                ]
                 self.out[self.executor.submit("judge", judge, jobs, needs("judge", pairs[0][0]))] = ("judge", pairs)
             else:
                 specs = self.batches.take("search", self.searches, lambda spec: spec, partial(needs, "search"))
-                jobs = [
-                    search_job(spec, self.checkpoints.of(spec.run_id), shared=self.executor.shared) for spec in specs
-                ]
+                jobs = [search_job(spec, self.checkpoints.of(spec), shared=self.executor.shared) for spec in specs]
                 self.out[self.executor.submit("search", search, jobs, needs("search", specs[0]))] = ("search", specs)
                 for spec in specs:
                     self.observer.started(spec)
@@ -160,7 +161,7 @@ class _Campaign:
         kept = [to_waiting(result, self._attempts(spec)) for spec, result in searched]
         self._write(lambda store: store.add_waiting(study, kept))
         for spec, _ in searched:
-            self.checkpoints.remove(spec.run_id)
+            self.checkpoints.remove(spec)
         self.judges.extend(searched)
 
     def _lost(self, role: Role, items: list[Any], lost: Lost) -> None:
@@ -186,7 +187,7 @@ class _Campaign:
         record = entry(spec, result, outcome, self._attempts(spec), self.known.get(spec.run_id))
         self._write(lambda store: store.add_run(record))
         if record.status in DONE:
-            self.checkpoints.remove(spec.run_id)
+            self.checkpoints.remove(spec, "search" if outcome is None else "judge")
         self.recorded += 1
         self.observer.finished(spec, record)
 

@@ -36,6 +36,7 @@ class JudgeJob:
 
     spec: RunSpec
     architecture: str
+    checkpoint: Checkpoint | None = None
 
 
 def search_job(spec: RunSpec, checkpoint: Checkpoint | None, *, shared: bool) -> SearchJob | SealedSearch:
@@ -51,9 +52,15 @@ def search_job(spec: RunSpec, checkpoint: Checkpoint | None, *, shared: bool) ->
     return SearchJob(spec, checkpoint)
 
 
-def judge_job(spec: RunSpec, architecture: str) -> JudgeJob | SealedJudge:
-    """The job of a judgement, without the strategy that it judges."""
-    return seal_judge(spec, architecture) if spec.limits else JudgeJob(without_contestant(spec), architecture)
+def judge_job(spec: RunSpec, architecture: str, checkpoint: Checkpoint | None = None) -> JudgeJob | SealedJudge:
+    """The job of a judgement, without the strategy that it judges.
+
+    Args:
+        checkpoint: where a training leaves its state, and continues from; None keeps none.
+    """
+    if spec.limits:
+        return seal_judge(spec, architecture, checkpoint)
+    return JudgeJob(without_contestant(spec), architecture, checkpoint)
 
 
 def search(job: SearchJob | SealedSearch) -> SearchResult:
@@ -72,4 +79,6 @@ def search(job: SearchJob | SealedSearch) -> SearchResult:
 
 def judge(job: JudgeJob | SealedJudge) -> Outcome:
     """Judge what a search recommends, in a worker or in a child of its own."""
-    return judge_apart(job) if isinstance(job, SealedJudge) else run_judge(job.spec, job.architecture)
+    if isinstance(job, SealedJudge):
+        return judge_apart(job)
+    return run_judge(job.spec, job.architecture, job.checkpoint)

@@ -141,11 +141,11 @@ class Elsewhere:
 
     def open(self) -> Estimator:
         """The estimator, within the limits of evaluations."""
-        from searchbench.harness.guarded import Guarded
+        from searchbench.harness.guarded import guarded
 
         resolved = self.problem.resolve()
         estimator = resolved.estimator.open(resolved.space, resolved.task, self.seeds)
-        return Guarded(estimator, self.limits) if self.limits.of_evaluations else estimator
+        return guarded(estimator, self.limits)
 
 
 @lru_cache(maxsize=4)

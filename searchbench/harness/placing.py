@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable
 
 from searchbench.errors import StudyError
-from searchbench.estimators.estimator import Staying
 from searchbench.harness.executors.executor import ONE_CPU, Executor, Role
 from searchbench.harness.measuring import Crew, Elsewhere
 from searchbench.harness.plan import RunSpec
@@ -34,9 +33,7 @@ def needs(role: Role, spec: RunSpec) -> Resources:
 
 def apart(spec: RunSpec) -> bool:
     """Whether a search's evaluations may happen in other processes than its own."""
-    resolved = spec.problem.resolve()
-    stays = isinstance(resolved.estimator, Staying) and resolved.estimator.stays
-    return resolved.parallel is not None and not stays and not spec.limits
+    return spec.problem.resolve().parallel is not None and not spec.stays and not spec.limits
 
 
 def crew_of(spec: RunSpec, seeds: Seeds) -> Crew | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
-from searchbench.estimators.estimator import Charging, Measuring
+from searchbench.estimators.estimator import Charging, Measuring, Staying
 from searchbench.harness.limits import Limits
 from searchbench.harness.problem import Posed
 from searchbench.harness.resources import Resources
@@ -37,6 +37,12 @@ class RunSpec:
     def seeds(self, strategy: Strategy) -> Seeds:
         """The streams of this run."""
         return Seeds(self.study, self.replicate, private=strategy_description(strategy))
+
+    @property
+    def stays(self) -> bool:
+        """Whether its evaluations are bound to its process: look-ups, and what leaves something for the next."""
+        estimator = self.problem.resolve().estimator
+        return isinstance(estimator, Staying) and estimator.stays
 
     def __str__(self) -> str:
         return f"{self.contestant.label} / {self.problem.name} / seed {self.replicate}"

@@ -7,11 +7,11 @@ from dataclasses import replace
 from functools import partial
 
 from searchbench.errors import CheckpointError, Interrupted
-from searchbench.estimators.estimator import Trainable
+from searchbench.estimators.estimator import Continuing, Trainable
 from searchbench.harness.borders import checked_outcome, numbers, told
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.entries import left_behind, unrecorded
-from searchbench.harness.guarded import Guarded
+from searchbench.harness.guarded import guarded
 from searchbench.harness.journal import Journal
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
@@ -19,10 +19,11 @@ from searchbench.harness.measuring import CrewLost
 from searchbench.harness.memory import PeakMemory
 from searchbench.harness.placing import crew_of
 from searchbench.harness.plan import RunSpec
+from searchbench.harness.remembered import Remembered
 from searchbench.harness.study import strategy_description
 from searchbench.results.records import SearchResult, timestamp
 from searchbench.seeds import Seeds
-from searchbench.strategies.strategy import Scenario, Strategy
+from searchbench.strategies.strategy import Scenario, Strategy, TrainingSearch
 from searchbench.trial import FULL, Outcome
 
 
@@ -31,7 +32,7 @@ def run_search(spec: RunSpec, checkpoint: Checkpoint | None = None, journal: Jou
 
     Args:
         spec: the run.
-        checkpoint: where a training search leaves its state after slices, and continues from; None keeps none.
+        checkpoint: where it leaves its state, and continues from; None keeps none.
         journal: where the result so far is noted after trials, for whoever may kill this process.
     """
     started = timestamp()
@@ -47,14 +48,15 @@ def _run(spec: RunSpec, checkpoint: Checkpoint | None, journal: Journal | None, 
     resolved = spec.problem.resolve()
     strategy = spec.contestant.make()
     description = strategy_description(strategy)  # now: what keeps its state in itself says something else later
-    lab = _open_lab(spec, spec.seeds(strategy))
+    remembered = Remembered()
+    lab = _open_lab(spec, spec.seeds(strategy), remembered)
     so_far = partial(left_behind, spec, lab, description, resolved.fingerprint, started)
     if journal is not None:
         lab.record.watch = lambda: journal.note(lambda: so_far("error", None))
     ended, error = "error", None
     with PeakMemory() as memory:
         try:
-            ended = _search(spec, strategy, lab, checkpoint)
+            ended = _search(spec, strategy, lab, checkpoint, remembered)
         except (CheckpointError, CrewLost, Interrupted):
             raise
         except BaseException as failure:
@@ -62,25 +64,33 @@ def _run(spec: RunSpec, checkpoint: Checkpoint | None, journal: Journal | None, 
     lab.account.ledger.peak_memory_bytes = max(lab.account.ledger.peak_memory_bytes, memory.bytes)
     if error is None and lab.final is None:
         error = _nothing_to_judge(lab, ended)
-    return so_far(ended, error)
+    return replace(so_far(ended, error), notes=() if checkpoint is None else checkpoint.notes)
 
 
-def run_judge(spec: RunSpec, architecture: str) -> Outcome:
-    """The judge's verdict on the architecture a run handed over (in the space's notation)."""
+def run_judge(spec: RunSpec, architecture: str, checkpoint: Checkpoint | None = None) -> Outcome:
+    """The judge's verdict on the architecture a run handed over (in the space's notation).
+
+    Args:
+        spec: the run.
+        architecture: what to judge.
+        checkpoint: where a judge's training leaves its state, and continues from; None keeps none.
+    """
     try:
         resolved = spec.problem.resolve()
         judge = resolved.judge.open(resolved.space, resolved.task, Seeds(spec.study, spec.replicate))
+        if checkpoint is not None and isinstance(judge, Continuing):
+            judge = judge.kept_by(checkpoint)
         judged = resolved.space.parse(architecture)
         outcome = checked_outcome(judge.verdict(judged))
         measured = numbers(resolved.measures.metrics(judged), "a metric")
         return replace(outcome, metrics={**outcome.metrics, **measured})
-    except Interrupted:
+    except (CheckpointError, Interrupted):
         raise
     except BaseException as failure:
         return Outcome("error", math.nan, error=told(failure))
 
 
-def _open_lab(spec: RunSpec, seeds: Seeds) -> MeteredLab:
+def _open_lab(spec: RunSpec, seeds: Seeds, remembered: Remembered | None = None) -> MeteredLab:
     resolved = spec.problem.resolve()
     estimator = resolved.estimator.open(resolved.space, resolved.task, seeds)
     scenario = Scenario(
@@ -95,17 +105,22 @@ def _open_lab(spec: RunSpec, seeds: Seeds) -> MeteredLab:
     )
     bench = estimator.bench() if isinstance(estimator, Trainable) else None
     metrics = None if resolved.measures.latency is None else resolved.measures.metrics
-    measuring = Guarded(estimator, spec.limits) if spec.limits.of_evaluations else estimator
-    return MeteredLab(scenario, measuring, spec.duplicates, bench, metrics, crew_of(spec, seeds))
+    measuring, crew = guarded(estimator, spec.limits), crew_of(spec, seeds)
+    if remembered is not None and not spec.stays:
+        measuring, crew = remembered.around(measuring, crew)
+    return MeteredLab(scenario, measuring, spec.duplicates, bench, metrics, crew)
 
 
-def _search(spec: RunSpec, strategy: Strategy, lab: MeteredLab, checkpoint: Checkpoint | None) -> str:
+def _search(
+    spec: RunSpec, strategy: Strategy, lab: MeteredLab, checkpoint: Checkpoint | None, remembered: Remembered
+) -> str:
     search = strategy.start(lab.scenario)
     resolved = spec.problem.resolve()
     workers = resolved.parallel
     if checkpoint is None:
         return drive(search, lab, workers=workers, order=resolved.order)
-    checkpoint.restore(search, lab)
+    if not checkpoint.restore(search, lab) and not isinstance(search, TrainingSearch):
+        remembered.go_on(checkpoint)
     return drive(search, lab, lambda: checkpoint.save(search, lab), workers, resolved.order)
 
 

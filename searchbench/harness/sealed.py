@@ -54,6 +54,7 @@ class SealedJudge:
     spec: bytes
     architecture: str
     limits: Limits
+    checkpoint: Checkpoint | None = None
 
 
 def seal_search(spec: RunSpec, checkpoint: Checkpoint | None, now: str) -> SealedSearch:
@@ -64,11 +65,11 @@ def seal_search(spec: RunSpec, checkpoint: Checkpoint | None, now: str) -> Seale
     return SealedSearch(cloudpickle.dumps(spec), checkpoint, spec.limits, empty)
 
 
-def seal_judge(spec: RunSpec, architecture: str) -> SealedJudge:
+def seal_judge(spec: RunSpec, architecture: str, checkpoint: Checkpoint | None = None) -> SealedJudge:
     """Seal a judgement."""
     import cloudpickle
 
-    return SealedJudge(cloudpickle.dumps(without_contestant(spec)), architecture, spec.limits)
+    return SealedJudge(cloudpickle.dumps(without_contestant(spec)), architecture, spec.limits, checkpoint)
 
 
 def without_contestant(spec: RunSpec) -> RunSpec:
@@ -100,10 +101,16 @@ def _apart(job: Callable[[], Any], limits: Limits) -> Ended:
 
 
 def judge_apart(job: SealedJudge) -> Outcome:
-    """Judge in a child of the clean parent."""
-    ended = _apart(partial(_judge, job.spec, job.architecture), job.limits)
+    """Judge in a child of the clean parent.
+
+    Raises:
+        CheckpointError: its checkpoint is of another version; nothing has run.
+    """
+    ended = _apart(partial(_judge, job.spec, job.architecture, job.checkpoint), job.limits)
     if ended.end == "ok" and isinstance(ended.value, Outcome):
         return ended.value
+    if isinstance(ended.value, CheckpointError):
+        raise ended.value
     status: Any = ended.end if ended.end in ("timeout", "memory") else "error"
     return Outcome(status, math.nan, error=f"the judgement was {_how(ended)}.")
 
@@ -135,8 +142,8 @@ def _search(spec: bytes, checkpoint: Checkpoint | None, journal: str) -> SearchR
     return replace(result, notes=(f"changed global state of its own process: {', '.join(changed)}",) if changed else ())
 
 
-def _judge(spec: bytes, architecture: str) -> Outcome:
-    return run_judge(pickle.loads(spec), architecture)
+def _judge(spec: bytes, architecture: str, checkpoint: Checkpoint | None) -> Outcome:
+    return run_judge(pickle.loads(spec), architecture, checkpoint)
 
 
 def _how(ended: Ended) -> str:

@@ -65,6 +65,8 @@ def run(
     plan(study)
     for label, own in study.tuning:
         check_fresh(label, own, study)
+    if study.checkpoints is not None:
+        study.checkpoints.check()
     if workers != 0 or study.limits:
         _check_travels(study)
     if not (resume or retry_failed):

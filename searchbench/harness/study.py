@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from searchbench.cost import Budget
@@ -16,6 +17,7 @@ from searchbench.harness.components import Named, Use, as_use, canonical_json, d
 from searchbench.harness.constraint import LIMITS
 from searchbench.harness.limits import Limits
 from searchbench.harness.objective import Objective, posed
+from searchbench.harness.place import Place
 from searchbench.harness.problem import Posed, Problem
 from searchbench.harness.resources import Placement
 from searchbench.harness.tuning import Tuning, tunings
@@ -130,6 +132,9 @@ class Study:
         limits: seconds and memory of evaluations and runs, enforced by killing; a `Limits` or a table of its fields.
         resources: processors, cards and memory that runs hold while they run: a table of `Resources`' fields, with
             tables `judge`, `problems` and `strategies` (by label) for what differs.
+        checkpoints: where runs leave their state, so that one that is killed is continued wherever it is begun again: a
+            URL that fsspec reads, a table of `url` and `every_s`, or a `Place`. None: a folder beside the store's file.
+            It decides no number, and is not recorded.
 
     Raises:
         StudyError: anything is empty, duplicated or out of range.
@@ -147,6 +152,7 @@ class Study:
     tuning: tuple[tuple[str, Tuning], ...] = ()
     limits: Limits = field(default_factory=Limits)
     resources: Placement = field(default_factory=Placement)
+    checkpoints: Place | None = None
 
     def __init__(
         self,
@@ -162,6 +168,7 @@ class Study:
         tuning: Mapping[str, Tuning | Mapping[str, Any]] | tuple[tuple[str, Tuning], ...] | None = None,
         limits: Mapping[str, float] | Limits | None = None,
         resources: Mapping[str, Any] | Placement | None = None,
+        checkpoints: str | Path | Mapping[str, Any] | Place | None = None,
     ) -> None:
         given = (problems,) if isinstance(problems, Problem | Objective) else tuple(cast(Iterable[Posed], problems))
         values = {
@@ -177,6 +184,7 @@ class Study:
             "tuning": (),
             "limits": Limits.of(limits),
             "resources": Placement(),
+            "checkpoints": Place.of(checkpoints),
         }
         for key, value in values.items():
             object.__setattr__(self, key, value)

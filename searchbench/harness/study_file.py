@@ -33,6 +33,7 @@ KEYS = (
     "tuning",
     "limits",
     "resources",
+    "checkpoints",
     *METRIC_KEYS,
 )
 TUNE = "tune"
@@ -148,6 +149,7 @@ def study_from_mapping(content: Mapping[str, Any]) -> Study:
         tuning=content.get("tuning"),
         limits=content.get("limits"),
         resources=content.get("resources"),
+        checkpoints=content.get("checkpoints"),
         **optional,
     )
 

@@ -19,7 +19,7 @@ from searchbench.cli.docs import pages
 from searchbench.cli.entry import cli, main
 from searchbench.cost import BUDGET_AXES
 from searchbench.errors import CheckpointError, DataMissing, SpaceError, StoreError, StudyError, TableError
-from searchbench.harness import limits, objective, resources, study_file, tuning, tuning_plan
+from searchbench.harness import limits, objective, place, resources, study_file, tuning, tuning_plan
 from searchbench.harness.plan import plan
 from searchbench.harness.study_file import study_from_mapping
 from searchbench.harness.tune import trials_of
@@ -89,7 +89,7 @@ def test_every_key_of_a_study_file_is_explained() -> None:
     text = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
     keys = {*study_file.KEYS, *study_file.PROBLEM_KEYS, *study_file.COMPARISON_KEYS, *study_file.ABLATION_KEYS}
     keys |= {study_file.TUNE, *tuning.KEYS, *tuning_plan.KEYS, *limits.KEYS, *objective.KEYS}
-    keys |= {*resources.KEYS, *resources.PARTS, *BUDGET_AXES}
+    keys |= {*resources.KEYS, *resources.PARTS, *place.KEYS, *BUDGET_AXES}
     headed = {"comparison", "ablation", "tuning", "tune", "limits", "resources"}
     missing = {key for key in keys - headed if f"`{key}`" not in text}
     assert not missing

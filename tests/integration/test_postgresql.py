@@ -17,9 +17,13 @@ import pytest
 
 import searchbench as sb
 from searchbench import Budget, Problem, Study
-from searchbench.errors import StoreError
+from searchbench.errors import Interrupted, StoreError
+from searchbench.harness.checkpoint import Checkpoints
+from searchbench.harness.plan import plan
 from searchbench.harness.progress import Silent
+from searchbench.harness.run import run_search
 from searchbench.results.columns import first_difference
+from tests.integration.test_checkpoint import KilledAfter
 
 pytestmark = pytest.mark.slow
 
@@ -146,6 +150,29 @@ def later(action: Callable[[], None]) -> Callable[[], None]:
         action()
 
     return act
+
+
+def test_runs_of_a_store_on_a_server_leave_their_state_at_the_place_that_is_declared(
+    server: Server, training_problem: Problem, tmp_path: Path
+) -> None:
+    study = Study(
+        "placed",
+        training_problem,
+        {"it": sb.Use("darts", epochs=3, batch_size=64)},
+        [3],
+        Budget(samples=5_000),
+        checkpoints={"url": f"file://{tmp_path}/shared", "every_s": 0},
+    )
+    (spec,) = plan(study).runs
+    with sb.open_store(server.url, write=True) as opened:
+        kept = Checkpoints.of_study(study, opened).of(spec)
+    assert kept is not None
+    with pytest.raises(Interrupted):
+        run_search(spec, KilledAfter(kept.path, kept.key))
+    assert Path(str(kept.path).removeprefix("file://")).exists()
+    continued = sb.run(study, server.url, workers=0, progress=False)
+    assert continued.runs()["status"].tolist() == ["ok"]
+    assert not Path(str(kept.path).removeprefix("file://")).exists()
 
 
 def test_a_server_that_is_not_there_is_one_message(server: Server) -> None:

@@ -18,7 +18,7 @@ import torch
 from searchbench.errors import EvaluationFailed
 from searchbench.harness.forked import call
 from searchbench.harness.global_state import GlobalState
-from searchbench.harness.guarded import Guarded
+from searchbench.harness.guarded import guarded
 from searchbench.harness.limits import Limits
 from searchbench.harness.zygote import run_apart
 from searchbench.strategies import evolution
@@ -152,8 +152,8 @@ class Estimator:
 
 @pytest.mark.parametrize(("seed", "reason"), [(1, "error"), (2, "timeout"), (3, "error")])
 def test_evaluation_that_goes_wrong_is_a_failure_and_not_the_end(seed: int, reason: str) -> None:
-    guarded = Guarded(Estimator(), Limits(evaluation_s=0.5))
+    within = guarded(Estimator(), Limits(evaluation_s=0.5))
     with pytest.raises(EvaluationFailed) as failure:
-        guarded.evaluate(None, None, seed)  # type: ignore[arg-type]
+        within.evaluate(None, None, seed)  # type: ignore[arg-type]
     assert failure.value.reason == reason
-    assert guarded.evaluate(None, None, 0) == ("measurement", 1)  # type: ignore[arg-type]
+    assert within.evaluate(None, None, 0) == ("measurement", 1)  # type: ignore[arg-type]

@@ -10,8 +10,9 @@ import pytest
 
 import searchbench as sb
 from searchbench.errors import StudyError
-from searchbench.harness.batches import RunBatches, needs
+from searchbench.harness.batches import RunBatches
 from searchbench.harness.executors.local import LocalExecutor
+from searchbench.harness.placing import needs
 from searchbench.harness.plan import plan
 from searchbench.harness.resources import Placement, Resources
 from searchbench.harness.study import study_from_spec
