@@ -14,7 +14,7 @@ from searchbench.errors import StudyError
 from searchbench.spaces.choices import Choice, Float, Integer
 from searchbench.spaces.space import Space
 from searchbench.strategies import dehb
-from searchbench.strategies.dehb import Cube, Dehb, Evolving, Member, Running, crossed, mutant
+from searchbench.strategies.dehb import Cube, Dehb, DehbMember, Evolving, Running, crossed, mutant
 from searchbench.strategies.halving import Hyperband
 from searchbench.testing import Stage, fly
 from searchbench.testing.rehearsal import evaluate, scenario
@@ -92,11 +92,11 @@ def test_the_first_bracket_continues_what_was_best_each_once_and_no_failure() ->
 def test_a_child_as_good_as_its_parent_takes_its_place() -> None:
     search = started()
     proposal, parent = search.ask(), np.full(4, 0.25)
-    search.populations[1.0].members[0] = Member(parent, 0.5, 99)
+    search.populations[1.0].members[0] = DehbMember(parent, 0.5, 99)
     search.tell(came(proposal, 0, 0.5))
     assert search.populations[1.0].members[0].trial == 0
     proposal = search.ask()
-    search.populations[1.0].members[1] = Member(parent, 0.5, 99)
+    search.populations[1.0].members[1] = DehbMember(parent, 0.5, 99)
     search.tell(came(proposal, 1, 0.5 + 1e-9))
     assert search.populations[1.0].members[1].trial == 99
 
