@@ -142,15 +142,13 @@ class TreeSearch:
         self._settings, self._space = settings, scenario.space
         self._unseen = Unseen(scenario.space, scenario.seeds.rng("init"))
         self._rng = scenario.seeds.rng("search")
-        self._designed = 0
         self._encodings: list[Array] = []
         self._values: list[float] = []
         self.leaf: Leaf | None = None
-        """Where it draws."""
+        """Where it draws; None until the first tree is grown."""
 
     def ask(self) -> Proposal | None:
-        if max(self._designed, len(self._values)) < self._settings.initial or self.leaf is None:
-            self._designed += 1
+        if self.leaf is None:
             architecture = self._unseen.draw()
         else:
             architecture = self._within(self._space, self.leaf) or self._unseen.draw()

@@ -124,6 +124,29 @@ def test_model_finds_what_is_good() -> None:
     assert np.mean(counts) > 2.5  # 1.2 at random
 
 
+def test_the_model_of_the_longest_trainings_is_asked_whichever_came_last() -> None:
+    space, rng = nasbench201(), np.random.default_rng(1)
+    source = GoodAndBad(Bohb(random_fraction=0.0), scenario(space))
+    for epochs, wanted in ((9.0, "nor_conv_3x3"), (3.0, "skip_connect")):
+        for number in range(60):
+            architecture = space.sample(rng)
+            value = -float(sum(v == wanted for v in architecture.values))
+            source.learn(Trial(number, architecture, Fidelity(epochs), "ok", value, Cost(evaluations=1)))
+    source._models[3.0] = source._models[9.0][::-1]
+    counts = [sum(v == "nor_conv_3x3" for v in source.draw(1.0).values) for _ in range(50)]
+    assert np.mean(counts) > 2.5
+
+
+def test_good_and_bad_are_shares_rounded_down_and_what_is_left_over_is_neither() -> None:
+    """As the released code: int(.15 n) and int(.85 n), at least one more than there are decisions."""
+    space, rng = nasbench201(), np.random.default_rng(0)
+    for n, sizes in ((14, (7, 7)), (30, (7, 23)), (60, (9, 51)), (61, (9, 51))):
+        source = GoodAndBad(Bohb(), scenario(space))
+        tell(source, n, 3.0, rng, space)
+        good, bad = source._models[3.0]
+        assert (len(good.rows), len(bad.rows)) == sizes
+
+
 @pytest.mark.parametrize("wrong", [{"random_fraction": 2}, {"top": 0}, {"candidates": 0}, {"spread": -1}])
 def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(StudyError, match=next(iter(wrong))):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from searchbench.errors import StudyError
 from searchbench.spaces.nasbench201.space import nasbench201
-from searchbench.strategies.lanas import LaNas, Leaf, TreeNode, descend, grow
+from searchbench.strategies import lanas
+from searchbench.strategies.lanas import LaNas, Leaf, TreeNode, TreeSearch, descend, grow
 from searchbench.strategies.random import Random
 from searchbench.testing import Stage, fly
-from searchbench.testing.rehearsal import evaluate
+from searchbench.testing.rehearsal import evaluate, scenario
 from searchbench.trial import Proposal, Trial
 
 CELLS = nasbench201()
@@ -68,6 +70,73 @@ def test_depth_counts_the_halves_from_the_root_that_a_point_falls_into() -> None
 def test_alike_values_are_not_split() -> None:
     assert grow(np.eye(20), np.ones(20), 3, 5).good is None
     assert grow(np.eye(4), np.arange(4.0), 3, 5).good is None
+
+
+def test_the_model_of_a_node_is_a_ridge_regression_whose_constant_is_free() -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.random((30, 3)), 5.0 + rng.normal(size=30)
+    root = grow(x, y, 1, 30)  # as many as a node must have
+    centred = x - x.mean(axis=0)
+    slopes = np.linalg.solve(centred.T @ centred + 1e-3 * np.eye(3), centred.T @ (y - y.mean()))
+    assert root.weights == pytest.approx([*slopes, y.mean() - x.mean(axis=0) @ slopes])
+    assert root.middle == pytest.approx(y.mean())
+    assert grow(x, y, 1, 31).weights is None
+
+
+def test_the_bound_of_a_half_counts_what_its_own_parent_has() -> None:
+    good, poor = node([0.9] * 3), node([1.0] * 2)
+    upper = node([0.9] * 3 + [1.0] * 2, good, poor)
+    root = node([*upper.values, *[3.0] * 95], upper, node([3.0] * 95))
+    spread = np.std(root.values)
+
+    def gain(n: int, c: float) -> float:
+        bonus = [2 * c * spread * math.sqrt(2 * math.log(n) / k) for k in (3, 2)]
+        return float(-0.9 + bonus[0] - (-1.0 + bonus[1]))
+
+    c = 0.37
+    assert gain(5, c) > 0 > gain(100, c)
+    assert [taken for _, taken in descend(root, c).way] == [True, True]
+
+
+def test_of_equal_halves_it_goes_to_the_good_one() -> None:
+    assert [taken for _, taken in descend(node([0.5] * 4, node([0.5] * 2), node([0.5] * 2)), 0.1).way] == [True]
+
+
+def started(**settings: int) -> TreeSearch:
+    strategy = LaNas(**settings)  # type: ignore[arg-type]
+    return strategy.start(scenario(Stage(CELLS, 90), strategy))
+
+
+def test_the_tree_is_grown_from_all_values_when_the_designs_are_in_and_then_every_so_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search, grown = started(initial=5, every=3), list[list[float]]()
+
+    def seen(encodings: Any, values: Any, height: int, least: int) -> TreeNode:
+        assert np.array_equal(encodings, [CELLS.encode(t.architecture) for t in told])
+        grown.append(values.tolist())
+        return TreeNode(values)
+
+    monkeypatch.setattr(lanas, "grow", seen)
+    values, told = [0.3, math.nan, 0.7, 0.5, 0.4, 0.9, 0.2, 0.1, 0.6], list[Trial]()
+    for number, value in enumerate(values):
+        proposal = search.ask()
+        assert proposal is not None
+        trial = evaluate(proposal, number, "only failures" if math.isnan(value) else "fair")
+        told.append(replace(trial, value=value))
+        search.tell(told[-1])
+    assert grown == [[0.3, 0.7, 0.7, 0.5, 0.4], [0.3, 0.9, 0.7, 0.5, 0.4, 0.9, 0.2, 0.1]]  # a failure is the worst
+
+
+def test_where_no_draw_falls_into_the_leaf_the_first_that_went_down_farthest_is_taken_once() -> None:
+    search = started(initial=1, tries=3)
+    nowhere = TreeNode(np.zeros(1), np.array([*[0.0] * len(CELLS.encode(CELLS.sample(np.random.default_rng(0)))), 1.0]))
+    search.leaf = Leaf(((nowhere, True),))
+    rng = scenario(Stage(CELLS, 90), LaNas(initial=1, tries=3)).seeds.rng("search")
+    draws = [CELLS.sample(rng) for _ in range(90)]
+    asked: list[Any] = [search.ask() for _ in range(30)]
+    assert [p.architecture for p in asked[:2]] == [draws[0], draws[3]]
+    assert len({p.architecture.key for p in asked}) == 30
 
 
 def unlike_a_cell(proposal: Proposal, number: int) -> Trial:

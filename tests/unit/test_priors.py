@@ -16,7 +16,8 @@ from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.space import Space
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.acquisition import ExpectedImprovement
-from searchbench.strategies.pibo import Believed, pibo
+from searchbench.strategies.model_based import RandomAndNear
+from searchbench.strategies.pibo import Believed, WithBelieved, pibo
 from searchbench.strategies.priorband import Believing, PriorBand, priorband
 from searchbench.strategies.priors import Prior, perturbed
 from searchbench.testing import Flight, Stage, fly
@@ -129,6 +130,57 @@ def test_priorband_goes_to_the_incumbent_where_it_beats_what_was_believed(under_
     fly(strategy, Stage(SPACE, 130), under_way, rule)
     assert rule.seen[0][2] == 0.0
     assert rule.seen[-1][2] > 0.0
+
+
+def complete(proposal: Proposal, number: int) -> Trial:
+    trial = evaluate(proposal, number, "fair")
+    return Trial(number, trial.architecture, trial.fidelity, "ok", float(number), trial.cost)
+
+
+def believing(strategy: PriorBand, trials: int) -> Believing:
+    """Where the designs come from, after so many trainings one after the other, none of which failed."""
+    flight = fly(strategy, Stage(SPACE, trials), 1, values=complete)
+    source: Believing = flight.search._source  # type: ignore[attr-defined]
+    return source
+
+
+def test_the_incumbent_counts_as_soon_as_the_first_brackets_epochs_are_spent() -> None:
+    assert believing(PriorBand(PRIOR), 39).shares(27.0)[2] == 0.0
+    assert believing(PriorBand(PRIOR), 40).shares(27.0)[2] > 0.0  # 27 + 9 + 3 + 1 trainings: 81 epochs, no more
+
+
+def test_uniform_draws_are_the_common_designs_and_the_others_are_not() -> None:
+    uniform = dict[float, int]()
+    for epochs in (1.0, 27.0):
+        where = scenario(Stage(SPACE, 200), PriorBand(PRIOR), 0)
+        source, designs = PriorBand(PRIOR).start(where)._source, where.seeds.rng("init")
+        following, uniform[epochs] = SPACE.sample(designs), 0
+        for _ in range(100):
+            if source.draw(epochs) == following:
+                following = SPACE.sample(designs)
+                uniform[epochs] += 1
+    assert 35 <= uniform[1.0] <= 65  # one half
+    assert uniform[27.0] <= 12  # one in 28
+
+
+def test_the_incumbent_is_perturbed_at_its_rate_and_by_its_deviation(monkeypatch: pytest.MonkeyPatch) -> None:
+    still = believing(PriorBand(PRIOR, rate=1e-9, deviation=0.9), 40)
+    near = believing(PriorBand(PRIOR, rate=1.0, deviation=1e-6), 40)
+    monkeypatch.setattr(Believing, "shares", lambda self, epochs: (0.0, 0.0, 1.0))
+    assert all(still.draw(1.0) == still.incumbent for _ in range(20))
+    for _ in range(20):
+        drawn: Any = near.draw(1.0)
+        assert drawn["optimizer"] != near.incumbent["optimizer"]
+        assert 0 < abs(math.log(drawn["rate"] / near.incumbent["rate"])) < 1e-3  # type: ignore[operator]
+
+
+def test_candidates_from_the_prior_are_new_and_distinct() -> None:
+    few = Space("few", (Choice("a", ("x", "y")), Choice("b", ("u", "v", "w"))))
+    rule = WithBelieved(Prior((("a", "x"),), 0.75), believed=50, others=RandomAndNear(20, 5, 1))
+    ranked = [few.architecture(("x", "u"))]
+    listed = [a.key for a in rule.list(few, ranked, {ranked[0].key}, np.random.default_rng(0))]
+    assert len(listed) == len(set(listed)) == 5
+    assert ranked[0].key not in listed
 
 
 def test_pibo_weighs_improvement_by_ever_less_of_the_prior() -> None:

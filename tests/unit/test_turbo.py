@@ -90,6 +90,83 @@ def test_a_region_that_is_given_up_hears_of_nothing_more() -> None:
     assert search._values == []
 
 
+def fitted(count: int) -> tuple[Any, Any]:
+    """A search, and its process fitted to so many values."""
+    search, rng = Turbo().start(scenario(Stage(NUMBERS, 50), Turbo(), 0)), np.random.default_rng(0)
+    points = rng.random((count, 3))
+    return search, search._fit(points, points @ [1.0, 4.0, 0.0] + rng.random(count) ** 4)
+
+
+def test_values_are_centred_at_their_median_and_noise_is_no_part_of_a_draw() -> None:
+    search, process = fitted(12)
+    values = process.y_train_
+    assert np.median(values) == pytest.approx(0.0)
+    assert abs(values.mean()) > 0.05
+    assert values.std() == pytest.approx(1.0)
+    assert process.kernel_.k2.noise_level == 0.0
+    assert search._kernel.k2.noise_level >= 5e-4  # where the next fit begins
+    assert np.array_equal(search._kernel.k1.theta, process.kernel_.k1.theta)
+
+
+def test_hyper_parameters_are_refitted_with_every_tenth_of_the_data() -> None:
+    search, _ = fitted(10)
+    at = []
+    for count in (11, 12, 13):
+        search._fit(np.random.default_rng(count).random((count, 3)), np.arange(float(count)))
+        at.append(search._fitted_at)
+    assert at == [11, 11, 13]
+
+
+class Flat:
+    """A process without data: mean 0, and a deviation at every point."""
+
+    def __init__(self, mean: Any, deviation: float) -> None:
+        self.mean, self.deviation = mean, deviation
+        self.candidates = np.zeros((0, 3))
+
+    def predict(self, candidates: Any, return_cov: bool) -> tuple[Any, Any]:
+        self.candidates = candidates
+        return self.mean(candidates), self.deviation**2 * np.eye(len(candidates))
+
+
+@pytest.mark.parametrize("deviation", [0.0, 1.0])
+def test_the_next_point_is_the_least_of_a_draw_and_not_of_the_mean(
+    deviation: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search: Any = Turbo().start(scenario(Stage(NUMBERS, 50), Turbo(), 0))
+    search._points, search._values = [np.full(3, 0.5)], [0.3]
+    process = Flat(lambda points: np.arange(len(points)) / 20.0, deviation)
+    monkeypatch.setattr(search, "_fit", lambda points, values: process)
+    monkeypatch.setattr(search, "_scales", lambda process: np.ones(3))
+    found = [search._next().tolist() == process.candidates[0].tolist() for _ in range(12)]
+    assert len(process.candidates) == 300
+    assert all(found) if deviation == 0.0 else not all(found)
+
+
+def test_what_failed_counts_as_the_worst_of_its_region() -> None:
+    search: Any = Turbo().start(scenario(Stage(NUMBERS, 50), Turbo(), 0))
+    search._values = [math.inf, 0.3, 0.7]
+    assert search._finite().tolist() == [0.7, 0.3, 0.7]
+
+
+def test_a_box_that_has_become_too_small_begins_anew() -> None:
+    search: Any = Turbo(initial=2).start(scenario(Stage(NUMBERS, 50), Turbo(initial=2), 0))
+    late = search.ask()
+    for number in range(2):
+        search.tell(answer(search.ask(), number, 0.5))
+    search.box.side, search.box.failed = SMALLEST, 3
+    search.tell(answer(search.ask(), 2, 0.5))
+    assert search.regions == 1
+    assert search.box == Box(3, 3)
+    search.tell(answer(late, 3, 0.1))
+    assert search._values == []  # it was asked for by the region that is over
+
+
+def answer(proposal: Proposal, number: int, value: float) -> Trial:
+    trial = evaluate(proposal, number, "fair")
+    return Trial(number, trial.architecture, trial.fidelity, "ok", value, trial.cost)
+
+
 def ackley(proposal: Proposal, number: int) -> Trial:
     x = np.array(proposal.architecture.values, dtype=float)
     trial = evaluate(proposal, number, "fair")

@@ -45,6 +45,16 @@ def test_the_length_of_a_training_tells_apart_before_the_object_does() -> None:
     asked.add(Proposal(CELL, Fidelity(9.0)), "long")
     assert asked.take(answer(CELL, 9.0)) == "long"
     assert asked.take(answer(copy(), 3.0)) == "short"
+    asked.add(Proposal(CELL, Fidelity(3.0)), "short")
+    asked.add(Proposal(copy(), Fidelity(9.0)), "long")  # type: ignore[arg-type]
+    assert asked.take(answer(CELL, 9.0)) == "long"  # though the other is the very object
+
+
+def test_a_proposal_of_open_length_is_answered_by_any() -> None:
+    asked: UnderWay[str] = UnderWay()
+    asked.add(Proposal(copy(), Fidelity(12.0)), "twelve")  # type: ignore[arg-type]
+    asked.add(Proposal(CELL), "open")
+    assert asked.take(answer(CELL, 12.0)) == "open"
 
 
 def test_of_equals_the_earlier_is_answered_first() -> None:
