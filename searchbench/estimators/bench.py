@@ -4,7 +4,7 @@ harness's lab puts the meter in front of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,7 +18,7 @@ from searchbench.estimators.batches import Batches, Share
 from searchbench.estimators.estimator import Estimator
 from searchbench.estimators.graphs import Graphs
 from searchbench.estimators.passages import Passages
-from searchbench.estimators.training import Loss, accumulate, reproducible, update
+from searchbench.estimators.training import Loss, accumulate, hessian, reproducible, update
 from searchbench.spaces.networks import Active, Networks, Shape, Supernet, initialise
 from searchbench.spaces.space import Architecture
 from searchbench.spaces.topology import PLAIN, Form
@@ -72,15 +72,32 @@ class Bench:
 
     def gradients(self, supernet: Supernet, batch: Batch, active: Active, loss: Loss | None) -> float:
         """Forward and backward through what is active; returns the loss."""
+        with reproducible(self.device):
+            replayed = self.graphs.forward(supernet, batch.inputs, active, self._autocast)
+            forward = replayed or self._forward(supernet, active)
+            return accumulate(forward, batch.inputs, batch.targets, loss or F.cross_entropy)
 
+    def hessian(
+        self, supernet: Supernet, batch: Batch, active: Active, of: Tensor, loss: Loss | None
+    ) -> Callable[[Tensor], Tensor]:
+        """v -> H v, H the Hessian of the loss in a tensor, through what is active."""
+        with reproducible(self.device):
+            forward = self._forward(supernet, active)  # a recorded pass has no graph to go back through twice
+            product = hessian(forward, batch.inputs, batch.targets, of, loss or F.cross_entropy)
+
+        def reproducibly(direction: Tensor) -> Tensor:
+            with reproducible(self.device):
+                return product(direction)
+
+        return reproducibly
+
+    def _forward(self, supernet: Supernet, active: Active) -> Callable[[Tensor], Tensor]:
         def forward(inputs: Tensor) -> Tensor:
             with self._autocast():
                 logits: Tensor = supernet(inputs, active)
             return logits.float()
 
-        with reproducible(self.device):
-            replayed = self.graphs.forward(supernet, batch.inputs, active, self._autocast)
-            return accumulate(replayed or forward, batch.inputs, batch.targets, loss or F.cross_entropy)
+        return forward
 
     def _autocast(self) -> AbstractContextManager[object]:
         on = self.precision == "bf16" and self.device.type == "cuda"

@@ -75,6 +75,28 @@ def _accumulate(
     return value.detach()
 
 
+def hessian(
+    model: Model, inputs: Any, targets: Tensor, of: Tensor, loss: Loss = F.cross_entropy
+) -> Callable[[Tensor], Tensor]:
+    """v -> H v, exactly, H the Hessian of the loss in a tensor; v and H v have its shape.
+
+    One pass forward and one backward, whose graph each product goes back through. What the model adds to its loss
+    while it reads a passage of text counts.
+
+    Raises:
+        EvaluationFailed: "nan", the gradient is not finite.
+    """
+    value = loss(model(inputs), targets)
+    penalty = getattr(inputs, "penalty", None)
+    (gradient,) = torch.autograd.grad(value if penalty is None else value + penalty, of, create_graph=True)
+    _require_finite(float(gradient.detach().abs().sum()), "the gradient whose own gradient is taken")
+
+    def product(direction: Tensor) -> Tensor:
+        return torch.autograd.grad(gradient, of, direction, retain_graph=True)[0]
+
+    return product
+
+
 def update(optimizer: torch.optim.Optimizer, clip: float | None = None, rate: float = 1.0) -> None:
     """One step of the optimiser, after clipping the norm of the gradient over all its parameters to `clip`.
 

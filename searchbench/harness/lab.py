@@ -69,6 +69,7 @@ class MeteredLab:
         self.samples, self.sizes, self.batches = supernets.samples, supernets.sizes, supernets.batches
         self.supernet, self.inherited, self.price = supernets.supernet, supernets.inherited, supernets.price
         self.gradients, self.step, self.infer = supernets.gradients, supernets.step, supernets.infer
+        self.hessian = supernets.hessian
 
     @property
     def spent(self) -> Cost:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from searchbench.cost import Cost
@@ -71,6 +71,18 @@ class Supernets:
     def gradients(self, supernet: Supernet, batch: Batch, active: Active, loss: Loss | None = None) -> float:
         with self._account.charged(self.price(supernet, active, train=len(batch))):
             return self.bench.gradients(supernet, batch, active, loss)
+
+    def hessian(
+        self, supernet: Supernet, batch: Batch, active: Active, of: torch.Tensor, loss: Loss | None = None
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        with self._account.charged(self.price(supernet, active, train=len(batch))):
+            product = self.bench.hessian(supernet, batch, active, of, loss)
+
+        def charged(direction: torch.Tensor) -> torch.Tensor:
+            with self._account.charged(self.price(supernet, active, train=2 * len(batch))):
+                return product(direction)
+
+        return charged
 
     def step(
         self,

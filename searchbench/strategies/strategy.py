@@ -166,6 +166,11 @@ class Lab(Protocol):
     def gradients(self, supernet: Supernet, batch: Batch, active: Active, loss: Loss | None = None) -> float:
         """Forward and backward: adds to the gradients of all that requires them; returns the loss."""
 
+    def hessian(
+        self, supernet: Supernet, batch: Batch, active: Active, of: torch.Tensor, loss: Loss | None = None
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        """v -> H v, H the Hessian of the loss in `of`. Charged as one `gradients`, and each product as two."""
+
     def step(
         self,
         supernet: Supernet,

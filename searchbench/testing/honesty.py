@@ -65,7 +65,7 @@ def _counted(budget: Budget) -> Iterator[list[float]]:
     from searchbench.tables.lookup import TableEstimator
 
     total, most = [0.0], 3 * max(budget.limits.values())
-    originals = [(TableEstimator, "evaluate"), (Bench, "gradients"), (Bench, "infer")]
+    originals = [(TableEstimator, "evaluate"), (Bench, "gradients"), (Bench, "hessian"), (Bench, "infer")]
     kept = [(owner, name, getattr(owner, name)) for owner, name in originals]
     for owner, name, function in kept:
         setattr(owner, name, _counting(function, total, most, samples=owner is Bench))

@@ -21,6 +21,7 @@ from searchbench.spaces.space import Architecture
 from searchbench.spaces.topology import PLAIN, Topology
 from searchbench.strategies.differentiable.composition import Differentiable
 from searchbench.strategies.differentiable.connect import Chosen, Weights
+from searchbench.strategies.differentiable.curvature import Vector
 from searchbench.strategies.differentiable.decided import decided
 from searchbench.strategies.differentiable.discretise import path_of, skips_of
 from searchbench.strategies.differentiable.game import Game
@@ -354,27 +355,19 @@ class DifferentiableSearch:
         return right / seen
 
     def _curvature(self, game: Game) -> float:
-        """Curvature of L_val in alpha, on the last validation minibatch."""
-        valid, kept, drawn = self._last_valid, game.alpha.detach().clone(), game.rng.get_state()
+        """Largest eigenvalue of the Hessian of L_val in alpha, on the last validation minibatch."""
+        valid, shape = self._last_valid, game.alpha.shape
         assert valid is not None, "an epoch without a step of the architecture has no curvature to watch"
+        with game.frozen_weights():
+            mixture = game.mixture("alpha")
+            multiply = game.lab.hessian(game.supernet, valid, mixture, game.alpha, game.outer_loss(mixture))
 
-        def gradient(at: Weights) -> Weights:
-            with torch.no_grad():
-                game.alpha.copy_(torch.from_numpy(at).view_as(kept))
-            game.alpha_optimizer.zero_grad(set_to_none=True)
-            game.rng.set_state(drawn)  # whatever is dropped, the same at every point
-            with game.frozen_weights():
-                mixture: Mixed = game.mixture("alpha")
-                game.lab.gradients(game.supernet, valid, mixture, game.outer_loss(mixture))
-            assert game.alpha.grad is not None
-            return game.alpha.grad.double().cpu().numpy().ravel()
+        def product(v: Vector) -> Vector:
+            found: Vector = multiply(torch.from_numpy(v).view(shape).to(game.alpha)).double().cpu().numpy().ravel()
+            return found
 
         rng = self._scenario.seeds.rng("search", f"curvature|{self._session.epoch}")
-        try:
-            return self._settings.curvature.largest(gradient, kept.double().cpu().numpy().ravel(), rng)
-        finally:
-            with torch.no_grad():
-                game.alpha.copy_(kept)
+        return self._settings.curvature.largest(product, game.alpha.numel(), rng)
 
 
 def squared_norm(weights: list[nn.Parameter]) -> float:

@@ -76,8 +76,8 @@ def darts_es(host: Differentiable, factor: float = 1.3, begin: int | None = None
 
     Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the eigenvalue
-        comes from Lanczos steps on finite differences, each charged, and there is no extra check after the last
-        epoch.
+        comes from Lanczos steps on exact products, each charged, instead of the whole Hessian, and there is no extra
+        check after the last epoch.
     """
     return replace(host, hypergradient=Unrolled(), stop=_watch(factor, begin))
 

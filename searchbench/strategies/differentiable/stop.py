@@ -180,7 +180,9 @@ class Eigenvalue:
     epoch two checks before; when it exceeds `factor` times that of `lag` checks before, and that one belongs to epoch
     `begin` or later, the answer is what that earlier epoch had derived.
 
-    Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search" (DARTS-ES), its code.
+    Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search" (DARTS-ES), its code,
+        which adds the decay of the logits to the diagonal of the Hessian.
+    Differs: the paper writes the test as a ratio below 0.75 of the earlier mean to the later.
 
     Raises:
         StudyError: a value is out of range.
@@ -192,6 +194,8 @@ class Eigenvalue:
     begin: int = 10
     of: int | None = None
     """Epochs of the search that `every` and `begin` are meant for; None: they are as given."""
+    decay: float = 1e-3
+    """Added to the eigenvalue."""
     curved = True
     returns = 0
 
@@ -208,8 +212,8 @@ class Eigenvalue:
         return replace(self, every=max(1, round(self.every * share)), begin=round(self.begin * share), of=None)
 
     def __post_init__(self) -> None:
-        if not (self.factor > 0 and self.every >= 1 and self.lag >= 1 and self.begin >= 0):
-            raise StudyError(f"EIG needs factor > 0, every >= 1, lag >= 1 and begin >= 0, but got {self}.")
+        if not (self.factor > 0 and self.every >= 1 and self.lag >= 1 and self.begin >= 0 and self.decay >= 0):
+            raise StudyError(f"EIG needs factor > 0, every >= 1, lag >= 1, begin >= 0 and decay >= 0, but got {self}.")
 
     def fresh(self) -> tuple[float, ...]:
         return ()
@@ -217,7 +221,7 @@ class Eigenvalue:
     def after_epoch(self, report: Report, memory: tuple[float, ...]) -> tuple[StopDecision, tuple[float, ...]]:
         if report.epoch % self.every:
             return GO_ON, memory
-        memory = (*memory, report.curvature())
+        memory = (*memory, report.curvature() + self.decay)
         answer = self.answer(memory)
         return StopDecision(stop=answer is not None, epoch=answer, reading=self.growth(memory)), memory
 
