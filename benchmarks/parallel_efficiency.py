@@ -25,7 +25,7 @@ import searchbench as sb
 from searchbench.harness.loop import drive
 from searchbench.harness.measuring import MeasurementOutcome, Request, measure
 from searchbench.harness.plan import plan
-from searchbench.harness.run import _open_lab
+from searchbench.harness.run import open_lab
 
 STRATEGIES: dict[str, Any] = {
     "random": "random",
@@ -79,7 +79,7 @@ def idle(strategy: Any, parallel: int, spread: float, order: Any, each: int) -> 
     study = sb.Study("idle", problem, [strategy], 1, sb.Budget(evaluations=each * parallel))
     (spec,) = plan(study).runs
     made = spec.contestant.make()
-    lab = _open_lab(spec, spec.seeds(made))
+    lab = open_lab(spec, spec.seeds(made))
     lab.evaluation.crew = crew = Virtual(lab.evaluation.estimator, spread)
     drive(made.start(lab.scenario), lab, workers=parallel, order=order)
     return 1 - crew.busy_s / (parallel * crew.now_s)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from searchbench.cost import Cost
@@ -23,8 +25,16 @@ BUDGET = {"evaluations": 20.0}
 RANDOM = '{"class":"searchbench.strategies.random:Random","replacement":true}'
 
 
-def a_store(path: Path, *, seeds: int = 12, trials: int = 20, comparison: bool = True, missing: int = 0) -> Path:
-    """Write it; the last `missing` runs are planned but not recorded."""
+def a_store(
+    path: Path,
+    *,
+    seeds: int = 12,
+    trials: int = 20,
+    comparison: bool = True,
+    missing: int = 0,
+    notes: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Path:
+    """Write it; the last `missing` runs are planned but not recorded; `notes` stand in the runs of a strategy."""
     labels = [*ERRORS, BROKEN]
     planned = [
         {"run_id": f"{i}/{seed}", "strategy": label, "problem": "cells", "replicate": seed}
@@ -36,7 +46,8 @@ def a_store(path: Path, *, seeds: int = 12, trials: int = 20, comparison: bool =
         made_with = {"commit": "c0ffee", "packages": {"searchbench": "0"}, "cores": 2}
         store.add_study(StudyRecord("recorded", spec, "2025-01-01T00:00:00+00:00", provenance=made_with))
         for entry in planned[: len(planned) - missing]:
-            store.add_run(a_run(entry, labels.index(entry["strategy"]), trials))
+            run = a_run(entry, labels.index(entry["strategy"]), trials)
+            store.add_run(run.changed(notes=notes.get(entry["strategy"], ())))
     return path
 
 

@@ -57,7 +57,7 @@ def left_behind(
     spec: RunSpec, lab: MeteredLab, description: str, fingerprint: str, started: str, ended: str, error: str | None
 ) -> SearchResult:
     """What a search has left behind by now."""
-    final = lab.final
+    final, caveat = lab.final, lab.traces.last.get("caveat")
     return SearchResult(
         run_id=spec.run_id,
         status="ok" if error is None else "failed",
@@ -73,6 +73,7 @@ def left_behind(
         error=error,
         started=started,
         host=host(),
+        notes=(text(str(caveat)),) if caveat else (),
     )
 
 

@@ -14,9 +14,12 @@ import numpy as np
 
 from searchbench.cost import Budget, Cost
 from searchbench.errors import InputError
+from searchbench.harness.borders import text
 from searchbench.harness.plan import RunSpec
 from searchbench.harness.problem import ResolvedProblem
+from searchbench.harness.run import open_lab
 from searchbench.seeds import Seeds
+from searchbench.strategies.strategy import Foretelling
 from searchbench.trial import FULL
 
 START_S = 8.0
@@ -35,6 +38,8 @@ class Forecast:
     seconds: float | None
     """Wall-clock; None where nothing tells: on tables, and in a problem of one's own function."""
     workers: int
+    said: tuple[str, ...] = ()
+    """What of a strategy cannot work within the budget, a line each."""
 
     def __str__(self) -> str:
         many = f"{self.searches} searches and {self.searches} judgements"
@@ -60,7 +65,22 @@ def forecast(runs: Sequence[RunSpec], workers: int | None) -> Forecast:
         known = known and each is not None
         work += (each or 0.0) * len(own)
     started = 0.0 if slots == 0 else START_S
-    return Forecast(len(runs), started + work / max(slots, 1) if known else None, slots)
+    return Forecast(len(runs), started + work / max(slots, 1) if known else None, slots, _foretold(runs))
+
+
+def _foretold(runs: Sequence[RunSpec]) -> tuple[str, ...]:
+    """What strategies know of themselves, each asked once on each problem."""
+    said = []
+    for spec in {(spec.problem, spec.contestant): spec for spec in reversed(runs)}.values():
+        strategy = spec.contestant.make()
+        if not isinstance(strategy, Foretelling):
+            continue
+        try:
+            found = strategy.foretold(open_lab(spec, spec.seeds(strategy)))
+        except Exception:  # what is wrong is said by the run itself
+            continue
+        said += [f"{spec.contestant.label} on {spec.problem.name}: {text(found)}."] if found else []
+    return tuple(reversed(said))
 
 
 def seconds_of_run(spec: RunSpec) -> float | None:

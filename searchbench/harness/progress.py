@@ -143,7 +143,8 @@ class LiveProgress:
         if done < self._total:
             found = forecast(plan.runs[done:], self._workers)  # which ones are missing matters little
             self._expected = found.seconds
-            self._console.print(str(found), markup=False, highlight=False)
+            for line in (*found.said, str(found)):
+                self._console.print(line, markup=False, highlight=False)
 
     def started(self, spec: RunSpec) -> None:
         self._running[spec.run_id] = f"{spec.contestant.label} · seed {spec.replicate}"
@@ -220,7 +221,8 @@ class NotebookProgress:
         self._total, self._before, self._began = len(plan.runs), done, time.monotonic()
         self._failed += [f"skipped {one.strategy} on {one.problem}: {one.reason}" for one in plan.skipped]
         if done < self._total:
-            self._forecast = str(forecast(plan.runs[done:], self._workers))
+            found = forecast(plan.runs[done:], self._workers)
+            self._forecast, self._failed = str(found), [*self._failed, *found.said]
         self._show()
 
     def started(self, spec: RunSpec) -> None: ...

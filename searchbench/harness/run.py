@@ -49,7 +49,7 @@ def _run(spec: RunSpec, checkpoint: Checkpoint | None, journal: Journal | None, 
     strategy = spec.contestant.make()
     description = strategy_description(strategy)  # now: what keeps its state in itself says something else later
     remembered = Remembered()
-    lab = _open_lab(spec, spec.seeds(strategy), remembered)
+    lab = open_lab(spec, spec.seeds(strategy), remembered)
     so_far = partial(left_behind, spec, lab, description, resolved.fingerprint, started)
     if journal is not None:
         lab.record.watch = lambda: journal.note(lambda: so_far("error", None))
@@ -90,7 +90,8 @@ def run_judge(spec: RunSpec, architecture: str, checkpoint: Checkpoint | None = 
         return Outcome("error", math.nan, error=told(failure))
 
 
-def _open_lab(spec: RunSpec, seeds: Seeds, remembered: Remembered | None = None) -> MeteredLab:
+def open_lab(spec: RunSpec, seeds: Seeds, remembered: Remembered | None = None) -> MeteredLab:
+    """The lab of a run, in which nothing has happened yet."""
     resolved = spec.problem.resolve()
     estimator = resolved.estimator.open(resolved.space, resolved.task, seeds)
     scenario = Scenario(

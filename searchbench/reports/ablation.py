@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError
 from searchbench.metric import Metric
-from searchbench.reports.leaderboard import current_runs, incomplete
+from searchbench.reports.leaderboard import current_runs, incomplete, noted
 from searchbench.reports.standing import Declared, as_arm
 from searchbench.results.records import RunRecord, StudyRecord
 from searchbench.results.store import ResultStore
@@ -172,7 +172,7 @@ def _one(
         ladder=tuple(_under(rung, kinds) for rung in rungs),
         metric=metric,
         alpha=alpha,
-        notes=tuple(map(str, caveats)),
+        notes=(*map(str, caveats), *noted(run for some in own.values() for run in some)),
         caveats=kinds,
     )
 

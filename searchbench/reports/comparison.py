@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError, UnknownName, did_you_mean
 from searchbench.metric import Metric
-from searchbench.reports.leaderboard import build, current_runs
+from searchbench.reports.leaderboard import build, current_runs, noted
 from searchbench.reports.questions import ReportQuestion, ask
 from searchbench.reports.standing import ArmVerdicts, all_pairs_of
 from searchbench.reports.summary import Summary, summarise
@@ -170,7 +170,7 @@ def _compared(
         tuple(one.under(kinds) for one in asked),
         planned,
         None if alone else family,
-        verdicts.caveats,
+        (*verdicts.caveats, *(Caveat("noted", said) for said in noted(run for some in own for run in some))),
         verdicts.metric,
     )
 

@@ -123,7 +123,7 @@ def _arm(
         spent=tuple(_allotted(run, axis, budget) for run in well) if axis else (),
         stretches=tuple(f"seed {replicate}" for replicate, _ in stretches or ()),
         runs=tuple(f"seed {run.replicate}" for run in well),
-        notes=tuple(f"seed {run.replicate} {note}" for run in runs for note in run.notes),
+        notes=_notes(runs),
         cost_search=_mean(run.cost.seconds for run in well),
         cost_validate=0.0 if well else None,  # validation is paid from the search's budget
         cost_final=_mean(run.judge_cost.seconds for run in judged),
@@ -140,6 +140,17 @@ def _arm(
         components=max(1, len(parts)),
         ablation=design if len(parts) > 1 else None,
         relative_improvement=any(name in sampled.improvements for sampled in block.sampled),
+    )
+
+
+def _notes(runs: Sequence[RunRecord]) -> tuple[str, ...]:
+    """What stands in the records beside their numbers, each once, with the seed or the number of runs."""
+    by_note: dict[str, list[int]] = {}
+    for run in runs:
+        for note in run.notes:
+            by_note.setdefault(note, []).append(run.replicate)
+    return tuple(
+        f"{f'seed {seeds[0]}' if len(seeds) == 1 else f'{len(seeds)} runs'} {note}" for note, seeds in by_note.items()
     )
 
 

@@ -280,7 +280,7 @@ def _current_block(
         rows=tuple(_row(s, own, verdicts, missing=max(0, plan[s] - len(own))) for s, own in by_strategy.items()),
         skipped=tuple((s["strategy"], s["reason"]) for s in spec.get("skipped", []) if s["problem"] == label),
         failures=_failures(runs),
-        noted=_noted(runs),
+        noted=noted(runs),
         verdicts=verdicts,
     )
 
@@ -317,7 +317,7 @@ def _other_block(key: tuple[str, ...], runs: Sequence[RunRecord]) -> Block:
         ranked=False,
         rows=tuple(rows),
         failures=_failures(runs),
-        noted=_noted(runs),
+        noted=noted(runs),
     )
 
 
@@ -337,10 +337,12 @@ def _row(strategy: str, runs: Sequence[RunRecord], verdicts: ArmVerdicts, missin
         cost={axis: summarise([getattr(run.cost, axis) for run in ended_well]).mean for axis in SUMMED_AXES},
         standing=verdicts[strategy],
         metric=verdicts.metric,
+        noted=sum(bool(run.notes) for run in runs),
     )
 
 
-def _noted(runs: Iterable[RunRecord]) -> tuple[str, ...]:
+def noted(runs: Iterable[RunRecord]) -> tuple[str, ...]:
+    """What stands in the records of runs beside their numbers: strategy, how many runs, and what."""
     found = Counter((run.strategy, note) for run in runs for note in run.notes)
     return tuple(f"{strategy}, {number} run{'s' * (number > 1)}: {note}" for (strategy, note), number in found.items())
 

@@ -46,6 +46,8 @@ class Row:
     """What the statistics say of it."""
     metric: Metric = field(default_factory=Metric)
     """What was measured; the standing's answers are in its shown units."""
+    noted: int = 0
+    """Runs in whose records something stands beside the numbers; the block's notes say what."""
 
     @property
     def failed_share(self) -> float:
@@ -54,11 +56,12 @@ class Row:
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What its numbers must be read with; see `Answer.caveats`."""
+        """What its numbers must be read with: see `Answer.caveats`, and "noted" where its runs have notes."""
         from searchbench.statistics.record import ordered
 
         refused = ("refused",) if self.standing.verdict == "refused" else ()
-        return ordered((*self.standing.caveats, *refused, *(("incomplete",) if self.missing else ())))
+        kinds = ordered((*self.standing.caveats, *refused, *(("incomplete",) if self.missing else ())))
+        return (*kinds, *(("noted",) if self.noted else ()))
 
     @property
     def n(self) -> int:

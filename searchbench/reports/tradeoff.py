@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from searchbench.metric import Metric
-from searchbench.reports.leaderboard import current_runs
+from searchbench.reports.leaderboard import current_runs, noted
 from searchbench.reports.measured import metric_of
 from searchbench.results.columns import read_events, read_trials
 from searchbench.results.history import Caveat, caveats_of
@@ -115,7 +115,7 @@ def build(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> list[T
             searched,
             given,
             metric_of(study.declared, label, _errors(runs, label)),
-            caveats_of(study.declared),
+            (*caveats_of(study.declared), *(Caveat("noted", said) for said in noted(runs.get(label, ())))),
         )
         for label in labels
         for searched in (_searched(runs.get(label, ())),)

@@ -120,6 +120,11 @@ class TraceColumns:
         self._lines.append(dict(values))
         self._spent.append(spent)
 
+    @property
+    def last(self) -> Mapping[str, Any]:
+        """The last line; an empty one where there is none."""
+        return self._lines[-1] if self._lines else {}
+
     def to_bytes(self) -> bytes:
         """One Arrow IPC stream, zstd-compressed: `line`, `spent_<axis>` and one column per logged name, null where a
         line lacks it. Lists are kept in single precision."""

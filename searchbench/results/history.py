@@ -32,7 +32,7 @@ class Caveat:
     """What must be read with every statement about a study."""
 
     kind: str
-    """ "exploratory", "imported" or "incomplete"."""
+    """ "exploratory", "imported", "incomplete" or "noted"."""
     reason: str
     about: str = ""
     """What it is about: "ablation", or everything where it is empty."""

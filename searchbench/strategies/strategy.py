@@ -95,6 +95,15 @@ class Learning(Protocol):
 
 
 @runtime_checkable
+class Foretelling(Protocol):
+    """A strategy that knows before a run what of it cannot work within the budget."""
+
+    def foretold(self, lab: Lab) -> str:
+        """What is to be said before a run in a lab of its own, in which nothing has happened and nothing is to be
+        charged; empty for nothing."""
+
+
+@runtime_checkable
 class Tracing(Protocol):
     """An ask/tell search with a trace of its own (how well its surrogate ranked …), kept in the record."""
 
@@ -208,5 +217,7 @@ class Lab(Protocol):
         Args:
             values: numbers (entropy, skip count …), words, lists of numbers, or such lists by name. `epoch` counts from
                 1 and places the line; a name keeps its kind from line to line. Nothing that a rerun does not repeat,
-                such as a clock: `searchbench verify` compares the trace.
+                such as a clock: `searchbench verify` compares the trace. `caveat`, a text, must be read with the
+                result: that of the last line stands in the run's record, beside the leaderboard and in the
+                checklist.
         """

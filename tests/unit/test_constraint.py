@@ -86,10 +86,10 @@ def test_what_is_proposed_beyond_the_limit_fails_and_is_charged(table: Use) -> N
 def test_what_is_recommended_beyond_the_limit_is_not_taken(table: Use) -> None:
     problem = Problem(SPACE, "digits", TRAIN, latency=table, constraint={"latency_ms": 8.0})
     resolved = problem.resolve()
-    from searchbench.harness.run import _open_lab
+    from searchbench.harness.run import open_lab
 
     spec = plan(study(problem, "random")).runs[0]
-    lab: MeteredLab = _open_lab(spec, spec.seeds(spec.contestant.make()))
+    lab: MeteredLab = open_lab(spec, spec.seeds(spec.contestant.make()))
     legal = resolved.searched.sample(lab.scenario.seeds.rng("init"))
     lab.recommend(legal)
     lab.recommend(resolved.space.architecture(("k7e6",) * 3))

@@ -13,7 +13,7 @@ from searchbench.errors import StudyError
 from searchbench.harness.loop import drive
 from searchbench.harness.measuring import CrewLost, MeasurementOutcome, Request, measure
 from searchbench.harness.plan import plan
-from searchbench.harness.run import _open_lab, run_search
+from searchbench.harness.run import open_lab, run_search
 from searchbench.harness.study import Study, study_from_spec
 from searchbench.harness.study_file import study_from_mapping
 from searchbench.results.columns import first_difference, read_trials
@@ -57,7 +57,7 @@ def declared(strategy: Any = "random", **given: Any) -> Study:
 def run(study: Study, disorder: int | None = None, parallel: bool = True) -> tuple[Any, LateCrew | None]:
     (spec,) = plan(study).runs
     strategy = spec.contestant.make()
-    lab = _open_lab(spec, spec.seeds(strategy))
+    lab = open_lab(spec, spec.seeds(strategy))
     crew = None if disorder is None else LateCrew(lab.evaluation.estimator, disorder)
     lab.evaluation.crew = crew
     resolved = spec.problem.resolve()
@@ -119,7 +119,7 @@ def test_what_is_under_way_is_booked_and_nothing_is_overspent(budget: sb.Budget)
 def test_a_measurement_whose_process_is_lost_is_a_failed_trial() -> None:
     study = declared()
     (spec,) = plan(study).runs
-    lab = _open_lab(spec, spec.seeds(spec.contestant.make()))
+    lab = open_lab(spec, spec.seeds(spec.contestant.make()))
     lab.account.overlap()
 
     class Gone(LateCrew):

@@ -22,7 +22,7 @@ from searchbench.strategies.differentiable.relaxation import ClippedLinear, Rela
 from searchbench.strategies.differentiable.schedule import Alternate, Joint, Schedule
 from searchbench.strategies.differentiable.split import DataSplit, TaskSplit
 from searchbench.strategies.differentiable.stop import EarlyStop, ToTheEnd
-from searchbench.strategies.strategy import Scenario, TrainingSearch
+from searchbench.strategies.strategy import Lab, Scenario, TrainingSearch
 from searchbench.strategies.supernet import SupernetTraining
 
 if TYPE_CHECKING:
@@ -198,6 +198,11 @@ class Differentiable:
             if reason is not None:
                 return reason
         return None
+
+    def foretold(self, lab: Lab) -> str:
+        from searchbench.strategies.differentiable.engine import DifferentiableSearch
+
+        return DifferentiableSearch(self, lab.scenario).foretold(lab)
 
     def start(self, scenario: Scenario) -> TrainingSearch:
         from searchbench.strategies.differentiable.engine import DifferentiableSearch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from searchbench.strategies.differentiable.pace import LEAST_STEPS
@@ -44,6 +44,19 @@ def decided(steps: int, walk: Sequence[Tensor], mask: Tensor, none: int | None) 
 def _in_words(steps: int, margin: Logged | None, noise: Logged | None) -> str:
     if steps < LEAST_STEPS:
         return f"no: the logits took {steps} steps, fewer than {LEAST_STEPS}"
-    if isinstance(margin, float) and isinstance(noise, float) and margin < noise:
+    if _restless(margin, noise):
         return f"no: the margin of {margin:.2g} is below the noise of {noise:.2g}"
     return "yes"
+
+
+def _restless(margin: Logged | None, noise: Logged | None) -> bool:
+    return isinstance(margin, float) and isinstance(noise, float) and margin < noise
+
+
+def caveat(found: Mapping[str, Logged]) -> str:
+    """What must be read with a search of which `decided` found this, alike for all runs alike; empty for nothing."""
+    if float(found["logit_steps"]) < LEAST_STEPS:  # type: ignore[arg-type]
+        return f"decided by chance: the logits took fewer than {LEAST_STEPS} steps"
+    if _restless(found.get("margin"), found.get("noise")):
+        return "decided by chance: the margin between operations is below its own noise in the last epoch"
+    return ""

@@ -16,18 +16,19 @@ from torch import Tensor, nn
 from searchbench.cost import Cost
 from searchbench.errors import BudgetExhausted
 from searchbench.estimators.training import update
-from searchbench.spaces.networks import Mixed, Supernet
+from searchbench.spaces.networks import Supernet
 from searchbench.spaces.space import Architecture
 from searchbench.spaces.topology import PLAIN, Topology
 from searchbench.strategies.differentiable.composition import Differentiable
 from searchbench.strategies.differentiable.connect import Chosen, Weights
 from searchbench.strategies.differentiable.curvature import Vector
-from searchbench.strategies.differentiable.decided import decided
+from searchbench.strategies.differentiable.decided import caveat, decided
 from searchbench.strategies.differentiable.discretise import path_of, skips_of
 from searchbench.strategies.differentiable.game import Game
+from searchbench.strategies.differentiable.pace import LEAST_STEPS
 from searchbench.strategies.differentiable.prune import Perturbing
 from searchbench.strategies.differentiable.split import Part
-from searchbench.strategies.differentiable.stop import Report, StopDecision, reach
+from searchbench.strategies.differentiable.stop import Report, StopDecision, acts, chance, reach
 from searchbench.strategies.differentiable.turn import Moment
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.strategy import Lab, Logged, Scenario
@@ -83,12 +84,26 @@ class DifferentiableSearch:
             self._train(game)
             epoch, verdict = self._ask_whether_to_stop(game)
         except BudgetExhausted:
-            lab.log(epoch=self._session.epoch + 1, **self._decided(game))
+            decided = self._decided(game)
+            lab.log(epoch=self._session.epoch + 1, **decided, **self._caveat(decided))
             lab.recommend(game.supernet.architecture(path_of(self._chosen(game), self._topology)))
             raise
         self._follow(game, verdict)
         lab.recommend(self._architecture(game))
         lab.log(**epoch)
+
+    def foretold(self, lab: Lab) -> str:
+        """What of the search cannot work within the budget, or works by chance; nothing is trained."""
+        self._begin(lab)
+        settings, length = self._settings, self._session.length
+        joint, batches = settings.hypergradient.joint, self._batches(lab)
+        steps = length * (batches if joint else settings.schedule.alpha_steps(batches))
+        by_chance = chance(settings.stop, settings.discretise, self._topology)
+        few = f"its logits take about {steps:.0f} steps, fewer than {LEAST_STEPS}: its choice will be chance"
+        early = f"the rule that stops it would act on undecided logits with probability {by_chance:.2g}"
+        never = f"the rule that would stop it {reach(settings.stop, length)}"
+        said = ((steps < LEAST_STEPS, few), (not acts(settings.stop, length), never), (by_chance >= 0.05, early))
+        return "; ".join(text for true, text in said if true)
 
     def leaves(self, lab: Lab) -> Supernet:
         """The supernet, as it was trained."""
@@ -289,6 +304,7 @@ class DifferentiableSearch:
             **losses,
             **_diagnostics(weights, chosen, game, self._topology),
             **decided,
+            **self._caveat(decided),
         }
         if curvature.cache_info().currsize:
             epoch["curvature"] = curvature()
@@ -333,6 +349,13 @@ class DifferentiableSearch:
         """What is known of how sure the choice is."""
         allowed = self._topology.none if self._settings.discretise.leaves_none(self._topology) else None
         return decided(self._progress.logit_steps, [*game.walk, game.alpha.detach()], game.mask, allowed)
+
+    def _caveat(self, decided: Mapping[str, Logged]) -> dict[str, Logged]:
+        """What must be read with the result, if it ended so."""
+        stop, length = self._settings.stop, self._session.length
+        unacting = "" if acts(stop, length) else f"the rule that would stop it {reach(stop, length)}"
+        said = "; ".join(filter(None, (caveat(decided), unacting)))
+        return {"caveat": said} if said else {}
 
     def _chosen(self, game: Game) -> Chosen:
         return self._settings.discretise.choose(self._weights(game), self._topology)

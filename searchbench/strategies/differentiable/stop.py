@@ -14,7 +14,7 @@ import numpy as np
 from searchbench.errors import StudyError
 from searchbench.spaces.topology import Topology
 from searchbench.strategies.differentiable.connect import Chosen, Weights
-from searchbench.strategies.differentiable.discretise import skips_of
+from searchbench.strategies.differentiable.discretise import Discretise, skips_of
 from searchbench.strategies.differentiable.pace import Pace
 
 
@@ -80,9 +80,28 @@ def reach(rule: EarlyStop, epochs: int) -> str:
     """Words on whether a rule can act at all in a search of so many epochs."""
     if rule.earliest is None:
         return "none"
-    if rule.earliest > epochs:
+    if not acts(rule, epochs):
         return f"cannot act: not before epoch {rule.earliest}, and the search has {epochs}"
     return f"can act from epoch {rule.earliest} of {epochs}"
+
+
+def acts(rule: EarlyStop, epochs: int) -> bool:
+    """Whether a rule, if there is one, can act in a search of so many epochs."""
+    return rule.earliest is None or rule.earliest <= epochs
+
+
+def chance(rule: EarlyStop, discretise: Discretise, topology: Topology, draws: int = 1000) -> float:
+    """How often a rule that may act after the first epoch does so by chance: on weights that were drawn, not learnt."""
+    if rule.earliest != 1:
+        return 0.0
+    rng, stops = np.random.default_rng(0), 0
+    for _ in range(draws):
+        weights = rng.random((len(topology.edges), len(topology.operations)))
+        for edge, allowed in enumerate(topology.allowed or ()):
+            weights[edge, [op for op in range(weights.shape[1]) if op not in allowed]] = 0.0
+        report = Report(0, 1, weights, discretise.choose(weights, topology), topology, lambda: 0.0)
+        stops += rule.after_epoch(report, rule.fresh())[0].stop
+    return stops / draws
 
 
 @dataclass(frozen=True, slots=True)
