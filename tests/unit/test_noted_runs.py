@@ -55,11 +55,10 @@ def short(*strategies: object, epochs: int = 3) -> sb.Study:
 
 def test_what_cannot_work_within_the_budget_is_said_before_a_run() -> None:
     paper = {"settings": "paper", "batch_size": 256}
-    study = short(sb.Use("darts-es", **paper), sb.Use("darts-plus", settings="paper", batch_size=8), "random")
+    study = short(sb.Use("darts-es", **paper), sb.Use("darts-plus", settings="paper"), "random")
     es, plus = forecast(plan(study).runs, 0).said
     assert "its logits take about 3 steps, fewer than 100: its choice will be chance" in es
     assert "the rule that would stop it cannot act: not before epoch 23, and the search has 1" in es
-    assert "chance;" not in plus
     assert "the rule that stops it would act on undecided logits with probability 0.4" in plus
 
 
