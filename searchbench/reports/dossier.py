@@ -16,6 +16,7 @@ from searchbench.reports.measured import declared_metric
 from searchbench.reports.ranking import ProxyRanking
 from searchbench.reports.ranking import build as build_rankings
 from searchbench.reports.sampling import build as build_sampled
+from searchbench.reports.sampling import kind_of
 from searchbench.reports.standing import Declared
 from searchbench.reports.tradeoff import Tradeoff
 from searchbench.reports.tradeoff import build as build_tradeoffs
@@ -25,6 +26,7 @@ from searchbench.results.store import ResultStore
 
 if TYPE_CHECKING:
     from searchbench.results.curves import Curves
+    from searchbench.results.digests import Digest
 
 AXES = ("evaluations", "epochs", "samples", "macs", "seconds", "host_s")
 """Cost axes that curves are drawn along, where anything was spent on them."""
@@ -40,7 +42,7 @@ class Dossier:
     current: Mapping[str, Sequence[RunRecord]]
     """By problem: the runs that are planned now and may be compared."""
     curves: Mapping[str, Mapping[str, Curves]]
-    """By problem and axis: incumbents of those runs, in their order."""
+    """By problem and axis: incumbents of those runs, in their order; empty where no axes were asked for."""
     board: Leaderboard
     checklists: Mapping[str, Checklist]
     """By problem."""
@@ -85,7 +87,7 @@ def read(
         study: its name; None takes the one declared last.
         sort: column of the leaderboard.
         published: show the published rows of this task beside.
-        axes: further cost axes to draw curves along; the first budget axis is always among them.
+        axes: cost axes to draw curves along, beside those of the budget; none draws none.
         rankings: also correlate what the searches knew with what the judge found.
 
     Raises:
@@ -94,7 +96,9 @@ def read(
     """
     history = store.history(study)
     declared = history.whole
-    runs, checks = tuple(store.runs(declared.name)), store.checks(declared.name)
+    runs, checks = tuple(store.runs(declared.name, recordings=False)), store.checks(declared.name)
+    if axes or any(kind_of(run.description) == "random_sampling" for run in runs):
+        runs = tuple(store.runs(declared.name))
     current, _ = current_runs(declared, runs)
     board = build(declared, runs).with_samples(
         {
@@ -104,9 +108,10 @@ def read(
     )
     if published is not None:
         board = board.with_published(published)
-    curves = {label: _curves(own, _axes(declared.declared, axes)) for label, own in current.items()}
+    curves = {label: _curves(own, _axes(declared.declared, axes)) for label, own in current.items()} if axes else {}
+    digests = store.digests(declared.name)
     checklists = {
-        block.problem: _judged(declared, block, current, curves, history, len(board.reported), checks)
+        block.problem: _judged(declared, block, current, digests, history, len(board.reported), checks)
         for block in board.blocks
         if block.ranked
     }
@@ -133,14 +138,13 @@ def _judged(
     study: StudyRecord,
     block: Any,
     current: Mapping[str, Sequence[RunRecord]],
-    curves: Mapping[str, Mapping[str, Curves]],
+    digests: Mapping[str, Digest],
     history: History,
     reported: int,
     checks: Sequence[CheckRecord],
 ) -> Checklist:
     own = current.get(block.problem, ())
-    first = next(iter(curves.get(block.problem, {}).values()), None)
-    return checklist(gather(study, block, own, first, history=history, reported=reported, checks=checks))
+    return checklist(gather(study, block, own, digests, history=history, reported=reported, checks=checks))
 
 
 def _axes(spec: Mapping[str, Any], wanted: Sequence[str]) -> list[str]:

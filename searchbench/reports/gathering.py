@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from searchbench.reports.ablation import levels_of, parts_of
 from searchbench.reports.evidence import ArmEvidence, Evidence, RedeclaredEvidence, StatisticsEvidence, TableEvidence
 from searchbench.reports.leaderboard import Block
@@ -21,7 +19,7 @@ from searchbench.results.history import History
 from searchbench.results.records import CheckRecord, RunRecord, StudyRecord
 
 if TYPE_CHECKING:
-    from searchbench.results.curves import Curves
+    from searchbench.results.digests import Digest
 
 CURVE = "incumbent chosen and drawn on validation (the test is read once, at the end)"
 MIN_FOR_BEST_OF = 4
@@ -34,7 +32,7 @@ def gather(
     study: StudyRecord,
     block: Block,
     runs: Sequence[RunRecord],
-    curves: Curves | None,
+    digests: Mapping[str, Digest] | None,
     *,
     history: History | None = None,
     reported: int = 0,
@@ -46,7 +44,7 @@ def gather(
         study: all that was ever declared of it.
         block: its leaderboard of the problem.
         runs: the runs in that block.
-        curves: their incumbents along the first budget axis, in the order of `runs`; None where they were not read.
+        digests: what their recordings say in short, by run id; None where they were not read.
         history: its declarations; None takes `study` for the only one.
         reported: published rows shown beside.
         checks: what became of reruns and of rebuilding the study from a bundle.
@@ -56,12 +54,11 @@ def gather(
     problem = next(p for p in spec["problems"] if p["label"] == block.problem)
     planned = [entry for entry in spec.get("planned", []) if entry["problem"] == block.problem]
     budget = spec.get("budget", {})
-    own: dict[str, list[int]] = {}
-    for i, run in enumerate(runs):
-        own.setdefault(run.strategy, []).append(i)
+    own: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        own.setdefault(run.strategy, []).append(run)
     arms = tuple(
-        _arm(spec, study.provenance, problem, block, name, [runs[i] for i in at], planned, _stretches(curves, at, runs))
-        for name, at in own.items()
+        _arm(spec, study.provenance, problem, block, name, mine, planned, digests) for name, mine in own.items()
     )
     return Evidence(
         arms=arms,
@@ -75,7 +72,7 @@ def gather(
         tasks=tuple(p["label"] for p in spec["problems"]),
         tuned_on=None if any(arm.tuning is None for arm in arms) else _tuned_on(spec, list(own)),
         claims_limited=True,
-        statistics=_statistics(block, has_curve=curves is not None, wall_clock=any(a in WALL_CLOCK for a in budget)),
+        statistics=_statistics(block, has_curve=digests is not None, wall_clock=any(a in WALL_CLOCK for a in budget)),
         table=_table(spec, problem),
         reported_rows=reported,
         probe=_probe(checks),
@@ -95,7 +92,7 @@ def _arm(
     name: str,
     runs: Sequence[RunRecord],
     planned: Iterable[Mapping[str, Any]],
-    stretches: Sequence[tuple[int, tuple[float, ...]]] | None,
+    digests: Mapping[str, Digest] | None,
 ) -> ArmEvidence:
     seeds = tuple(entry["replicate"] for entry in planned if entry["strategy"] == name)
     judged = sorted((run for run in runs if run.judged), key=lambda run: run.replicate)
@@ -104,6 +101,8 @@ def _arm(
     axis = next(iter(budget), None)
     commit = kept.get("commit")
     parts, design = _parts(spec, name)
+    known = digests or {}
+    stretches = [(run.replicate, own) for run in runs if run.run_id in known for own in known[run.run_id].stretches]
     return ArmEvidence(
         name=name,
         kind=kind_of(runs[0].description),
@@ -120,8 +119,8 @@ def _arm(
         selected_on="validation",
         selector="what the search recommends at its end",
         budget_unit=axis,
-        spent=tuple(_allotted(run, axis, budget) for run in well) if axis else (),
-        stretches=tuple(f"seed {replicate}" for replicate, _ in stretches or ()),
+        spent=tuple(_allotted(run, axis, budget, known) for run in well) if axis else (),
+        stretches=tuple(f"seed {replicate}" for replicate, _ in stretches),
         runs=tuple(f"seed {run.replicate}" for run in well),
         notes=_notes(runs),
         cost_search=_mean(run.cost.seconds for run in well),
@@ -130,8 +129,8 @@ def _arm(
         tuning=_tuning(spec, name),
         tuned_here=_tuned_here(spec, problem["label"], name),
         configurations=round(max(1.0, _mean(run.cost.evaluations for run in well) or 1.0)),
-        incumbents=None if stretches is None else tuple(values for _, values in stretches),
-        reached=tuple(_reached(run, axis, budget) for run in well) if axis else (),
+        incumbents=None if digests is None else tuple(values for _, values in stretches),
+        reached=tuple(_reached(run, axis, budget, known) for run in well) if axis else (),
         hardware=_one(run.host for run in runs),
         versions=_hash(kept.get("packages")),
         clean_commit=None if commit is None else not str(commit).endswith("+changes"),
@@ -158,47 +157,19 @@ def _ending(run: RunRecord) -> str:
     return run.status if run.judged or not run.ok else f"judging: {run.test_status}"
 
 
-def _allotted(run: RunRecord, axis: str, budget: Mapping[str, float]) -> float:
+def _allotted(run: RunRecord, axis: str, budget: Mapping[str, float], digests: Mapping[str, Digest]) -> float:
     """What a run had to spend: all of the budget where it could not afford its next step.
 
     The budget ended it then, or it ended by itself with less left than its dearest step so far took.
     """
     limit, spent = float(budget[axis]), float(getattr(run.cost, axis))
-    ended_by_it = run.ended == "budget" or (spent < limit and limit - spent < _dearest_step(run, axis))
+    dearest = digests[run.run_id].steps.get(axis, 0.0) if run.run_id in digests else 0.0
+    ended_by_it = run.ended == "budget" or (spent < limit and limit - spent < dearest)
     return limit if ended_by_it else spent
 
 
-def _dearest_step(run: RunRecord, axis: str) -> float:
-    """The most that a run spent between two lines of its log, where it kept one, or between two trials."""
-    from searchbench.results.curves import CURVE_AXES, spent_along
-
-    if axis not in CURVE_AXES:
-        return 0.0
-    return max(
-        (float(np.diff(spent, prepend=0.0).max()) for spent in spent_along(run.trials, run.traces, axis)), default=0.0
-    )
-
-
-def _reached(run: RunRecord, axis: str, budget: Mapping[str, float]) -> float:
-    return _allotted(run, axis, budget) / float(budget[axis]) if budget[axis] else 1.0
-
-
-def _stretches(
-    curves: Curves | None, at: Sequence[int], runs: Sequence[RunRecord]
-) -> list[tuple[int, tuple[float, ...]]] | None:
-    """Seed and incumbent values of every stretch of every run, where they change; what a search recommended without
-    a value is no incumbent."""
-    if curves is None:
-        return None
-    found = []
-    first = np.searchsorted(curves.run, np.arange(len(curves) + 1))
-    for i in at:
-        value, stretch = (column[first[i] : first[i + 1]] for column in (curves.value, curves.stretch))
-        known = ~np.isnan(value)
-        for number in np.unique(stretch[known]):
-            own = value[known & (stretch == number)]
-            found.append((runs[i].replicate, tuple(own[np.diff(own, prepend=np.inf) != 0].tolist())))
-    return found
+def _reached(run: RunRecord, axis: str, budget: Mapping[str, float], digests: Mapping[str, Digest]) -> float:
+    return _allotted(run, axis, budget, digests) / float(budget[axis]) if budget[axis] else 1.0
 
 
 def _parts(spec: Mapping[str, Any], name: str) -> tuple[frozenset[str], Any]:

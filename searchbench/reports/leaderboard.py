@@ -14,6 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from searchbench.reports.measured import declared_metric, natural
 from searchbench.reports.rows import COLUMNS, SHORT_NAMES, SUMMED_AXES, Row
 from searchbench.reports.sampling import Sampled
 from searchbench.reports.standing import MAX_FAILED_SHARE, ArmVerdicts, Declared, Standing, judge_standings
-from searchbench.reports.summary import summarise
+from searchbench.reports.summary import mean, summarise
 from searchbench.results.history import Caveat
 from searchbench.results.imported.beside import published, read_rows, to_spec
 from searchbench.results.records import DEFAULT_PROTOCOL, RunRecord, StudyRecord
@@ -233,14 +234,14 @@ def current_runs(study: StudyRecord, runs: Iterable[RunRecord]) -> tuple[dict[st
     """Runs that may be compared, by problem: those that the study plans, or ever planned. And all the others."""
     spec = study.declared
     planned = {entry["run_id"]: entry["strategy"] for entry in spec.get("planned", [])}
-    labels = {problem["label"] for problem in spec.get("problems", [])}
+    metrics = {p["label"]: declared_metric(spec, p["label"]) for p in spec.get("problems", [])}
     current: dict[str, list[RunRecord]] = {}
     other: list[RunRecord] = []
     for run in runs:
         mine = run.run_id in planned if planned else _declared(spec, run)
-        if mine and run.protocol == DEFAULT_PROTOCOL and run.problem in labels:
+        if mine and run.protocol == DEFAULT_PROTOCOL and run.problem in metrics:
             label = planned.get(run.run_id, run.strategy)  # another, where it was described otherwise at the time
-            own = natural(run, declared_metric(spec, run.problem))
+            own = natural(run, metrics[run.problem])
             current.setdefault(run.problem, []).append(own if label == run.strategy else replace(own, strategy=label))
         else:
             other.append(run)
@@ -324,6 +325,7 @@ def _other_block(key: tuple[str, ...], runs: Sequence[RunRecord]) -> Block:
 def _row(strategy: str, runs: Sequence[RunRecord], verdicts: ArmVerdicts, missing: int = 0) -> Row:
     ended_well = [run for run in runs if run.ok]
     judged = [run for run in runs if run.judged]
+    costs = [run.cost for run in ended_well]
     return Row(
         strategy=strategy,
         total=len(runs),
@@ -332,9 +334,9 @@ def _row(strategy: str, runs: Sequence[RunRecord], verdicts: ArmVerdicts, missin
         missing=missing,
         test_error=summarise([run.test_error for run in judged]),
         value=summarise([run.value for run in judged]),
-        params=summarise([run.test_metrics.get("params", math.nan) for run in judged]).mean,
-        macs=summarise([run.test_metrics.get("macs", math.nan) for run in judged]).mean,
-        cost={axis: summarise([getattr(run.cost, axis) for run in ended_well]).mean for axis in SUMMED_AXES},
+        params=mean(run.test_metrics.get("params", math.nan) for run in judged),
+        macs=mean(run.test_metrics.get("macs", math.nan) for run in judged),
+        cost={axis: mean(map(attrgetter(axis), costs)) for axis in SUMMED_AXES},
         standing=verdicts[strategy],
         metric=verdicts.metric,
         noted=sum(bool(run.notes) for run in runs),

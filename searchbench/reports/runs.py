@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from searchbench.metric import Metric
 from searchbench.reports import drawings
 from searchbench.reports.dossier import Dossier
 from searchbench.results.columns import read_traces, read_trials
@@ -24,20 +25,15 @@ MAX_LOGGED = 8
 """Names of a log that a run's page draws."""
 
 
-def overview(dossier: Dossier, detailed: Collection[str] | None = None) -> dict[str, Any]:
-    """What the table of runs and the pages of single runs are drawn from, as plain values in columns.
-
-    Args:
-        detailed: ids of the runs to hold whole; None takes those that are looked at first.
-    """
+def overview(dossier: Dossier) -> dict[str, Any]:
+    """What the table of runs and the pages of single runs are drawn from, as plain values in columns."""
     runs = [run for own in dossier.current.values() for run in own]
     others = {run.run_id for run in runs}
     runs += [run for run in dossier.runs if run.run_id not in others]
     metrics = {block.problem: block.verdicts.metric for block in reversed(dossier.board.blocks)}  # ranked ones first
     strategies, problems = _numbered(run.strategy for run in runs), _numbered(run.problem for run in runs)
-    wanted = looked_at_first(runs) if detailed is None else set(detailed)
+    wanted = looked_at_first(runs)
     whole = [run for run in runs if run.run_id in wanted]
-    cells = {run.architecture: drawings.drawn(run.architecture, run.architecture) for run in whole if run.architecture}
     return {
         "strategies": list(strategies), "problems": list(problems), "settings": _settings(dossier),
         "metrics": [metrics[name].heading if name in metrics else "result" for name in problems],
@@ -51,8 +47,7 @@ def overview(dossier: Dossier, detailed: Collection[str] | None = None) -> dict[
             "evaluations": [_number(run.cost.evaluations) for run in runs],
             "seconds": [_number(run.cost.seconds) for run in runs],
         },
-        "details": {run.run_id: _detail(run, metrics[run.problem].factor) for run in whole},
-        "cells": {notation: svg for notation, svg in cells.items() if svg is not None},
+        "details": {run.run_id: detail(run, metrics[run.problem]) for run in whole}, "cells": cells(whole),
         "all": len(whole) == len(runs),
     }  # fmt: skip
 
@@ -84,7 +79,14 @@ def _ending(run: RunRecord) -> str:
     return "ok" if run.judged else run.status if not run.ok else f"judging: {run.test_status or 'missing'}"
 
 
-def _detail(run: RunRecord, factor: float) -> dict[str, Any]:
+def cells(runs: Iterable[RunRecord]) -> dict[str, str]:
+    """Drawings of what runs handed over, by notation; of what cannot be drawn there is none."""
+    drawn = {run.architecture: drawings.drawn(run.architecture, run.architecture) for run in runs if run.architecture}
+    return {notation: svg for notation, svg in drawn.items() if svg is not None}
+
+
+def detail(run: RunRecord, metric: Metric) -> dict[str, Any]:
+    """All that the page of one run shows, its recordings included."""
     facts = {
         "architecture": run.architecture or "–", "described as": run.description, "budget": run.budget,
         "protocol": run.protocol, "started": run.started, "finished": run.finished, "host": run.host or "–",
@@ -95,7 +97,7 @@ def _detail(run: RunRecord, factor: float) -> dict[str, Any]:
     if run.notes:
         facts["notes"] = "; ".join(run.notes)
     return {
-        "facts": facts, "trials": _trials(run, factor), "log": _log(run), "cell": run.architecture,
+        "facts": facts, "trials": _trials(run, metric.factor), "log": _log(run), "cell": run.architecture,
         "failure": ((run.test_failure if run.ok else run.error) or "").strip(),
     }  # fmt: skip
 

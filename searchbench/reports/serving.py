@@ -23,8 +23,9 @@ from searchbench.errors import InputError, StoreError
 from searchbench.printable import printable
 from searchbench.reports.dossier import AXES, read
 from searchbench.reports.exports import tables
+from searchbench.reports.measured import metric_of
 from searchbench.reports.page import figures_of, index_html, to_html
-from searchbench.reports.runs import overview
+from searchbench.reports.runs import cells, detail
 from searchbench.results.location import Location
 from searchbench.results.records import RunRecord
 from searchbench.results.schema import APPLICATION_ID
@@ -159,8 +160,9 @@ def _one_run(store: ResultStore, study: str, run_id: str) -> dict[str, Any]:
     run = store.run(run_id)
     if run.study != study:
         raise StoreError(f"no run `{run_id}` of study `{study}`.")
-    found = overview(read(store, study), detailed=[run_id])
-    return {"detail": found["details"].get(run_id), "cells": found["cells"]}
+    spec = store.history(study).whole.declared
+    errors = [r.test_error for r in store.runs(study, recordings=False) if r.problem == run.problem and r.judged]
+    return {"detail": detail(run, metric_of(spec, run.problem, errors)), "cells": cells([run])}
 
 
 def _stamp(path: Path) -> str:

@@ -220,7 +220,8 @@ def judge_standings(
     described = {name: Standing(st.describe(a, level=1 - declared.level)) for name, a in whole.items()}
     if not compare or len(whole) < 2:
         return ArmVerdicts(described, tuple(whole.values()), metric, declared=declared)
-    common = [s for s in seeds if all(s in set(a.seeds) for a in whole.values())]
+    everywhere = set(seeds).intersection(*(a.seeds for a in whole.values()))
+    common = [seed for seed in seeds if seed in everywhere]
     notes = _seed_notes(seeds, common, declared)
     if not common:
         return ArmVerdicts(described, tuple(whole.values()), metric, notes=notes, declared=declared)

@@ -20,7 +20,10 @@ class Summary:
 def summarise(values: Iterable[float]) -> Summary:
     """Summary of the finite ones among `values`; exactly rounded sums, so that their order does not matter."""
     kept = [float(value) for value in values if math.isfinite(value)]
-    if not kept:
-        return Summary(0, math.nan, math.nan)
-    mean = math.fsum(kept) / len(kept)
-    return Summary(len(kept), mean, statistics.stdev(kept) if len(kept) > 1 else math.nan)
+    return Summary(len(kept), mean(kept), statistics.stdev(kept) if len(kept) > 1 else math.nan)
+
+
+def mean(values: Iterable[float]) -> float:
+    """Mean of the finite ones among `values`, by an exactly rounded sum; NaN where there is none."""
+    kept = [float(value) for value in values if math.isfinite(value)]
+    return math.fsum(kept) / len(kept) if kept else math.nan

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from searchbench.cost import BUDGET_AXES, COST_AXES
 from searchbench.errors import InputError, did_you_mean
-from searchbench.results.columns import FIDELITY_PARTS, read_events, read_traces
+from searchbench.results.columns import FIDELITY_PARTS, read_events
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,8 @@ CURVE_AXES = tuple(dict.fromkeys((*COST_AXES, *BUDGET_AXES, "trials")))
 """What a curve can run along: every cost axis, the sums that budgets limit, and the number of trials."""
 TOGETHER = 256
 """Recordings whose events are gone through at once."""
-_SUMS = {"samples": ("train_samples", "inference_samples"), "seconds": ("device_s", "simulated_s")}
+SUMS = {"samples": ("train_samples", "inference_samples"), "seconds": ("device_s", "simulated_s")}
+"""Axes that are the sum of others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +118,7 @@ def curves_along(recordings: Iterable[bytes], axes: Sequence[str]) -> dict[str, 
     for tables in _together(recordings, axes):
         lengths += [table.num_rows for table in tables]
         events = _Events.of(tables)
-        values.append(np.append(_floats(events.table, "value"), np.nan)[events.source])
+        values.append(np.append(floats(events.table, "value"), np.nan)[events.source])
         stretches.append(events.stretches())
         for axis in axes:
             spent[axis].append(events.spent(axis))
@@ -136,20 +137,12 @@ def curves_along(recordings: Iterable[bytes], axes: Sequence[str]) -> dict[str, 
 
 def _together(recordings: Iterable[bytes], axes: Sequence[str]) -> Iterator[list[pa.Table]]:
     """The events of so many recordings at a time that arrays pay, and no more than memory bears."""
-    parts = {part for axis in axes if axis != "trials" for part in _SUMS.get(axis, (axis,))}
+    parts = {part for axis in axes if axis != "trials" for part in SUMS.get(axis, (axis,))}
     wanted = ["event", "value", "recommended", *(f"fidelity_{part}" for part in FIDELITY_PARTS)]
     wanted += [f"spent_{part}" for part in sorted(parts)]
     left = iter(recordings)
     while tables := [read_events(blob).select(wanted) for blob in islice(left, TOGETHER)]:
         yield tables
-
-
-def spent_along(trials: bytes, traces: bytes | None, axis: str) -> list[Floats]:
-    """What a run had spent after each line of its log, where it kept one that says so, else after each trial."""
-    tables = [table for table in (read_traces(traces), read_events(trials)) if table is not None and table.num_rows]
-    parts = _SUMS.get(axis, (axis,))
-    able = [table for table in tables if all(f"spent_{part}" in table.column_names for part in parts)]
-    return [sum((_floats(table, f"spent_{part}") for part in parts), np.zeros(table.num_rows)) for table in able[:1]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,11 +165,11 @@ class _Events:
         lengths = [own.num_rows for own in tables]
         begins = np.repeat(np.cumsum([0, *lengths[:-1]], dtype=np.int64), lengths)
         is_trial = np.asarray(pc.equal(table.column("event").cast("string"), "trial"), dtype=np.bool_)
-        return cls(table, begins, is_trial, _source(_floats(table, "recommended"), begins, is_trial))
+        return cls(table, begins, is_trial, _source(floats(table, "recommended"), begins, is_trial))
 
     def stretches(self) -> npt.NDArray[np.int64]:
         """[E] number of the stretch of every event, counted in its run."""
-        parts = [np.nan_to_num(_floats(self.table, f"fidelity_{part}"), nan=1.0) for part in FIDELITY_PARTS]
+        parts = [np.nan_to_num(floats(self.table, f"fidelity_{part}"), nan=1.0) for part in FIDELITY_PARTS]
         levels = np.append(np.prod(parts, axis=0), 0.0)[self.source]
         own = np.append(~self.is_trial, False)[self.source]
         first = self.begins == np.arange(len(self.begins))
@@ -191,7 +184,7 @@ class _Events:
         if axis == "trials":
             counted = np.cumsum(self.is_trial)
             return np.asarray(counted - (counted - self.is_trial)[self.begins], dtype=np.float64)
-        parts = (_floats(self.table, f"spent_{part}") for part in _SUMS.get(axis, (axis,)))
+        parts = (floats(self.table, f"spent_{part}") for part in SUMS.get(axis, (axis,)))
         return sum(parts, np.zeros(self.table.num_rows))
 
 
@@ -213,7 +206,8 @@ def _source(
     return np.where(holder >= begins, np.append(source, -1)[holder], -1)
 
 
-def _floats(table: pa.Table, name: str) -> Floats:
+def floats(table: pa.Table, name: str) -> Floats:
+    """A column of recordings as numbers, NaN where there is none."""
     column = table.column(name).cast("float64").to_numpy(zero_copy_only=False)
     return np.asarray(column, dtype=np.float64)
 

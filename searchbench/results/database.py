@@ -134,6 +134,8 @@ def bring_up_to_date(location: Location, engine: Engine, write: bool) -> bool:
             state = "holds no tables yet" if version is None else f"has the older schema version {version}"
             raise StoreError(f"the store `{location.shown}` {state}; `searchbench run` brings it up to date.")
         _change(engine)
+    if write:
+        schema.digests.create(engine, checkfirst=True)  # a store that was made before there were any
     if write and location.path is not None:
         # Only now: the header that marks the file as ours must be in the file itself, not in its WAL.
         with closing(engine.raw_connection()) as connection:

@@ -104,6 +104,15 @@ recordings = Table(
     Column("traces", LargeBinary),
 )
 
+# What boards ask of every recording, in short. Beside the schema: a run that an older version recorded has none, and
+# it is read out of its recording then.
+digests = Table(
+    "digests",
+    metadata,
+    Column("run", ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    Column("digest", Text, nullable=False),
+)
+
 # Searches that have ended and await their verdict: their judge may take hours, and the driver may die meanwhile.
 waiting = Table(
     "waiting",

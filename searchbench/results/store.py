@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import Connection, Engine, Select
 
+    from searchbench.results.digests import Digest
     from searchbench.results.history import History
 
 
@@ -145,12 +146,16 @@ class ResultStore:
         """
         from sqlalchemy.exc import IntegrityError
 
-        from searchbench.results.schema import recordings, runs, waiting
+        from searchbench.results.schema import digests, recordings, runs, waiting
+
+        short = _digested(run.trials, run.traces)
 
         def insert(connection: Connection) -> None:
             result = connection.execute(runs.insert(), _run_row(run))
             key = next(iter(result.inserted_primary_key or ()))
             connection.execute(recordings.insert(), {"run": key, "trials": run.trials, "traces": run.traces})
+            if short is not None:
+                connection.execute(digests.insert(), {"run": key, "digest": short.to_json()})
             connection.execute(waiting.delete().where(waiting.c.run_id == run.run_id))
 
         same = (runs.c.run_id == run.run_id) & (runs.c.retry == run.retry) & (runs.c.finished == run.finished)
@@ -244,6 +249,30 @@ class ResultStore:
         """A study's runs in order of recording. Without `recordings` their trials are left empty, traces None."""
         return [run_from_row(row) for row in self._latest(study, recorded=recordings)]
 
+    def digests(self, study: str) -> dict[str, Digest]:
+        """What boards ask of the recordings of a study's runs, by run id.
+
+        Raises:
+            StoreError: a recording that has no digest cannot be read.
+        """
+        from sqlalchemy import inspect, select
+
+        from searchbench.results.digests import digest, digests_from_json
+        from searchbench.results.schema import digests, recordings, runs
+
+        latest = self._latest(study, columns=("id", "run_id"))
+        there = inspect(self.engine).has_table(digests.name)
+        mine = select(runs.c.id).where(runs.c.study == study)
+        kept = self._rows(digests.select().where(digests.c.run.in_(mine))) if there else []
+        with damage(f"a digest of study `{study}`"):
+            read = dict(zip([r["run"] for r in kept], digests_from_json(r["digest"] for r in kept), strict=True))
+        for row in latest:
+            if row["id"] not in read:
+                with damage(f"run `{row['run_id']}`"):
+                    (own,) = self._rows(recordings.select().where(recordings.c.run == row["id"]))
+                    read[row["id"]] = digest(own["trials"], own["traces"])
+        return {row["run_id"]: read[row["id"]] for row in latest}
+
     def run(self, run_id: str) -> RunRecord:
         """One run with its recording.
 
@@ -318,7 +347,9 @@ class ResultStore:
 
     def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         with as_store_error(self.location), self.engine.connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            found = connection.execute(query)
+            names = tuple(found.keys())
+            return [dict(zip(names, row, strict=True)) for row in found]
 
     def _commit(self, work: Callable[[Connection], object], same: Select[Any] | None = None) -> None:
         """Write in one transaction. `same`: finds what it writes, where that may be written once only."""
@@ -399,6 +430,16 @@ def damage(what: str) -> Iterator[None]:
         raise StoreError(f"{what} cannot be read; the store is damaged there: {error}.") from error
 
 
+def _digested(trials: bytes, traces: bytes | None) -> Digest | None:
+    """The digest of a recording; None of one that cannot be read, which whoever needs it is told then."""
+    from searchbench.results.digests import digest
+
+    try:
+        return digest(trials, traces)
+    except ValueError:
+        return None
+
+
 def _run_row(run: RunRecord) -> dict[str, Any]:
     """Columns of `runs`: what is not a plain value as JSON, NaN as NULL (SQLite knows no NaN)."""
     from searchbench.results.schema import runs
@@ -424,4 +465,5 @@ def run_from_row(row: Mapping[str, Any]) -> RunRecord:
         values["judge_cost"] = cost_from_json(values["judge_cost"])
         values["test_metrics"] = json.loads(values["test_metrics"])
         values["notes"] = tuple(map(str, json.loads(values.get("notes", "[]"))))
-        return RunRecord.flat(**({"trials": b"", "traces": None} | values))
+        values.setdefault("trials", b"")
+        return RunRecord.flat(**values)

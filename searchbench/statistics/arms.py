@@ -84,12 +84,12 @@ class Arm:
     @property
     def n_ok(self) -> int:
         """Runs that ended well."""
-        return sum(s is RunStatus.OK for s in self.statuses)
+        return self.statuses.count(RunStatus.OK)
 
     @property
     def n_infra(self) -> int:
         """Runs the infrastructure lost; to be rerun with the same seed."""
-        return sum(s is RunStatus.INFRA for s in self.statuses)
+        return self.statuses.count(RunStatus.INFRA)
 
     @property
     def n_failed(self) -> int:

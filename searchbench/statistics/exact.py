@@ -109,7 +109,7 @@ def typical_values(d: Floats, *, alpha: float, seed: int, resamples: int = RESAM
     """
     d = canonical(d[:, None])[:, 0]
     signs, complete = flips(len(d), seed, resamples)
-    flipped = (len(d) - signs.sum(axis=1)) / 2
+    flipped = _flipped(len(d), seed, resamples)
     total = signs @ d
     with np.errstate(invalid="ignore", divide="ignore"):  # the empty set has no mean; it always counts
         inside, outside = (d.sum() - total) / 2 / flipped, (d.sum() + total) / 2 / (len(d) - flipped)
@@ -145,6 +145,13 @@ def _hits(signs: Floats, d: Floats, threshold: Floats) -> Floats:
     for start in range(0, len(signs), 4_096):
         out += (np.abs(signs[start : start + 4_096] @ d) >= threshold).sum(axis=0)
     return out
+
+
+@lru_cache(maxsize=4)
+def _flipped(n: int, seed: int, resamples: int) -> Floats:
+    """How many signs each flip turns."""
+    signs, _ = flips(n, seed, resamples)
+    return np.asarray((n - signs.sum(axis=1)) / 2, dtype=np.float64)
 
 
 @lru_cache(maxsize=4)

@@ -348,11 +348,11 @@ def iqm_draws(
             for task, seeds in enumerate(ran.sum(axis=0)):
                 stream = task + (0 if joint else i * t)
                 drawn[:, :seeds, task] = seed_counts(seed, resamples, int(seeds), stream)
-            counts = drawn[:, ran].astype(np.int32)
+            counts = np.ascontiguousarray(drawn[:, ran].T, dtype=np.int32)  # [runs, resamples]: sorted as whole rows
         own = losses[i][ran]
         order = np.argsort(own, kind="stable")
-        inside = np.clip(np.cumsum(counts[:, order], axis=1), cut, n - cut)
-        weights = np.diff(inside, axis=1, prepend=cut).astype(np.float64)
+        inside = np.clip(np.cumsum(counts[order], axis=0, dtype=np.int32), cut, n - cut)
+        weights = np.ascontiguousarray(np.diff(inside, axis=0, prepend=np.int32(cut)).T, dtype=np.float64)
         out[:, i] = weights @ own[order] / (n - 2 * cut)
     return out
 

@@ -170,6 +170,8 @@ def facts(**named: Any) -> tuple[tuple[str, Any], ...]:
 
 def freeze(value: Any) -> Any:
     """Arrays and lists become tuples, numpy scalars Python ones; dictionaries become pairs."""
+    if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "fiub":
+        return tuple(value.tolist())
     if isinstance(value, np.ndarray | np.generic):
         return freeze(value.tolist())
     if isinstance(value, dict):

@@ -15,9 +15,10 @@ from searchbench import Budget, ComparisonPlan, Problem, Study
 from searchbench.cli.entry import cli
 from searchbench.cost import Cost
 from searchbench.reports.checklist import Verdict, checklist
-from searchbench.reports.dossier import Dossier, read
+from searchbench.reports.dossier import AXES, Dossier, read
 from searchbench.reports.gathering import gather
 from searchbench.results.columns import TraceColumns
+from searchbench.results.digests import Digest, digest
 from searchbench.results.records import CheckRecord
 from searchbench.results.store import open_store
 
@@ -31,7 +32,7 @@ def multi_fidelity(tmp_path_factory: pytest.TempPathFactory) -> Dossier:
     study = Study("fidelities", problem, strategies, 6, Budget(epochs=200), comparison=ComparisonPlan("random"))
     sb.run(study, store, workers=0)
     with open_store(store) as opened:
-        return read(opened)
+        return read(opened, axes=AXES)
 
 
 def test_an_incumbent_of_a_higher_fidelity_may_have_a_higher_value(multi_fidelity: Dossier) -> None:
@@ -40,12 +41,10 @@ def test_an_incumbent_of_a_higher_fidelity_may_have_a_higher_value(multi_fidelit
 
 
 def test_a_rise_within_one_fidelity_is_named_with_its_run(multi_fidelity: Dossier) -> None:
-    curves = next(iter(multi_fidelity.curves["table"].values()))
     runs = multi_fidelity.current["table"]
-    worse = curves.value.copy()
-    last = [i for i in range(len(worse)) if curves.run[i] == 0][-2]  # the last says what is handed over
-    worse[last] = 0.99
-    broken = replace(curves, value=worse)
+    known = {run.run_id: digest(run.trials, run.traces) for run in runs}
+    first = known[runs[0].run_id].stretches[0]
+    broken = known | {runs[0].run_id: Digest(((*first, 0.99),))}
     evidence = gather(multi_fidelity.study, multi_fidelity.board.blocks[0], runs, broken)
     item = checklist(evidence)["C16"]
     assert item.verdict is Verdict.FAIL
@@ -66,7 +65,7 @@ def test_a_search_that_ends_by_itself_within_one_more_slice_spent_its_budget(
         run.changed(ended="finished", traces=log.to_bytes(), cost=replace(run.cost, epochs=spent))
         for run in multi_fidelity.current["table"]
     ]
-    evidence = gather(changed, block, runs, None)
+    evidence = gather(changed, block, runs, {run.run_id: digest(run.trials, run.traces) for run in runs})
     assert {value for arm in evidence.arms for value in arm.spent} == {reached}
 
 

@@ -9,16 +9,17 @@ import pytest
 from recorded import BROKEN, ERRORS, a_store
 
 from searchbench.reports.checklist import Verdict
-from searchbench.reports.dossier import Dossier, read
+from searchbench.reports.dossier import AXES, Dossier, read
 from searchbench.reports.gathering import gather
 from searchbench.reports.render import render
+from searchbench.results.digests import digest
 from searchbench.results.store import open_store
 
 
 @pytest.fixture(scope="module")
 def dossier(tmp_path_factory: pytest.TempPathFactory) -> Dossier:
     with open_store(a_store(tmp_path_factory.mktemp("gather") / "r.db")) as store:
-        return read(store)
+        return read(store, axes=AXES)
 
 
 def verdict(dossier: Dossier, item: str) -> tuple[Verdict, str]:
@@ -92,12 +93,13 @@ def test_a_search_that_stopped_early_did_not_spend_an_equal_budget(dossier: Doss
     assert set(base.spent) == {7.0}
     assert all(set(arm.spent) == {20.0} for arm in evidence.arms if arm.name not in ("base", BROKEN))
     assert set(base.reached) == {0.35}
-    assert base.incumbents is None  # no curves were read, so nothing is claimed about them
+    assert base.incumbents is None  # no recordings were read, so nothing is claimed about them
 
 
 def test_incumbents_are_kept_where_they_change(dossier: Dossier) -> None:
-    curves = next(iter(dossier.curves["cells"].values()))
-    evidence = gather(dossier.study, dossier.board.blocks[0], dossier.current["cells"], curves)
+    runs = dossier.current["cells"]
+    known = {run.run_id: digest(run.trials, run.traces) for run in runs}
+    evidence = gather(dossier.study, dossier.board.blocks[0], runs, known)
     for arm in evidence.arms:
         assert arm.incumbents is not None
         assert all(list(run) == sorted(run, reverse=True) and len(set(run)) == len(run) for run in arm.incumbents)

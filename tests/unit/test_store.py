@@ -15,12 +15,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from recorded import a_store
 from sqlalchemy import Connection, text
 
 from searchbench.cost import Cost
 from searchbench.errors import StoreError
+from searchbench.reports.dossier import read
 from searchbench.results import schema
 from searchbench.results.columns import TrialColumns
+from searchbench.results.digests import digest
 from searchbench.results.records import RunRecord, StudyRecord, Waiting
 from searchbench.results.store import open_store
 from searchbench.trial import FULL
@@ -398,3 +401,28 @@ def test_notes_of_a_run_are_kept_and_stand_in_the_frame(tmp_path: Path) -> None:
         store.add_run(a_run(notes=("changed global state: torch dtype", "and more")))
         assert store.run("r0").notes == ("changed global state: torch dtype", "and more")
         assert list(store.frame("first")["notes"]) == ["changed global state: torch dtype; and more"]
+
+
+def test_a_board_is_the_same_whether_digests_stand_beside_the_recordings_or_not(tmp_path: Path) -> None:
+    with open_store(a_store(tmp_path / "r.db")) as store:
+        name = store.study().name
+        kept, board = store.digests(name), read(store).board
+        assert kept == {run.run_id: digest(run.trials, run.traces) for run in store.runs(name)}
+    with sqlite3.connect(tmp_path / "r.db") as connection:
+        connection.execute("drop table digests")
+    with open_store(tmp_path / "r.db") as store:
+        assert store.digests(name) == kept
+        assert read(store).board == board
+    with open_store(tmp_path / "r.db", write=True):
+        pass
+    with open_store(tmp_path / "r.db") as store:
+        assert store.digests(name) == kept
+
+
+def test_a_board_reads_no_recording(tmp_path: Path) -> None:
+    with open_store(a_store(tmp_path / "r.db")) as store:
+        board = read(store).board
+    with sqlite3.connect(tmp_path / "r.db") as connection:
+        connection.execute("update recordings set trials = x'00'")
+    with open_store(tmp_path / "r.db") as store:
+        assert read(store).board == board
