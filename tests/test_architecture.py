@@ -46,7 +46,18 @@ LAYERS = {  # each may import itself and what it names
         "statistics",
     },
 }
-CORE = {"errors", "cost", "trial", "seeds", "registry", "metric", "printable", "toml_text", "working_folder"}
+CORE = {
+    "errors",
+    "cost",
+    "trial",
+    "seeds",
+    "registry",
+    "metric",
+    "printable",
+    "toml_text",
+    "whole_file",
+    "working_folder",
+}
 UPWARD = {
     ("harness/results.py", "reports"): "Results.leaderboard() is the Python face of the leaderboard; imported lazily",
 }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from searchbench.cli.options import terminal
 from searchbench.printable import printable
+from searchbench.whole_file import whole
 
 if TYPE_CHECKING:
     from searchbench.harness.problem import Posed, Problem
@@ -40,7 +40,6 @@ def build(study: str, out: str, problem: str | None, repeats: int, batch_size: i
     """Measure every block of a problem's space on this machine, one thread, and write them as a table."""
     import csv
 
-    from searchbench.errors import InputError
     from searchbench.estimators.latency import Measured
     from searchbench.estimators.stopwatch import measure_blocks
     from searchbench.harness.components import make
@@ -51,12 +50,9 @@ def build(study: str, out: str, problem: str | None, repeats: int, batch_size: i
     chosen = _chosen(read_study(study).problems, problem)
     space, task = make(chosen.space, SPACES), make(chosen.task, TASKS)
     found = measure_blocks(space, task.shape, task.classes, Measured(batch_size, repeats=repeats))
-    try:
-        with open(out, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([("block", "latency_ms"), *((name, f"{ms:.6f}") for name, ms in found.items())])
-    except OSError as error:
-        raise InputError(f"the table cannot be written to `{out}`: {error.strerror or error}.") from error
+    with whole(out) as place, place.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([("block", "latency_ms"), *((name, f"{ms:.6f}") for name, ms in found.items())])
     click.echo(f"{out}: {len(found)} blocks of {space.name} on {task.name}, {sum(found.values()):.3f} ms in all")
 
 
@@ -101,7 +97,8 @@ def check(study: str, problem: str | None, networks: int, repeats: int, batch_si
         figure = agreement(
             chosen.name, predicted.tolist(), measured.tolist(), [str(architecture) for architecture in drawn]
         )
-        Path(out).write_text(to_svg(figure), encoding="utf-8")
+        with whole(out) as place:
+            place.write_text(to_svg(figure), encoding="utf-8")
         click.echo(printable(out))
 
 

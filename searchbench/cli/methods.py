@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from searchbench.cli.options import store_option
+from searchbench.whole_file import whole
 
 if TYPE_CHECKING:
     from searchbench.reports.methods import Form
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 @click.option("--bib", type=click.Path(dir_okay=False, path_type=Path), help="Write the sources cited to this file.")
 def methods(study: str | None, store: str, form: Form, bib: Path | None) -> None:
     """A methods paragraph of a study for a paper, and the BibTeX entries of what it cites."""
-    from searchbench.errors import InputError
     from searchbench.reports.dossier import read
     from searchbench.reports.methods import methods as describe
     from searchbench.results.store import open_store
@@ -35,10 +35,8 @@ def methods(study: str | None, store: str, form: Form, bib: Path | None) -> None
     if bib is None:
         click.echo(f"\n{found.bib}".rstrip("\n"))
     else:
-        try:
-            bib.write_text(found.bib, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"`{bib}` cannot be written: {error.strerror or error}.") from error
+        with whole(bib) as place:
+            place.write_text(found.bib, encoding="utf-8")
     if found.unsourced:
         click.echo(f"to be cited by hand, no source is known here: {', '.join(found.unsourced)}", err=True)
 

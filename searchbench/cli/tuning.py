@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from searchbench.cli.options import address_option, store_option, terminal, workers_option
+from searchbench.whole_file import check_writable, whole
 
 
 @click.command()
@@ -24,23 +25,20 @@ def tune(
     The same number of settings of each strategy is tried on seeds or tasks that the study does not compare on. What
     that costs is recorded in the store, and declared in the file that is written.
     """
-    from searchbench.errors import StudyError
     from searchbench.harness.progress import LiveProgress
     from searchbench.harness.study_file import read_tuning, with_settings
     from searchbench.harness.tune import tune as tune_study
 
     study, plan = read_tuning(study_file)
     place = study_file.with_name(f"{study_file.stem}.tuned.toml") if out is None else out
-    if place.exists():
-        raise StudyError(f"`{place}` exists, and is not written over; remove it, or name another file by --out.")
-    if not place.parent.is_dir():
-        raise StudyError(f"`{place}` cannot be written: there is no folder `{place.parent}`.")
+    check_writable(place, fresh=True)
     with LiveProgress(terminal(stderr=True), workers) as progress:
         tuned = tune_study(
             study, plan, store, workers=workers, ray_address=ray_address, resume=resume, observer=progress
         )
     text = with_settings(study_file, tuned.study, {one.strategy: one.settings for one in tuned.chosen})
-    place.write_text(f"# {study_file.name} after `searchbench tune`.\n{text}", encoding="utf-8")
+    with whole(place, fresh=True) as file:
+        file.write_text(f"# {study_file.name} after `searchbench tune`.\n{text}", encoding="utf-8")
     console = terminal()
     console.print(str(tuned), markup=False, soft_wrap=True, highlight=False)
     console.print(f"searchbench run {place} --store {store}", markup=False, soft_wrap=True)

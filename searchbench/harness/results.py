@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError, did_you_mean
 from searchbench.results.store import ResultStore, open_store
+from searchbench.whole_file import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,12 +243,9 @@ class Drawing:
 
     def save(self, path: str | Path) -> Path:
         """Write it as SVG. Raises InputError where it cannot be written."""
-        place = Path(path)
-        try:
+        with whole(path) as place:
             place.write_text(self.svg(), encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"the figure cannot be written to `{place}`: {error.strerror}.") from error
-        return place
+        return Path(path)
 
     def __repr__(self) -> str:
         return f"{self.picture.title}: {self.caption} (`.save(path)` writes it as SVG)"

@@ -52,7 +52,7 @@ def read_study(path: str | Path) -> Study:
         StudyError: the file is missing, is no TOML, or has unknown, missing or impossible entries, or declares a tuning
             that has to be done first; the message begins with the file's name.
     """
-    path, content = Path(path), _content(path)
+    content = _content(path := Path(path))
     with _named(path):
         if TUNE in content:
             told = "declares a tuning (`[tune]`), which has to be done first"
@@ -69,7 +69,7 @@ def read_tuning(path: str | Path) -> tuple[Study, TuningPlan]:
     Raises:
         StudyError: as `read_study`; or the file declares no tuning.
     """
-    path, content = Path(path), _content(path)
+    content = _content(path := Path(path))
     with _named(path):
         if TUNE not in content:
             raise StudyError('declares no tuning; say what of which strategy: [tune.strategies."LABEL"].')

@@ -23,7 +23,8 @@ def as_function(problem: Posed, seed: int = 0) -> Asked:
 
     Args:
         problem: a `Problem` or an `Objective`.
-        seed: of the split, the noise and everything else that is drawn.
+        seed: what a study calls a replicate: another seed draws another split of the data and other noise. It is not
+            handed to an objective as it is; `Asked` says what is.
 
     Raises:
         InputError: the problem has an unknown or impossible part.
@@ -36,6 +37,11 @@ def as_function(problem: Posed, seed: int = 0) -> Asked:
 @dataclass(frozen=True, eq=False)
 class Asked:
     """A problem that is asked, one configuration at a time. The same configuration gives the same number.
+
+    The seed of an evaluation is derived from the problem's name, `seed` and the configuration, whatever was asked
+    before: every configuration has noise of its own, the same however often it is asked, shorter evaluations of it and
+    their continuations included. In a study the study's name takes the place of the problem's, so its numbers
+    are others. To average over noise, ask functions of several seeds. The judge draws from streams of its own.
 
     It can be pickled; the process that has it opens the data for itself.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from searchbench.results.columns import read_trials
 from searchbench.results.records import RunRecord
 from searchbench.results.store import open_store
 from searchbench.spaces.space import Space
+from searchbench.whole_file import whole
 
 
 def to_csv(store: str | Path, study: str | None, out: str | Path) -> int:
@@ -25,10 +28,10 @@ def to_csv(store: str | Path, study: str | None, out: str | Path) -> int:
     with open_store(store) as opened:
         name = opened.study(study).name
     frame = Results(name, str(store)).trials()
-    place = _free(out)
     if frame.empty:
         raise InputError(f"study `{name}` has no trials to export.")
-    frame.to_csv(place, index=False)
+    with whole(out, fresh=True) as place:
+        frame.to_csv(place, index=False)
     return len(frame)
 
 
@@ -58,12 +61,12 @@ def to_optuna(store: str | Path, study: str | None, out: str | Path, *, trust: b
     if not runs:
         raise InputError(f"study `{record.name}` has no runs to export.")
     metrics = {name: one.metric for name, one in resolved.items()}
-    storage = _storage(_free(out))
-    for run in runs:
-        metric = metrics[run.problem]
-        sign = -1.0 if metric is not None and metric.better == "higher" else 1.0
-        before = f"{run.problem}/" if len(resolved) > 1 else ""
-        _write(storage, f"{before}{run.strategy}-seed{run.replicate}", run, resolved[run.problem].space, sign)
+    with whole(out, fresh=True) as place, _storage(place) as storage:
+        for run in runs:
+            metric = metrics[run.problem]
+            sign = -1.0 if metric is not None and metric.better == "higher" else 1.0
+            before = f"{run.problem}/" if len(resolved) > 1 else ""
+            _write(storage, f"{before}{run.strategy}-seed{run.replicate}", run, resolved[run.problem].space, sign)
     return len(runs)
 
 
@@ -96,19 +99,18 @@ def _trial(row: dict[str, Any], space: Space, sign: float) -> Any:
     )
 
 
-def _storage(place: Path) -> Any:
+@contextmanager
+def _storage(place: Path) -> Iterator[Any]:
+    """A storage of Optuna's, closed at the end."""
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
     if place.suffix == ".log":
-        return JournalStorage(JournalFileBackend(str(place)))
-    return RDBStorage(f"sqlite:///{place}")
-
-
-def _free(out: str | Path) -> Path:
-    place = Path(out)
-    if place.exists():
-        raise InputError(f"`{place}` exists; name another file.")
-    if not place.parent.is_dir():
-        raise InputError(f"`{place.parent}` is no folder; make it first.")
-    return place
+        yield JournalStorage(JournalFileBackend(str(place)))
+        return
+    storage = RDBStorage(f"sqlite:///{place}")
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()

@@ -7,8 +7,9 @@ before the store does.
 from __future__ import annotations
 
 import importlib
-import time
+import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -97,61 +98,91 @@ class MLflow(_Tracker):
     """Writes to MLflow: an experiment per study, a run per run, with `value` and `incumbent` by trial.
 
     Args:
-        uri: of the tracking store: a folder, ``sqlite:///mlflow.db``, or a server.
+        uri: of the tracking store: ``sqlite:///mlflow.db``, or a server's address.
 
     Raises:
-        InputError: mlflow is missing (``pip install 'searchbench[mlflow]'``).
+        InputError: mlflow is missing (``pip install 'searchbench[mlflow]'``), or takes no such store.
     """
 
     BATCH = 1000
     """Metrics that MLflow takes at a time."""
+    LONGEST = 6000
+    """Characters of a parameter that every MLflow takes."""
 
     def __init__(self, uri: str = "sqlite:///mlflow.db") -> None:
         super().__init__()
-        self._client = _library("mlflow", "searchbench[mlflow]").MlflowClient(tracking_uri=uri)
+        mlflow = _library("mlflow", "searchbench[mlflow]")
+        try:
+            self._client = mlflow.MlflowClient(tracking_uri=uri)
+        except Exception as refused:  # of the store behind it: SQLAlchemy's and urllib's too
+            said = re.split(r"\.\s|\n", str(refused).strip())[0]
+            raise InputError(
+                f"MLflow cannot write to `{uri}`: {said}. A file is given as `sqlite:///mlflow.db`."
+            ) from refused
 
     def finished(self, spec: RunSpec, record: RunRecord) -> None:
         client, entities = self._client, importlib.import_module("mlflow.entities")
         known = client.get_experiment_by_name(record.study)
         experiment = client.create_experiment(record.study) if known is None else known.experiment_id
-        run = client.create_run(experiment, run_name=str(spec)).info.run_id
+        began, ended = _milliseconds(record.started), _milliseconds(record.finished)
+        run = client.create_run(experiment, start_time=began, run_name=str(spec)).info.run_id
         told = {"strategy": record.strategy, "problem": record.problem, "seed": str(record.replicate)}
         told |= {"budget": record.budget, "ended": record.ended, "run": record.run_id, "retry": str(record.retry)}
         if record.architecture is not None:
             told["architecture"] = record.architecture
-        for name, text in told.items():
-            client.log_param(run, name, text[:6000])
-        now, numbers = int(time.time() * 1000), list[Any]()
-        for trial, value, incumbent in self._points(record):
-            numbers += [
-                entities.Metric("value", value, now, trial),
-                entities.Metric("incumbent", incumbent, now, trial),
-            ]
-        numbers += [entities.Metric(name, number, now, 0) for name, number in self._ends(record).items()]
-        for at in range(0, len(numbers), self.BATCH):
+        parameters = [entities.Param(name, text[: self.LONGEST]) for name, text in told.items()]
+        numbers = [
+            entities.Metric(name, number, ended, trial)
+            for trial, value, incumbent in self._points(record)
+            for name, number in (("value", value), ("incumbent", incumbent))
+        ]
+        ends = self._ends(record).items()
+        numbers += [entities.Metric(re.sub(r"[^\w\-. :/]", "_", name), number, ended, 0) for name, number in ends]
+        client.log_batch(run, metrics=numbers[: self.BATCH], params=parameters)
+        for at in range(self.BATCH, len(numbers), self.BATCH):
             client.log_batch(run, metrics=numbers[at : at + self.BATCH])
-        client.set_terminated(run, "FINISHED" if record.status == "ok" else "FAILED")
+        client.set_terminated(run, "FINISHED" if record.status == "ok" else "FAILED", ended)
 
 
 class WandB(_Tracker):
     """Writes Weights & Biases' offline runs, which ``wandb sync`` sends; nothing leaves the machine here.
 
+    A project per study, its name without what names of projects cannot have, and a group per problem and strategy.
+
     Args:
         folder: where.
 
     Raises:
-        InputError: wandb is missing (``pip install wandb``).
+        InputError: wandb is missing (``pip install 'searchbench[wandb]'``).
     """
+
+    LONGEST = 128
+    """Characters of a project's or group's name."""
 
     def __init__(self, folder: str | Path = ".") -> None:
         super().__init__()
-        self._folder, self._wandb = Path(folder), _library("wandb", "wandb")
+        self._folder, self._wandb = Path(folder), _library("wandb", "searchbench[wandb]")
 
     def finished(self, spec: RunSpec, record: RunRecord) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        told = {"strategy": record.strategy, "problem": record.problem, "seed": record.replicate, "run": record.run_id}
+        told = {
+            "study": record.study,
+            "strategy": record.strategy,
+            "problem": record.problem,
+            "seed": record.replicate,
+            "run": record.run_id,
+            "retry": record.retry,
+        }
+        quiet = self._wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True)
         run = self._wandb.init(
-            project=record.study, name=str(spec), dir=str(self._folder), mode="offline", config=told, reinit=True
+            project=re.sub(r"[/\\#?%:]", "-", record.study)[: self.LONGEST],
+            group=f"{record.problem}, {record.strategy}"[: self.LONGEST],
+            name=str(spec),
+            dir=str(self._folder),
+            mode="offline",
+            config=told,
+            settings=quiet,
+            reinit="create_new",  # a run that the user's own program has open stays open
         )
         for trial, value, incumbent in self._points(record):
             run.log({"value": value, "incumbent": incumbent}, step=trial)
@@ -175,6 +206,11 @@ def tracker(text: str) -> Observer:
         raise InputError(f"`{text}` names no place; say `{name}=FOLDER`, or `{name}` alone.")
     made = TRACKERS[name]
     return made(place) if place else made()
+
+
+def _milliseconds(timestamp: str) -> int:
+    """Since 1970, of a record's time."""
+    return int(datetime.fromisoformat(timestamp).timestamp() * 1000)
 
 
 def _library(name: str, package: str) -> Any:

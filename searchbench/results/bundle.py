@@ -17,6 +17,7 @@ from searchbench.results.columns import first_difference
 from searchbench.results.history import History
 from searchbench.results.records import CheckRecord, StudyRecord, timestamp
 from searchbench.results.store import ResultStore, open_store
+from searchbench.whole_file import whole
 
 FORMAT = 1
 KEY = b"searchbench.bundle"
@@ -67,8 +68,6 @@ def write_bundle(found: Bundle, out: Path) -> Path:
 
     if out.suffix != ".parquet":
         raise InputError(f"a bundle is a Parquet file, but `{out}` is not called so; name it `{out.stem}.parquet`.")
-    if out.exists():
-        raise InputError(f"`{out}` is there already; name another file, since a bundle is never written over.")
     told = {
         "format": FORMAT,
         "revisions": [
@@ -78,9 +77,8 @@ def write_bundle(found: Bundle, out: Path) -> Path:
         "checks": [asdict(check) for check in found.checks],
     }
     table = pa.Table.from_pylist([dict(row) for row in found.rows], _schema())
-    partial = out.with_name(f".{out.name}.partial")
-    parquet.write_table(table.replace_schema_metadata({KEY: json.dumps(told)}), partial, compression="zstd")
-    partial.replace(out)
+    with whole(out, fresh=True) as place:
+        parquet.write_table(table.replace_schema_metadata({KEY: json.dumps(told)}), place, compression="zstd")
     return out
 
 

@@ -8,7 +8,6 @@ duplicates, ranges, unknown operations) is refused with row and column, and noth
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from searchbench.spaces.space import Space
 from searchbench.tables.file import digest, read_columns, reading, stamp
 from searchbench.tables.table import Table
 from searchbench.tasks.task import Task
+from searchbench.whole_file import whole
 
 APART = 50
 """Times by which validation and test scores of one unit do not differ; percent and shares differ by 100."""
@@ -235,20 +235,17 @@ def write(content: Content, out: Path, task: Task) -> Table:
     arrow = pa.table({name: pa.array(values) for name, values in content.columns.items()})
     provenance = {"source": Path(content.source).name, "sha256": digest(stamp(content.source.partition(":")[0]))}
     arrow = arrow.replace_schema_metadata({"searchbench": json.dumps(provenance)})
-    partial = out.with_name(f".{out.stem}.partial.parquet")
-    try:
-        parquet.write_table(arrow, partial, compression="zstd")
-        checked = replace(content.table, path=str(partial))
+    with whole(out) as place:
+        parquet.write_table(arrow, place, compression="zstd")
+        checked = replace(content.table, path=str(place))
         seeds = Seeds("import", 0)
-        checked.open(content.space, task, seeds)
-        if checked.test:
-            checked.judge().open(content.space, task, seeds)
+        try:
+            checked.open(content.space, task, seeds)
+            if checked.test:
+                checked.judge().open(content.space, task, seeds)
+        except TableError as error:
+            raise TableError(str(error).replace(str(place.absolute()), content.source)) from error
         _check_units(content)
-        os.replace(partial, out)
-    except TableError as error:
-        raise TableError(str(error).replace(str(partial.absolute()), content.source)) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return replace(content.table, path=str(out))
 
 

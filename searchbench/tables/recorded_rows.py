@@ -30,6 +30,7 @@ from searchbench.tables.file import Columns, Stamp, digest, read_columns, stamp
 from searchbench.tables.records import KnownRecord
 from searchbench.tasks.task import Task
 from searchbench.trial import FULL, Fidelity, Measurement, Outcome
+from searchbench.whole_file import whole
 
 Between = Literal["nearest", "forest", "refuse"]
 Points = npt.NDArray[np.float64]
@@ -372,7 +373,8 @@ def write_rows(path: str, parameters: Sequence[str], table: RecordedRows, out: s
     if table.between == "forest":
         told["forest"] = forest_error(source, space)
     arrow = pa.table({**columns.texts, **{name: pa.array(values) for name, values in columns.numbers.items()}})
-    parquet.write_table(arrow.replace_schema_metadata({"searchbench": json.dumps(told)}), out, compression="zstd")
+    with whole(out) as place:
+        parquet.write_table(arrow.replace_schema_metadata({"searchbench": json.dumps(told)}), place, compression="zstd")
     return replace(table, path=out), space
 
 

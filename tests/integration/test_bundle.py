@@ -104,7 +104,7 @@ def test_same_run_with_another_result_is_refused(tmp_path: Path) -> None:
 def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     with sb.open_store(ran(tmp_path / "a.db")) as opened:
         out = write_bundle(bundle(opened), tmp_path / "b.parquet")
-    with pytest.raises(InputError, match="never written over"), sb.open_store(tmp_path / "a.db") as opened:
+    with pytest.raises(InputError, match="not written over"), sb.open_store(tmp_path / "a.db") as opened:
         write_bundle(bundle(opened), out)
     (tmp_path / "cut.parquet").write_bytes(out.read_bytes()[:-100])
     with pytest.raises(InputError, match="no bundle"):

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import struct
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import searchbench as sb
 from searchbench.cli import main
+from searchbench.cli.entry import cli
 from searchbench.errors import InputError, SpaceError, StudyError
 from searchbench.harness.progress import Silent
 from searchbench.integrations import (
     MLflow,
     TensorBoard,
+    WandB,
     as_function,
+    exported,
     from_distributions,
     from_param_space,
     optuna_objective,
@@ -204,21 +211,110 @@ def test_tensorboard_itself_reads_what_was_written(stored: tuple[Path, Any]) -> 
     assert [e.step for e in read.Scalars("value")] == [step for step, _ in events(place)["value"]]
 
 
+def told_of(study: sb.Study, tmp_path: Path, observer: Any) -> Iterator[tuple[Any, list[tuple[int, float]]]]:
+    """Each run of a study that a tracker is told of, with its trials that did not fail."""
+    results = sb.run(study, tmp_path / "r.db", workers=0, progress=False, observers=[observer])
+    for own in results.runs().itertuples():
+        trials = results.trials(own.run_id).query("status == 'ok'")
+        yield own, list(zip(trials.number, trials.value, strict=True))
+
+
+STRANGE = sb.Study("mine: 50% of a/b", PROBLEM, ["random"], seeds=2, budget=sb.Budget(epochs=9))
+"""Its name has what names of some trackers' projects cannot have."""
+
+
+@pytest.mark.filterwarnings("ignore")  # the library's own, about its dependencies
 def test_mlflow_reads_every_trial_and_the_verdict(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
-    uri = (tmp_path / "mlruns").as_uri()
-    study = sb.Study("mine", PROBLEM, ["random"], seeds=2, budget=sb.Budget(epochs=9))
-    results = sb.run(study, tmp_path / "r.db", workers=0, progress=False, observers=[MLflow(uri)])
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    told = dict(enumerate(told_of(STRANGE, tmp_path, MLflow(uri))))
     client = mlflow.MlflowClient(tracking_uri=uri)
-    found = client.search_runs([client.get_experiment_by_name("mine").experiment_id])
-    runs = results.runs().set_index("replicate")
+    found = client.search_runs([client.get_experiment_by_name(STRANGE.name).experiment_id])
     assert sorted(int(run.data.params["seed"]) for run in found) == [0, 1]
     for run in found:
-        own = runs.loc[int(run.data.params["seed"])]
+        own, trials = told[int(run.data.params["seed"])]
         assert run.data.metrics["test"] == pytest.approx(own.test_error)
-        trials = results.trials(own.run_id).query("status == 'ok'")
-        logged = client.get_metric_history(run.info.run_id, "value")
-        assert [(m.step, m.value) for m in logged] == list(zip(trials.number, trials.value, strict=True))
+        assert run.data.metrics["cost/epochs"] == 9
+        assert run.info.start_time <= run.info.end_time
+        assert [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "value")] == trials
+
+
+@pytest.mark.filterwarnings("ignore")  # the library's own, about its dependencies
+def test_a_place_where_mlflow_cannot_write_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    with pytest.raises(InputError, match=r"MLflow cannot write to `nosuch://x`.*sqlite:///mlflow.db"):
+        MLflow("nosuch://x")
+
+
+@pytest.mark.filterwarnings("ignore")  # the library's own, about its dependencies
+def test_wandb_keeps_every_trial_and_the_verdict_offline(tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    told = {own.run_id: (own, trials) for own, trials in told_of(STRANGE, tmp_path, WandB(tmp_path / "wb"))}
+    files = list((tmp_path / "wb").glob("wandb/offline-run-*/*.wandb"))
+    assert len(files) == 2
+    for file in files:
+        kept = list(written_by_wandb(file))
+        (started,) = [record.run for record in kept if record.WhichOneof("record_type") == "run"]
+        config = {update.key: json.loads(update.value_json) for update in started.config.update}
+        own, trials = told[config["run"]]
+        assert (started.project, config["study"]) == ("mine- 50- of a-b", STRANGE.name)
+        logged = [record.history for record in kept if record.WhichOneof("record_type") == "history"]
+        points = [{"".join(i.nested_key) or i.key: json.loads(i.value_json) for i in one.item} for one in logged]
+        assert [(point["_step"], point["value"]) for point in points] == trials
+        ends = [update for record in kept for update in record.summary.update if update.key == "test"]
+        assert json.loads(ends[-1].value_json) == pytest.approx(own.test_error)
+
+
+def written_by_wandb(file: Path) -> Iterator[Any]:
+    """The records of a run's file: a header of 7 bytes, then the blocks of LevelDB's log format."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, at, whole = file.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        if 32768 - at % 32768 < 7:
+            at += 32768 - at % 32768
+            continue
+        length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+        whole, at = whole + data[at + 7 : at + 7 + length], at + 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            yield Record.FromString(whole)
+            whole = b""
+
+
+@pytest.mark.filterwarnings("ignore")  # the library's own, about its dependencies
+@pytest.mark.parametrize("name", ["tensorboard", "mlflow", "wandb"])
+def test_the_command_tells_a_tracker(tmp_path: Path, name: str) -> None:
+    pytest.importorskip({"tensorboard": "tensorboardX"}.get(name, name))
+    (tmp_path / f"tracked_by_{name}.py").write_text("def loss(config, *, seed):\n    return config['x'] ** 2\n")
+    (tmp_path / "s.toml").write_text(
+        f"""
+        name = "tracked"
+        seeds = 2
+        budget = {{ evaluations = 5 }}
+        problems = [{{ objective = "{tmp_path}/tracked_by_{name}.py:loss", space.x = {{ float = [0.0, 1.0] }} }}]
+        strategies = [{{ use = "random" }}]
+        """
+    )
+    place = f"sqlite:///{tmp_path / 'mlflow.db'}" if name == "mlflow" else tmp_path / "told"
+    run = ["run", tmp_path / "s.toml", "--store", tmp_path / "r.db", "--workers", 0, "--no-report"]
+    found = CliRunner().invoke(cli, [str(part) for part in (*run, "--track", f"{name}={place}")])
+    assert found.exit_code == 0, found.output
+    written = {"tensorboard": "told/**/events*", "mlflow": "mlflow.db", "wandb": "told/wandb/offline-run-*"}[name]
+    assert len(list(tmp_path.glob(written))) == (1 if name == "mlflow" else 2)
+
+
+def test_the_command_refuses_a_tracker_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text('name = "s"\nseeds = 1\nbudget = { evaluations = 5 }\n' + PART_OF_A_STUDY)
+    run = ["run", str(tmp_path / "s.toml"), "--store", str(tmp_path / "r.db"), "--track", "tensorbord"]
+    found = CliRunner().invoke(cli, run)
+    assert isinstance(found.exception, InputError)
+    assert not (tmp_path / "r.db").exists()
+
+
+PART_OF_A_STUDY = """
+problems = [{ space = "nasbench201", task = "digits", estimator = "table" }]
+strategies = [{ use = "random" }]
+"""
 
 
 def test_a_tracker_that_fails_is_told_no_more_and_the_study_goes_on(tmp_path: Path) -> None:
@@ -239,6 +335,47 @@ def test_a_tracker_that_fails_is_told_no_more_and_the_study_goes_on(tmp_path: Pa
 def test_a_tracker_that_is_none_is_refused(text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         tracker(text)
+
+
+def test_the_seed_of_a_function_is_a_replicate_and_every_configuration_has_its_own_noise() -> None:
+    given = []
+
+    def noisy(config, *, seed, epochs):
+        given.append(seed)
+        return float(seed)
+
+    problem = sb.Objective(noisy, {"x": sb.Float(0, 1)}, epochs=9)
+    first, other = as_function(problem, seed=0), as_function(problem, seed=1)
+    numbers = [first({"x": 0.1}), first({"x": 0.2}), other({"x": 0.1})]
+    assert len(set(numbers)) == 3
+    assert [first({"x": 0.2}), first({"x": 0.1}, epochs=3), as_function(problem)({"x": 0.1})] == [
+        numbers[1], numbers[0], numbers[0],
+    ]  # fmt: skip
+    assert first.judge({"x": 0.1}) not in numbers
+    assert not {0, 1} & set(given)
+
+
+@pytest.mark.parametrize("name", ["trials.db", "trials.log", "trials.csv"])
+def test_an_export_that_fails_midway_leaves_nothing(
+    stored: tuple[Path, Any], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = exported._write
+
+    def fails(storage: Any, called: str, *rest: Any) -> None:
+        written(storage, called, *rest)
+        if called.endswith("seed1"):
+            raise OSError(28, "No space left on device")
+
+    def never(frame: pd.DataFrame, place: Path, **_: Any) -> None:
+        place.write_text("half a line")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exported, "_write", fails)
+    monkeypatch.setattr(pd.DataFrame, "to_csv", never)
+    form = exported.to_csv if name.endswith("csv") else partial(exported.to_optuna, trust=True)
+    with pytest.raises(InputError, match="cannot be written: No space left"):
+        form(stored[0] / "r.db", None, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["trials.db", "trials.log"])

@@ -231,7 +231,7 @@ def test_the_command_writes_a_study_that_runs(tmp_path: Path, file: Path) -> Non
     assert (entry["seeds"], entry["tasks"], entry["cost"]["evaluations"]) == ([3, 4], ["loss"], 120)
     assert after["comparison"] == before["comparison"]
     assert after["strategies"][1]["sample"] == 3
-    assert dict(read_study(written).tuning)['RE "1"'].study == "s tuning"
+    assert dict(read_study(str(written)).tuning)['RE "1"'].study == "s tuning"
 
     code, said = command("tune", file, "--store", store, "--workers", 0, "--resume")
     assert (code, "exists, and is not written over" in said) == (2, True)

@@ -18,6 +18,7 @@ from searchbench.harness.provenance import provenance
 from searchbench.tables.building.journal import BuildJournal
 from searchbench.tables.building.plan import TableJob, TablePlan
 from searchbench.tables.shipped import METADATA, column
+from searchbench.whole_file import whole
 
 ATTEMPTS = 3
 Told = Callable[[int, int], None]
@@ -135,7 +136,8 @@ def write(plan: TablePlan, journal: BuildJournal, out: Path) -> Built:
         "trained_with": provenance(),
     }
     table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(about)})
-    parquet.write_table(table, out, compression="zstd", compression_level=19, write_statistics=False)
+    with whole(out) as place:
+        parquet.write_table(table, place, compression="zstd", compression_level=19, write_statistics=False)
     return Built(out, len(kept), len(everything), out.stat().st_size)
 
 
