@@ -297,6 +297,9 @@ class Watching(Alternate):
     told: list = field(default_factory=list, compare=False)
     watches = True
 
+    def fresh(self):
+        return None
+
     def observe(self, memory, squared_norm):
         self.told.append(squared_norm)
 

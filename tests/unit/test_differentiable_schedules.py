@@ -14,19 +14,20 @@ from searchbench.strategies.differentiable import (
     SkipDropout,
     WarmUp,
 )
-from searchbench.strategies.differentiable.schedule import Alternate
+from searchbench.strategies.differentiable.schedule import Alternate, Watching
 from searchbench.strategies.differentiable.split import samples
 from searchbench.strategies.differentiable.turn import Moment
 
 
 def alpha_minibatches(schedule, minibatches, fisher):
-    memory, found = schedule.fresh(), []
+    memory, found = schedule.fresh() if isinstance(schedule, Watching) else None, []
     for b in range(minibatches):
         phases, memory = schedule.steps(Moment(0, 1, b, minibatches), memory)
         assert phases[-1] == "w"
         if phases[0] == "alpha":
             found.append(b)
-        memory = schedule.observe(memory, fisher(b))
+        if isinstance(schedule, Watching):
+            memory = schedule.observe(memory, fisher(b))
     return found
 
 

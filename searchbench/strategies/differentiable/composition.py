@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Protocol, get_args, runtime_checkable
 
 from searchbench.errors import StudyError
+from searchbench.spaces.space import Space
 from searchbench.spaces.topology import PLAIN, Form
 from searchbench.strategies.differentiable.adversary import Adversary
 from searchbench.strategies.differentiable.curvature import Lanczos
 from searchbench.strategies.differentiable.discretise import Discretise, SpaceRule
 from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges
-from searchbench.strategies.differentiable.extras import AuxiliarySkip, Extra, Viewing
+from searchbench.strategies.differentiable.extras import AuxiliarySkip, Extra, Forming, Viewing
 from searchbench.strategies.differentiable.hypergradient import FirstOrder, Hypergradient
 from searchbench.strategies.differentiable.pace import FASTEST, Pace, Settings, paced
-from searchbench.strategies.differentiable.prune import Prune, Unpruned
+from searchbench.strategies.differentiable.prune import Prune, Staged, Unpruned
 from searchbench.strategies.differentiable.regularise import Regulariser
 from searchbench.strategies.differentiable.relaxation import ClippedLinear, Relaxation, Softmax
 from searchbench.strategies.differentiable.schedule import Alternate, Joint, Schedule
@@ -27,6 +28,14 @@ from searchbench.strategies.supernet import SupernetTraining
 
 if TYPE_CHECKING:
     import torch
+
+
+@runtime_checkable
+class Particular(Protocol):
+    """A part that does not suit every space."""
+
+    def unsupported(self, space: Space) -> str | None:
+        """The rule that the space breaks, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +183,9 @@ class Differentiable:
 
     def form(self, stage: int = 0) -> Form:
         """Form in which the supernet of a stage is built."""
-        form = reduce(lambda so_far, part: part.form(so_far), self.extras, self.edges.form(PLAIN))
-        cells = self.prune.cells(stage)
+        forming = (part for part in self.extras if isinstance(part, Forming))
+        form = reduce(lambda so_far, part: part.form(so_far), forming, self.edges.form(PLAIN))
+        cells = self.prune.cells(stage) if isinstance(self.prune, Staged) else None
         return form if cells is None else replace(form, cells=cells)
 
     def unsupported(self, scenario: Scenario) -> str | None:
@@ -194,7 +204,7 @@ class Differentiable:
         if lacks:
             return f"the supernet of `{space.name}` has no form with {', '.join(lacks)}."
         for part in (self.discretise, self.edges, self.prune):
-            reason = part.unsupported(space)
+            reason = part.unsupported(space) if isinstance(part, Particular) else None
             if reason is not None:
                 return reason
         return None

@@ -31,9 +31,6 @@ class EdgeSampling(Protocol):
     def dress(self, mixture: Mixed, beta: Tensor | None, topology: Topology) -> Mixed:
         """The mixture with edges weighed."""
 
-    def unsupported(self, space: Space) -> str | None:
-        """The rule that the space breaks, or None."""
-
 
 @dataclass(frozen=True, slots=True)
 class FullEdges:
@@ -49,9 +46,6 @@ class FullEdges:
 
     def dress(self, mixture: Mixed, beta: Tensor | None, topology: Topology) -> Mixed:
         return mixture
-
-    def unsupported(self, space: Space) -> str | None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)

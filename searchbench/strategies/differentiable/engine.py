@@ -26,7 +26,10 @@ from searchbench.strategies.differentiable.decided import caveat, decided
 from searchbench.strategies.differentiable.discretise import path_of, skips_of
 from searchbench.strategies.differentiable.game import Game
 from searchbench.strategies.differentiable.pace import LEAST_STEPS
-from searchbench.strategies.differentiable.prune import Perturbing
+from searchbench.strategies.differentiable.prune import EpochPruning, Perturbing, StepPruning, stage_of
+from searchbench.strategies.differentiable.regularise import Remembering
+from searchbench.strategies.differentiable.relaxation import Centred
+from searchbench.strategies.differentiable.schedule import Watching
 from searchbench.strategies.differentiable.split import Part
 from searchbench.strategies.differentiable.stop import Report, StopDecision, acts, chance, reach
 from searchbench.strategies.differentiable.turn import Moment
@@ -124,7 +127,7 @@ class DifferentiableSearch:
         game = self._session.begin(lab)
         game.lab = lab
         self._settings = self._given.at(self._session.length, self._batches(lab))
-        stage = self._settings.prune.stage(self._session.epoch, self._session.length).number
+        stage = stage_of(self._settings.prune, self._session.epoch, self._session.length).number
         if stage != self._progress.stage:
             self._progress.stage = stage
             game = self._session.exchange(self._new_game(lab, game.mask))
@@ -173,9 +176,9 @@ class DifferentiableSearch:
             derive=settings.discretise,
             extras=settings.extras,
             regularise=settings.regularise,
-            schedule_memory=settings.schedule.fresh(),
+            schedule_memory=settings.schedule.fresh() if isinstance(settings.schedule, Watching) else None,
         )
-        game.memories = [part.fresh(game) for part in settings.regularise]
+        game.memories = [part.fresh(game) if isinstance(part, Remembering) else None for part in settings.regularise]
         return game
 
     def _whole_mask(self, device: torch.device) -> Tensor:
@@ -187,8 +190,9 @@ class DifferentiableSearch:
         return mask
 
     def _first_logits(self, mask: Tensor, generator: torch.Generator) -> Tensor:
-        alphas = self._settings.alphas
-        centre = torch.tensor([[alphas.mean + self._settings.relax.centre(int(row.sum()))] for row in mask])
+        alphas, relax = self._settings.alphas, self._settings.relax
+        middles = [relax.centre(int(row.sum())) if isinstance(relax, Centred) else 0.0 for row in mask]
+        centre = torch.tensor([[alphas.mean + middle] for middle in middles])
         return (centre + alphas.scale * torch.randn(mask.shape, generator=generator)) * mask
 
     def _epoch_price(self, game: Game, epochs: int = 1) -> Cost:
@@ -217,7 +221,7 @@ class DifferentiableSearch:
         settings, reads = self._settings, self._scenario.space.reads
         noted = {"w": Noted(reads), "alpha": Noted(reads)}
         game.noted = noted | ({"alpha": noted["w"]} if settings.hypergradient.joint else {})
-        stage = settings.prune.stage(self._session.epoch, self._session.length)
+        stage = stage_of(settings.prune, self._session.epoch, self._session.length)
         within = self._session.epoch - stage.first
         self._set_rate(game, within, stage.length)
         game.walk = []
@@ -250,7 +254,7 @@ class DifferentiableSearch:
             mixture = adversary.worst(game, train, mixture)
         game.weight_optimizer.zero_grad(set_to_none=True)
         loss = game.lab.gradients(game.supernet, train, mixture, game.noted["w"].watching())
-        if schedule.watches:
+        if isinstance(schedule, Watching) and schedule.watches:
             game.schedule_memory = schedule.observe(game.schedule_memory, squared_norm(game.weights))
         update(game.weight_optimizer, self._settings.weights.clip, train.rate)
         return loss
@@ -263,7 +267,7 @@ class DifferentiableSearch:
         loss, mixture = self._settings.hypergradient.fill(game, train, valid)
         update(game.alpha_optimizer, self._settings.alphas.clip)
         game.after_alpha_step(before, mixture)
-        if self._settings.prune.prunes:
+        if isinstance(self._settings.prune, StepPruning):
             game.mask = self._settings.prune.after_step(game.alpha, game.mask, self._topology)
         self._last_valid = valid
         return loss
@@ -289,8 +293,10 @@ class DifferentiableSearch:
             if isinstance(prune, Perturbing):
                 rng = self._scenario.seeds.rng("search", f"perturbation|{session.epoch}")
                 kept = prune.after_measured_epoch(partial(self._accuracy, game), rng, *now)
-            else:
+            elif isinstance(prune, EpochPruning):
                 kept = prune.after_epoch(torch.from_numpy(weights).to(game.alpha), *now)
+            else:
+                kept = game.mask
             for edge in ((game.mask.sum(1) > 1) & (kept.sum(1) <= 1)).nonzero().flatten().tolist():
                 at.settled[edge] = tuple(weights[edge].tolist())
             game.mask = kept

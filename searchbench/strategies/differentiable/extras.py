@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     from searchbench.spaces.networks import Mixed
 
 
-class Extra(Protocol):
-    """Changes the forward pass only."""
+@runtime_checkable
+class Forming(Protocol):
+    """An extra that changes what the supernet is built of."""
 
     def form(self, form: Form) -> Form:
         """The supernet's form with this part in it."""
+
+
+@runtime_checkable
+class Dressing(Protocol):
+    """An extra that changes what the supernet computes in a step."""
 
     def dress(self, mixture: Mixed, turn: Turn) -> Mixed:
         """The mixture with this part in it."""
@@ -29,10 +35,14 @@ class Extra(Protocol):
 
 @runtime_checkable
 class Viewing(Protocol):
-    """An extra that also changes what the supernet sees, which must be images then."""
+    """An extra that changes what the supernet sees, which must be images then."""
 
     def view(self, images: Tensor, turn: Turn) -> Tensor:
         """[B, C, H, W] as it is shown."""
+
+
+Extra = Forming | Dressing | Viewing
+"""Changes the forward pass only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +160,6 @@ class Cutout:
         if not 0 <= self.last <= 1:
             raise StudyError(f"the probability of cutout must lie in [0, 1], but got {self.last}.")
 
-    def form(self, form: Form) -> Form:
-        return form
-
-    def dress(self, mixture: Mixed, turn: Turn) -> Mixed:
-        return mixture
-
     def view(self, images: Tensor, turn: Turn) -> Tensor:
         from searchbench.estimators.augment import cutout, sometimes
 
@@ -182,9 +186,6 @@ class RandomSmoothing:
 
     def __post_init__(self) -> None:
         check_radii(self.first, self.last)
-
-    def form(self, form: Form) -> Form:
-        return form
 
     def dress(self, mixture: Mixed, turn: Turn) -> Mixed:
         import torch
@@ -234,6 +235,3 @@ class NodeNorm:
 
     def form(self, form: Form) -> Form:
         return replace(form, node_norm=True)
-
-    def dress(self, mixture: Mixed, turn: Turn) -> Mixed:
-        return mixture

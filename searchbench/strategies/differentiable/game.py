@@ -16,9 +16,9 @@ from searchbench.cost import Cost
 from searchbench.spaces.topology import Topology
 from searchbench.strategies.differentiable.discretise import Discretise, SpaceRule
 from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges
-from searchbench.strategies.differentiable.extras import Extra, Viewing
-from searchbench.strategies.differentiable.regularise import Regulariser
-from searchbench.strategies.differentiable.relaxation import Relaxation
+from searchbench.strategies.differentiable.extras import Dressing, Extra, Viewing
+from searchbench.strategies.differentiable.regularise import Regulariser, Remembering
+from searchbench.strategies.differentiable.relaxation import Relaxation, Settling
 from searchbench.strategies.differentiable.turn import Moment, Phase, Turn
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.strategy import Lab, Loss
@@ -80,7 +80,8 @@ class Game:
         turn = self.turn(phase)
         mixture = self.sampling.dress(self.relax.mixture(alpha, turn), beta, self.topology)
         for extra in self.extras:
-            mixture = extra.dress(mixture, turn)
+            if isinstance(extra, Dressing):
+                mixture = extra.dress(mixture, turn)
         return mixture
 
     def viewed(self, batch: Batch) -> Batch:
@@ -110,10 +111,13 @@ class Game:
     def after_alpha_step(self, before: Tensor, mixture: Mixed | None) -> None:
         """Put the logits right and let the regularisers look at them."""
         with torch.no_grad():
-            if mixture is not None:
+            if mixture is not None and isinstance(self.relax, Settling):
                 self.relax.settle(self.alpha, before, mixture, self.turn("alpha"))
             pairs = zip(self.regularise, self.memories, strict=True)
-            self.memories = [part.after_alpha_step(self, memory) for part, memory in pairs]
+            self.memories = [
+                part.after_alpha_step(self, memory) if isinstance(part, Remembering) else memory
+                for part, memory in pairs
+            ]
 
     def price(self, phase: Phase, train: int = 0, infer: int = 0) -> Cost:
         """The (mean) charge for samples through a mixture."""

@@ -32,20 +32,37 @@ class Prune(Protocol):
     def prunes(self) -> bool:
         """Whether it ever removes anything."""
 
+
+@runtime_checkable
+class Staged(Protocol):
+    """A pruning that builds the supernet anew."""
+
     def stage(self, epoch: int, epochs: int) -> Stage:
         """Where an epoch lies; when a stage ends, supernet and logits begin anew."""
 
     def cells(self, stage: int) -> int | None:
         """Cells of a stage's supernet; None: the space's own number."""
 
+
+def stage_of(prune: Prune, epoch: int, epochs: int) -> Stage:
+    """Where an epoch lies; a pruning without stages has one."""
+    return prune.stage(epoch, epochs) if isinstance(prune, Staged) else Stage(0, 0, epochs)
+
+
+@runtime_checkable
+class StepPruning(Protocol):
+    """A pruning that goes by the logits, step by step."""
+
     def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
         """The mask after a step of the architecture; may put logits in place."""
 
+
+@runtime_checkable
+class EpochPruning(Protocol):
+    """A pruning that goes by the weights of operations, epoch by epoch."""
+
     def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int, topology: Topology) -> Tensor:
         """The mask after an epoch, given the weights by which operations are ranked."""
-
-    def unsupported(self, space: Space) -> str | None:
-        """The rule that the space breaks, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +70,6 @@ class Unpruned:
     """Every operation stays to the end."""
 
     prunes = False
-
-    def stage(self, epoch: int, epochs: int) -> Stage:
-        return Stage(0, 0, epochs)
-
-    def cells(self, stage: int) -> int | None:
-        return None
-
-    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
-        return mask
-
-    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int, topology: Topology) -> Tensor:
-        return mask
-
-    def unsupported(self, space: Space) -> str | None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,6 @@ class Monotone:
 
     prunes = True
 
-    def stage(self, epoch: int, epochs: int) -> Stage:
-        return Stage(0, 0, epochs)
-
-    def cells(self, stage: int) -> int | None:
-        return None
-
     def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
         import torch
 
@@ -99,12 +95,6 @@ class Monotone:
         with torch.no_grad():
             alpha.copy_((alpha * alive).clamp(min=0.0))
         return alive
-
-    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int, topology: Topology) -> Tensor:
-        return mask
-
-    def unsupported(self, space: Space) -> str | None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +123,6 @@ class Milestones:
                 '`strategy` must be "fix-best" or "drop-worst" and `warmup` must lie in [0, 1), but got '
                 f"{self.strategy!r} and {self.warmup}."
             )
-
-    def stage(self, epoch: int, epochs: int) -> Stage:
-        return Stage(0, 0, epochs)
-
-    def cells(self, stage: int) -> int | None:
-        return None
-
-    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
-        return mask
 
     def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int, topology: Topology) -> Tensor:
         total = len(mask) if self.strategy == "fix-best" else mask.shape[1] - 1
@@ -173,9 +154,6 @@ class Milestones:
         for edge in open_edges.nonzero().flatten().tolist():
             mask[edge, int(lightest[edge])] = False
         return mask
-
-    def unsupported(self, space: Space) -> str | None:
-        return None
 
 
 @runtime_checkable
@@ -222,18 +200,6 @@ class Perturbation:
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise StudyError(f"`share` of the epochs must lie in (0, 1], but got {self.share!r}.")
-
-    def stage(self, epoch: int, epochs: int) -> Stage:
-        return Stage(0, 0, epochs)
-
-    def cells(self, stage: int) -> int | None:
-        return None
-
-    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
-        return mask
-
-    def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int, topology: Topology) -> Tensor:
-        return mask
 
     def measurements(self, mask: Tensor, topology: Topology) -> int:
         return sum(len(self._contenders(row, topology)) for row in mask)
@@ -319,9 +285,6 @@ class Stages:
 
     def cells(self, stage: int) -> int | None:
         return self.depths[stage] if self.depths else None
-
-    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
-        return mask
 
     def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int, topology: Topology) -> Tensor:
         now = self.stage(epoch, epochs)

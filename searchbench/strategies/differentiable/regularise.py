@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from searchbench.errors import StudyError
 from searchbench.strategies.differentiable.discretise import Discretise
@@ -28,11 +28,16 @@ class Regulariser(Protocol):
     def expects(self) -> bool:
         """Whether it takes an expectation, so that the weights must be probabilities."""
 
-    def fresh(self, game: Game) -> Any:
-        """What it remembers before the first step."""
-
     def outer(self, loss: Tensor, game: Game, memory: Any) -> Tensor:
         """The regularised loss, differentiable in `game.alpha`."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A regulariser that carries something along; the others are given None for a memory."""
+
+    def fresh(self, game: Game) -> Any:
+        """What it remembers before the first step."""
 
     def after_alpha_step(self, game: Game, memory: Any) -> Any:
         """What it remembers after a step of the architecture."""
@@ -77,18 +82,12 @@ class Proximity:
     def __post_init__(self) -> None:
         _check(self.rho, self.power)
 
-    def fresh(self, game: Game) -> None:
-        return None
-
     def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
         if self.rho == 0:
             return loss
         a = game.activated()
         apart = distances(a - projection(a, self.rule or game.derive, game.topology), game.topology, self.power)
         return loss + game.moment.progress * (self.rho / 2) * apart
-
-    def after_alpha_step(self, game: Game, memory: None) -> None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +142,8 @@ class ZeroOne:
     weight: float = 10.0
     projects = expects = False
 
-    def fresh(self, game: Game) -> None:
-        return None
-
     def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
         return loss - self.weight * (game.activated()[game.mask] - 0.5).square().mean()
-
-    def after_alpha_step(self, game: Game, memory: None) -> None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +156,8 @@ class ZeroOneLinear:
     weight: float = 10.0
     projects = expects = False
 
-    def fresh(self, game: Game) -> None:
-        return None
-
     def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
         return loss - self.weight * (game.activated()[game.mask] - 0.5).abs().mean()
-
-    def after_alpha_step(self, game: Game, memory: None) -> None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,15 +182,9 @@ class ExpectedCost:
         if self.weight < 0 or (self.reference is not None and self.reference <= 0):
             raise StudyError(f"`weight` must not be negative and `reference` must be positive, but got {self}.")
 
-    def fresh(self, game: Game) -> None:
-        return None
-
     def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
         reference = reference_cost(self.reference, game, self.of)
         return loss + self.weight * (expected_cost(game, self.of) - reference) / reference
-
-    def after_alpha_step(self, game: Game, memory: None) -> None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,17 +209,11 @@ class ScaledByCost:
         if self.factor <= 0 or (self.reference is not None and self.reference <= 1):
             raise StudyError(f"`factor` must be positive and `reference` above 1, but got {self}.")
 
-    def fresh(self, game: Game) -> None:
-        return None
-
     def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
         import math
 
         ratio = expected_cost(game, self.of).log() / math.log(reference_cost(self.reference, game, self.of))
         return self.factor * loss * ratio**self.power
-
-    def after_alpha_step(self, game: Game, memory: None) -> None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,15 +226,9 @@ class Complexity:
     eta: float = 0.1
     projects = expects = False
 
-    def fresh(self, game: Game) -> None:
-        return None
-
     def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
         shares = game.costs / game.costs.sum()
         return loss + self.eta * (shares * game.activated().square()).sum()
-
-    def after_alpha_step(self, game: Game, memory: None) -> None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,15 +250,9 @@ class BetaDecay:
         if not self.weight >= 0:
             raise StudyError(f"`weight` of beta decay must not be negative, but got {self.weight!r}.")
 
-    def fresh(self, game: Game) -> None:
-        return None
-
     def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
         logits = game.alpha if bool(game.mask.all()) else game.alpha.masked_fill(~game.mask, float("-inf"))
         return loss + self.weight * game.moment.epoch / game.moment.epochs * logits.logsumexp(-1).mean()
-
-    def after_alpha_step(self, game: Game, memory: None) -> None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,16 +272,10 @@ class DirichletDivergence:
         if not self.weight >= 0:
             raise StudyError(f"`weight` of the divergence must not be negative, but got {self.weight!r}.")
 
-    def fresh(self, game: Game) -> None:
-        return None
-
     def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
         from searchbench.strategies.differentiable.dirichlet import concentration, divergence
 
         return loss + self.weight * divergence(concentration(game.alpha), game.mask)
-
-    def after_alpha_step(self, game: Game, memory: None) -> None:
-        return None
 
 
 COSTS = ("macs", "latency_ms")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from searchbench.strategies.differentiable.turn import Turn
 
@@ -32,14 +32,24 @@ class Relaxation(Protocol):
     def samples(self) -> bool:
         """Whether which operations are executed is drawn anew at every step."""
 
-    def centre(self, options: int) -> float:
-        """Where logits begin when no operation is preferred."""
-
     def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
         """[decisions, options], without noise: what is logged, regularised and discretised."""
 
     def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
         """What the supernet computes in a step; differentiable in `alpha`."""
+
+
+@runtime_checkable
+class Centred(Protocol):
+    """A relaxation under which logits of 0 are not the middle."""
+
+    def centre(self, options: int) -> float:
+        """Where logits begin when no operation is preferred."""
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A relaxation whose logits have to stay within bounds, or move by a rule of their own."""
 
     def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
         """Put the logits right, in place, after a step from `before` with a mixture."""
@@ -75,17 +85,11 @@ class Softmax:
     smooth = probabilities = with_none = True
     samples = False
 
-    def centre(self, options: int) -> float:
-        return 0.0
-
     def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
         return masked_softmax(alpha, turn)
 
     def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
         return _mixed(masked_softmax(alpha, turn), turn)
-
-    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
-        """Nothing to put right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +102,12 @@ class Sigmoid:
     smooth = True
     probabilities = with_none = samples = False
 
-    def centre(self, options: int) -> float:
-        return 0.0
-
     def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
         weights = alpha.sigmoid()
         return weights if turn.mask is None else weights * turn.mask
 
     def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
         return _mixed(self.weights(alpha, turn), turn)
-
-    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
-        """Nothing to put right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +129,3 @@ class ClippedLinear:
 
     def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
         return _mixed(self.weights(alpha, turn), turn)
-
-    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
-        """What prunes also puts logits to zero, see `prune.Monotone`."""

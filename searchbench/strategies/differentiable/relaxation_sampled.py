@@ -65,9 +65,6 @@ class GumbelHard:
         """Temperature of an epoch, counted from 0."""
         return self.first + (self.last - self.first) * epoch / max(1, epochs - 1)
 
-    def centre(self, options: int) -> float:
-        return 0.0
-
     def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
         return masked_softmax(alpha, turn)
 
@@ -80,9 +77,6 @@ class GumbelHard:
         chosen = soft.argmax(-1)
         weights = straight_through(one_hot(chosen, soft), soft)
         return Mixed(weights.unbind(0), tuple((op,) for op in chosen.tolist()))
-
-    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
-        """Nothing to put right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +103,11 @@ class Concrete:
         """Temperature of an epoch, counted from 0."""
         return self.first + (self.last - self.first) * epoch / epochs
 
-    def centre(self, options: int) -> float:
-        return 0.0
-
     def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
         return masked_softmax(alpha, turn)
 
     def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
         return _concrete(alpha, self.tau(turn.moment.epoch, turn.moment.epochs), turn)
-
-    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
-        """Nothing to put right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +132,11 @@ class CoolingConcrete:
         """Temperature of an epoch, counted from 0."""
         return float(self.first * (self.last / self.first) ** (epoch / epochs))
 
-    def centre(self, options: int) -> float:
-        return 0.0
-
     def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
         return masked_softmax(alpha, turn)
 
     def mixture(self, alpha: Tensor, turn: Turn) -> Mixed:
         return _concrete(alpha, self.tau(turn.moment.epoch, turn.moment.epochs), turn)
-
-    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
-        """Nothing to put right."""
 
 
 def _concrete(alpha: Tensor, tau: float, turn: Turn) -> Mixed:
@@ -176,9 +158,6 @@ class DirichletWeights:
     smooth = samples = False
     probabilities = with_none = True
 
-    def centre(self, options: int) -> float:
-        return 0.0
-
     def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
         from searchbench.strategies.differentiable.dirichlet import concentration
 
@@ -192,9 +171,6 @@ class DirichletWeights:
 
         drawn = draw(concentration(alpha), turn.mask, turn.rng)
         return Mixed(drawn.unbind(0), turn.active)
-
-    def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
-        """Nothing to put right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +197,6 @@ class BinaryGate:
     def __post_init__(self) -> None:
         if self.mode not in ("full", "two"):
             raise StudyError(f'`mode` must be "full" or "two", but got {self.mode!r}.')
-
-    def centre(self, options: int) -> float:
-        return 0.0
 
     def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
         return masked_softmax(alpha, turn)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from searchbench.errors import StudyError
 from searchbench.strategies.differentiable.pace import Pace, paced
@@ -23,17 +23,26 @@ class Schedule(Protocol):
     def watches(self) -> bool:
         """Whether it must be told the squared norms of the weights' gradients."""
 
-    def fresh(self) -> Any:
-        """What it remembers before the first minibatch."""
-
     def steps(self, moment: Moment, memory: Any) -> tuple[Sequence[Phase], Any]:
         """The steps in order, and what it remembers now."""
 
-    def observe(self, memory: Any, squared_norm: float) -> Any:
-        """What it remembers after a weight step whose gradient, before clipping, had this squared norm."""
-
     def alpha_steps(self, batches: int) -> float:
         """About how many steps of the architecture an epoch has, to price it beforehand."""
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A schedule that goes by the gradients it sees."""
+
+    @property
+    def watches(self) -> bool:
+        """Whether it must be told them; one around another asks for what that asks."""
+
+    def fresh(self) -> Any:
+        """What it remembers before the first minibatch."""
+
+    def observe(self, memory: Any, squared_norm: float) -> Any:
+        """What it remembers after a weight step whose gradient, before clipping, had this squared norm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +64,8 @@ class Alternate:
         if sorted(self.order) != ["alpha", "w"]:
             raise StudyError(f'`order` must be ["w", "alpha"] or ["alpha", "w"], but got {list(self.order)}.')
 
-    def fresh(self) -> None:
-        return None
-
     def steps(self, moment: Moment, memory: None) -> tuple[Sequence[Phase], None]:
         return self.order, None
-
-    def observe(self, memory: None, squared_norm: float) -> None:
-        return None
 
     def alpha_steps(self, batches: int) -> float:
         return batches
@@ -92,14 +95,8 @@ class Constant:
         if self.every < 1:
             raise StudyError(f"`every` must be at least 1 minibatch, but got {self.every}.")
 
-    def fresh(self) -> None:
-        return None
-
     def steps(self, moment: Moment, memory: None) -> tuple[Sequence[Phase], None]:
         return (ALPHA_FIRST if (moment.batch + 1) % self.every == 0 else ("w",)), None
-
-    def observe(self, memory: None, squared_norm: float) -> None:
-        return None
 
     def alpha_steps(self, batches: int) -> float:
         return batches // self.every
@@ -173,14 +170,8 @@ class Joint:
 
     watches = False
 
-    def fresh(self) -> None:
-        return None
-
     def steps(self, moment: Moment, memory: None) -> tuple[Sequence[Phase], None]:
         return ("both",), None
-
-    def observe(self, memory: None, squared_norm: float) -> None:
-        return None
 
     def alpha_steps(self, batches: int) -> float:
         return 0.0
@@ -203,7 +194,7 @@ class WarmUp:
 
     @property
     def watches(self) -> bool:
-        return self.then.watches
+        return isinstance(self.then, Watching) and self.then.watches
 
     def at(self, pace: Pace) -> WarmUp:
         """The schedule behind the warm-up, at the pace of what remains."""
@@ -211,7 +202,7 @@ class WarmUp:
         return replace(self, then=paced(self.then, replace(pace, epochs=left)))
 
     def fresh(self) -> Any:
-        return self.then.fresh()
+        return self.then.fresh() if isinstance(self.then, Watching) else None
 
     def steps(self, moment: Moment, memory: Any) -> tuple[Sequence[Phase], Any]:
         if moment.epoch < int(self.share * moment.epochs + 1e-9):
@@ -219,7 +210,7 @@ class WarmUp:
         return self.then.steps(moment, memory)
 
     def observe(self, memory: Any, squared_norm: float) -> Any:
-        return self.then.observe(memory, squared_norm)
+        return self.then.observe(memory, squared_norm) if isinstance(self.then, Watching) else memory
 
     def alpha_steps(self, batches: int) -> float:
         return (1 - self.share) * self.then.alpha_steps(batches)
