@@ -15,6 +15,7 @@ from searchbench.seeds import Seeds
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies.asha import Asha, Promotions
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
+from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.rungs import Bracket, at_stops, brackets, ladder, rounded, upwards
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import Fidelity, Proposal, Trial
@@ -179,6 +180,13 @@ def test_asha_never_promotes_a_failed_training() -> None:
     promoted = search.ask()
     assert (promoted.fidelity.epochs, promoted.resume) == (2.0, 4)  # the worst that came back is the best there is
     assert [search.ask().fidelity.epochs for _ in range(3)] == [1.0] * 3
+
+
+def test_multi_objective_asha_never_promotes_a_failed_training() -> None:
+    search = MultiObjectiveAsha(("value",), eta=2).start(scenario((1.0, 2.0, 4.0)))
+    for number, value in enumerate((math.nan, math.nan, math.nan, 0.9)):
+        search.tell(outcome(search.ask(), number, value))
+    assert [search.ask().resume for _ in range(3)] == [3, None, None]  # a failure is second of four
 
 
 def test_a_failed_training_of_asha_counts_in_its_rung() -> None:

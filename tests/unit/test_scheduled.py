@@ -22,7 +22,7 @@ from searchbench.strategies.median import MedianStopping
 from searchbench.strategies.model_based import ModelBased, RandomAndNear
 from searchbench.strategies.random import Random
 from searchbench.strategies.reinforce import Reinforce
-from searchbench.strategies.scheduled import Scheduled, scheduled
+from searchbench.strategies.scheduled import Levels, Scheduled, scheduled
 from searchbench.strategies.strategy import Learning, Scenario
 from searchbench.strategies.surrogates import Forest
 from searchbench.testing import Stage, fly
@@ -125,6 +125,77 @@ def test_only_samplers_that_look_at_foreign_trials_learn() -> None:
     for name, sampler in SAMPLERS.items():
         if sampler.needs is None and name not in ("grid", "qmc"):
             assert isinstance(adapt(name).start(scenario()), Learning) == sampler.learns
+
+
+class Noting:
+    """A searcher that names what it is given to name, and notes what it hears and how."""
+
+    def __init__(self, names: list[Any]) -> None:
+        self.names, self.told, self.learnt = names, list[int](), list[int]()
+
+    def ask(self) -> Proposal:
+        return Proposal(self.names.pop(0))
+
+    def tell(self, trial: Trial) -> None:
+        self.told.append(trial.number)
+
+    def learn(self, trial: Trial) -> None:
+        self.learnt.append(trial.number)
+
+
+class Notes:
+    """The strategy of it."""
+
+    def start(self, scenario: Scenario) -> Noting:
+        return Noting(list(TINY.enumerate()))
+
+
+def at_levels(enough: int | None = None) -> Levels:
+    return Levels(Scheduled(Hyperband(), Notes(), enough), scenario(TINY))
+
+
+def heard(levels: Levels, architecture: Any, number: int, epochs: float) -> None:
+    levels.learn(answer(Proposal(architecture, Fidelity(epochs)), number, 0.5))
+
+
+def test_the_searcher_of_the_longest_trainings_with_enough_results_is_asked_whatever_came_last() -> None:
+    levels, cells = at_levels(enough=2), list(TINY.enumerate())
+    ignorant = levels.asked
+    story = []
+    for number, epochs in enumerate((3.0, 3.0, 9.0, 1.0, 1.0, 9.0, 3.0)):
+        heard(levels, cells[number % 6], number, epochs)
+        story.append(next((e for e, searcher in levels.searchers.items() if searcher is levels.asked), None))
+    assert story == [None, 3.0, 3.0, 3.0, 3.0, 9.0, 9.0]
+    assert levels.asked is not ignorant
+
+
+def test_enough_are_twice_as_many_as_decisions_and_two() -> None:
+    levels, cells = at_levels(), list(TINY.enumerate())
+    ignorant = levels.asked
+    for number in range(5):
+        heard(levels, cells[number], number, 1.0)
+    assert levels.asked is ignorant
+    heard(levels, cells[5], 5, 1.0)
+    assert levels.asked is levels.searchers[1.0]
+
+
+def test_a_searcher_is_told_of_what_it_named_and_learns_the_rest() -> None:
+    levels, cells = at_levels(enough=1), list(TINY.enumerate())
+    heard(levels, cells[5], 0, 9.0)
+    drawn = [levels.draw(9.0), levels.draw(1.0)]
+    heard(levels, drawn[0], 1, 9.0)
+    heard(levels, drawn[1], 2, 1.0)  # named by the searcher of other lengths
+    short, long = (levels.searchers[epochs] for epochs in (1.0, 9.0))
+    assert isinstance(short, Noting)
+    assert isinstance(long, Noting)
+    assert (long.told, long.learnt, short.told, short.learnt) == ([1], [0], [], [2])
+
+
+def test_what_was_begun_is_begun_again_only_where_ten_tries_name_nothing_else() -> None:
+    levels, cells = at_levels(enough=100), list(TINY.enumerate())
+    searcher: Any = levels.asked
+    searcher.names = [cells[0], *[cells[0]] * 9, cells[1], *[cells[0]] * 10, cells[2]]
+    assert [levels.draw(1.0) for _ in range(3)] == [cells[0], cells[1], cells[0]]
 
 
 def trained(settings: MedianStopping, values: list[list[float]], told: int) -> list[tuple[int, float]]:
