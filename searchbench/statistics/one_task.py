@@ -252,7 +252,7 @@ def _family(arms: Sequence[Arm], pairs: list[tuple[Arm, Arm]], paired_by_seed: b
 def _raw(pairs: list[tuple[Arm, Arm]], paired_by_seed: bool, asked: Question) -> list[Answer]:
     if paired_by_seed:
         return _paired_answers(pairs, asked)
-    return _unpaired_answers(pairs, direction(*itertools.chain(*pairs)), asked.alpha, asked.comparisons)
+    return _unpaired_answers(pairs, direction(*itertools.chain(*pairs)), asked)
 
 
 def _claimed(
@@ -302,9 +302,10 @@ def _complete(pairs: list[tuple[Arm, Arm]]) -> set[str]:
     return {name for name, a in arms.items() if a.n_ok == a.n}
 
 
-def _unpaired_answers(pairs: list[tuple[Arm, Arm]], better: Better, alpha: float, m: int) -> list[Answer]:
+def _unpaired_answers(pairs: list[tuple[Arm, Arm]], better: Better, asked: Question) -> list[Answer]:
     shape = len(pairs[0][0].seeds), len(pairs[0][1].seeds)
     good = _complete(pairs)
+    said: dict[str, Any] = {"alpha": asked.alpha, "level": asked.level, "comparisons": asked.comparisons}
     columns = [
         i
         for i, (x, y) in enumerate(pairs)
@@ -314,12 +315,9 @@ def _unpaired_answers(pairs: list[tuple[Arm, Arm]], better: Better, alpha: float
     if columns:
         a = np.stack([pairs[i][0].values for i in columns], axis=1)
         b = np.stack([pairs[i][1].values for i in columns], axis=1)
-        found = unpaired_columns(a, b, better=better, alpha=alpha, level=0.95, comparisons=m)
+        found = unpaired_columns(a, b, better=better, **said)
         out = dict(zip(columns, found, strict=True))
-    return [
-        out[i] if i in out else unpaired(*pairs[i], better=better, alpha=alpha, comparisons=m)
-        for i in range(len(pairs))
-    ]
+    return [out[i] if i in out else unpaired(*pairs[i], better=better, **said) for i in range(len(pairs))]
 
 
 def _omnibus(arms: Sequence[Arm], better: Better, alpha: float) -> Answer | None:

@@ -35,6 +35,17 @@ def test_holm_is_over_the_comparisons_with_the_baseline() -> None:
     assert family["s3", "s0"].wording.startswith("s0 is better than s3")
 
 
+@pytest.mark.parametrize("failed", [False, True])
+def test_intervals_of_an_unpaired_family_have_the_level_that_was_asked_for(failed: bool) -> None:
+    some = arms(3, 12)
+    if failed:
+        some[1] = st.arm([*some[1].scores[:-1], math.nan], name="s1", better="lower")
+    alone = [st.unpaired(a, some[0], level=0.9).interval for a in some[1:]]
+    assert [x.interval for x in st.versus_baseline(some, "s0", paired_by_seed=False, level=0.9).answers] == alone
+    strict = st.versus_baseline(some, "s0", paired_by_seed=False, alpha=0.01)
+    assert [x.interval.level for x in strict.answers if x.interval is not None] == [0.99, 0.99]
+
+
 def test_all_pairs_have_friedman_beside_them() -> None:
     family = st.all_pairs(arms(4, 12), paired_by_seed=True)
     assert family.omnibus is not None
