@@ -29,6 +29,7 @@ class Mixed:
         dropout: probability with which each element of a skip connection's output is dropped.
         drop_path: probability with which, for each sample, the whole output of an edge is dropped.
         noise: where what is dropped is drawn from.
+        scalars: one number per decision, added to all of its edge's output.
     """
 
     weights: Sequence[Tensor]
@@ -38,6 +39,7 @@ class Mixed:
     dropout: float = 0.0
     drop_path: float = 0.0
     noise: torch.Generator | None = None
+    scalars: Tensor | None = None
 
 
 Path = tuple[int, ...]

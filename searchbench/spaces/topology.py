@@ -140,6 +140,8 @@ class Form:
     """Edges as wholes are dropped, sample by sample (Zela et al. 2020, R-DARTS)."""
     cells: int | None = None
     """Number of cells, where it is not the space's own."""
+    scalars: bool = False
+    """What is not executed on an edge enters the sum as a number (the released code of GDAS)."""
 
     @property
     def changed(self) -> tuple[str, ...]:

@@ -41,9 +41,10 @@ class EdgePlan:
 
 
 @lru_cache(maxsize=1 << 15)
-def plans(chosen: Chosen) -> tuple[EdgePlan, ...]:
-    """What to execute for each node, in order, leaving out edges that nothing enters or that lead nowhere."""
-    live = live_edges(chosen)
+def plans(chosen: Chosen, *, entered: bool = False) -> tuple[EdgePlan, ...]:
+    """What to execute for each node, in order, leaving out edges that nothing enters or that lead nowhere. `entered`:
+    something enters every node, whatever is executed."""
+    live = live_edges(chosen, entered=entered)
     found = []
     for node in SOURCES:
         leaving = [(at, chosen[e]) for at, e in enumerate(LEAVING[node]) if e in live]
@@ -53,10 +54,11 @@ def plans(chosen: Chosen) -> tuple[EdgePlan, ...]:
     return tuple(found)
 
 
-def live_edges(chosen: Chosen) -> frozenset[int]:
-    """Edges on some route from the cell's input to its output on which every edge executes something."""
+def live_edges(chosen: Chosen, *, entered: bool = False) -> frozenset[int]:
+    """Edges on some route from the cell's input to its output on which every edge executes something; from any node
+    where all are `entered`."""
     carrying = [e for e, ops in enumerate(chosen) if any(op != NONE for op in ops)]
-    reached, needed = {0}, {OUTPUT}
+    reached, needed = set(SOURCES) if entered else {0}, {OUTPUT}
     for e in carrying:  # edges are ordered by target, so one sweep each way is enough
         if EDGES[e][1] in reached:
             reached.add(EDGES[e][0])

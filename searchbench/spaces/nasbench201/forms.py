@@ -35,6 +35,10 @@ class FormedCell(nn.Module):
         """[B, C, H, W] -> the same shape. `mixed` None: every executed operation weighs one."""
         keep = kept(mixed, len(EDGES), inputs)
         mixture, bypass = Nodes(inputs[:, : self.inner], keep), Nodes(inputs[:, self.inner :], keep)
+        if mixed is not None and mixed.scalars is not None:
+            for edge, number in enumerate(mixed.scalars):
+                source = EDGES[edge][1]
+                mixture.add(source, LEAVING[source].index(edge), number.expand_as(inputs[:, : self.inner]))
         for plan in parts:
             value = inputs if plan.node == 0 else self._read(mixture[plan.node], bypass, plan.node)
             self._operate(mixture, value[:, : self.inner], plan, mixed)
@@ -43,7 +47,7 @@ class FormedCell(nn.Module):
                     past = value[:, self.inner :]
                     edges = None if mixed is None else mixed.edges
                     bypass.add(plan.node, at, past if edges is None else edges[LEAVING[plan.node][at]] * past)
-        if not parts:
+        if not parts and (mixed is None or mixed.scalars is None):
             return torch.zeros_like(inputs)
         return self._read(mixture.output(), bypass, 3)
 

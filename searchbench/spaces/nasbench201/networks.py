@@ -76,8 +76,8 @@ class CellSupernet(nn.Module):
 
     def forward(self, inputs: Tensor, active: Active, known: Known | None = None) -> Tensor:
         """[B, C, H, W] -> logits [B, classes]. `known`: of these images, in a pass over a path without gradient."""
-        parts = plans(self._chosen(active))
         mixed = active if isinstance(active, Mixed) else None
+        parts = plans(self._chosen(active), entered=mixed is not None and mixed.scalars is not None)
         how = mixed if self.formed else self._scales(parts, mixed)
         begin = partial(self.frame.begin, inputs)
         value = begin() if known is None else known.of("begin", begin)

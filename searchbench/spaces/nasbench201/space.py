@@ -23,7 +23,7 @@ TOPOLOGY = Topology(
     edges=tuple(Edge("cell", target, source) for target, source in EDGES),
     operations=OPERATIONS,
     learnable=("nor_conv_1x1", "nor_conv_3x3"),
-    forms=("partial", "node_norm", "skip_dropout", "auxiliary_skip", "drop_path"),
+    forms=("partial", "node_norm", "skip_dropout", "auxiliary_skip", "drop_path", "scalars"),
     silent=("none",),
     outputs=(3,),
 )

@@ -221,6 +221,28 @@ def on_the_simplex(moved: Tensor, weights: Tensor, active: Sequence[Sequence[int
     return clipped / clipped.sum(-1, keepdim=True) * weights.sum(-1, keepdim=True)
 
 
+@dataclass(frozen=True, slots=True)
+class UndrawnAsScalars:
+    """An operation that was not drawn enters its edge's sum as its weight, a number that is zero going forward, so that
+    its logit gets the sum of the edge's gradient over samples, channels and pixels.
+
+    Source: the released code of GDAS for NAS-Bench-201 (Dong & Yang 2020); the paper has no such term.
+    """
+
+    def form(self, form: Form) -> Form:
+        return replace(form, scalars=True)
+
+    def dress(self, mixture: Mixed, turn: Turn) -> Mixed:
+        import torch
+
+        if turn.phase == "w" or mixture.active is None:  # there all of them are zero, and nobody reads their gradient
+            return mixture
+        undrawn = [
+            row.sum() - row[list(drawn)].sum() for row, drawn in zip(mixture.weights, mixture.active, strict=True)
+        ]
+        return replace(mixture, scalars=torch.stack(undrawn))
+
+
 def _rising(last: float, epoch: int, epochs: int) -> float:
     """Values from 0 in the first epoch to `last` in the last one."""
     return last * epoch / max(1, epochs - 1)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from searchbench.errors import StudyError
 from searchbench.strategies.differentiable.composition import Differentiable
+from searchbench.strategies.differentiable.extras import UndrawnAsScalars
 from searchbench.strategies.differentiable.hypergradient import JointGradient, ScoreFunction
 from searchbench.strategies.differentiable.pace import LEAST_STEPS
 from searchbench.strategies.differentiable.papers import on_darts
@@ -38,17 +39,28 @@ def nasp(host: Differentiable, eta: float = 0.0) -> Differentiable:
 
 
 @on_darts(over=97_750)
-def gdas(host: Differentiable, tau_first: float = 10.0, tau_last: float = 0.1) -> Differentiable:
+def gdas(
+    host: Differentiable, tau_first: float = 10.0, tau_last: float = 0.1, gradient: str = "drawn"
+) -> Differentiable:
     """GDAS: execute one operation per edge, drawn by Gumbel-argmax, with the gradient of the Gumbel-softmax.
 
     Args:
         tau_first, tau_last: temperature in the first and in the last epoch.
+        gradient: "drawn": of the drawn operation's weight only, as in the paper and its code for the NASNet space;
+            "all": the others enter the sum as numbers that are zero, as in the released code for NAS-Bench-201, the
+            one space whose supernet has that form.
+
+    Raises:
+        StudyError: an unknown `gradient`.
 
     Source: Dong & Yang 2019, "Searching for a robust neural architecture in four GPU hours".
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the reduction
         cell is searched too.
     """
-    return replace(host, relax=GumbelHard(tau_first, tau_last))
+    if gradient not in ("drawn", "all"):
+        raise StudyError(f'`gradient` must be "drawn" or "all", but got {gradient!r}.')
+    extras = (*host.extras, UndrawnAsScalars()) if gradient == "all" else host.extras
+    return replace(host, relax=GumbelHard(tau_first, tau_last), extras=extras)
 
 
 @on_darts("order", over=39_100)
@@ -128,6 +140,7 @@ def proxyless(
     warmup: float = 0.25,
     mode: str = "two",
     of: str = "macs",
+    zero: str = "moves",
 ) -> Differentiable:
     """ProxylessNAS, gradient: binary gates execute one path; two paths per edge are compared to move the logits.
 
@@ -138,14 +151,17 @@ def proxyless(
         warmup: share of the epochs in which only the weights move.
         mode: "two" or "full", see `BinaryGate`.
         of: what the cost is: "macs", or "latency_ms" by the problem's latency.
+        zero: "moves": where the active operation is a zero, logits move as the paper's gradient has it; "skips": they
+            stay, as in the released code.
 
     Source: Cai, Zhu & Han 2019, "ProxylessNAS: direct neural architecture search on target task and hardware".
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; mode "full"
         keeps all outputs in memory instead of computing them one at a time; the expected cost is that of the whole
-        softmax, where the released code takes it over the drawn pair; logits move also where the drawn operation is a
-        zero, as the paper's gradient has it, where the released code skips the edge.
+        softmax, where the released code takes it over the drawn pair; logits move also where the active operation is a
+        zero unless `zero` says otherwise; one Adam has the logits of all edges, where the released code counts each
+        edge's own steps.
     """
-    found = _gated(host, BinaryGate(mode), every, warmup)  # type: ignore[arg-type]
+    found = _gated(host, BinaryGate(mode, zero), every, warmup)  # type: ignore[arg-type]
     if not cost:
         return found
     return replace(found, regularise=(ScaledByCost(of=of) if multiply else ExpectedCost(cost, of=of),))

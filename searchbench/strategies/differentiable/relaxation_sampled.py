@@ -5,7 +5,7 @@ Those share one trick: `hard + (soft - soft.detach())` is exactly `hard` going f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from searchbench.errors import StudyError
@@ -47,7 +47,7 @@ class GumbelHard:
 
     Source: Dong & Yang 2019, "Searching for a robust neural architecture in four GPU hours" (GDAS).
     Differs: logits of operations that were not drawn get their gradient through the drawn one's weight only, as in
-        the authors' code for the NASNet space.
+        the authors' code for the NASNet space; `extras.UndrawnAsScalars` adds what their other code does.
 
     Raises:
         StudyError: a temperature is not positive.
@@ -183,6 +183,9 @@ class BinaryGate:
     * "two": of two, drawn without replacement from p; probabilities are renormalised over the pair, one of them is
       active, and after the step both logits are shifted so that the probabilities of all others stay as they were.
 
+    Where the active operation is a zero, `zero` says whether the edge's logits move, as this gradient has it, or are
+    skipped in that step, as in the released code.
+
     Source: Cai et al. 2019, "ProxylessNAS", section 3.2.2, and its code.
     Differs: in "full", all operations' outputs are kept at once, which needs their memory.
 
@@ -191,12 +194,15 @@ class BinaryGate:
     """
 
     mode: Literal["full", "two"] = "two"
+    zero: Literal["moves", "skips"] = field(default="moves", metadata={"described": "unless default"})
     smooth = False
     probabilities = with_none = samples = True
 
     def __post_init__(self) -> None:
         if self.mode not in ("full", "two"):
             raise StudyError(f'`mode` must be "full" or "two", but got {self.mode!r}.')
+        if self.zero not in ("moves", "skips"):
+            raise StudyError(f'`zero` must be "moves" or "skips", but got {self.zero!r}.')
 
     def weights(self, alpha: Tensor, turn: Turn) -> Tensor:
         return masked_softmax(alpha, turn)
@@ -210,8 +216,18 @@ class BinaryGate:
             return Mixed(one_hot(chosen, probabilities).unbind(0), tuple((op,) for op in chosen.tolist()))
         if self.mode == "full":
             gates = one_hot(_draw(probabilities, turn), probabilities)
-            return Mixed(straight_through(gates, probabilities).unbind(0), turn.active)
+            return Mixed(self._gated(gates, probabilities, turn).unbind(0), turn.active)
         return self._pair(alpha, probabilities, turn)
+
+    def _gated(self, gates: Tensor, soft: Tensor, turn: Turn) -> Tensor:
+        """The gates with the gradient of `soft`, except where a zero is active and skips."""
+        rows = gates.argmax(-1) == self._skipped(turn)
+        return straight_through(gates, soft.where(~rows.unsqueeze(-1), soft.detach()))
+
+    def _skipped(self, turn: Turn) -> int:
+        """The operation at which an edge is skipped; -1 is none."""
+        none = None if turn.topology is None else turn.topology.none
+        return -1 if self.zero == "moves" or none is None else none
 
     def _pair(self, alpha: Tensor, probabilities: Tensor, turn: Turn) -> Mixed:
         import torch
@@ -225,16 +241,22 @@ class BinaryGate:
         if turn.mask is not None:
             on_pair &= turn.mask
         shares = alpha.masked_fill(~on_pair, float("-inf")).softmax(-1)
-        weights = straight_through(one_hot(_draw(shares, turn), shares), shares)
+        weights = self._gated(one_hot(_draw(shares, turn), shares), shares, turn)
         return Mixed(weights.unbind(0), tuple(tuple(row.nonzero().flatten().tolist()) for row in on_pair))
 
     def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
         """Settle, in mode "two": untouched logits go back to where they were (an optimiser's momentum moved them),
-        and both of the pair are shifted by log(sum exp(new) / sum exp(old)) so that the other probabilities stay."""
-        if self.mode == "full" or turn.phase != "alpha":
+        and both of the pair are shifted by log(sum exp(new) / sum exp(old)) so that the other probabilities stay. In
+        either mode, those of an edge that is skipped stay where they were."""
+        if turn.phase != "alpha":
             return
         import torch
 
+        for row, weights in enumerate(mixture.weights):
+            if int(weights.argmax()) == self._skipped(turn):
+                alpha[row] = before[row]
+        if self.mode == "full":
+            return
         assert mixture.active is not None
         for row, pair in enumerate(mixture.active):
             at = torch.tensor(list(pair), device=alpha.device)
