@@ -7,6 +7,7 @@ to milliseconds. A problem with a latency reports it as the metric `latency_ms` 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -168,21 +169,22 @@ class ArchitectureTable:
             except SpaceError as error:
                 raise columns.refuse(row, key, str(error)) from error
             known[str(architecture)] = float(ms)
-        return Listed(columns.path, known)
+        return Listed(Path(columns.path).name, known)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listed:
     """A live table of architectures."""
 
-    path: str
+    file: str
+    """Its name, not its path: a search holds this."""
     known: dict[str, float]
 
     def __call__(self, architecture: Architecture) -> float:
         """Raises EvaluationFailed where the table has no such architecture, or no latency of it."""
         ms = self.known.get(str(architecture), float("nan"))
         if not np.isfinite(ms):
-            raise EvaluationFailed("error", f"latency table {self.path} has no latency of {architecture}.")
+            raise EvaluationFailed("error", f"latency table {self.file} has no latency of {architecture}.")
         return ms
 
 

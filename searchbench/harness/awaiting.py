@@ -26,7 +26,7 @@ def from_waiting(kept: Waiting) -> tuple[SearchResult, int] | None:
     """The inverse of `to_waiting`; None where another version kept it, or it is damaged: its search is run again."""
     try:
         plain: Mapping[str, Any] = json.loads(kept.result)
-        known = {f.name: plain[f.name] for f in fields(SearchResult) if f.name not in _RECORDINGS}
+        known = {f.name: plain[f.name] for f in fields(SearchResult) if f.name in plain}
         value = math.nan if known["value"] is None else float(known["value"])
         known |= {"cost": cost_from_json(known["cost"]), "value": value, "notes": tuple(known["notes"])}
         return SearchResult(**known, trials=kept.trials, traces=kept.traces), int(plain["attempts"])

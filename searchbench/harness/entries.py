@@ -74,6 +74,8 @@ def left_behind(
         started=started,
         host=host(),
         notes=(text(str(caveat)),) if caveat else (),
+        handed=lab.supernets.handed,
+        used=lab.supernets.used,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -30,15 +31,20 @@ class GlobalState:
 
     def __init__(self, *, classes: bool = True) -> None:
         self._found = _simple()
-        self._attributes = _attributes() if classes else {}
+        members = _attributes() if classes else ()
+        self._attributes = {owner: {n: (v, code_of(v)) for n, v in found.items()} for owner, found in members}
 
     def changes(self) -> list[str]:
         """Names of what is not as it was found."""
-        now, attributes = _simple(), _attributes() if self._attributes else {}
+        now, attributes = _simple(), dict(_attributes()) if self._attributes else {}
         changed = [name for name, value in self._found.items() if name in now and not _same(now[name], value)]
         for owner, before in self._attributes.items():
             after = attributes.get(owner, {})
-            changed += [f"{owner}.{name}" for name, value in before.items() if after.get(name, value) is not value]
+            changed += [
+                f"{owner}.{name}"
+                for name, (value, code) in before.items()
+                if after.get(name, value) is not value or code_of(value) != code
+            ]
         return changed
 
     def restore(self) -> None:
@@ -47,7 +53,8 @@ class GlobalState:
             _RESTORE[name](value)
         for owner, before in self._attributes.items():
             target = _owner(owner)
-            for name, value in before.items():
+            for name, (value, code) in before.items():
+                put_back_code(value, code)
                 if target is not None and vars(target).get(name) is not value:
                     try:
                         setattr(target, name, value)
@@ -82,18 +89,33 @@ def _folder() -> str:
         return ""
 
 
-def _attributes() -> dict[str, Mapping[str, Any]]:
-    """Functions, classes and plain members of the package's modules and classes, by the owner's full name."""
-    found: dict[str, Mapping[str, Any]] = {}
+def _attributes() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Full name of each of the package's modules and classes, and its functions, classes and plain members."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] != PACKAGE or module is None:
             continue
         members = dict(vars(module))
-        found[name] = {key: value for key, value in members.items() if callable(value)}
+        yield name, {key: value for key, value in members.items() if callable(value)}
         for key, value in members.items():
             if isinstance(value, type) and value.__module__ == name:
-                found[f"{name}:{key}"] = {k: v for k, v in vars(value).items() if _settled(k, v)}
-    return found
+                yield f"{name}:{key}", {k: v for k, v in vars(value).items() if _settled(k, v)}
+
+
+Code = tuple[Any, ...]
+
+
+def code_of(member: Any) -> Code:
+    """The code and the defaults of a function, which can be exchanged while it stays the same object; () of others."""
+    inner = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+    if type(inner) is not FunctionType:
+        return ()
+    return inner, inner.__code__, inner.__defaults__, inner.__kwdefaults__
+
+
+def put_back_code(member: Any, was: Code) -> None:
+    """Put back what `code_of` found of a function."""
+    if was and code_of(member) != was:
+        inner, inner.__code__, inner.__defaults__, inner.__kwdefaults__ = was
 
 
 def _settled(name: str, value: Any) -> bool:

@@ -74,7 +74,7 @@ def search(job: SearchJob | SealedSearch) -> SearchResult:
     if not changed:
         return result
     state.restore()
-    return replace(result, notes=(f"changed global state, which was put back: {', '.join(changed)}",))
+    return replace(result, notes=(*result.notes, f"changed global state, which was put back: {', '.join(changed)}"))
 
 
 def judge(job: JudgeJob | SealedJudge) -> Outcome:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from searchbench.errors import BudgetExhausted
+from searchbench.harness.gate import Gate
 from searchbench.harness.host_clock import HostClock
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.problem import Order
@@ -77,9 +78,10 @@ def _ask_tell(search: AskTellSearch, lab: MeteredLab) -> None:
 
 
 def _advance(search: TrainingSearch, lab: MeteredLab, after_slice: Callable[[], None]) -> None:
+    gate = Gate(lab)
     while not search.done:
         with lab.account.strategys_turn():
-            search.advance(lab)
+            search.advance(gate)
         after_slice()
 
 

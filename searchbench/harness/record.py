@@ -28,7 +28,7 @@ class Record:
         """Which limits the last recommendation exceeded that was not taken."""
         self.columns = TrialColumns()
         self.traces = TraceColumns()
-        self.watch: Callable[[], None] | None = None
+        self.watch: Callable[[], object] | None = None
         """Called after every trial and every line of the trace."""
 
     def add(self, trial: Trial, spent: Cost, *, offer: bool, resumed: int | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +13,6 @@ from searchbench.harness.borders import checked_outcome, numbers, told
 from searchbench.harness.checkpoint import Checkpoint
 from searchbench.harness.entries import left_behind, unrecorded
 from searchbench.harness.guarded import guarded
-from searchbench.harness.journal import Journal
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
 from searchbench.harness.measuring import CrewLost
@@ -26,33 +26,35 @@ from searchbench.seeds import Seeds
 from searchbench.strategies.strategy import Scenario, Strategy, TrainingSearch
 from searchbench.trial import FULL, Outcome
 
+Note = Callable[[Callable[[], SearchResult]], object]
 
-def run_search(spec: RunSpec, checkpoint: Checkpoint | None = None, journal: Journal | None = None) -> SearchResult:
+
+def run_search(spec: RunSpec, checkpoint: Checkpoint | None = None, note: Note | None = None) -> SearchResult:
     """Run a search to the end of its budget. A strategy's own failure is a value: status "failed", with traceback.
 
     Args:
         spec: the run.
         checkpoint: where it leaves its state, and continues from; None keeps none.
-        journal: where the result so far is noted after trials, for whoever may kill this process.
+        note: told how to make the result so far, after trials, for whoever may kill this process.
     """
     started = timestamp()
     try:
-        return _run(spec, checkpoint, journal, started)
+        return _run(spec, checkpoint, note, started)
     except (CheckpointError, CrewLost, Interrupted):  # no failure of the strategy: nothing has run
         raise
     except BaseException as failure:  # before there was a record: data gone, a factory that fails here only
         return unrecorded(spec, "failed", told(failure), started)
 
 
-def _run(spec: RunSpec, checkpoint: Checkpoint | None, journal: Journal | None, started: str) -> SearchResult:
+def _run(spec: RunSpec, checkpoint: Checkpoint | None, note: Note | None, started: str) -> SearchResult:
     resolved = spec.problem.resolve()
     strategy = spec.contestant.make()
     description = strategy_description(strategy)  # now: what keeps its state in itself says something else later
     remembered = Remembered()
     lab = open_lab(spec, spec.seeds(strategy), remembered)
     so_far = partial(left_behind, spec, lab, description, resolved.fingerprint, started)
-    if journal is not None:
-        lab.record.watch = lambda: journal.note(lambda: so_far("error", None))
+    if note is not None:
+        lab.record.watch = lambda: note(lambda: so_far("error", None))
     ended, error = "error", None
     with PeakMemory() as memory:
         try:
@@ -64,7 +66,8 @@ def _run(spec: RunSpec, checkpoint: Checkpoint | None, journal: Journal | None, 
     lab.account.ledger.peak_memory_bytes = max(lab.account.ledger.peak_memory_bytes, memory.bytes)
     if error is None and lab.final is None:
         error = _nothing_to_judge(lab, ended)
-    return replace(so_far(ended, error), notes=() if checkpoint is None else checkpoint.notes)
+    result = so_far(ended, error)
+    return result if checkpoint is None else replace(result, notes=(*result.notes, *checkpoint.notes))
 
 
 def run_judge(spec: RunSpec, architecture: str, checkpoint: Checkpoint | None = None) -> Outcome:

@@ -137,9 +137,10 @@ def _ours(module: str) -> bool:
 
 def _search(spec: bytes, checkpoint: Checkpoint | None, journal: str) -> SearchResult:
     state = GlobalState()
-    result = run_search(pickle.loads(spec), checkpoint, Journal(Path(journal)))
+    result = run_search(pickle.loads(spec), checkpoint, Journal(Path(journal)).note)
     changed = state.changes()
-    return replace(result, notes=(f"changed global state of its own process: {', '.join(changed)}",) if changed else ())
+    said = [f"changed global state of its own process: {', '.join(changed)}"] if changed else []
+    return replace(result, notes=(*result.notes, *said))
 
 
 def _judge(spec: bytes, architecture: str, checkpoint: Checkpoint | None) -> Outcome:

@@ -33,6 +33,8 @@ class Supernets:
     def __init__(self, seeds: Seeds, account: Account, bench: Bench | None) -> None:
         self._seeds, self._account, self._bench = seeds, account, bench
         self._epoch: dict[SplitName, int] = {"train": 0, "valid": 0}
+        self.handed = self.used = 0
+        """Samples that the search was handed, and those that it paid to compute on."""
 
     @property
     def bench(self) -> Bench:
@@ -62,7 +64,12 @@ class Supernets:
     def batches(self, split: SplitName, batch_size: int, share: tuple[float, float] = (0.0, 1.0)) -> Iterator[Batch]:
         seed = self._order(split)
         self._epoch[split] += 1
-        return self.bench.batches(split, batch_size, seed, share)
+        # a `map`, and not a generator, whose frame shows the whole of the split
+        return map(self._hand, self.bench.batches(split, batch_size, seed, share))
+
+    def _hand(self, batch: Batch) -> Batch:
+        self.handed += len(batch)
+        return batch
 
     def _order(self, split: SplitName) -> int:
         """The seed of the order of the next pass over a split."""
@@ -70,12 +77,14 @@ class Supernets:
 
     def gradients(self, supernet: Supernet, batch: Batch, active: Active, loss: Loss | None = None) -> float:
         with self._account.charged(self.price(supernet, active, train=len(batch))):
+            self.used += len(batch)
             return self.bench.gradients(supernet, batch, active, loss)
 
     def hessian(
         self, supernet: Supernet, batch: Batch, active: Active, of: torch.Tensor, loss: Loss | None = None
     ) -> Callable[[torch.Tensor], torch.Tensor]:
         with self._account.charged(self.price(supernet, active, train=len(batch))):
+            self.used += len(batch)
             product = self.bench.hessian(supernet, batch, active, of, loss)
 
         def charged(direction: torch.Tensor) -> torch.Tensor:
@@ -100,14 +109,16 @@ class Supernets:
 
     def infer(self, supernet: Supernet, batch: Batch, active: Active) -> torch.Tensor:
         with self._account.charged(self.price(supernet, active, infer=len(batch))):
+            self.used += len(batch)
             return self.bench.infer(supernet, batch, active)
 
     def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int | None) -> Estimator:
         seed = self._seeds.torch_seed("order", "recalibrate")
         return self.bench.inherited(supernet, batch_size, recalibrate, seed)
 
-    def state_dict(self) -> dict[SplitName, int]:
-        return dict(self._epoch)
+    def state_dict(self) -> dict[str, int]:
+        return {"train": self._epoch["train"], "valid": self._epoch["valid"], "handed": self.handed, "used": self.used}
 
-    def load_state_dict(self, state: Mapping[SplitName, int]) -> None:
-        self._epoch = dict(state)
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        self._epoch = {"train": state["train"], "valid": state["valid"]}
+        self.handed, self.used = state.get("handed", 0), state.get("used", 0)

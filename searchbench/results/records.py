@@ -126,6 +126,10 @@ class SearchResult:
     """Machine and hardware it ran on."""
     notes: tuple[str, ...] = ()
     """What else is to be known of the run: global state that it changed."""
+    handed: int = 0
+    """Samples of the task's data that the lab handed to the search; the driver looks at them, the store keeps none."""
+    used: int = 0
+    """Samples that it was charged for computing on, of those."""
 
     def __post_init__(self) -> None:
         if not self.run_id:

@@ -10,6 +10,7 @@ from typing import Any
 
 from searchbench.cost import DETERMINISTIC_AXES, Budget
 from searchbench.errors import BudgetExhausted
+from searchbench.harness.audit import unpaid
 from searchbench.harness.components import Use
 from searchbench.harness.problem import Problem
 from searchbench.results.records import SearchResult
@@ -48,7 +49,7 @@ def witness(strategy: Strategy, stage: Stage) -> Witnessed:
         raise Inapplicable(f"it does not run on the shipped table: {reason}")
     resolved.estimator.open(resolved.space, resolved.task, told.seeds)  # a table is read once per process: now
     with _counted(budget) as counted, watched(strategy) as watch:
-        result = searched(strategy, problem, budget)
+        result = searched(strategy, problem, budget, after_trial=watch.look)
     return Witnessed(result, budget, counted[0], tuple(watch.noticed))
 
 
@@ -107,7 +108,8 @@ def _keeps_its_accounts(run: Witnessed) -> str | None:
         return f"{run.measured:g} evaluations happened, {trials} are in its record, and {counted} were charged."
     if run.measured > counted:
         return f"{run.measured:g} samples were sent through its supernet, and {counted:,} were charged."
-    return None
+    read = unpaid(run.result)
+    return None if read is None else f"it {read}."
 
 
 HONEST = (

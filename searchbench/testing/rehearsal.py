@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -151,11 +152,17 @@ def training_problem(stage: Stage) -> Problem:
     return Problem(Use(stage.space.name, **stage.space.settings), "digits", Use("train", epochs=1))
 
 
-def searched(strategy: Strategy, problem: Problem, budget: Budget, replicate: int = 0) -> SearchResult:
+def searched(
+    strategy: Strategy,
+    problem: Problem,
+    budget: Budget,
+    replicate: int = 0,
+    after_trial: Callable[[], object] | None = None,
+) -> SearchResult:
     """What a real run of the strategy leaves behind, without judge and store."""
-    return run_search(
-        RunSpec("rehearsal", "conformance", problem, Contestant(strategy, "rehearsed"), replicate, budget, "charge")
-    )
+    contestant = Contestant(strategy, "rehearsed")
+    spec = RunSpec("rehearsal", "conformance", problem, contestant, replicate, budget, "charge")
+    return run_search(spec, note=None if after_trial is None else lambda so_far: after_trial())
 
 
 def _train(strategy: Strategy, stage: Stage, replicate: int) -> list[str]:

@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from searchbench.harness.global_state import Code, code_of, put_back_code
+
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 REACHES = ("sys._getframe", "sys._current_frames", "gc.get_objects", "gc.get_referrers", "gc.get_referents")
@@ -37,6 +39,8 @@ class AccessWatch:
     root: str
     """The folder or file of the plug-in's code."""
     noticed: dict[str, None] = field(default_factory=dict)
+    look: Callable[[], object] = bool
+    """Looks now whether a function is replaced, that may have been put back when the run has ended."""
 
     def note(self, what: str) -> None:
         self.noticed[what] = None
@@ -87,9 +91,9 @@ def watched(part: object) -> Iterator[AccessWatch]:
     _listen()
     watch = AccessWatch(_root(type(part)))
     with ExitStack() as around:
-        around.enter_context(unchanged_code(watch))
         around.enter_context(_unopened(watch))
         around.enter_context(_undrawn(watch, sys.modules.get(type(part).__module__)))
+        around.enter_context(unchanged_code(watch))  # last, and so with the spies of the others in place
         _watching.append(watch)
         try:
             yield watch
@@ -111,29 +115,39 @@ def _root(kind: type) -> str:
 
 @contextmanager
 def unchanged_code(watch: AccessWatch) -> Iterator[None]:
-    """Note which functions of this package were replaced inside, and put them back."""
-    before = list(_functions())
+    """Note which functions that measurements rely on were replaced inside, and put them back."""
+    before = [(owner, name, value, code_of(value)) for owner, name, value in _functions()]
+
+    def replaced() -> Iterator[tuple[Any, str, Any, Code]]:
+        for owner, name, value, code in before:
+            if vars(owner).get(name) is not value or code_of(value) != code:
+                module = f"{owner.__module__}." if isinstance(owner, type) else ""
+                watch.note(f"it replaced `{module}{owner.__name__}.{name}`")
+                yield owner, name, value, code
+
+    watch.look = lambda: all(replaced())
     try:
         yield
     finally:
-        for owner, name, value in before:
-            if vars(owner).get(name) is not value:
-                module = f"{owner.__module__}." if isinstance(owner, type) else ""
-                watch.note(f"it replaced `{module}{owner.__name__}.{name}`")
-                setattr(owner, name, value)
+        for owner, name, value, code in replaced():
+            put_back_code(value, code)
+            setattr(owner, name, value)
+        watch.look = bool
+
+
+RELIED_ON = ("builtins", "time", "math", "random", "numpy", "torch", "torch.nn.functional")
+"""Modules of others by which things are measured, drawn and timed."""
 
 
 def _functions() -> Iterator[tuple[Any, str, Any]]:
     """(module or class, name, value) of everything that can be called or looked up in this package and in what every
     measurement relies on."""
-    import builtins
-    import time
-
-    for module in [builtins, time, *(m for n, m in sys.modules.items() if n.partition(".")[0] == "searchbench")]:
+    own = [module for name, module in sys.modules.items() if name.partition(".")[0] == "searchbench"]
+    for module in [*own, *(sys.modules[name] for name in RELIED_ON if name in sys.modules)]:
         for name, value in list(vars(module).items()):
             if isinstance(value, types.FunctionType | types.BuiltinFunctionType):
                 yield module, name, value
-            elif isinstance(value, type) and value.__module__ == module.__name__ and module is not builtins:
+            elif isinstance(value, type) and value.__module__ == module.__name__ and module in own:
                 members = (types.FunctionType, property, staticmethod, classmethod)
                 yield from ((value, n, m) for n, m in list(vars(value).items()) if isinstance(m, members))
 

@@ -103,6 +103,41 @@ def patched_ledger(search: Cheating) -> None:
     Ledger.charge = lambda self, cost: None  # type: ignore[method-assign]
 
 
+def exchanged_code(search: Cheating) -> None:
+    """The function stays the same object, and does something else."""
+    from searchbench.tables.lookup import TableEstimator
+
+    TableEstimator.repeats.__code__ = (lambda self, architecture: (0.0,)).__code__
+
+
+def patched_for_a_while(search: Cheating) -> None:
+    """Patch here, put back when the trial is told."""
+    from searchbench.tables.lookup import TableEstimator
+
+    original = TableEstimator.repeats
+    TableEstimator.repeats = lambda self, *a, **k: ()  # type: ignore[method-assign]
+
+    def put_back(trial: Any) -> None:
+        TableEstimator.repeats = original  # type: ignore[method-assign]
+
+    search.tell = put_back  # type: ignore[method-assign]
+
+
+def patched_loss(search: Cheating) -> None:
+    import torch.nn.functional as F
+
+    F.cross_entropy = lambda *a, **k: 0.0  # type: ignore[assignment]
+
+
+def table_read_by_another_program(search: Cheating) -> None:
+    import subprocess
+
+    from searchbench.tables.shipped import SHIPPED
+
+    if not hasattr(search, "done"):
+        search.done = subprocess.run(["head", "-c1", SHIPPED["nasbench201-digits"]], check=False, capture_output=True)
+
+
 def opened_table(search: Cheating) -> None:
     from pyarrow import parquet
 
@@ -147,6 +182,10 @@ TRICKS: dict[str, Any] = {
     "patched judge": patched_judge,
     "patched price": patched_price,
     "patched ledger": patched_ledger,
+    "exchanged code": exchanged_code,
+    "patched for a while": patched_for_a_while,
+    "patched loss": patched_loss,
+    "table read by another program": table_read_by_another_program,
     "opened table": opened_table,
     "read bytes of the table": read_bytes,
     "global generator, put back": global_with_its_state_put_back,

@@ -24,6 +24,10 @@ SAYS = {
     "patched judge": "it replaced `searchbench.tables.lookup.TestLookup.verdict`",
     "patched price": "it replaced `searchbench.tables.lookup.TableEstimator.price`",
     "patched ledger": "it replaced `searchbench.harness.ledger.Ledger.charge`",
+    "exchanged code": "it replaced `searchbench.tables.lookup.TableEstimator.repeats`",
+    "patched for a while": "it replaced `searchbench.tables.lookup.TableEstimator.repeats`",
+    "patched loss": "it replaced `torch.nn.functional.cross_entropy`",
+    "table read by another program": "the table nasbench201-digits.parquet was opened while it ran",
     "opened table": "the table nasbench201-digits.parquet was opened while it ran",
     "read bytes of the table": "the table nasbench201-digits.parquet was opened while it ran",
     "global generator, put back": "it called `numpy.random.seed` of the global generator",
@@ -49,7 +53,12 @@ def few_objects() -> Iterator[None]:
     gc.unfreeze()
 
 
-@pytest.mark.parametrize("trick", SAYS)
+SLOW = ("table read by another program", "ledger through inspect")
+
+
+@pytest.mark.parametrize(
+    "trick", [pytest.param(trick, marks=pytest.mark.slow) if trick in SLOW else trick for trick in SAYS]
+)
 @pytest.mark.skipif(sys.platform != "linux", reason="opened files are noticed by inotify")
 def test_cheat_is_caught_and_named(trick: str) -> None:
     evaluate, verdict = TableEstimator.evaluate, TestLookup.verdict

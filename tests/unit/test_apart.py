@@ -114,6 +114,7 @@ def test_class_that_a_child_patches_is_whole_in_the_next() -> None:
     assert run_apart(looks).value == "tell"
 
 
+nothing = (lambda self: None).__code__
 TOUCHED = [
     ("torch default type", lambda: torch.set_default_dtype(torch.float64)),
     ("torch gradients", lambda: torch.set_grad_enabled(False)),
@@ -124,6 +125,7 @@ TOUCHED = [
     ("working folder", lambda: os.chdir("/")),
     ("environment", lambda: os.environ.update({"SOMETHING_OF_A_PLUG_IN": "1"})),
     ("searchbench.strategies.evolution:Evolution.tell", lambda: setattr(evolution.Evolution, "tell", raises)),
+    ("searchbench.strategies.evolution:Evolution.ask", lambda: setattr(evolution.Evolution.ask, "__code__", nothing)),
 ]
 
 
