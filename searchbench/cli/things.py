@@ -87,11 +87,14 @@ def describe(name: str, store: str) -> None:
     from rich.text import Text
 
     from searchbench.errors import UnknownName
+    from searchbench.testing.kinds import kind_named
 
     console = terminal()
     kinds = registries().values()
-    found = [(kind.kind, kind.described(name)) for kind in kinds if name in kind.builtin or _resolves(kind, name)]
+    found = [(kind.kind, kind.described(name)) for kind in kinds if _registered(kind, name)]
     declared = _declared(name, store)
+    if not found and declared is None and ":" in name:
+        found = [kind_named(name)]
     if not found and declared is None:
         raise UnknownName("name", name, {*(n for kind in kinds for n in kind.names()), *_studies(store)})
     for kind, factory in found:
@@ -100,6 +103,8 @@ def describe(name: str, store: str) -> None:
         _print_parameters(console, factory)
         if kind == "space":
             _print_space(console, factory)
+        if kind == "problem":
+            console.print(f"\n{factory!r}", markup=False, highlight=False)
     if declared is not None:
         _print_study(console, declared)
 
@@ -119,9 +124,10 @@ def _studies(store: str) -> list[str]:
 def _declared(name: str, store: str) -> dict[str, Any] | None:
     """What a study declares, of a file or of the store; None where there is no such study."""
     if name.endswith(".toml"):
-        from searchbench.harness.study_file import read_study
+        from searchbench.harness.study_file import read
 
-        return read_study(name).spec()
+        study, plan = read(name)
+        return study.spec() | ({} if plan is None else {"tune": plan.to_spec()})
     if name not in _studies(store):
         return None
     from searchbench.results.store import open_store
@@ -150,8 +156,9 @@ def _study_lines(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from (("", f"{k}: {_one_line(v)}") for k, v in entry.items() if v is not None and k != "label")
     for label, strategy in given.get("strategies") or [[s["label"], s.get("name", "")] for s in spec["strategies"]]:
         yield "strategy", f"{label}: {_one_line(strategy)}"
-    if spec.get("comparison"):
-        yield "comparison", _one_line(spec["comparison"])
+    for key in ("comparison", "tuning", "tune"):
+        if spec.get(key):
+            yield key, _one_line(spec[key])
 
 
 def _one_line(value: Any) -> str:
@@ -164,22 +171,17 @@ def _one_line(value: Any) -> str:
     return f"{value['use']}({rest})" if rest else str(value["use"])
 
 
-def _resolves(registry: Registry, name: str) -> bool:
-    from searchbench.errors import InputError
-
-    if ":" in name and registry.kind != "strategy":
-        return False
-    try:
-        registry.factory(name)
-    except InputError:
-        return False
-    return True
+def _registered(registry: Registry, name: str) -> bool:
+    """Whether a name is listed, or names what an adapter adapts."""
+    return name in registry.names() or name.partition(":")[0] in registry.adapters
 
 
 def _print_parameters(console: Any, factory: Any) -> None:
     from rich.table import Table
 
     table = Table("parameter", "default", title="parameters", title_justify="left", box=None)
+    if not callable(factory):
+        return
     for parameter in inspect.signature(factory).parameters.values():
         if parameter.kind is not parameter.VAR_KEYWORD:
             table.add_row(parameter.name, _default(factory, parameter))
@@ -202,7 +204,7 @@ def _print_space(console: Any, factory: Any) -> None:
     from searchbench.errors import InputError
 
     try:
-        space = factory()
+        space = factory() if callable(factory) else factory
     except InputError:
         console.print("\nWhat its decisions are is declared where it is used.", markup=False)
         return

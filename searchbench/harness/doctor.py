@@ -70,10 +70,14 @@ def _ray() -> Finding:
             one.submit("search", abs, [-1])
             came = [finished for _ in range(60) for finished in one.wait(timeout_s=1.0)]
     except Exception as error:  # whatever stops Ray is what the user has to be told
-        return Finding("broken", "Ray", f"a local Ray does not start: {error}; --workers 0 runs without it")
+        return Finding(
+            "broken", "Ray", f"a local Ray does not start: {error}; `searchbench run --workers 0` runs without it"
+        )
     if came and came[0].results == [1]:
         return Finding("ok", "Ray", "a local Ray starts and runs a task")
-    return Finding("broken", "Ray", "a local Ray starts, but runs no task; --workers 0 runs without it")
+    return Finding(
+        "broken", "Ray", "a local Ray starts, but runs no task; `searchbench run --workers 0` runs without it"
+    )
 
 
 def _data() -> Iterator[Finding]:

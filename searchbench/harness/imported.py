@@ -117,7 +117,8 @@ def import_files(
     reads = [_read(path, source, wanted, pattern, score) for path in paths]
     directions = {read.better for read in reads} - {None}
     if better is None and len(directions) > 1:
-        raise InputError("the sources disagree whether lower or higher is better; import them apart, or say --better.")
+        told = "the sources disagree whether lower or higher is better; import them apart, or say"
+        raise InputError(f'{told} `better="lower"`.', command=f"{told} --better lower.")
     direction: Any = better or next(iter(directions), None) or "lower"
     called = metric or next((read.metric for read in reads if read.metric), None) or reads[0].meaning.score
     known = Metric(called, unit=unit, better=direction, share=share)
@@ -142,16 +143,13 @@ def _read(path: Path, source: str, meaning: Meaning, pattern: re.Pattern[str], s
     if kind in EXPORTS:
         return exported(path, given, EXPORTS[kind])
     if path.is_dir():
-        raise InputError(
-            f"nothing in the folder `{path}` tells which library wrote it; name it by --from ({', '.join(SEARCHES)}), "
-            "or give the files."
-        )
+        told = f"nothing in the folder `{path}` tells which library wrote it; name it by"
+        rest = f"({', '.join(SEARCHES)}), or give the files."
+        raise InputError(f"{told} `source=` {rest}", command=f"{told} --from {rest}")
     frame = read_frame(path)
     if is_summary(frame):
-        raise InputError(
-            f"`{path}` holds rows of mean ± std, which cannot be ranked against runs; let them stand beside by "
-            f"--published {path}."
-        )
+        told = f"`{path}` holds rows of mean ± std, which cannot be ranked against runs; let them stand beside by"
+        raise InputError(f"{told} `published=`.", command=f"{told} --published {path}.")
     long, found = _long(frame, given)
     return Read(long, found)
 

@@ -91,7 +91,10 @@ def _check_travels(study: Study) -> None:
         except Exception as error:  # whatever its own reducers raise
             told = f"{what} cannot be sent to another process: {type(error).__name__}: {error}."
             way = "Make what cannot be pickled (an open file, a lock, a generator) where it is used"
-            raise StudyError(f"{told} {way}, or run with `workers=0` and without limits.") from error
+            raise StudyError(
+                f"{told} {way}, or run with `workers=0` and without limits.",
+                command=f"{told} {way}, or run with --workers 0 and without limits.",
+            ) from error
 
 
 def _try_out(study: Study) -> None:

@@ -52,15 +52,14 @@ def read_study(path: str | Path) -> Study:
         StudyError: the file is missing, is no TOML, or has unknown, missing or impossible entries, or declares a tuning
             that has to be done first; the message begins with the file's name.
     """
-    content = _content(path := Path(path))
-    with _named(path):
-        if TUNE in content:
-            told = "declares a tuning (`[tune]`), which has to be done first"
-            raise StudyError(
-                f"{told}: `tune(*read_tuning(path)).study` is the study with what it found.",
-                command=f"{told}: `searchbench tune {path}` writes a study file with what it found.",
-            )
-        return study_from_mapping(content)
+    study, plan = read(path)
+    if plan is not None:
+        told = f"{path}: declares a tuning (`[tune]`), which has to be done first"
+        raise StudyError(
+            f"{told}: `tune(*read_tuning(path)).study` is the study with what it found.",
+            command=f"{told}: `searchbench tune {path}` writes a study file with what it found.",
+        )
+    return study
 
 
 def read_tuning(path: str | Path) -> tuple[Study, TuningPlan]:
@@ -69,12 +68,22 @@ def read_tuning(path: str | Path) -> tuple[Study, TuningPlan]:
     Raises:
         StudyError: as `read_study`; or the file declares no tuning.
     """
+    study, plan = read(path)
+    if plan is None:
+        raise StudyError(f'{path}: declares no tuning; say what of which strategy: [tune.strategies."LABEL"].')
+    return study, plan
+
+
+def read(path: str | Path) -> tuple[Study, TuningPlan | None]:
+    """The study a TOML file declares, and the tuning that comes first, where it declares one.
+
+    Raises:
+        StudyError: as `read_study`.
+    """
     content = _content(path := Path(path))
     with _named(path):
-        if TUNE not in content:
-            raise StudyError('declares no tuning; say what of which strategy: [tune.strategies."LABEL"].')
         study = study_from_mapping({key: value for key, value in content.items() if key != TUNE})
-        return study, TuningPlan.of(content[TUNE])
+        return study, TuningPlan.of(content[TUNE]) if TUNE in content else None
 
 
 def with_settings(path: str | Path, study: Study, settings: Mapping[str, Mapping[str, Any]]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from searchbench.cost import Budget
 from searchbench.errors import InputError, StudyError, did_you_mean
+from searchbench.harness.components import written
 from searchbench.harness.objective import Objective, posed
 from searchbench.harness.problem import Posed, Problem
 from searchbench.spaces.hyperparameters import hyperparameters
@@ -77,6 +78,13 @@ class TuningPlan:
                 raise StudyError(f"`tune.problems` must be a list of tables, [[tune.problems]], but got {entries!r}.")
             values["problems"] = [posed(entry) for entry in entries]
         return cls(**values)
+
+    def to_spec(self) -> dict[str, Any]:
+        """What is declared, in plain values."""
+        told = {name: written(getattr(self, name)) for name in ("strategies", "configurations", "seeds", "by")}
+        if self.problems:
+            told["problems"] = [problem.given() for problem in self.problems]
+        return told | ({} if self.budget is None else {"budget": self.budget.limits})
 
     def spaces(self, labels: Sequence[str]) -> dict[str, Space]:
         """The space of each strategy's settings. Raises StudyError where a label or a range is wrong."""

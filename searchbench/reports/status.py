@@ -21,7 +21,7 @@ def status(store: ResultStore) -> Table:
         planned = {run["run_id"] for run in study.declared.get("planned", [])}
         runs = [run for run in store.runs(study.name, recordings=False) if run.run_id in planned]
         ended = Counter(run.status for run in runs)
-        failed = ended["failed"] + ended["timeout"]
+        failed = ended["failed"] + ended["timeout"] + ended["memory"]
         spent = reduce(add, (run.cost for run in runs), Cost())
         numbers = (len(planned), ended["ok"], failed, ended["infra"], len(planned) - len(runs))
         table.add_row(

@@ -69,9 +69,8 @@ def from_nasbench101(path: str, partial: bool = False) -> Content:
     if not texts:
         raise TableError(f"table {place} holds no record; is it NAS-Bench-101's own file?")
     if not partial and len(texts) != 423_624:
-        raise TableError(
-            f"table {place} holds {len(texts):,} cells of the 423,624; complete it, or import it with `--partial`."
-        )
+        told = f"table {place} holds {len(texts):,} cells of the 423,624; complete it, or import it with"
+        raise TableError(f"{told} `partial=True`.", command=f"{told} `--partial`.")
     block = np.array([held[key] for key in texts])
     return _content(path, place, space, list(texts.values()), block)
 

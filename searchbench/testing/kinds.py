@@ -9,6 +9,8 @@ from typing import Any
 from searchbench.errors import InputError, UnknownName
 from searchbench.estimators import ESTIMATORS, JUDGES
 from searchbench.harness.components import Use, make
+from searchbench.harness.objective import Objective
+from searchbench.harness.problem import Problem
 from searchbench.registry import Registry, load
 from searchbench.spaces import SPACES
 from searchbench.spaces.space import Space
@@ -66,8 +68,28 @@ def _made(name: str, found: Any, parameters: Mapping[str, Any]) -> Any:
     try:
         inspect.signature(found).bind(**parameters)
     except TypeError as error:
-        raise InputError(f"`{name}` cannot be made: {error}; give parameters with --with NAME=VALUE.") from error
+        told = f"`{name}` cannot be made: {error}; give"
+        raise InputError(f"{told} its parameters.", command=f"{told} parameters with --with NAME=VALUE.") from error
     return found(**parameters)
+
+
+def kind_named(name: str) -> tuple[str, Any]:
+    """The kind of what a path (`module:attr`, `file.py:attr`) names, and the object itself, which may make the part.
+
+    A function whose part cannot be made without parameters is called a function, an objective or a problem a problem.
+
+    Raises:
+        InputError: there is no such object, or it is no part of a study.
+    """
+    found = load(name)
+    if isinstance(found, Objective | Problem):
+        return "problem", found
+    if inspect.isroutine(found):
+        try:
+            return kind_of(found()), found
+        except Exception:  # it wants parameters, or makes no part: an objective, say
+            return "function", found
+    return kind_of(found), found
 
 
 def kind_of(part: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -292,6 +293,46 @@ def test_describe_works_for_every_name_that_list_prints(command: Command) -> Non
             said = command("describe", name)
             assert said.code == 0, (name, said.err)
             assert "(no description)" not in said.out, name
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("searchbench.strategies.random:Random", "strategy"),
+        ("searchbench.spaces.nasbench201.space:nasbench201", "space"),
+        ("searchbench.tasks.digits:Digits", "task"),
+        ("described_loss.py:loss", "function"),
+        ("described_problem.py:problem", "problem"),
+        ("optuna:tpe", "strategy"),
+    ],
+)
+def test_describe_says_of_a_path_which_kind_of_part_is_there(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    Path(name.partition(":")[0]).write_text(
+        "import searchbench as sb\ndef loss(config):\n    'What is lost.'\n    return 0.0\n"
+        "problem = sb.Objective(loss, {'x': sb.Float(0, 1)})\n"
+    )
+    shown = command("describe", name)
+    assert (shown.code, shown.out.splitlines()[0]) == (0, f"{name}, {said}"), shown.err
+
+
+@pytest.mark.parametrize("name", ["no_such_module:x", "json:no_such", "json:JSONDecoder", "nothing-like-it"])
+def test_describe_refuses_what_is_no_part(command: Command, name: str) -> None:
+    shown = command("describe", name)
+    assert (shown.code, shown.out, len(shown.err.strip().splitlines())) == (2, "", 1)
+
+
+def test_describe_tells_a_tuning_that_a_study_file_declares(command: Command, tmp_path: Path, table_path: Path) -> None:
+    text = (
+        FILE.format(table=table_path) + "\n[tune]\nseeds = 7\n[tune.strategies.random]\nreplacement = [true, false]\n"
+    )
+    (tmp_path / "tuned.toml").write_text(text)
+    shown = command("describe", str(tmp_path / "tuned.toml"))
+    assert shown.code == 0, shown.err
+    assert "seeds=7" in shown.out
 
 
 def test_describe_tells_what_a_study_declares_from_its_store_or_its_file(ran: Said, command: Command) -> None:

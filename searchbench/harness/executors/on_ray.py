@@ -169,7 +169,7 @@ def _told_if_slow(what: str) -> Iterator[None]:
         while not over.wait(SLOW_S):
             load = f", load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores" if hasattr(os, "getloadavg") else ""
             print(
-                f"waiting for {what} ({time.monotonic() - began:.0f} s so far{load}); --workers 0 runs without it",
+                f"waiting for {what} ({time.monotonic() - began:.0f} s so far{load}); 0 workers run without it",
                 file=sys.stderr,
                 flush=True,
             )

@@ -29,7 +29,8 @@ def read_frame(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     if not path.is_file():
-        raise InputError(f"`{path}` is not a file; give the file of results, or the folder with its own `--from`.")
+        told = f"`{path}` is not a file; give the file of results, or the folder with"
+        raise InputError(f"{told} its own `source=`.", command=f"{told} its own `--from`.")
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"`{path}` is of no kind that is read here; {', '.join(SUFFIXES)} are.")

@@ -56,7 +56,7 @@ class BuildJournal:
         elif known[0] != fingerprint:
             raise TableError(
                 f"{self.path} holds trainings of another recipe or other data (fingerprint {known[0]}, now "
-                f"{fingerprint}), which may not stand in one table; remove it, or build into another file with --out."
+                f"{fingerprint}), which may not stand in one table; remove it, or build into another file."
             )
 
     def __enter__(self) -> Self:
