@@ -140,7 +140,7 @@ def _module(name: str) -> ModuleType:
         sys.path.append(str(file.parent))
     module = importlib.import_module(file.stem)  # by its name, so that what it holds can be sent to other processes
     found = Path(getattr(module, "__file__", None) or "")
-    if file.is_file() and not found.samefile(file):
+    if file.is_file() and not (found.samefile(file) or found.read_bytes() == file.read_bytes()):  # a copy, on a cluster
         raise ImportError(f"`{file.stem}` is the module {found} already; give the file another name")
     return module
 

@@ -10,14 +10,24 @@ from __future__ import annotations
 import os
 import sys
 
+DRIVER = "SEARCHBENCH_DRIVER_FOLDER"
+"""Variable in which a worker is told the folder that its driver works in; Ray puts that first in its path."""
+
 
 def search_last() -> None:
-    """Search the working folder after everything else."""
+    """Search the working folder, and in a worker its driver's, after everything else."""
+    for folder in (os.environ.get(DRIVER), here()):
+        if folder is None:
+            continue
+        if sys.path and sys.path[0] in ("", folder):
+            del sys.path[0]
+        if folder not in sys.path:
+            sys.path.append(folder)
+
+
+def here() -> str | None:
+    """The working folder; None where it has been deleted."""
     try:
-        here = os.getcwd()
-    except FileNotFoundError:  # it has been deleted
-        return
-    if sys.path and sys.path[0] in ("", here):
-        del sys.path[0]
-    if here not in sys.path:
-        sys.path.append(here)
+        return os.getcwd()
+    except FileNotFoundError:
+        return None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -88,6 +91,67 @@ def test_three_nodes_give_the_record_of_one_process_and_place_what_is_asked_for(
     refused = study("refused", 1, resources={"judge": {"gpus": 1}})
     with pytest.raises(StudyError, match=r"never be placed here: it needs `gpus` 1 \(most on one node: 0\)"):
         sb.run(refused, tmp_path / "refused.db", ray_address=nodes.cluster.address, progress=False)
+
+
+OWN = """
+import json, os, pathlib
+from searchbench.strategies.random import Random
+
+
+class Mine(Random):
+    pass
+
+
+def loss(config, *, seed):
+    import lazily  # of the same folder, and not yet imported by the driver
+    return config["x"] + lazily.OFFSET
+
+
+def minutes(config):
+    where = pathlib.Path(__file__)
+    with open("WHERE", "a") as file:
+        file.write(json.dumps([os.environ.get("SEARCHBENCH_ROLE", "driver"), str(where)]) + "\\n")
+    return 1.0
+"""
+FILE = """
+name = "own"
+seeds = 2
+budget = {{ evaluations = 3 }}
+
+[[problems]]
+objective = "{folder}/mine_to_send.py:loss"
+space = {{ x = {{ float = [0.0, 1.0] }} }}
+duration = "mine_to_send:minutes"
+parallel = 2
+
+[[strategies]]
+use = "random"
+
+[[strategies]]
+use = "mine_to_send:Mine"
+label = "mine"
+"""
+
+
+def test_a_plug_in_that_lies_with_the_driver_alone_reaches_the_workers(nodes: Nodes, tmp_path: Path) -> None:
+    folder = tmp_path / "with the driver"
+    folder.mkdir()
+    (folder / "mine_to_send.py").write_text(OWN.replace("WHERE", str(tmp_path / "where")))
+    (folder / "lazily.py").write_text("OFFSET = 1\n")
+    (folder / "own.toml").write_text(FILE.format(folder="."))
+    command = [sys.executable, "-m", "searchbench", "run", "own.toml", "--no-report", "--ray-address"]
+    done = subprocess.run(
+        [*command, nodes.cluster.address, "--store", "own.db"],
+        cwd=folder, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    with sb.open_store(folder / "own.db") as store:
+        assert [run.status for run in store.runs("own")] == ["ok"] * 4
+    seen = [json.loads(line) for line in (tmp_path / "where").read_text().splitlines()]
+    assert {Path(path).parent == folder for role, path in seen if role == "driver"} <= {True}
+    elsewhere = [path for role, path in seen if role == "search"]
+    assert elsewhere
+    assert all("py_modules_files" in path for path in elsewhere)
 
 
 @pytest.mark.parametrize("draw", range(2))

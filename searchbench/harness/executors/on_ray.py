@@ -6,10 +6,12 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -18,9 +20,10 @@ from ray.exceptions import RayError
 
 from searchbench.errors import InputError
 from searchbench.harness.executors.executor import ONE_CPU, Finished, Lost, Role, run_batch
+from searchbench.harness.executors.own_code import own_modules, staged
 from searchbench.harness.executors.placed import placed
 from searchbench.harness.resources import Resources
-from searchbench.working_folder import search_last
+from searchbench.working_folder import DRIVER, here, search_last
 
 STARTUP = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a task without GPUs must not hide them from the others
@@ -101,18 +104,23 @@ class RayExecutor:
 def _start(workers: int | None, address: str | None) -> None:
     os.environ.update({key: value for key, value in STARTUP.items() if key not in os.environ})
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(_import_paths()), "OMP_NUM_THREADS": "1"}}
     ended_by = signal.getsignal(signal.SIGTERM)
     try:
-        _connect(workers, address, environment, quiet)
+        _connect(workers, address, quiet)
     finally:
         if ended_by is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, ended_by)  # Ray puts its own handler there, which exits at once
 
 
-def _connect(workers: int | None, address: str | None, environment: dict[str, Any], quiet: dict[str, Any]) -> None:
+def _environment(paths: Sequence[str]) -> dict[str, Any]:
+    """Where workers look for modules, and with how many threads they work."""
+    variables = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    return {"env_vars": variables if (folder := here()) is None else {**variables, DRIVER: folder}}
+
+
+def _connect(workers: int | None, address: str | None, quiet: dict[str, Any]) -> None:
     if address is not None:
-        _join(address, environment, quiet)
+        _join(address, quiet)
         return
     cores = workers or os.cpu_count() or 1
     for left in reversed(range(TRIES)):
@@ -122,7 +130,7 @@ def _connect(workers: int | None, address: str | None, environment: dict[str, An
                     address="local",  # not the cluster that RAY_ADDRESS or a file of Ray's names: none was asked for
                     num_cpus=cores,
                     include_dashboard=False,
-                    runtime_env=environment,
+                    runtime_env=_environment(_import_paths()),
                     # processes of both roles stay warm: starting one costs more than most runs
                     _system_config={"num_workers_soft_limit": 2 * cores + 1},
                     **quiet,
@@ -137,15 +145,21 @@ def _connect(workers: int | None, address: str | None, environment: dict[str, An
                 ) from error
 
 
-def _join(address: str, environment: dict[str, Any], quiet: dict[str, Any]) -> None:
+def _join(address: str, quiet: dict[str, Any]) -> None:
     if address.startswith("ray://"):
         raise InputError(
             f"the cluster `{address}` is named by the address of Ray's client, which cannot cancel what runs when a "
             "study is interrupted; start the study on a machine of the cluster, with `auto` or `host:port`."
         )
     try:
-        with _told_if_slow(f"the Ray cluster at {address}"):
-            ray.init(address=address, runtime_env=environment, **quiet)
+        with _told_if_slow(f"the Ray cluster at {address}"), tempfile.TemporaryDirectory() as folder:
+            own = own_modules()
+            found = _import_paths(without={str(origin.parent) for origin in own.values()})  # the copy alone is imported
+            ray.init(
+                address=address,
+                runtime_env={**_environment(found), "py_modules": staged(own, Path(folder))},  # sent while it connects
+                **quiet,
+            )
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, RayError) as error:
         ray.shutdown()
         raise InputError(
@@ -183,10 +197,11 @@ def _told_if_slow(what: str) -> Iterator[None]:
         teller.join()
 
 
-def _import_paths() -> list[str]:
+def _import_paths(without: Collection[str] = ()) -> list[str]:
     """Where plug-ins given as `module:attr` are found by this process, so that workers find them too."""
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return list(dict.fromkeys(os.path.abspath(p) for p in [*given, *sys.path] if p and os.path.isdir(p)))
+    found = dict.fromkeys(os.path.abspath(p) for p in [*given, *sys.path] if p and os.path.isdir(p))
+    return [path for path in found if path not in without]
 
 
 def _run(packed: bytes) -> tuple[list[Any], tuple[float, ...]]:
