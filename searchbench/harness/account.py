@@ -34,6 +34,7 @@ class Account:
 
     def check(self, price: Cost) -> None:
         """Raise BudgetExhausted if `price` does not fit any more. Nothing is charged."""
+        # what is booked includes what has ended, so one of the two ledgers says all
         (self._booked or self.ledger).check(price)
 
     def limits(self, cost: Cost) -> bool:
@@ -59,6 +60,7 @@ class Account:
     def rebook(self, price: Cost, cost: Cost) -> None:
         """Replace a reserved price by what it came to."""
         if self._booked is not None:
+            # charged first: in between, no other check may find the price free
             self._booked.charge(cost)
             self._booked.refund(price)
 
@@ -92,6 +94,7 @@ class Account:
         try:
             yield
         finally:
+            # two clocks of one process may disagree by a tick; time never runs backwards on the account
             self.ledger.host_s += max(0.0, time.process_time() - started - (self._held_cpu_s - held))
 
     def restore(self, spent: Cost) -> None:

@@ -59,8 +59,10 @@ def carry_out(
         InputError: the study is impossible, or the store holds something else under its name.
     """
     planned = plan(study)
+    # before anything is declared: what can never run must not leave a study behind
     check_placing(planned.runs, executor)
     declare(study, planned, store, resume=resume or retry_failed)
+    # without their trials, which a driver never reads: its memory stays that of the plan
     known = {run.run_id: run for run in store.runs(study.name, recordings=False)}
     again = {run_id for run_id, run in known.items() if retry_failed and run.status in DONE and not run.judged}
     done = {run_id for run_id, run in known.items() if run.status in DONE} - again
@@ -120,6 +122,7 @@ class _Campaign:
 
     def _submit(self) -> None:
         """Keep every worker busy and one batch waiting for each, so that none idles while the driver writes."""
+        # twice: while the driver writes what came back, the next batch is already there
         while len(self.out) < 2 * self.executor.slots and (self.judges or self.searches):
             if self.judges:  # first: a run is safe only once it is judged and recorded
                 pairs = self.batches.take("judge", self.judges, lambda pair: pair[0], partial(needs, "judge"))
@@ -148,6 +151,7 @@ class _Campaign:
                 self._record(spec, searched, verdict)
             return
         searched = [(spec, audited(spec, result)) for spec, result, _ in found]
+        # one transaction for the whole batch: over a table, to commit costs more than to search
         self._keep([(spec, result) for spec, result in searched if result.status == "ok"])
         for spec, result in searched:
             if result.status != "ok":

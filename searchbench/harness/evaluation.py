@@ -63,6 +63,7 @@ class Evaluation:
         A failure of the evaluation comes back as a failed trial. Raises BudgetExhausted, with nothing spent.
         """
         if not self._scenario.trains:  # a look-up costs less than reading the CPU clock
+            # one after the other, both happen at once
             return self.settle(self.launch(proposal, estimator))
         with self._account.held():
             return self.settle(self.launch(proposal, estimator))
@@ -92,6 +93,8 @@ class Evaluation:
                 f"`ask` must return a Proposal of an architecture of `{self._scenario.space.name}`, or None, "
                 f"but got {proposal!r}."
             )
+        # only the problem's own measurements are remembered, continued and offered as the incumbent: those of another
+        # estimator (inherited weights, say) are on another scale
         own = estimator is None or estimator is self.estimator
         using = self.estimator if estimator is None else estimator
         architecture, fidelity = proposal.architecture, using.complete(proposal.fidelity)
@@ -103,11 +106,13 @@ class Evaluation:
         begun = self.repeats.continued(proposal) if own else None
         reached = None if begun is None else begun.fidelity
         price = self._priced(using.price(architecture, fidelity, reached))
+        # what costs nothing could go on for ever
         if not self._account.limits(price):
             self.repeats.check_stalled()
         self._account.check(price)  # before the noise is drawn: what is refused has not been repeated
         seed = self.repeats.noise_seed(architecture, fidelity) if begun is None else begun.seed
         request = Request(architecture, fidelity, seed, reached, price)
+        # charged all the same: were it free, a search could ask at no cost where the constraint lies
         broken = broken_limits(self._scenario.space, architecture)
         launched = Launched(architecture, fidelity, None, own, seed, proposal.resume if begun else None, price=price)
         if broken is not None:
@@ -125,6 +130,7 @@ class Evaluation:
         """How a launched measurement ended; waits for another process where one measures it."""
         if launched.measured is None:
             measured = self._completed(self.crew.result(launched.ticket), launched.architecture)  # type: ignore[union-attr]
+            # booked at its price when it began; now it is known what it came to
             self._account.rebook(launched.price, measured.cost)
             launched.measured = measured
             if launched.lasts is None:

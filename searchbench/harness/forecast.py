@@ -19,7 +19,7 @@ from searchbench.harness.plan import RunSpec
 from searchbench.harness.problem import ResolvedProblem
 from searchbench.harness.run import open_lab
 from searchbench.seeds import Seeds
-from searchbench.strategies.strategy import Foretelling
+from searchbench.strategies.optional import Foretelling
 from searchbench.trial import FULL
 
 START_S = 8.0

@@ -13,8 +13,9 @@ from searchbench.harness.lab import MeteredLab
 from searchbench.harness.problem import Order
 from searchbench.harness.repeats import Exhausted, Stalled
 from searchbench.harness.simulation import simulate
+from searchbench.strategies.optional import Recommending, Tracing
 from searchbench.strategies.search_kind import search_kind
-from searchbench.strategies.strategy import AskTellSearch, Recommending, Search, Tracing, TrainingSearch
+from searchbench.strategies.strategy import AskTellSearch, Search, TrainingSearch
 
 Ended = Literal["budget", "finished", "stalled"]
 
@@ -41,6 +42,7 @@ def drive(
     Raises:
         StudyError: the search lacks a method; says which.
     """
+    # before anything is spent: a search that lacks a method is told so, not charged
     search_kind(search)
     ended: Ended = "finished"
     try:
@@ -50,12 +52,15 @@ def drive(
             ended = simulate(search, lab, workers, order)
         else:
             _ask_tell(search, lab)
+    # raised from wherever the search happened to be: no strategy can catch the end and go on, for every later
+    # charge raises it again
     except BudgetExhausted:
         ended = "budget"
     except Stalled:
         ended = "stalled"
     except Exhausted:
         ended = "finished"
+    # after the budget too: to recommend is free, and what was found must not be lost for want of one more step
     _final_choice(search, lab)
     for line in search.trace() if isinstance(search, Tracing) else ():
         lab.log(**line)
@@ -63,6 +68,7 @@ def drive(
 
 
 def _ask_tell(search: AskTellSearch, lab: MeteredLab) -> None:
+    # bound once: over a table, this loop is what an evaluation costs
     clock, evaluate = HostClock(lab.account.ledger), lab.evaluate
     begin, end = clock.begin, clock.end
     try:

@@ -14,7 +14,8 @@ from searchbench.harness.resources import Resources
 from searchbench.harness.study import Contestant, Duplicates, Study, run_identity, strategy_description
 from searchbench.metric import Metric
 from searchbench.seeds import Seeds
-from searchbench.strategies.strategy import Restricted, Scenario, Strategy
+from searchbench.strategies.optional import Restricted
+from searchbench.strategies.strategy import Scenario, Strategy
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def _run(spec: RunSpec, checkpoint: Checkpoint | None, note: Note | None, starte
     strategy = spec.contestant.make()
     description = strategy_description(strategy)  # now: what keeps its state in itself says something else later
     remembered = Remembered()
+    # from here on there is a record, and whatever happens leaves a result with it
     lab = open_lab(spec, spec.seeds(strategy), remembered)
     so_far = partial(left_behind, spec, lab, description, resolved.fingerprint, started)
     if note is not None:
@@ -63,6 +64,7 @@ def _run(spec: RunSpec, checkpoint: Checkpoint | None, note: Note | None, starte
             raise
         except BaseException as failure:
             error = told(failure)
+    # of the whole search, in which trainings may already have noted a peak of their own
     lab.account.ledger.peak_memory_bytes = max(lab.account.ledger.peak_memory_bytes, memory.bytes)
     if error is None and lab.final is None:
         error = _nothing_to_judge(lab, ended)
@@ -80,6 +82,7 @@ def run_judge(spec: RunSpec, architecture: str, checkpoint: Checkpoint | None = 
     """
     try:
         resolved = spec.problem.resolve()
+        # the study's seeds and not the run's: what one strategy found is judged like what any other found
         judge = resolved.judge.open(resolved.space, resolved.task, Seeds(spec.study, spec.replicate))
         if checkpoint is not None and isinstance(judge, Continuing):
             judge = judge.kept_by(checkpoint)
@@ -107,6 +110,7 @@ def open_lab(spec: RunSpec, seeds: Seeds, remembered: Remembered | None = None) 
         latency=resolved.measures.latency,
         macs=resolved.measures.counts(),
     )
+    # the side that trains supernets stands only where the problem trains; a table gives a search no network
     bench = estimator.bench() if isinstance(estimator, Trainable) else None
     metrics = None if resolved.measures.latency is None else resolved.measures.metrics
     measuring, crew = guarded(estimator, spec.limits), crew_of(spec, seeds)

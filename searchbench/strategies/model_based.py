@@ -15,8 +15,9 @@ from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture, Array, Space
 from searchbench.strategies.acquisition import Acquisition, Considering, Hedge, IndependentThompson
 from searchbench.strategies.mlp import MlpEnsemble
+from searchbench.strategies.optional import Restricted
 from searchbench.strategies.random import Unseen
-from searchbench.strategies.strategy import Restricted, Scenario
+from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.surrogates import Forest, GaussianProcess, Surrogate
 from searchbench.trial import Proposal, Trial
 

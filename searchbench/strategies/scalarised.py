@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.space import Architecture
-from searchbench.strategies.strategy import AskTellSearch, Logged, Restricted, Scenario, Strategy, Tracing
+from searchbench.strategies.optional import Restricted, Tracing
+from searchbench.strategies.strategy import AskTellSearch, Logged, Scenario, Strategy
 from searchbench.trial import Fidelity, Proposal, Trial
 
 

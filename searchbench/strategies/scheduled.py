@@ -8,7 +8,8 @@ from typing import Any
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.halving import Scheduler
-from searchbench.strategies.strategy import Learning, Restricted, Scenario, Strategy
+from searchbench.strategies.optional import Learning, Restricted
+from searchbench.strategies.strategy import Scenario, Strategy
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
 

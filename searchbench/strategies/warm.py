@@ -12,7 +12,8 @@ from searchbench.cost import Cost
 from searchbench.errors import StudyError
 from searchbench.estimators.earlier import EarlierTrials, earlier_trials
 from searchbench.spaces.space import Architecture
-from searchbench.strategies.strategy import Learning, Logged, Restricted, Scenario, Strategy, Tracing
+from searchbench.strategies.optional import Learning, Restricted, Tracing
+from searchbench.strategies.strategy import Logged, Scenario, Strategy
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
 

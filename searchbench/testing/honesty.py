@@ -14,7 +14,8 @@ from searchbench.harness.audit import unpaid
 from searchbench.harness.components import Use
 from searchbench.harness.problem import Problem
 from searchbench.results.records import SearchResult
-from searchbench.strategies.strategy import Restricted, Strategy
+from searchbench.strategies.optional import Restricted
+from searchbench.strategies.strategy import Strategy
 from searchbench.testing.rehearsal import Stage, scenario, searched, training_problem
 from searchbench.testing.report import Behaviour, Inapplicable
 from searchbench.testing.watching import watched

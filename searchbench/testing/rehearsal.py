@@ -21,14 +21,9 @@ from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Architecture, Space
+from searchbench.strategies.optional import Recommending, Restricted
 from searchbench.strategies.search_kind import search_kind
-from searchbench.strategies.strategy import (
-    AskTellSearch,
-    Recommending,
-    Restricted,
-    Scenario,
-    Strategy,
-)
+from searchbench.strategies.strategy import AskTellSearch, Scenario, Strategy
 from searchbench.testing.described import elsewhere
 from searchbench.testing.report import ConformanceError
 from searchbench.trial import Fidelity, Proposal, Trial

@@ -20,10 +20,11 @@ from searchbench.strategies.evolution import RegularizedEvolution
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.median import MedianStopping
 from searchbench.strategies.model_based import ModelBased, RandomAndNear
+from searchbench.strategies.optional import Learning
 from searchbench.strategies.random import Random
 from searchbench.strategies.reinforce import Reinforce
 from searchbench.strategies.scheduled import Levels, Scheduled, scheduled
-from searchbench.strategies.strategy import Learning, Scenario
+from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.surrogates import Forest
 from searchbench.testing import Stage, fly
 from searchbench.testing.rehearsal import evaluate

@@ -63,6 +63,7 @@ class DifferentiableSearch:
 
     def __init__(self, settings: Differentiable, scenario: Scenario) -> None:
         self._given, self._scenario = settings, scenario
+        # a rule made for 50 epochs means something else in 5: what is given is kept, to be put to each length anew
         self._settings = settings  # at the pace of the epochs, once they are known
         topology = scenario.space.wiring
         assert topology is not None, "unsupported() refuses spaces without"
@@ -87,6 +88,7 @@ class DifferentiableSearch:
             self._train(game)
             epoch, verdict = self._ask_whether_to_stop(game)
         except BudgetExhausted:
+            # an epoch that the budget cut short has taught the logits all the same
             decided = self._decided(game)
             lab.log(epoch=self._session.epoch + 1, **decided, **self._caveat(decided))
             lab.recommend(game.supernet.architecture(path_of(self._chosen(game), self._topology)))
@@ -136,6 +138,7 @@ class DifferentiableSearch:
     def _epochs_afforded(self, lab: Lab, game: Game) -> int:
         """Epochs, as many as fit with the settings that follow their number: the fewer epochs, the more steps of the
         logits in each."""
+        # from the most that could fit, downwards: fewer epochs may mean dearer ones, so the answer is a fixed point
         epochs = epochs_within(lab, self._epoch_price(game, epochs=10**9))
         while True:
             self._settings = self._given.at(epochs, self._batches(lab))
@@ -156,6 +159,7 @@ class DifferentiableSearch:
         device = weights[0].device
         if mask is None:
             mask = self._whole_mask(device)
+        # drawn on the CPU, so that every device begins alike
         generator = torch.Generator().manual_seed(seeds.torch_seed("policy", "alpha" + key))
         alpha = self._first_logits(mask.cpu(), generator).to(device).requires_grad_()
         beta = 1e-3 * torch.randn(len(alpha), generator=generator) if settings.edges.weighs else None
@@ -223,6 +227,7 @@ class DifferentiableSearch:
         game.noted = noted | ({"alpha": noted["w"]} if settings.hypergradient.joint else {})
         stage = stage_of(settings.prune, self._session.epoch, self._session.length)
         within = self._session.epoch - stage.first
+        # of the stage and not of the search: each stage trains a fresh supernet from its first rate to its last
         self._set_rate(game, within, stage.length)
         game.walk = []
         batches = len(self._sizes(game.lab, settings.split.w))
@@ -230,6 +235,7 @@ class DifferentiableSearch:
         source, share = settings.split.w
         for at, drawn in enumerate(game.lab.batches(source, settings.weights.batch_size, share)):
             game.moment = Moment(within, stage.length, at, batches, stage.number)
+            # once for both players: a virtual step and the real one must see the same pixels
             train = game.viewed(drawn)
             phases, game.schedule_memory = settings.schedule.steps(game.moment, game.schedule_memory)
             for phase in phases:
@@ -250,16 +256,19 @@ class DifferentiableSearch:
 
     def _weight_step(self, game: Game, train: Batch) -> float:
         schedule, mixture, adversary = self._settings.schedule, game.mixture("w"), self._settings.adversary
+        # at the architecture's worst neighbour; its gradient is dropped below with the others'
         if adversary is not None:
             mixture = adversary.worst(game, train, mixture)
         game.weight_optimizer.zero_grad(set_to_none=True)
         loss = game.lab.gradients(game.supernet, train, mixture, game.noted["w"].watching())
         if isinstance(schedule, Watching) and schedule.watches:
+            # before `update` clips: Fisher information is that of the gradient, not of the step
             game.schedule_memory = schedule.observe(game.schedule_memory, squared_norm(game.weights))
         update(game.weight_optimizer, self._settings.weights.clip, train.rate)
         return loss
 
     def _alpha_step(self, game: Game, train: Batch, valid: Batch | None) -> float:
+        # a projection, and a path's two-way rule, need to know where the step began
         before = game.alpha.detach().clone()
         game.walk.append(before)
         self._progress.logit_steps += 1
@@ -297,12 +306,14 @@ class DifferentiableSearch:
                 kept = prune.after_epoch(torch.from_numpy(weights).to(game.alpha), *now)
             else:
                 kept = game.mask
+            # the last weights that meant a choice: edges are ranked by them ever after
             for edge in ((game.mask.sum(1) > 1) & (kept.sum(1) <= 1)).nonzero().flatten().tolist():
                 at.settled[edge] = tuple(weights[edge].tolist())
             game.mask = kept
         curvature = cache(partial(self._curvature, game))  # asked for by some rules, charged once
         report = Report(session.epoch, session.length, weights, chosen, self._topology, curvature)
         verdict, at.stop_memory = self._settings.stop.after_epoch(report, at.stop_memory)
+        # cut first: a search that returned to an earlier epoch derives the later ones anew
         at.paths = (*at.paths[: session.epoch], path_of(chosen, self._topology))
         session.epoch += 1
         epoch: dict[str, Logged] = {
@@ -326,6 +337,7 @@ class DifferentiableSearch:
         """Stop, return, or go on; keep what may be returned to."""
         at, session, back = self._progress, self._session, self._settings.stop.returns
         if back:
+            # only as many as the rule may return to: a snapshot is a supernet and its optimiser
             self._snapshots[session.epoch] = copy.deepcopy(game.state_dict())
             self._snapshots = {
                 epoch: kept for epoch, kept in self._snapshots.items() if epoch > session.epoch - back - 1

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.oneshot.composition import Finder, unsearched
-from searchbench.strategies.strategy import AskTellSearch, Recommending, Scenario
+from searchbench.strategies.optional import Recommending
+from searchbench.strategies.strategy import AskTellSearch, Scenario
 from searchbench.trial import Proposal, Trial, better
 
 

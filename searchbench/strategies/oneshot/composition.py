@@ -9,7 +9,8 @@ from searchbench.errors import StudyError
 from searchbench.strategies.oneshot.evolution import SposEvolution
 from searchbench.strategies.oneshot.samplers import Grouping, Sampler, Together, Uniform
 from searchbench.strategies.oneshot.teaching import Labels, Teaching
-from searchbench.strategies.strategy import AskTellSearch, Restricted, Scenario, TrainingSearch
+from searchbench.strategies.optional import Restricted
+from searchbench.strategies.strategy import AskTellSearch, Scenario, TrainingSearch
 from searchbench.strategies.supernet import SupernetTraining, check_share
 from searchbench.trial import Fidelity, Proposal
 

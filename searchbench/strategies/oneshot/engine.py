@@ -26,8 +26,9 @@ from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot.composition import Closing, OneShot, scored
 from searchbench.strategies.oneshot.samplers import Attending, Draw
 from searchbench.strategies.oneshot.several import Several
+from searchbench.strategies.optional import Recommending
 from searchbench.strategies.sample import Listed
-from searchbench.strategies.strategy import AskTellSearch, Lab, Recommending, Scenario
+from searchbench.strategies.strategy import AskTellSearch, Lab, Scenario
 from searchbench.strategies.supernet import SupernetTraining, epochs_within, mean_price
 from searchbench.strategies.supernet_session import SupernetSession
 from searchbench.tasks.task import Batch
@@ -131,6 +132,7 @@ class OneShotSearch:
 
     def advance(self, lab: Lab) -> None:
         """One slice. The best so far is recommended, also when the budget ends."""
+        # one kind of work a slice, so that a checkpoint may be taken between any two
         weights = self._session.begin(lab)
         if not self._session.over:
             noted = self._train(lab, weights)
@@ -138,12 +140,14 @@ class OneShotSearch:
             lab.log(epoch=self._session.epoch, **noted.means("train"))
             return
         if self._finding is None:
+            # started late, and on a scenario whose evaluations are scores: to it, this is a search like any other
             search = self._settings.finder.start(scored(self._scenario))
             assert isinstance(search, AskTellSearch), "unsupported() refuses the others"
             self._finding = Watched(search)
         if not self._finding.exhausted:
             try:
                 self._find(lab, weights.supernet, self._finding)
+            # also when the budget ends within: what was scored so far counts
             finally:
                 self._recommend(lab, self._finding)
         elif not self.done:
@@ -187,9 +191,12 @@ class OneShotSearch:
         supernet = weights.supernet
         rng = self._scenario.seeds.rng("search", "prices")
         draw = self._settings.sampler.over(supernet)
+        # over the whole of an epoch, for a sampler may change as it goes on; from a stream of its own, so that pricing
+        # moves no draw of the training
         rounds = [draw(rng, at / DRAWS) for at in range(DRAWS)]
         sizes = lab.sizes("train", self._settings.weights.batch_size)
         per_round = 1 if self._settings.teaching.shared else len(rounds[0])
+        # minibatches that would be left over from the last round are not trained, and not paid for
         used = sum(sizes[: len(sizes) // per_round * per_round]) or sizes[0]
         seen = used * len(rounds[0]) // per_round  # by all paths together
         epoch = mean_price(lab.price(supernet, path, train=seen) for paths in rounds for path in paths)
@@ -197,6 +204,7 @@ class OneShotSearch:
             looked = used // per_round * self._settings.sampler.looks
             epoch += mean_price(lab.price(supernet, path, infer=looked) for paths in rounds for path in paths)
         path = tuple(rng.integers(supernet.options).tolist())
+        # without one score, the training would have been for nothing
         score = self._estimator(lab, supernet).price(supernet.architecture(path), FULL)
         return epochs_within(lab, epoch, self._settings.train_share, afterwards=score)
 
@@ -209,6 +217,7 @@ class OneShotSearch:
         sizes = lab.sizes("train", settings.batch_size)
         batches, noted = lab.batches("train", settings.batch_size), Noted(self._scenario.space.reads)
         gone = 0
+        # rounds and not minibatches: strict fairness trains every option once before any is trained twice
         while taken := self._round(lab, weights, batches, noted, done=gone / len(sizes)):
             gone += taken
         if not noted.losses:
@@ -236,18 +245,21 @@ class OneShotSearch:
             for path, (batch, loss) in zip(group, lessons, strict=False):
                 watched = noted.watching() if loss is None else noted.watching(loss)
                 noted.losses.append(lab.gradients(weights.supernet, batch, path, watched))
+            # one update for the whole group: the gradients of its paths add up first
             update(weights.optimizer, self._settings.weights.clip, batch.rate)
         return wanted
 
     # -- searching -----------------------------------------------------------------------------------------------
 
     def _find(self, lab: Lab, supernet: Supernet, finding: Watched) -> None:
+        # kept for the whole search, as its scores are; a checkpoint drops it, for the same scores come again
         if self._scorer is None:
             self._scorer = self._estimator(lab, supernet)
         estimator = self._scorer
         any_design = self._scenario.space.sample(self._scenario.seeds.rng("init"))
         one_score = estimator.price(any_design, FULL)
         if self._kept_back is None:
+            # decided before the first score, lest the scores eat what the retrainings need
             self._kept_back = self._affordable_retrainings(lab, any_design)
         for _ in range(ROUND):
             if isinstance(finding.search, Closing) and _must_close(lab, estimator, finding.search):
@@ -266,6 +278,7 @@ class OneShotSearch:
     def _retrain(self, lab: Lab, finding: Watched) -> None:
         """One evaluation of the next best scored; the best of them so far is recommended."""
         if self._contest is None:
+            # what could not be scored comes last, and only where nothing else is left
             ranked = sorted(finding.values, key=lambda a: (math.isnan(finding.values[a]), finding.values[a]))
             self._contest = Watched(Listed(ranked[: self._settings.retrain]))
         try:

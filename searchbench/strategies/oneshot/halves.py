@@ -8,7 +8,8 @@ from typing import Any
 from searchbench.errors import StudyError
 from searchbench.strategies.oneshot.bounded import Bounded
 from searchbench.strategies.oneshot.composition import Finder, OneShot, Recalibration, scored, unsearched
-from searchbench.strategies.strategy import Restricted, Scenario, Strategy, TrainingSearch
+from searchbench.strategies.optional import Restricted
+from searchbench.strategies.strategy import Scenario, Strategy, TrainingSearch
 
 BATCH = "batch"
 """For `recalibrate`: batch norms use the statistics of the very batch that is classified."""
