@@ -52,6 +52,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.median:MedianStopping",
             "trainings ended that fall behind the median of the others (Golovin 2017, Vizier)",
         ),
+        "predicted-stopping": Entry(
+            "searchbench.strategies.median:PredictedStopping",
+            "trainings ended that will hardly become the best, by completed curves (the rule of Domhan 2015)",
+        ),
         "scheduled": Entry(
             "searchbench.strategies.scheduled:scheduled",
             "any searcher (gp, forest, optuna:tpe …) x any scheduler (hyperband, asha, median-stopping …)",
@@ -247,8 +251,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "local-search", "regularized-evolution", "non-aging-evolution", "hierarchical-evolution", "nsga2",
     ),
     "Short trainings first": (
-        "successive-halving", "hyperband", "asha", "multi-objective-asha", "median-stopping", "bohb", "dehb",
-        "priorband",
+        "successive-halving", "hyperband", "asha", "multi-objective-asha", "median-stopping", "predicted-stopping",
+        "bohb", "dehb", "priorband",
     ),
     "Models of the objective": ("gp", "forest", "bananas", "nas-bowl", "pibo", "turbo", "lanas", "pnas"),
     "Controllers": ("reinforce", "lstm-reinforce", "ppo", "mnasnet"),

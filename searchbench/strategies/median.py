@@ -1,10 +1,13 @@
-"""Median stopping: train on as long as a training keeps up with those before it."""
+"""Rules that end trainings early, each by itself: the median of others, and what is predicted of the end."""
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean, median, stdev
+from typing import NamedTuple, Protocol
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
@@ -13,6 +16,29 @@ from searchbench.strategies.rungs import no_rungs
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Fidelity, Proposal, Trial
+
+
+class CameAsFar(NamedTuple):
+    """A training at a stop that it has reached."""
+
+    average: float
+    """Of its values up to there."""
+    values: Sequence[float]
+    """All of them by now."""
+
+
+class StoppingRule(Protocol):
+    """Whether a training that has reached a stop is to go on."""
+
+    def ends(self, values: Sequence[float], at: float, others: Sequence[CameAsFar], stops: int) -> bool:
+        """Whether it ends here.
+
+        Args:
+            values: its own, at every stop so far.
+            at: epochs of the last of them.
+            others: every training that came as far.
+            stops: of a whole training.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +72,72 @@ class MedianStopping:
         if not self.grace_epochs >= 0:
             raise StudyError(f"`grace_epochs` must not be negative, but got {self.grace_epochs!r}.")
 
+    def ends(self, values: Sequence[float], at: float, others: Sequence[CameAsFar], stops: int) -> bool:
+        if len(others) < self.others or at < self.grace_epochs:
+            return False
+        return min(values) > median(other.average for other in others)
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        return no_rungs(None, scenario)
+
+    def start(self, scenario: Scenario) -> Trainings:
+        return self.over(designs(scenario), scenario)
+
+    def over(self, source: DesignSource, scenario: Scenario) -> Trainings:
+        return Trainings(self, scenario.stops, source)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedStopping:
+    """Train each architecture from stop to stop, and end it where it will hardly become the best: where the probability
+    that its value after full training is below the least so far is under `chance`.
+
+    log y(end) = log y(now) + d,  d ~ t of n - 1 degrees of freedom, with the mean and the deviation
+    s sqrt(1 + 1/n) of log y(end) - log y(now) over the n trainings that are complete
+
+    Differences take the place of logarithms where a value is not positive.
+
+    Args:
+        others: a training is ended only where at least so many are complete.
+        chance: see above.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Domhan, Springenberg & Hutter 2015, "Speeding up automatic hyperparameter optimization of deep neural
+        networks by extrapolation of learning curves", section 4: the termination criterion, with 0.05.
+    Differs: what is left of a curve is predicted from the curves that this search has completed, instead of eleven
+        families fitted to this one curve by Markov chains; values are reported at epochs where the estimator can stop.
+        What was ended early is no complete curve: those that are, are of the better ones. A failed training is ended
+        and counts nowhere.
+    """
+
+    others: int = 5
+    chance: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.others, int) or isinstance(self.others, bool) or self.others < 2:
+            raise StudyError(f"`others` must be an integer of at least 2, but got {self.others!r}.")
+        if not 0 < self.chance < 1:
+            raise StudyError(f"`chance` must lie between 0 and 1, but got {self.chance!r}.")
+
+    def ends(self, values: Sequence[float], at: float, others: Sequence[CameAsFar], stops: int) -> bool:
+        complete = [other.values for other in others if len(other.values) == stops]
+        if len(complete) < self.others:
+            return False
+        return self.probability(values[-1], [(other[len(values) - 1], other[-1]) for other in complete]) < self.chance
+
+    def probability(self, now: float, complete: Sequence[tuple[float, float]]) -> float:
+        """Probability of ending below all that is `complete`: its values when it was as far, and at the end."""
+        from scipy.stats import t
+
+        positive = now > 0 and all(min(pair) > 0 for pair in complete)
+        scale = math.log if positive else float
+        falls = [scale(end) - scale(then) for then, end in complete]
+        gap = min(scale(end) for _, end in complete) - scale(now) - fmean(falls)
+        spread = stdev(falls) * math.sqrt(1 + 1 / len(falls))
+        return float(t.cdf(gap / spread, len(falls) - 1)) if spread else float(gap > 0)
+
     def unsupported(self, scenario: Scenario) -> str | None:
         return no_rungs(None, scenario)
 
@@ -69,10 +161,10 @@ class WatchedTraining:
 class Trainings:
     """The live search. What may go on does so before another begins."""
 
-    def __init__(self, settings: MedianStopping, stops: tuple[float, ...], source: DesignSource) -> None:
-        self._settings, self._stops, self._source = settings, stops, source
-        self._averages: list[list[float]] = [[] for _ in stops]
-        """At each stop, of every training that came as far."""
+    def __init__(self, rule: StoppingRule, stops: tuple[float, ...], source: DesignSource) -> None:
+        self._rule, self._stops, self._source = rule, stops, source
+        self._came: list[list[CameAsFar]] = [[] for _ in stops]
+        """Of each stop."""
         self._ready: deque[WatchedTraining] = deque()
         self._asked: UnderWay[WatchedTraining] = UnderWay()
 
@@ -95,12 +187,8 @@ class Trainings:
             return
         training.values.append(trial.value)
         training.trial = trial.number
-        at = len(training.values) - 1
-        others = self._averages[at]
-        if at + 1 < len(self._stops) and not self._behind(training, at, others):
+        values, stops = training.values, self._stops
+        others = self._came[len(values) - 1]
+        if len(values) < len(stops) and not self._rule.ends(values, stops[len(values) - 1], others, len(stops)):
             self._ready.append(training)
-        others.append(fmean(training.values))
-
-    def _behind(self, training: WatchedTraining, at: int, others: list[float]) -> bool:
-        enough = len(others) >= self._settings.others and self._stops[at] >= self._settings.grace_epochs
-        return enough and min(training.values) > median(others)
+        others.append(CameAsFar(fmean(values), values))

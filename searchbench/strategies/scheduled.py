@@ -28,7 +28,8 @@ class Scheduled:
     and the model follows the best evidence there is.
 
     Args:
-        scheduler: `successive-halving`, `hyperband`, `asha` or `median-stopping`, or another that has `over`.
+        scheduler: `successive-halving`, `hyperband`, `asha`, `median-stopping` or `predicted-stopping`, or another that
+            has `over`.
         searcher: an ask/tell strategy that can learn from trials which it did not propose: `random`, `gp`, `forest`,
             `bananas`, `regularized-evolution`, `nsga2`, `optuna:tpe`, `optuna:gp` …
         enough: trainings of one length; None: twice as many as there are decisions, and two.

@@ -10,12 +10,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.bohb import Bohb
 from searchbench.strategies.dehb import Dehb
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving, rounds
-from searchbench.strategies.median import MedianStopping
+from searchbench.strategies.median import MedianStopping, PredictedStopping
 from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.rungs import Bracket
 from searchbench.strategies.scheduled import Scheduled
@@ -155,13 +156,17 @@ class KeepsUp(Anything):
     """Of median stopping, recomputed from all that came back: a training goes on, once and before anything begins,
     unless its best is worse than the median of the others' averages up to the same epochs."""
 
-    def __init__(self, strategy: MedianStopping) -> None:
+    def __init__(self, strategy: MedianStopping | PredictedStopping) -> None:
         self.strategy = strategy
         self.going_on: list[int] = []
 
     def told(self, flight: Flight, trial: Trial) -> None:
         if trial.failed or trial.fidelity.epochs == flight.scenario.stops[-1]:
             return
+        if self.goes_on(flight, trial):
+            self.going_on.append(trial.number)
+
+    def goes_on(self, flight: Flight, trial: Trial) -> bool:
         others = [
             np.mean([t.value for t in curve])
             for other in flight.trials[:-1]
@@ -169,8 +174,7 @@ class KeepsUp(Anything):
             for curve in [curve_of(flight, other)]
         ]
         best = min(t.value for t in curve_of(flight, trial))
-        if len(others) < self.strategy.others or best <= np.median(others):
-            self.going_on.append(trial.number)
+        return bool(len(others) < self.strategy.others or best <= np.median(others))
 
     def asked(self, flight: Flight, proposal: Proposal | None) -> None:
         assert proposal is not None
@@ -181,6 +185,27 @@ class KeepsUp(Anything):
         number = self.going_on.pop(0)
         assert proposal.resume == number
         assert proposal.fidelity.epochs == stops[stops.index(flight.trials[number].fidelity.epochs) + 1]
+
+
+class MayBecomeTheBest(KeepsUp):
+    """Of stopping by prediction, recomputed from the curves that are complete: a training goes on unless the Student
+    distribution of what is left puts less than the chance below the least value so far."""
+
+    def goes_on(self, flight: Flight, trial: Trial) -> bool:
+        assert isinstance(self.strategy, PredictedStopping)
+        end = flight.scenario.stops[-1]
+        complete = [
+            {t.fidelity.epochs: np.log(t.value) for t in curve_of(flight, other)}
+            for other in flight.trials[:-1]
+            if other.fidelity.epochs == end and not other.failed
+        ]
+        if len(complete) < self.strategy.others:
+            return True
+        falls = np.array([curve[end] - curve[trial.fidelity.epochs] for curve in complete])
+        spread = falls.std(ddof=1) * np.sqrt(1 + 1 / len(falls))
+        at = np.log(trial.value) + falls.mean()
+        best = min(curve[end] for curve in complete)
+        return bool(stats.t(len(falls) - 1, loc=at, scale=spread).cdf(best) >= self.strategy.chance)
 
 
 def curve_of(flight: Flight, trial: Trial) -> list[Trial]:

@@ -25,7 +25,17 @@ from rules_of_learning import (
     controlled,
     modelled,
 )
-from rules_of_rungs import Brackets, Densities, Differential, FrontPromotions, KeepsUp, Observed, Promotions, Scheduling
+from rules_of_rungs import (
+    Brackets,
+    Densities,
+    Differential,
+    FrontPromotions,
+    KeepsUp,
+    MayBecomeTheBest,
+    Observed,
+    Promotions,
+    Scheduling,
+)
 
 from searchbench.spaces.block_cells.nasnet import pnas as pnas_space
 from searchbench.spaces.choices import Choice
@@ -45,7 +55,7 @@ from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.hierarchical import HierarchicalEvolution
 from searchbench.strategies.lanas import LaNas
 from searchbench.strategies.local import BestImprovement, LocalSearch
-from searchbench.strategies.median import MedianStopping
+from searchbench.strategies.median import MedianStopping, PredictedStopping
 from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.nsga2 import Nsga2
@@ -105,6 +115,7 @@ ROWS = {
     "multi-objective-asha": Row(MultiObjectiveAsha(), FrontPromotions, 100, CELLS, 1),
     "dehb": Row(Dehb(), Differential, 150),
     "median-stopping": Row(MedianStopping(), KeepsUp, 150),
+    "predicted-stopping": Row(PredictedStopping(), MayBecomeTheBest, 150),
     "forest under hyperband": Row(Scheduled(Hyperband(), Observed(FOREST), enough=8), Scheduling, 50, CELLS, 1),
     "evolution under asha": Row(
         Scheduled(Asha(eta=3), Observed(RegularizedEvolution(10, 3)), enough=10), Scheduling, 150

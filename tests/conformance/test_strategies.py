@@ -31,7 +31,7 @@ from searchbench.strategies.halving import Hyperband, SuccessiveHalving
 from searchbench.strategies.hierarchical import HierarchicalEvolution
 from searchbench.strategies.lanas import LaNas
 from searchbench.strategies.local import BestImprovement, LocalSearch
-from searchbench.strategies.median import MedianStopping
+from searchbench.strategies.median import MedianStopping, PredictedStopping
 from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.nsga2 import Nsga2
@@ -67,6 +67,7 @@ ROWS = {
     "multi-objective-asha": MultiObjectiveAsha(("value", "macs")),
     "dehb": Dehb(min_epochs=3),
     "median-stopping": MedianStopping(others=2),
+    "predicted-stopping": PredictedStopping(others=2, chance=0.3),
     "evolution under hyperband": Scheduled(Hyperband(min_epochs=3), RegularizedEvolution(6, 3), enough=3),
     "gp": ModelBased(GaussianProcess(restarts=0), candidates=RandomAndNear(30, 10), initial=8),
     "forest": ModelBased(Forest(trees=5), ExpectedImprovement(), RandomAndNear(30, 10), initial=8),
