@@ -6,11 +6,11 @@ needs PyTorch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from searchbench.errors import StudyError
-from searchbench.estimators.recipes import check_networks, check_training, recipe_of
+from searchbench.estimators.recipes import TrainingFields, check_networks, recipe_of
 from searchbench.metric import Metric
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Space
@@ -21,26 +21,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainJudge:
+class TrainJudge(TrainingFields):
     """Train from scratch on train and validation together, then measure the test error once. Where the task's recipe
     decides by validation, as that of texts does, train on the training split alone.
-
-    A field left at None is the task's own.
 
     Raises:
         StudyError: a value is impossible.
     """
 
-    epochs: int | None = None
-    width: float = 1.0
-    """Multiplier of the channels."""
-    batch_size: int | None = None
-    lr: float | None = None
-    lr_final: float | None = None
-    weight_decay: float | None = None
-    clip: float | None = None
-    label_smoothing: float | None = None
-    augment: tuple[str, ...] | None = None
     nesterov: bool | None = None
     auxiliary: float | None = None
     """Weight of an auxiliary classifier's loss, in spaces whose networks can have one; not counted as parameters or
@@ -49,13 +37,6 @@ class TrainJudge:
     """Probability of dropping an operation's output in the epoch after the last, in spaces whose networks can."""
     drop_edge: float | None = None
     """Probability that a minibatch is trained without one edge, in spaces whose networks are wired by graphs."""
-    time_limit_s: float | None = None
-    """A training that takes longer fails with "timeout"."""
-    device: str = field(default="auto", metadata={"described": False})  # where it runs is no part of the problem
-    """ "auto" (CUDA where there is one), "cpu" or "cuda"."""
-
-    def __post_init__(self) -> None:
-        check_training(self)
 
     def check(self, space: Space, task: Task) -> None:
         """Raise StudyError, SpaceError where the recipe asks for what the space's networks do not have."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from searchbench.errors import StudyError
@@ -27,6 +27,34 @@ class Trains(Protocol):
     def time_limit_s(self) -> float | None: ...
     @property
     def device(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingFields:
+    """What an estimator and a judge may both change in a training; a field left at None is the task's own.
+
+    Raises:
+        StudyError: a value is impossible.
+    """
+
+    epochs: int | None = field(default=None, kw_only=False)
+    """Epochs of the full training, and length of the learning-rate schedule."""
+    width: float = 1.0
+    """Multiplier of the channels."""
+    batch_size: int | None = None
+    lr: float | None = None
+    lr_final: float | None = None
+    weight_decay: float | None = None
+    clip: float | None = None
+    label_smoothing: float | None = None
+    augment: tuple[str, ...] | None = None
+    time_limit_s: float | None = None
+    """A training that takes longer fails with "timeout"."""
+    device: str = field(default="auto", metadata={"described": False})  # where it runs is no part of the problem
+    """ "auto" (CUDA where there is one), "cpu" or "cuda"."""
+
+    def __post_init__(self) -> None:
+        check_training(self)
 
 
 def recipe_of(spec: Trains, recipe: Recipe) -> Recipe:

@@ -6,12 +6,12 @@ PyTorch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from searchbench.errors import StudyError
 from searchbench.estimators.judge import TrainJudge
-from searchbench.estimators.recipes import check_subset, check_training, positive, recipe_of
+from searchbench.estimators.recipes import TrainingFields, check_subset, positive, recipe_of
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Space
 from searchbench.tasks.task import Task
@@ -24,7 +24,7 @@ PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True, slots=True)
-class Train:
+class Train(TrainingFields):
     """Train from scratch for `epochs` and measure the validation error.
 
     A field left at None is the task's own. The learning rate falls along a cosine over all `epochs`; an evaluation at
@@ -35,33 +35,17 @@ class Train:
         StudyError: a value is impossible.
     """
 
-    epochs: int | None = None
-    """Epochs of the full fidelity, and length of the learning-rate schedule."""
     subset: float = 1.0
     """Share of the train split, in (0, 1]."""
-    width: float = 1.0
-    """Multiplier of the channels."""
     resolution: float = 1.0
     """Multiplier of the image side."""
-    batch_size: int | None = None
-    lr: float | None = None
-    lr_final: float | None = None
-    weight_decay: float | None = None
-    clip: float | None = None
-    label_smoothing: float | None = None
-    augment: tuple[str, ...] | None = None
     curve: bool = False
     """Measure after every epoch, and charge it; the metrics then hold `valid_error_1`, `valid_error_2` …"""
-    time_limit_s: float | None = None
-    """An evaluation that takes longer fails with "timeout"."""
-    device: str = field(default="auto", metadata={"described": False})  # where it runs is no part of the problem
-    """ "auto" (CUDA where there is one), "cpu" or "cuda"."""
-
     precision: str = "fp32"
     """Of supernets on a GPU: "fp32", or "bf16" for autocast. On a CPU, and for stand-alone networks, always "fp32"."""
 
     def __post_init__(self) -> None:
-        check_training(self)
+        TrainingFields.__post_init__(self)
         if self.precision not in PRECISIONS:
             raise StudyError(f"`precision` must be one of {', '.join(PRECISIONS)}, but got {self.precision!r}.")
         positive("resolution", self.resolution)

@@ -32,7 +32,7 @@ def unpaired(
     better: Better | None = None,
     names: tuple[str, str] = ("a", "b"),
     alpha: float = 0.05,
-    level: float = 0.95,
+    level: float | None = None,
     rope: float | None = None,
     comparisons: int = 1,
 ) -> Answer:
@@ -43,6 +43,7 @@ def unpaired(
 
     Args:
         better: direction of the metric; A12 is then P(a better), else P(a larger).
+        level: of the interval; 1 - alpha by default.
         rope: declared half-width of practical equivalence, raw units.
         comparisons: size of the family this test will be adjusted in.
     """
@@ -54,7 +55,7 @@ def unpaired(
             method="unpaired comparison", call="", n=a.n + b.n, status="undefined", code="no_runs",
             wording="an arm has no finished run",
         )  # fmt: skip
-    answer = _ranked(a, b, say, alpha, level)
+    answer = _ranked(a, b, say, alpha, 1 - alpha if level is None else level)
     if a.n_failed or b.n_failed:
         answer = _with_sensitivity(answer, a, b, alpha)
     elif len(done_a) > 1 and len(done_b) > 1:
