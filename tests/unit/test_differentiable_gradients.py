@@ -39,6 +39,7 @@ from searchbench.strategies.differentiable import (
     TopEdges,
     Unrolled,
 )
+from searchbench.strategies.differentiable.engine import squared_norm
 from searchbench.strategies.differentiable.game import Game
 from searchbench.strategies.differentiable.papers import darts, fair_darts, pc_darts
 from searchbench.strategies.differentiable.papers_prime import darts_cs, darts_prime
@@ -144,6 +145,14 @@ def test_the_virtual_step_includes_momentum_and_decay():
     assert game.lab.seen[1].tolist() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("xi", "virtual"), [(None, [0.8, -0.7]), (0.1, [0.9, -0.85])])
+def test_the_virtual_rate_follows_a_minibatch_unless_it_is_given(xi, virtual):
+    game, long = closed_form(), Named("train")
+    long.rate = 2.0
+    Unrolled(xi).fill(game, long, VALID)
+    assert game.lab.seen[1].tolist() == pytest.approx(virtual)
+
+
 def test_the_weights_end_to_the_bit_as_they_began():
     game = closed_form()
     before = game.weights[0].detach().clone()
@@ -223,6 +232,31 @@ def test_the_score_function_follows_the_reward_of_sampled_paths():
         assert torch.allclose(game.alpha.grad, follows, atol=1e-5)
     assert ScoreFunction(target=100.0).reward(0.5, 100.0) == 0.5
     assert ScoreFunction(target=100.0).reward(0.5, 200.0) == pytest.approx(0.5 * 0.5**0.1)
+
+
+def test_a_reward_by_latency_asks_for_the_latency_of_the_path_that_was_drawn():
+    drawn = iter([((0,),), ((1,),)])
+    game = SimpleNamespace(
+        activated=lambda: torch.tensor([[0.5, 0.5]]),
+        mixture=lambda phase: SimpleNamespace(active=next(drawn)),
+        lab=SimpleNamespace(infer=lambda supernet, batch, path: torch.tensor([[0.0, 1.0], [1.0, 0.0]])),
+        supernet=SimpleNamespace(macs=lambda path: 1e9),
+        latency={(0,): 2.0, (1,): 8.0}.__getitem__,
+        noted={"alpha": SimpleNamespace(count=lambda logits, targets: None)},
+        alpha=torch.zeros(1, 2, requires_grad=True),
+        baseline=None,
+    )
+    valid = SimpleNamespace(targets=torch.tensor([1, 1]))
+    ScoreFunction(2, target=2.0, power=0.5, of="latency_ms").fill(game, None, valid)
+    rewards = [0.5, 0.25]
+    assert game.baseline == pytest.approx(sum(rewards) / 2)
+    assert torch.allclose(game.alpha.grad, torch.tensor([[-0.0625, 0.0625]]))
+
+
+def test_the_norm_that_a_schedule_is_told_is_that_of_all_gradients_together():
+    weights = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(3))]
+    weights[0].grad, weights[1].grad = torch.tensor([3.0, 4.0]), torch.tensor([12.0])
+    assert squared_norm(weights) == pytest.approx(169.0)
 
 
 # -- compositions that must be the same ------------------------------------------------------------

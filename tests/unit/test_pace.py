@@ -12,8 +12,9 @@ from tiny_lab import lab
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
 from searchbench.harness.loop import drive
+from searchbench.strategies.differentiable import Constant, FisherInformed, WarmUp
 from searchbench.strategies.differentiable.decided import decided
-from searchbench.strategies.differentiable.pace import FASTEST, LEAST_STEPS
+from searchbench.strategies.differentiable.pace import FASTEST, LEAST_STEPS, Pace
 from searchbench.strategies.differentiable.papers import darts, darts_plus_rank
 from searchbench.strategies.differentiable.papers_prime import darts_cs, darts_fimt, darts_prime
 from searchbench.strategies.differentiable.papers_robust import darts_ada
@@ -55,6 +56,16 @@ def test_a_step_of_the_logits_costs_the_threshold_what_it_did():
     whole, short = darts_prime().schedule, darts_prime().at(5, 60).schedule
     assert short.ratio < whole.ratio
     assert short.rise**short.ratio == pytest.approx(whole.rise**whole.ratio)
+
+
+def test_the_ratio_is_that_of_minibatches_without_a_step_of_the_logits_to_those_with_one():
+    short = FisherInformed(least=100).at(Pace(5, 60))  # a step in three of 300 minibatches
+    assert short.ratio == pytest.approx(2.0)
+    assert 5 * short.alpha_steps(60) == pytest.approx(100)
+
+
+def test_behind_a_warm_up_the_steps_are_counted_in_what_remains():
+    assert WarmUp(Constant(10, least=100), 0.5).at(Pace(10, 40)).then.every == 2  # of 200 minibatches, not 400
 
 
 def test_unknown_settings_are_refused():
