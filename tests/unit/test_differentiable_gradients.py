@@ -153,6 +153,16 @@ def test_the_virtual_rate_follows_a_minibatch_unless_it_is_given(xi, virtual):
     assert game.lab.seen[1].tolist() == pytest.approx(virtual)
 
 
+def test_a_clipped_second_order_is_scaled_down_as_the_training_gradient_is():
+    game = closed_form()
+    Unrolled(clip=0.9).fill(game, TRAIN, VALID)
+    w, slope = torch.tensor([1.0, -1.0], dtype=torch.float64), torch.tensor([1.0, -1.5], dtype=torch.float64)
+    factor = 0.9 / slope.norm()
+    v = w - 0.1 * factor * slope - C
+    v = v * 0.9 / v.norm()
+    assert game.alpha.grad[0].tolist() == pytest.approx((0.1 * factor * A.T @ v).tolist(), rel=1e-5)
+
+
 def test_the_weights_end_to_the_bit_as_they_began():
     game = closed_form()
     before = game.weights[0].detach().clone()
