@@ -98,7 +98,7 @@ def _attributes() -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield name, {key: value for key, value in members.items() if callable(value)}
         for key, value in members.items():
             if isinstance(value, type) and value.__module__ == name:
-                yield f"{name}:{key}", {k: v for k, v in vars(value).items() if _settled(k, v)}
+                yield f"{name}:{key}", {k: v for k, v in vars(value).items() if _settled(v)}
 
 
 Code = tuple[Any, ...]
@@ -118,7 +118,7 @@ def put_back_code(member: Any, was: Code) -> None:
         inner, inner.__code__, inner.__defaults__, inner.__kwdefaults__ = was
 
 
-def _settled(name: str, value: Any) -> bool:
+def _settled(value: Any) -> bool:
     """Whether an attribute of a class is one that nothing of the package's own changes after its definition."""
     return callable(value) or isinstance(value, property | classmethod | staticmethod)
 

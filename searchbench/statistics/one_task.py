@@ -244,7 +244,7 @@ def _family(arms: Sequence[Arm], pairs: list[tuple[Arm, Arm]], paired_by_seed: b
     better = direction(*arms)
     found = agreeing(adjusted_together(_raw(pairs, paired_by_seed, asked), asked.alpha), asked)
     named = tuple((a.name, b.name) for a, b in pairs)
-    omnibus = _omnibus(arms, better, asked.alpha) if paired_by_seed and len(arms) > 2 else None
+    omnibus = _omnibus(arms, asked.alpha) if paired_by_seed and len(arms) > 2 else None
     locations = _locations(arms, asked.estimand)
     return Family(named, _claimed(found, named, better, asked), better, asked.alpha, asked.rope, omnibus, locations)
 
@@ -320,7 +320,7 @@ def _unpaired_answers(pairs: list[tuple[Arm, Arm]], better: Better, asked: Quest
     return [out[i] if i in out else unpaired(*pairs[i], better=better, **said) for i in range(len(pairs))]
 
 
-def _omnibus(arms: Sequence[Arm], better: Better, alpha: float) -> Answer | None:
+def _omnibus(arms: Sequence[Arm], alpha: float) -> Answer | None:
     if any(a.seeds != arms[0].seeds or a.n_infra for a in arms):
         return None
     losses = np.stack([a.losses() for a in arms], axis=1)

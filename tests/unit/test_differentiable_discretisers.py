@@ -106,3 +106,4 @@ def test_a_threshold_may_leave_two_one_or_no_inputs():
     assert z.sum() == 3
     assert not z[4].any()
     assert not Threshold(0.95).choose(weights, SMALL).any()
+    assert Threshold(0.9).choose(weights, SMALL).sum() == 3  # just as much is enough

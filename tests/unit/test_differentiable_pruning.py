@@ -41,6 +41,14 @@ def test_a_node_keeps_its_last_operation():
     assert (alpha == 0).all()
 
 
+def test_the_last_operation_of_a_node_is_one_that_was_not_pruned():
+    mask, alpha = torch.ones(5, 3, dtype=torch.bool), -torch.ones(5, 3)
+    mask[:, 1], alpha[:, 1] = False, 0.0
+    alpha[1, 2] = alpha[4, 0] = -0.5
+    last = Monotone().after_step(alpha, mask, SMALL)
+    assert last.nonzero().tolist() == [[1, 2], [4, 0]]
+
+
 @pytest.mark.parametrize("strategy", ["fix-best", "drop-worst"])
 def test_milestones_end_with_one_operation_per_edge_and_never_bring_one_back(strategy):
     generator = torch.Generator().manual_seed(1)
@@ -162,6 +170,13 @@ def test_the_best_edge_is_fixed_and_the_worst_operations_are_dropped():
     assert (
         Milestones("drop-worst", 0.0).after_epoch(weights, pair, 3, 4, TOPOLOGY).tolist() == [[False] * 4 + [True]] * 6
     )
+
+
+def test_what_was_pruned_takes_no_place_from_operations_that_weigh_nothing():
+    mask = torch.zeros(28, 8, dtype=torch.bool)
+    mask[:, [4, 6]] = True
+    kept = Stages((3, 1)).after_epoch(torch.zeros(28, 8), mask, 1, 2, DARTS_LIKE)
+    assert kept.nonzero().tolist() == [[edge, 4] for edge in range(28)]
 
 
 def test_an_edge_that_keeps_one_operation_keeps_another_than_none():

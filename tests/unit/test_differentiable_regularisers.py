@@ -11,6 +11,7 @@ from small_cells import DARTS_LIKE, SMALL, WEIGHTS, rng
 
 from searchbench.strategies.differentiable import (
     Admm,
+    Complexity,
     ExpectedCost,
     Proximity,
     ScaledByCost,
@@ -39,6 +40,8 @@ def test_proximity_is_the_distance_to_what_would_be_derived_growing_with_progres
     zero = torch.zeros((), dtype=torch.float64)
     for power, value in ((1, 0.04019484), (2, 0.064625)):
         assert float(Proximity(0.1, power).outer(zero, stub(a.detach()), None)) == pytest.approx(value, abs=1e-8)
+    early = Proximity(0.1, 2).outer(zero, stub(a.detach(), progress=0.25), None)
+    assert float(early) == pytest.approx(0.064625 / 2, abs=1e-8)
     assert Proximity(0.0).outer(zero, stub(a), None) is zero
     Proximity(0.1, 2).outer(zero, stub(a), None).backward()
     assert torch.allclose(a.grad, 0.05 * apart)  # lambda(t) rho (a - Pi(a)): the projection is a constant
@@ -76,6 +79,10 @@ def test_zero_one_losses_of_three_weights():
     zero = torch.zeros((), dtype=torch.float64)
     assert float(ZeroOne(1.0).outer(zero, stub(sigma.detach()), None)) == pytest.approx(-0.10666667, abs=1e-8)
     assert float(ZeroOneLinear(1.0).outer(zero, stub(sigma.detach()), None)) == pytest.approx(-0.26666667, abs=1e-8)
+    pruned = stub(sigma.detach())
+    pruned.mask = torch.tensor([[True, True, False]])
+    assert float(ZeroOne(1.0).outer(zero, pruned, None)) == pytest.approx(-0.08)
+    assert float(ZeroOneLinear(1.0).outer(zero, pruned, None)) == pytest.approx(-0.2)
     ZeroOne(1.0).outer(zero, stub(sigma), None).backward()
     assert sigma.grad[0, 0] == 0  # at 1/2 nothing pushes
     alone = [torch.tensor([[a]], dtype=torch.float64).sigmoid() for a in (0.0, 0.5, -1.0, 2.0, -4.0, 50.0)]
@@ -85,8 +92,13 @@ def test_zero_one_losses_of_three_weights():
     assert losses[-1] == pytest.approx(-0.25)
 
 
-def costly(alpha, **more):
-    return stub(alpha.softmax(-1), costs=torch.tensor([[10.0, 20.0, 30.0]]).double(), fixed_cost=0.0, **more)
+def costly(alpha, weights=None, **more):
+    return stub(
+        alpha.softmax(-1) if weights is None else weights,
+        costs=torch.tensor([[10.0, 20.0, 30.0]]).double(),
+        fixed_cost=0.0,
+        **more,
+    )
 
 
 def test_expected_cost_and_its_gradient():
@@ -102,6 +114,20 @@ def test_scaled_cost_multiplies_the_loss():
     alpha = torch.tensor([[0.0, 0.5, -0.5]], dtype=torch.float64)
     loss = ScaledByCost(0.2, 0.3, reference=20.0).outer(torch.tensor(2.0).double(), costly(alpha), None)
     assert float(loss) == pytest.approx(0.4 * (math.log(18.7912783) / math.log(20)) ** 0.3, rel=1e-6)
+
+
+def test_a_scaled_cost_pulls_the_logits_towards_what_costs_less():
+    alpha = torch.tensor([[0.0, 0.5, -0.5]], dtype=torch.float64, requires_grad=True)
+    ScaledByCost(0.2, 0.3, reference=20.0).outer(torch.tensor(2.0).double(), costly(alpha), None).backward()
+    ratio = math.log(18.7912783) / math.log(20)
+    outer = 0.4 * 0.3 * ratio**-0.7 / (18.7912783 * math.log(20))
+    assert alpha.grad[0].tolist() == pytest.approx([outer * d for d in (-2.7006445, 0.6121938, 2.0884507)], rel=1e-6)
+
+
+def test_complexity_weighs_squares_by_the_share_of_all_costs():
+    a = torch.tensor([[0.5, 0.9, 0.1]], dtype=torch.float64)
+    found = Complexity(0.1).outer(torch.zeros((), dtype=torch.float64), costly(a, weights=a), None)
+    assert float(found) == pytest.approx(0.1 * (10 * 0.25 + 20 * 0.81 + 30 * 0.01) / 60)
 
 
 def test_the_released_admm_takes_the_norm_where_the_paper_squares_it():

@@ -11,6 +11,7 @@ from searchbench.strategies.differentiable import (
     BinaryGate,
     ClippedLinear,
     Concrete,
+    CoolingConcrete,
     GumbelHard,
     Proximal,
     Sigmoid,
@@ -68,6 +69,7 @@ def test_temperatures_fall_as_published():
     assert [gdas.tau(e, 250) for e in (0, 1, 124, 249)] == pytest.approx([10, 9.96024096, 5.06987952, 0.1], abs=1e-8)
     assert Concrete().tau(75, 150) == pytest.approx(0.515)
     assert Concrete().tau(0, 150) == 1.0
+    assert [CoolingConcrete().tau(e, 90) for e in (0, 45)] == pytest.approx([5.0, 5 * 0.956**45])
     with pytest.raises(StudyError, match="positive"):
         GumbelHard(last=0.0)
 
@@ -119,6 +121,20 @@ def test_two_paths_are_never_the_same_and_only_two():
     alpha = torch.randn((50, 5), generator=rng())
     mixture = BinaryGate("two").mixture(alpha, Turn("alpha", rng(2)))
     assert all(len(set(pair)) == 2 for pair in mixture.active)
+
+
+def test_of_edges_with_equal_logits_prox_keeps_those_from_the_lower_sources():
+    z = Proximal().prox(torch.full((5, 3), 0.5), Turn("w", topology=SMALL))
+    assert z.any(1).tolist() == [True, True, True, True, False]
+
+
+def test_two_paths_are_drawn_without_replacement_in_proportion_to_their_probabilities():
+    p = torch.tensor([0.7, 0.2, 0.1])
+    mixture = BinaryGate("two").mixture(p.log().repeat(4000, 1), Turn("alpha", rng(4)))
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    shares = [sum(active == pair for active in mixture.active) / 4000 for pair in pairs]
+    expected = [float(p[i] * p[j] * (1 / (1 - p[i]) + 1 / (1 - p[j]))) for i, j in pairs]
+    assert shares == pytest.approx(expected, abs=0.025)  # 3 sigma
 
 
 def test_prox_keeps_one_operation_on_the_two_heaviest_edges_of_a_node_as_discretisation_does():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -105,6 +107,9 @@ def test_divergence_from_the_uniform_distribution():
     beta = torch.tensor([[2.0, 1.0, 1.0]], dtype=torch.float64)
     # ln Gamma(4) - ln Gamma(3) - sum ln Gamma(beta) + (2 - 1)(digamma(2) - digamma(4)) = ln 3 - 5/6
     assert float(divergence(beta, ALL[:1])) == pytest.approx(math.log(3) - 5 / 6)
+    masked = torch.tensor([[2.0, 7.0, 1.0, 1.0], [5.0, 5.0, 5.0, 5.0]], dtype=torch.float64)
+    mask = torch.tensor([[True, False, True, True], [False, False, True, False]])
+    assert float(divergence(masked, mask)) == pytest.approx(math.log(3) - 5 / 6)  # pruned ones have no part in it
     game = at(0, 1)
     expected = 0.1 * float(divergence(concentration(ALPHA), ALL))
     assert float(DirichletDivergence(0.1).outer(torch.zeros(()), game, None).detach()) == pytest.approx(expected)
@@ -212,6 +217,42 @@ def test_the_operation_is_kept_that_the_supernet_misses_most():
     assert len(asked) == part.measurements(torch.ones(5, 3, dtype=torch.bool), SMALL) == 10
     for first, second in zip(asked[::2], asked[1::2], strict=True):
         assert int((first != second).sum()) == 2  # two absences of one edge, all else alike
+
+
+def test_edges_are_decided_in_the_last_share_of_the_epochs_in_random_order():
+    orders = set()
+    for seed in range(4):
+        mask, order, generator = torch.ones(5, 3, dtype=torch.bool), [], np.random.default_rng(seed)
+        for epoch in range(10):
+            before = mask
+            mask = Perturbation(0.2).after_measured_epoch(lambda given: 0.0, generator, mask, epoch, 10, SMALL)
+            order.append(tuple(edge for edge in range(5) if not torch.equal(before[edge], mask[edge])))
+        assert order[:8] == [()] * 8
+        assert sorted(order[8] + order[9]) == [0, 1, 2, 3, 4]
+        orders.add(order[8])
+    assert len(orders) > 1
+
+
+class Noting(Perturbation):
+    """Draws a number and measures once after every epoch, and decides nothing."""
+
+    drawn: ClassVar[list[float]] = []
+
+    def after_measured_epoch(self, accuracy, rng, mask, epoch, epochs, topology):
+        self.drawn.append(float(rng.random()))
+        accuracy(torch.zeros_like(mask).index_fill_(1, torch.tensor(1), True))
+        return mask
+
+
+def test_every_epoch_perturbs_by_a_stream_of_its_own_and_puts_the_mask_back():
+    metered = lab(Budget(samples=10_000))
+    search = replace(darts(epochs=2, batch_size=20), prune=Noting()).start(metered.scenario)
+    Noting.drawn.clear()
+    for _ in range(2):
+        search.advance(metered)
+        assert bool(search._session.trained.mask.all())
+    seeds = metered.scenario.seeds
+    assert Noting.drawn == [seeds.rng("search", f"perturbation|{epoch}").random() for epoch in (0, 1)]
 
 
 def test_selection_by_perturbation_needs_every_edge():

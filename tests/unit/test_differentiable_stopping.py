@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -24,8 +24,9 @@ from searchbench.strategies.differentiable import (
     TopEdges,
     ToTheEnd,
 )
+from searchbench.strategies.differentiable.papers import darts as darts_paper
 from searchbench.strategies.differentiable.papers_robust import darts_es
-from searchbench.strategies.differentiable.stop import Report, reach
+from searchbench.strategies.differentiable.stop import GO_ON, Report, StopDecision, reach
 
 
 def decision(values):
@@ -42,6 +43,47 @@ def test_the_eigenvalue_rule_decides_as_published():
     assert decision(lambda e: 1.2 ** max(0, (e - 20) / 2)) == (28, 16)
     assert decision(lambda e: 1.0 if e < 26 else 2.0) == (28, 16)
     assert decision(lambda e: 0.1 + 0.05 * e) == (22, 10)
+
+
+def test_local_means_are_of_the_last_five_values_and_of_three_at_least():
+    growth = Eigenvalue(lag=4).growth
+    assert growth((1.0,) * 6) is None
+    assert growth((1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)) == pytest.approx(5 / 2)
+    assert growth((10.0, *[1.0] * 8)) == pytest.approx(5 / 14)
+    assert growth((*[1.0] * 4, 6.0, *[1.0] * 4)) == pytest.approx(1.0)  # the fifth value is in both
+    assert growth((*[1.0] * 5, 6.0, *[1.0] * 3)) == pytest.approx(2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class BackOnce:
+    """After the third epoch, back to the first, with twice the decay."""
+
+    curved = False
+    returns = 3
+    earliest = 3
+
+    def fresh(self):
+        return False
+
+    def after_epoch(self, report, memory):
+        returning = report.epoch == 2 and not memory
+        return (StopDecision(epoch=0, decay=2.0) if returning else GO_ON), memory or returning
+
+
+def test_a_search_that_returns_has_the_logits_weights_and_draws_of_that_epoch_again():
+    metered = lab()
+    search = replace(darts_paper(epochs=4, batch_size=20), stop=BackOnce()).start(metered.scenario)
+    states = []
+    for _ in range(3):
+        search.advance(metered)
+        states.append(copy.deepcopy(search._session.trained.state_dict()))
+    assert search._session.epoch == 1
+    assert search._progress.decay == 2.0
+    first, back = states[0], states[2]
+    assert torch.equal(first["alpha"], back["alpha"])
+    assert not torch.equal(states[1]["alpha"], back["alpha"])
+    assert all(torch.equal(value, back["supernet"][name]) for name, value in first["supernet"].items())
+    assert torch.equal(first["rng"], back["rng"])
 
 
 def test_lanczos_finds_the_largest_eigenvalue_of_a_quadratic():
@@ -88,10 +130,10 @@ def report(weights, chosen=None, epoch=0, curvature=None):
     return Report(epoch, 50, weights, chosen, DARTS_LIKE, curvature)
 
 
-@pytest.mark.parametrize(("normal", "stops"), [("three", True), ("one", False), ("reduce only", False)])
+@pytest.mark.parametrize(("normal", "stops"), [("three", True), ("two", True), ("one", False), ("reduce only", False)])
 def test_the_skip_rule_counts_the_derived_normal_cell_only(normal, stops):
     chosen = np.zeros((28, 8), dtype=bool)
-    rows = {"three": [0, 2, 5], "one": [0], "reduce only": [14, 16, 20]}[normal]
+    rows = {"three": [0, 2, 5], "two": [0, 2], "one": [0], "reduce only": [14, 16, 20]}[normal]
     chosen[rows, 3] = True
     assert SkipCount(2).after_epoch(report(np.zeros((28, 8)), chosen), None)[0].stop is stops
 

@@ -216,7 +216,7 @@ class Threshold:
     def choose(self, weights: Weights, topology: Topology) -> Chosen:
         heaviest = without_none(weights, topology).max(-1)
         kept = TopEdges(self.keep).choose(weights, topology)
-        chosen: Chosen = kept & (heaviest >= self.theta)[:, None]
+        chosen: Chosen = kept.copy()
         for cell in topology.cells:
             rows = topology.rows(cell)
             for theta in sorted({self.theta, *heaviest[rows]}, reverse=True):
