@@ -124,7 +124,8 @@ FAMILIES = {  # a family of spaces may import the machine, itself and what it na
 
 
 def test_every_family_of_spaces_is_declared() -> None:
-    assert {path.parent.name for path in (PACKAGE / "spaces").glob("*/__init__.py")} == set(FAMILIES)
+    folders = {path.parent.name for path in (PACKAGE / "spaces").glob("*/__init__.py")}
+    assert folders - {"layers"} == set(FAMILIES)  # layers are of the machine: chains, graphs and cells have them
 
 
 def test_families_of_spaces_form_no_circle() -> None:

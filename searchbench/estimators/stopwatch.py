@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from searchbench.errors import StudyError
 from searchbench.estimators.latency import Measured
 from searchbench.spaces.chains.latency_names import FIXED, Shape, by_choices
-from searchbench.spaces.layer_networks import ChainNetworks, Make
+from searchbench.spaces.layers.networks import ChainNetworks, Make
 from searchbench.spaces.networks import initialise
 from searchbench.spaces.space import Architecture, Space
 

@@ -1,8 +1,8 @@
 """Training many networks at once in one graph, each exactly as `training.fit` trains it.
 
-Small networks on small images spend their time in the overhead of calls. A stack of them (`spaces.stacks`) makes the
-calls once for all; losses are summed, so that every network gets its own gradient, and its weights, momentum and
-samples are those it would have had alone. Results agree up to the order in which numbers are summed.
+Small networks on small images spend their time in the overhead of calls. A stack of them (`spaces.nasbench201.stacks`)
+makes the calls once for all; losses are summed, so that every network gets its own gradient, and its weights, momentum
+and samples are those it would have had alone. Results agree up to the order in which numbers are summed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from searchbench.errors import EvaluationFailed
 from searchbench.estimators.batches import WHOLE, Batches, Share
 from searchbench.estimators.training import Training, learning_rate, order_seed, reproducible, train_pass
-from searchbench.spaces.stacks import Stacks, stacked_tensors
+from searchbench.spaces.nasbench201.stacks import Stacks, stacked_tensors
 from searchbench.tasks.task import Batch
 
 AT_ONCE = {"cpu": 16, "cuda": 512}

@@ -14,9 +14,9 @@ from searchbench.estimators.together import Together, fit_together
 from searchbench.estimators.training import Training, begin, error_rate, fit, order_seed, weights_seed
 from searchbench.spaces.nasbench201.networks import CellNetworks
 from searchbench.spaces.nasbench201.space import nasbench201
+from searchbench.spaces.nasbench201.stacks import Stacks
 from searchbench.spaces.networks import initialise
 from searchbench.spaces.space import Space
-from searchbench.spaces.stacks import Stacks
 from searchbench.tasks.task import Recipe, Split
 
 RECIPE = Recipe(epochs=2, batch_size=32, lr=0.05, weight_decay=1e-3, bn_momentum=0.3)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.block_cells import cells as block_cells
 from searchbench.spaces.choices import Choice
-from searchbench.spaces.settings import check_counts
+from searchbench.spaces.layers.settings import check_counts
 from searchbench.spaces.space import Space
 
 LATER = ("identity", "conv1x7-7x1", "dil3", "avg3", "max3", "sep3", "sep5", "sep7")

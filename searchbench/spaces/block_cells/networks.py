@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from searchbench.errors import SpaceError
 from searchbench.spaces.block_cells.cells import ADD, NORMAL, REDUCTION, Cell, cells_of, loose_ends
 from searchbench.spaces.block_cells.operations import Halve, fit, operation
-from searchbench.spaces.convolutions import scaled
-from searchbench.spaces.layer_networks import begin, path_of, require_plain
+from searchbench.spaces.layers.convolutions import scaled
+from searchbench.spaces.layers.networks import begin, path_of, require_plain
 from searchbench.spaces.networks import Active, Mixed, Path, Shape, count
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form

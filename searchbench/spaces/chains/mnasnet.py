@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.choices import Choice
-from searchbench.spaces.settings import check_counts, check_stages
+from searchbench.spaces.layers.settings import check_counts, check_stages
 from searchbench.spaces.space import Architecture, Space
 
 CONVOLUTIONS = ("conv", "dconv", "mbconv3", "mbconv6")

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.chains.mnasnet import BlockPlan, plans
-from searchbench.spaces.convolutions import Head, SqueezeExcite, conv_norm, inverted, scaled
-from searchbench.spaces.layer_networks import begin
+from searchbench.spaces.layers.convolutions import Head, SqueezeExcite, conv_norm, inverted, scaled
+from searchbench.spaces.layers.networks import begin
 from searchbench.spaces.networks import Shape, Supernet, count
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from searchbench.spaces.choices import Choice
-from searchbench.spaces.settings import check_counts, check_stages, read_stages, write_blocks, write_stages
+from searchbench.spaces.layers.settings import check_counts, check_stages, read_stages, write_blocks, write_stages
 from searchbench.spaces.space import Space
 
 KERNELS = (3, 5, 7)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.choices import Choice
-from searchbench.spaces.settings import check_counts, stages_of
+from searchbench.spaces.layers.settings import check_counts, stages_of
 from searchbench.spaces.space import Architecture, Space
 
 BLOCKS = ("identity", "k3e3", "k5e6")

@@ -6,8 +6,8 @@ from functools import partial
 
 from torch import nn
 
-from searchbench.spaces.convolutions import Head, conv_norm, inverted, scaled
-from searchbench.spaces.layer_networks import Chain, ChainNetworks, Layer
+from searchbench.spaces.layers.convolutions import Head, conv_norm, inverted, scaled
+from searchbench.spaces.layers.networks import Chain, ChainNetworks, Layer
 from searchbench.spaces.networks import Shape
 from searchbench.spaces.space import Space
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces.choices import Choice
-from searchbench.spaces.settings import check_counts, check_stages
+from searchbench.spaces.layers.settings import check_counts, check_stages
 from searchbench.spaces.space import Architecture, Space
 
 BLOCKS = ("shuffle3", "shuffle5", "shuffle7", "xception")

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from searchbench.errors import SpaceError
 from searchbench.spaces.chains.shuffle import RATIOS
 from searchbench.spaces.chains.shuffle_networks import KERNELS, ShuffleUnit
-from searchbench.spaces.convolutions import Head, conv_norm, scaled
-from searchbench.spaces.layer_networks import Chain, ChainNetwork, Layer, begin, path_of, require_plain
+from searchbench.spaces.layers.convolutions import Head, conv_norm, scaled
+from searchbench.spaces.layers.networks import Chain, ChainNetwork, Layer, begin, path_of, require_plain
 from searchbench.spaces.networks import Active, Mixed, Path, Shape, count
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form

@@ -10,8 +10,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from searchbench.spaces.convolutions import Head, conv_norm, scaled
-from searchbench.spaces.layer_networks import Chain, ChainNetworks, Layer
+from searchbench.spaces.layers.convolutions import Head, conv_norm, scaled
+from searchbench.spaces.layers.networks import Chain, ChainNetworks, Layer
 from searchbench.spaces.networks import Shape
 from searchbench.spaces.space import Space
 

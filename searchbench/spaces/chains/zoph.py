@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.choices import Choice
-from searchbench.spaces.settings import check_counts
+from searchbench.spaces.layers.settings import check_counts
 from searchbench.spaces.space import Architecture, Space
 
 SIDES = (1, 3, 5, 7)

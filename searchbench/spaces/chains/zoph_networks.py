@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.chains.zoph import LayerPlan, plans, unread
-from searchbench.spaces.convolutions import scaled
+from searchbench.spaces.layers.convolutions import scaled
 from searchbench.spaces.networks import Shape, Supernet, count
 from searchbench.spaces.operations import convolution
 from searchbench.spaces.space import Architecture, Space

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.choices import Choice
-from searchbench.spaces.settings import check_counts
+from searchbench.spaces.layers.settings import check_counts
 from searchbench.spaces.space import Architecture, Space
 
 MACRO_OPERATIONS = ("conv3", "sep3", "conv5", "sep5", "avg3", "max3")

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.block_cells.operations import Halve
-from searchbench.spaces.convolutions import conv_norm, scaled
 from searchbench.spaces.enas.macro import MACRO_OPERATIONS, macro_layers
-from searchbench.spaces.layer_networks import begin, path_of, require_plain
+from searchbench.spaces.layers.convolutions import conv_norm, scaled
+from searchbench.spaces.layers.networks import begin, path_of, require_plain
 from searchbench.spaces.networks import Active, Mixed, Path, Shape, count
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form

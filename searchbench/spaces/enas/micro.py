@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from searchbench.spaces.block_cells import cells as block_cells
-from searchbench.spaces.settings import check_counts
+from searchbench.spaces.layers.settings import check_counts
 from searchbench.spaces.space import Space
 
 MICRO_OPERATIONS = ("sep3", "sep5", "avg3", "max3", "identity")

@@ -16,7 +16,7 @@ import numpy as np
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.choices import Choice
-from searchbench.spaces.settings import check_counts
+from searchbench.spaces.layers.settings import check_counts
 from searchbench.spaces.space import Architecture, Space
 
 OPERATIONS = ("identity", "conv1x1", "depthwise3x3", "separable3x3", "max3x3", "avg3x3")

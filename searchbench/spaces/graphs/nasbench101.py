@@ -16,7 +16,7 @@ from types import MappingProxyType
 from searchbench.errors import SpaceError
 from searchbench.spaces.choices import Choice
 from searchbench.spaces.labelled import INPUT, OUTPUT, LabelledGraph
-from searchbench.spaces.settings import check_counts
+from searchbench.spaces.layers.settings import check_counts
 from searchbench.spaces.space import Architecture, Space
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchbench.errors import SpaceError
-from searchbench.spaces.convolutions import conv_norm, scaled
 from searchbench.spaces.graphs.nasbench101 import CellGraph, cell_of
-from searchbench.spaces.layer_networks import begin
+from searchbench.spaces.layers.convolutions import conv_norm, scaled
+from searchbench.spaces.layers.networks import begin
 from searchbench.spaces.networks import Shape, Supernet, count
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchbench.errors import SpaceError
-from searchbench.spaces.convolutions import conv_norm, scaled
 from searchbench.spaces.graphs.generators import Dag
 from searchbench.spaces.graphs.randwire import graphs
+from searchbench.spaces.layers.convolutions import conv_norm, scaled
 from searchbench.spaces.networks import DropEdge, Shape, Supernet
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form

@@ -12,10 +12,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from searchbench.spaces import stack_arithmetic as arithmetic
+from searchbench.spaces.nasbench201 import stack_arithmetic as arithmetic
 from searchbench.spaces.nasbench201.cells import OUTPUT, SOURCES, StandAloneCell
+from searchbench.spaces.nasbench201.stacks import Part, StackedConvNorm, StackedNorm
 from searchbench.spaces.operations import ConvNorm
-from searchbench.spaces.stacks import Part, StackedConvNorm, StackedNorm
 
 CONVOLUTIONS = ("conv1", "conv3")
 

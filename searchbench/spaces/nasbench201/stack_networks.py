@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from searchbench.spaces import stack_arithmetic as arithmetic
+from searchbench.spaces.nasbench201 import stack_arithmetic as arithmetic
 from searchbench.spaces.nasbench201.cells import StandAloneCell
 from searchbench.spaces.nasbench201.networks import CellNetwork
 from searchbench.spaces.nasbench201.stack_cells import StackedCell
+from searchbench.spaces.nasbench201.stacks import StackedConvNorm, StackedNorm, StackedTensor, whole
 from searchbench.spaces.operations import Reduction
-from searchbench.spaces.stacks import StackedConvNorm, StackedNorm, StackedTensor, whole
 
 
 class StackedCellNetworks(nn.Module):

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from searchbench.errors import StudyError
 from searchbench.spaces.choices import Choice
-from searchbench.spaces.settings import check_counts
+from searchbench.spaces.layers.settings import check_counts
 from searchbench.spaces.space import Architecture
 
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")

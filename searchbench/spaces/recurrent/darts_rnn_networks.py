@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from searchbench.spaces.convolutions import scaled
+from searchbench.spaces.layers.convolutions import scaled
 from searchbench.spaces.networks import Active, Mixed, Path, Shape
 from searchbench.spaces.recurrent.cells import rnn_nodes
 from searchbench.spaces.recurrent.darts_rnn import OPERATIONS

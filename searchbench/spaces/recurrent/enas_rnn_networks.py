@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from searchbench.errors import SpaceError
-from searchbench.spaces.convolutions import scaled
-from searchbench.spaces.layer_networks import path_of, require_plain
+from searchbench.spaces.layers.convolutions import scaled
+from searchbench.spaces.layers.networks import path_of, require_plain
 from searchbench.spaces.networks import Active, Mixed, Path, Shape
 from searchbench.spaces.recurrent.cells import rnn_loose_ends, rnn_nodes
 from searchbench.spaces.recurrent.darts_rnn_networks import drops

@@ -15,8 +15,8 @@ import torch
 from searchbench.estimators.batches import Batches, pictures
 from searchbench.estimators.together import Together
 from searchbench.estimators.training import begin, choose_device, weights_seed
+from searchbench.spaces.nasbench201.stacks import Stacks
 from searchbench.spaces.networks import initialise
-from searchbench.spaces.stacks import Stacks
 from searchbench.tables.building.plan import TableJob, TablePlan
 
 

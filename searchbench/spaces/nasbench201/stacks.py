@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from searchbench.spaces import stack_arithmetic as arithmetic
+from searchbench.spaces.nasbench201 import stack_arithmetic as arithmetic
 from searchbench.spaces.operations import ConvNorm
 
 

@@ -1,0 +1,1 @@
+"""What spaces of layers share: blocks of convolutions, networks that are chains of choices, settings, notation."""
