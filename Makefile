@@ -38,13 +38,9 @@ types: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict
 
-# The studies of docs/gallery.md that need no data set of one's own; an hour or so on two cores.
+# The studies of docs/gallery, their pages and figures; a study whose data is not there is left out and said to be.
 gallery: $(STAMP)
-	mkdir -p gallery
-	for study in quickstart blackbox_leaderboard supernet_ranking darts_prime_ablation; do \
-	  $(BIN)/searchbench run examples/$$study.toml --store gallery/$$study.db --resume && \
-	  $(BIN)/searchbench report --store gallery/$$study.db --out gallery/$$study || exit 1; \
-	done
+	$(BIN)/python benchmarks/gallery.py
 
 # PyTorch is installed first and by itself, at the pinned version, so that nothing else pulls another build of it.
 $(STAMP): pyproject.toml constraints.txt

@@ -14,13 +14,28 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.nav import Navigation
+from mkdocs.structure.pages import Page
+
+GALLERY = Path(__file__).parents[1] / "gallery"
+"""Where `make gallery` writes whole pages."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the generated pages to those of the folder."""
     for path, text in {**strategy_pages(), **reference_pages()}.items():
         files.append(File.generated(config, path, content=text))
+    for page in sorted(GALLERY.glob("*/index.html")):
+        files.append(File.generated(config, f"gallery/{page.parent.name}/index.html", abs_src_path=str(page)))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Leads from a study of the gallery to its interactive page, where that was built before the site."""
+    whole = GALLERY / page.file.name / "index.html"
+    if not page.file.src_uri.startswith("gallery/") or not whole.is_file():
+        return markdown
+    heading, _, rest = markdown.partition("\n")
+    return f"{heading}\n\n[The interactive page]({page.file.name}/index.html){{ .md-button }}\n{rest}"
 
 
 def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:

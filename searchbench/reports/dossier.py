@@ -97,7 +97,7 @@ def read(
     history = store.history(study)
     declared = history.whole
     runs, checks = tuple(store.runs(declared.name, recordings=False)), store.checks(declared.name)
-    if axes or any(kind_of(run.description) == "random_sampling" for run in runs):
+    if axes or rankings or any(kind_of(run.description) == "random_sampling" for run in runs):
         runs = tuple(store.runs(declared.name))
     current, _ = current_runs(declared, runs)
     board = build(declared, runs).with_samples(

@@ -197,5 +197,5 @@ def _front(found: Tradeoff) -> Sheet:
     table = trades.table(found)
     wanted = [at for at, title in enumerate(table["headings"]) if title != "hypervolume measured"]
     shown = [Column((table["headings"][at],), tuple(row[at] for row in table["rows"]), numeric=at > 0) for at in wanted]
-    said = [note.removesuffix(".") for note in table["notes"][:2]]
+    said = [note.removesuffix(".") for note in table["notes"][:-1]]  # the last is of what was measured only
     return Sheet(f"{found.study}-{found.problem}-{found.metric}-front", table["title"], tuple(shown), tuple(said))
