@@ -57,8 +57,8 @@ ENTRIES = (
     Entry(
         "hpo",
         "Hyper-parameters on recorded tables",
-        "Five strategies on 62,208 recorded settings of a small network, each trained four times, on two data sets (FCNet "
-        "of HPO-Bench): searches see half of the repeats, the judge the other half.",
+        "Five strategies on 62,208 recorded settings of a small network, each trained four times, on two data sets "
+        "(FCNet of HPO-Bench): searches see half of the repeats, the judge the other half.",
         (("errors-", "Test error of what every search handed over; a dot is a search."),
          ("anytime-", "The best validation error known by then, mean over searches.")),
         ("leaderboard --tasks --format md",),
@@ -67,17 +67,17 @@ ENTRIES = (
     Entry(
         "darts_prime",
         "DARTS-PRIME taken apart",
-        "Two parts of DARTS-PRIME (Maile et al. 2021), the informed schedule and proximity, alone and together: a 2 × 2 "
-        "ablation by real training of small supernets. See [an ablation](../howto/ablation.md).",
-        (("effects-", "Main effects and interaction, with joint intervals."),
+        "Two parts of DARTS-PRIME (Maile et al. 2021), the informed schedule and proximity, alone and together: a "
+        "2 × 2 ablation by real training of small supernets. See [an ablation](../howto/ablation.md).",
+        (("interaction-", "Means of the four arms: lines that are not parallel would be an interaction."),
          ("errors-", "Test error of what every search handed over; a dot is a search.")),
         ("ablation",),
     ),
     Entry(
         "supernet_ranking",
         "How inherited weights rank architectures",
-        "Four ways to train a supernet; each scores the same 200 cells by inherited weights, and the shipped table says "
-        "what they are worth.",
+        "Four ways to train a supernet; each scores the same 200 cells by inherited weights, and the shipped table "
+        "says what they are worth.",
         (),
         ("ranking --table nasbench201-digits",),
     ),
@@ -86,7 +86,7 @@ ENTRIES = (
         "Accuracy against latency",
         "A constraint, a reward and a differentiable term for the same latency table: fronts and hypervolumes, see "
         "[hardware](../hardware.md).",
-        (("front-", "What every search handed over, and the front of all."),),
+        (("pareto-latency_ms-", "What every search handed over, and the front of all."),),
         ("pareto --metric latency_ms --format md",),
     ),
 )  # fmt: skip
@@ -94,8 +94,8 @@ ENTRIES = (
 
 def missing(entry: Entry) -> str:
     """The data that an entry needs and that is not there; nothing where all is."""
-    data = Path(os.environ.get("SEARCHBENCH_DATA", ""))
-    absent = [file for file, _ in entry.recorded if not os.environ.get("SEARCHBENCH_DATA") or not (data / file).is_file()]
+    data = os.environ.get("SEARCHBENCH_DATA")
+    absent = [file for file, _ in entry.recorded if not data or not (Path(data) / file).is_file()]
     return ", ".join(dict.fromkeys(absent))
 
 
@@ -133,9 +133,10 @@ def build(entry: Entry, workers: int | None) -> None:
     crew = () if workers is None else ("--workers", str(workers))
     for command in prepare(entry):
         searchbench(*command)
-    searchbench("run", f"examples/gallery/{entry.name}.toml", "--store", str(store), "--resume", "--brief", *crew)
-    searchbench("report", "--store", str(store), "--out", str(folder), "--figure-width", "page")
-    answers = [(said, searchbench(*shlex.split(said), "--store", str(store), shown=False)) for said in entry.answers]
+    study, kept = f"examples/gallery/{entry.name}.toml", ("--store", str(store))
+    searchbench("run", study, *kept, "--resume", "--brief", "--no-report", *crew)
+    searchbench("report", *kept, "--out", str(folder), "--figure-width", "page")
+    answers = [(said, searchbench(*shlex.split(said), *kept, shown=False)) for said in entry.answers]
     with open_store(ROOT / store) as opened:
         dossier = read(opened)
     page = ROOT / SHOWN / f"{entry.name}.md"
@@ -152,8 +153,9 @@ def page_of(entry: Entry, dossier: Dossier, folder: Path, answers: list[tuple[st
     ]
     commands = [*made, f"searchbench run examples/gallery/{entry.name}.toml --store {store}"]
     parts = [f"# {entry.title}", entry.about, "```\n" + "\n".join(commands) + "\n```"]
+    several = len(dossier.board.blocks) > 1
     for block in dossier.board.blocks:
-        parts.append(f"> **{block.problem}.** {headline(block)}" if len(dossier.board.blocks) > 1 else f"> {headline(block)}")
+        parts.append(f"> **{block.problem}.** {headline(block)}" if several else f"> {headline(block)}")
     parts += [(folder / "leaderboard.md").read_text(encoding="utf-8").strip(), took(dossier)]
     for beginning, caption in entry.figures:
         for figure in chosen(folder / "figures", beginning, dossier):
@@ -165,7 +167,8 @@ def page_of(entry: Entry, dossier: Dossier, folder: Path, answers: list[tuple[st
         parts += [f"## `searchbench {said.split()[0]}`", f"```\nsearchbench {said} --store {store}\n```"]
         parts.append(own.replace("\n### ", "\n#### ") if "--format md" in said else f"```text\n{own}\n```")
     study = (ROOT / "examples" / "gallery" / f"{entry.name}.toml").read_text(encoding="utf-8").strip()
-    return "\n\n".join([*parts, "## The study", f"```toml\n{study}\n```"]) + "\n"
+    said = "\n\n".join(parts).replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+    return f"{said}\n\n## The study\n\n```toml\n{study}\n```\n"
 
 
 def chosen(figures: Path, beginning: str, dossier: Dossier) -> list[Path]:

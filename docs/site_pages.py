@@ -75,7 +75,19 @@ def strategy_page(name: str, summary: str, factory: Any) -> str:
         if tried
         else ""
     )
-    return f"# {name}\n\n{summary[:1].upper()}{summary[1:]}.\n\n{use}\n{_markdown(document)}\n{table}{tried}"
+    said = published_table(name)
+    return f"# {name}\n\n{summary[:1].upper()}{summary[1:]}.\n\n{use}\n{_markdown(document)}\n{table}{said}{tried}"
+
+
+def published_table(name: str) -> str:
+    """What was published of a strategy, as a section; nothing where nothing is known."""
+    from searchbench.strategies.published import PUBLISHED
+
+    rows = "\n".join(f"| {' | '.join(row)} |" for row in PUBLISHED.get(name, ()))
+    if not rows:
+        return ""
+    about = "Never ranked with what is measured here: spaces, recipes and protocols differ.\n"
+    return f"\n## Published\n\n{about}\n| where | figure | cost, GPU days | from |\n|---|---|---|---|\n{rows}\n"
 
 
 def studies_with(name: str) -> list[tuple[str, str]]:

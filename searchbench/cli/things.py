@@ -101,6 +101,8 @@ def describe(name: str, store: str) -> None:
         console.print(Text.assemble((name, "bold"), f", {kind}\n"))
         console.print(inspect.getdoc(factory) or "(no description)", markup=False, highlight=False)
         _print_parameters(console, factory)
+        if kind == "strategy":
+            _print_published(console, name)
         if kind == "space":
             _print_space(console, factory)
         if kind == "problem":
@@ -185,6 +187,19 @@ def _print_parameters(console: Any, factory: Any) -> None:
     for parameter in inspect.signature(factory).parameters.values():
         if parameter.kind is not parameter.VAR_KEYWORD:
             table.add_row(parameter.name, _default(factory, parameter))
+    if table.row_count:
+        console.print()
+        console.print(table)
+
+
+def _print_published(console: Any, name: str) -> None:
+    from rich.table import Table
+
+    from searchbench.strategies.published import PUBLISHED
+
+    table = Table("where", "figure", "cost, GPU days", "from", title="published", title_justify="left", box=None)
+    for row in PUBLISHED.get(name, ()):
+        table.add_row(*row)
     if table.row_count:
         console.print()
         console.print(table)

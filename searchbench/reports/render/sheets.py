@@ -106,7 +106,9 @@ def of_tasks(board: Leaderboard, across: Across | None) -> list[Sheet]:
         )
         shown.append(Column(("rank",), tuple(ranks(rows[name].standing) if name in rows else NONE for name in names)))
     if any(place.low is not None for place in places.values()):
-        cells = tuple(places[n].shown if n in places and places[n].low is not None else NONE for n in names)
+        cells = tuple(
+            places[n].shown.replace("-", "–") if n in places and places[n].low is not None else NONE for n in names
+        )
         shown.append(Column(("rank", "over all"), cells))
     said = [note for block in blocks for note in _about(board, block)]
     if across is not None and across.refusal:

@@ -44,8 +44,8 @@ def table(found: Tradeoff) -> dict[str, Any]:
             f"{found.scale * error:.4g} ({origin}).",
             "Handed over: the one network of a search, judged. Measured: all that a search measured, by validation "
             "values as it knew them (inherited weights, where a supernet was searched): only alike searches compare; "
-            f"reference: {found.name} {_cost(found, found.measured_reference[0])}, and a tenth beyond the worst value that "
-            "anybody measured.",
+            f"reference: {found.name} {_cost(found, found.measured_reference[0])}, and a tenth beyond the worst value "
+            "that anybody measured.",
         ],
     }
 
