@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchbench.estimators.batches import Batches, Share
-from searchbench.estimators.estimator import Estimator
+from searchbench.estimators.estimator import Estimator, InheritedScore
 from searchbench.estimators.graphs import Graphs
 from searchbench.estimators.passages import Passages
 from searchbench.estimators.training import Loss, accumulate, hessian, reproducible, update
@@ -113,7 +113,14 @@ class Bench:
         with torch.no_grad(), self._autocast():
             return supernet(batch.inputs, active).float()
 
-    def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int | None, seed: int) -> Estimator:
+    def inherited(
+        self,
+        supernet: Supernet,
+        batch_size: int,
+        recalibrate: int | None,
+        seed: int,
+        score: InheritedScore | None = "error",
+    ) -> Estimator:
         """The shared-weights estimator over this data."""
         from searchbench.estimators.shared_weights import SharedWeights
 
@@ -121,4 +128,4 @@ class Bench:
         def size(architecture: Architecture) -> tuple[int, int]:
             return self.networks.size(architecture, self.shape, self.classes)
 
-        return SharedWeights(supernet, self.train, self.valid, batch_size, recalibrate, seed, size)
+        return SharedWeights(supernet, self.train, self.valid, batch_size, recalibrate, seed, size, score)

@@ -7,7 +7,7 @@ and validation data (or validation columns) only. A judge is opened in another p
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from searchbench.cost import Cost
 from searchbench.metric import Metric
@@ -18,6 +18,10 @@ from searchbench.trial import Fidelity, Measurement, Outcome
 
 if TYPE_CHECKING:  # the bench imports torch
     from searchbench.estimators.bench import Bench
+
+
+InheritedScore = Literal["loss", "error"]
+"""What a path of a supernet is scored by."""
 
 
 class Estimator(Protocol):

@@ -22,7 +22,7 @@ from searchbench.trial import Fidelity, Measurement, Trial
 if TYPE_CHECKING:
     import torch
 
-    from searchbench.estimators.estimator import Estimator
+    from searchbench.estimators.estimator import Estimator, InheritedScore
     from searchbench.harness.lab import MeteredLab
     from searchbench.spaces.networks import Active, Supernet
 
@@ -75,8 +75,10 @@ class Gate:
         self.full_price, self.recommend, self.log = sealed(lab.full_price), sealed(lab.recommend), sealed(lab.log)
         lent: WeakKeyDictionary[object, Estimator] = WeakKeyDictionary()
 
-        def inherited(supernet: Supernet, batch_size: int, recalibrate: int | None) -> Estimator:
-            behind = lab.inherited(supernet, batch_size, recalibrate)
+        def inherited(
+            supernet: Supernet, batch_size: int, recalibrate: int | None, score: InheritedScore | None = "error"
+        ) -> Estimator:
+            behind = lab.inherited(supernet, batch_size, recalibrate, score)
             shown = Lent(behind, lab.account)
             lent[shown] = behind
             return shown

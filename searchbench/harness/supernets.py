@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from searchbench.estimators.bench import Bench
-    from searchbench.estimators.estimator import Estimator
+    from searchbench.estimators.estimator import Estimator, InheritedScore
     from searchbench.spaces.networks import Active, Supernet
     from searchbench.spaces.topology import Form
 
@@ -112,9 +112,11 @@ class Supernets:
             self.used += len(batch)
             return self.bench.infer(supernet, batch, active)
 
-    def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int | None) -> Estimator:
+    def inherited(
+        self, supernet: Supernet, batch_size: int, recalibrate: int | None, score: InheritedScore | None = "error"
+    ) -> Estimator:
         seed = self._seeds.torch_seed("order", "recalibrate")
-        return self.bench.inherited(supernet, batch_size, recalibrate, seed)
+        return self.bench.inherited(supernet, batch_size, recalibrate, seed, score)
 
     def state_dict(self) -> dict[str, int]:
         return {"train": self._epoch["train"], "valid": self._epoch["valid"], "handed": self.handed, "used": self.used}

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 from searchbench.reports.leaderboard import current_runs
 from searchbench.reports.measured import undeclared
-from searchbench.results.inherited import Scores, Truth, alike, common, scores_of
+from searchbench.results.inherited import MEASURES, Scores, Truth, alike, common, scores_of
 from searchbench.results.records import StudyRecord
 from searchbench.results.store import ResultStore
 
@@ -41,6 +41,8 @@ class Method:
     regrets: tuple[tuple[int, float, float], ...]
     """k, and mean and standard deviation over supernets of: the truth of the best among its k best, minus that of the
     best of the sample, in shown units."""
+    by_measure: Mapping[str, Answer] = field(default_factory=dict)
+    """The same tau by "error" and by "loss" of the same passes, where all of its supernets recorded them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def build(study: str, problem: str, methods: Mapping[str, Sequence[Scores]], tru
     metric = undeclared(errors)  # the truth may be another table's
     scale = metric.scale
     proxies = {name: [[-scores.values[key] for key in keys] for scores in own] for name, own in able.items()}
-    ranked = tuple(_method(name, own, proxies[name], errors, scale) for name, own in able.items() if keys)
+    ranked = tuple(_method(name, own, proxies[name], errors, scale, keys) for name, own in able.items() if keys)
     return SharingRanking(
         study=study,
         problem=problem,
@@ -137,7 +139,12 @@ def build(study: str, problem: str, methods: Mapping[str, Sequence[Scores]], tru
 
 
 def _method(
-    name: str, own: Sequence[Scores], proxies: Sequence[Sequence[float]], errors: Sequence[float], scale: float
+    name: str,
+    own: Sequence[Scores],
+    proxies: Sequence[Sequence[float]],
+    errors: Sequence[float],
+    scale: float,
+    keys: Sequence[str],
 ) -> Method:
     from searchbench import statistics as st
 
@@ -146,12 +153,19 @@ def _method(
     for k in (k for k in KS if k < len(errors)):
         each = [st.top_k(shown, proxy, k, better="lower").estimate or 0.0 for proxy in proxies]
         regrets.append((k, *_mean_std(each)))
+    good = [-error for error in errors]
+    measures = [m for m in MEASURES if all(m in scores.measures for scores in own)]
+    by_measure = {
+        m: st.supernet_correlation(good, [[-scores.measures[m][key] for key in keys] for scores in own])
+        for m in measures
+    }
     return Method(
         name=name,
         seeds=tuple(scores.replicate for scores in own),
         passes=math.fsum(scores.passes for scores in own) / len(own),
-        tau=st.supernet_correlation([-error for error in errors], proxies),
+        tau=st.supernet_correlation(good, proxies),
         regrets=tuple(regrets),
+        by_measure=by_measure,
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from searchbench.results.columns import read_trials
 from searchbench.results.records import RunRecord
+
+MEASURES = ("error", "loss")
+"""What of a path's validation is recorded beside its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,9 @@ class Scores:
     """Validation value by inherited weights on the whole split, lower is better, by the architecture's key."""
     notations: Mapping[str, str]
     """In the space's notation, by key: all that it was asked for, those whose score failed among them."""
+    measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """ "error" and "loss" of the same scores, each by key, whichever of them the values are; empty where neither was
+    recorded of all."""
 
 
 def scores_of(run: RunRecord) -> Scores | None:
@@ -40,16 +46,23 @@ def scores_of(run: RunRecord) -> Scores | None:
         "spent_inference_samples",
     )
     values, notations = dict[str, float](), dict[str, str]()
+    held = {name: f"metric_valid_{name}" for name in MEASURES if f"metric_valid_{name}" in trials.column_names}
+    measures: dict[str, dict[str, float]] = {name: {} for name in held}
+    measured = [trials.column(column).to_pylist() for column in held.values()]
     evaluations, passed = 0, 0
-    for key, notation, status, value, subset, evaluated, inferred in zip(
-        *(trials.column(name).to_pylist() for name in columns), strict=True
-    ):
+    rows = zip(*(trials.column(name).to_pylist() for name in columns), strict=True)
+    for at, (key, notation, status, value, subset, evaluated, inferred) in enumerate(rows):
         if evaluated == evaluations and inferred > passed and subset == 1.0:
             notations[key] = notation
             if status == "ok":
                 values[key] = value
+                for own, column in zip(measures.values(), measured, strict=True):
+                    own[key] = column[at]
         evaluations, passed = evaluated, inferred
-    return Scores(run.strategy, run.replicate, run.cost.epochs, values, notations) if values else None
+    if not values:
+        return None
+    whole = {name: own for name, own in measures.items() if None not in own.values()}
+    return Scores(run.strategy, run.replicate, run.cost.epochs, values, notations, whole)
 
 
 def alike(scores: Iterable[Scores]) -> list[Scores]:

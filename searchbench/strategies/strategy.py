@@ -24,7 +24,7 @@ from searchbench.trial import FULL, Fidelity, Proposal, Trial
 if TYPE_CHECKING:
     import torch
 
-    from searchbench.estimators.estimator import Estimator
+    from searchbench.estimators.estimator import Estimator, InheritedScore
     from searchbench.spaces.networks import Active, Supernet
     from searchbench.spaces.topology import Form
 
@@ -151,10 +151,13 @@ class Lab(Protocol):
     def infer(self, supernet: Supernet, batch: Batch, active: Active) -> torch.Tensor:
         """Logits [B, classes], without gradient."""
 
-    def inherited(self, supernet: Supernet, batch_size: int, recalibrate: int | None) -> Estimator:
+    def inherited(
+        self, supernet: Supernet, batch_size: int, recalibrate: int | None, score: InheritedScore | None = "error"
+    ) -> Estimator:
         """The shared-weights estimator over this run's data: validation error of a path with inherited weights,
         after `recalibrate` training batches have re-estimated its batch-norm statistics (None: each batch that is
-        classified has its own)."""
+        classified has its own). `score` "loss" ranks by the validation loss, None where labels are few; see
+        `SharedWeights`."""
 
     def full_price(self, architecture: Architecture) -> Cost:
         """The charge for an evaluation by the problem's own estimator at full fidelity."""

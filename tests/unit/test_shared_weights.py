@@ -230,3 +230,21 @@ def test_statistics_can_be_had_after_scores():
 
 def test_a_supernet_in_another_form_keeps_nothing():
     assert SPACE.builder().supernet((1, 6, 6), 3, Form(node_norm=True)).kept_bytes(10) is None
+
+
+def test_paths_of_few_labels_are_scored_by_their_loss_unless_it_is_said_otherwise(monkeypatch):
+    supernet, estimator = shared()
+    by_error = estimator.evaluate(CELL, FULL, 0)[0]
+
+    def scored(score):
+        other = SharedWeights(supernet, estimator._train, estimator._valid, 8, 3, 0, score=score)
+        return other.evaluate(CELL, FULL, 0)[0]
+
+    by_loss = scored("loss")
+    assert by_loss.metrics == by_error.metrics == scored(None).metrics
+    assert by_error.value == by_error.metrics["valid_error"]
+    assert by_loss.value == scored(None).value == pytest.approx(1 - np.exp(-by_loss.metrics["valid_loss"]))
+    monkeypatch.setattr("searchbench.estimators.shared_weights.FEW_LABELS", 20)
+    assert scored(None) == by_error
+    with pytest.raises(StudyError, match='"loss" or "error"'):
+        scored("accuracy")

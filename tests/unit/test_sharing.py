@@ -193,6 +193,7 @@ def test_the_command_asks_the_tables_judge_or_a_tables_validation(tmp_path: Path
     shown = ranked(store)
     assert "12 architectures, the same for every supernet. Truth: test error by the judge, mean of 3." in shown
     assert "spos 1.0 2" in shown
+    assert "error / loss" in shown
     assert "Noise ceiling: 0." in shown
     shown = ranked(store, "--table", "nasbench201-digits")
     assert "Truth: validation error in the table `nasbench201-digits`, mean of 3." in shown

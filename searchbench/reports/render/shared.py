@@ -13,9 +13,10 @@ from rich.text import Text
 from searchbench.reports.console import on_paper
 from searchbench.reports.render.numbers import NONE
 from searchbench.reports.sharing import KS, Against, Method, SharingRanking
+from searchbench.results.inherited import MEASURES
 from searchbench.statistics import Answer
 
-METHODS = ("supernet", "passes", "seeds", "tau-b ± std", "CI of both", "CI of sample")
+METHODS = ("supernet", "passes", "seeds", "tau-b ± std", "CI of both", "CI of sample", "error / loss")
 PAIRS = ("a - b", "of tau", "CI of supernets", "CI of both", "a better", "p, Holm")
 
 
@@ -73,6 +74,8 @@ def notes(found: SharingRanking) -> list[str]:
             "95 % intervals: of both, architectures and supernets resampled; of the sample, architectures for these "
             "supernets; of supernets, paired t over seeds for these architectures.",
             f"regret@k: truth of the best among a supernet's k best, minus that of the best of the sample{unit}.",
+            "error / loss: tau-b by either of the same passes over the validation split; a path is scored by one of "
+            "them (`score`), and shares of few labels are coarse.",
             "passes: over the training split, as they were charged; equal passes are not equal updates.",
         ]
     return said
@@ -90,6 +93,7 @@ def _row(own: Method) -> tuple[str, ...]:
         mean if std is None else f"{mean} ± {std:.3f}",
         NONE if own.tau.interval is None else _span(own.tau.interval.low, own.tau.interval.high),
         NONE if low_high is None else _span(*low_high),
+        " / ".join(_number(own.by_measure[measure]) for measure in MEASURES if measure in own.by_measure) or NONE,
         *(regrets.get(k, NONE) for k in KS),
     )
 

@@ -52,7 +52,8 @@ class AfterwardsSearch:
             self._finding = Watched(search)
         if self._scorer is None:
             how = self._settings.recalibration
-            self._scorer = lab.inherited(self._leaving.leaves(lab), how.batch_size, how.batches)
+            left, score = self._leaving.leaves(lab), self._settings.score
+            self._scorer = lab.inherited(left, how.batch_size, how.batches, score)
         try:
             for _ in range(ROUND):
                 lab.explore(self._finding, self._scorer, trials=1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from searchbench.errors import StudyError
+from searchbench.estimators.estimator import InheritedScore
 from searchbench.strategies.oneshot.evolution import SposEvolution
 from searchbench.strategies.oneshot.samplers import Grouping, Sampler, Together, Uniform
 from searchbench.strategies.oneshot.teaching import Labels, Teaching
@@ -107,6 +108,8 @@ class OneShot:
             best there is handed over. Their price is kept back from the scores; 0: the best scored is handed over.
         teaching: what the paths of a round learn from.
         split: when and by which decisions the supernet becomes several; None: never.
+        score: what a path is scored by, its validation "loss" or "error"; None: by the loss where labels are few, see
+            `SharedWeights`.
 
     Raises:
         StudyError: a value is out of range.
@@ -121,8 +124,10 @@ class OneShot:
     retrain: int = 0
     teaching: Teaching = field(default=Labels(), metadata={"described": "unless default"})
     split: Split | None = field(default=None, metadata={"described": "unless default"})
+    score: InheritedScore | None = None
 
     def __post_init__(self) -> None:
+        check_score(self.score)
         if self.retrain < 0:
             raise StudyError(f"`retrain` must not be negative, but got {self.retrain}.")
         check_share("train_share", self.train_share)
@@ -139,6 +144,12 @@ class OneShot:
         from searchbench.strategies.oneshot.engine import OneShotSearch
 
         return OneShotSearch(self, scenario)
+
+
+def check_score(score: object) -> None:
+    """Raise StudyError where it is no way to score a path."""
+    if score not in (None, "loss", "error"):
+        raise StudyError(f'`score` must be "loss" or "error", or be left out, but got {score!r}.')
 
 
 def unsearched(finder: Finder, scenario: Scenario) -> str | None:

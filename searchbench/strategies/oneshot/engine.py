@@ -288,7 +288,7 @@ class OneShotSearch:
 
     def _estimator(self, lab: Lab, supernet: Supernet) -> Estimator:
         how = self._settings.recalibration
-        return lab.inherited(supernet, how.batch_size, how.batches)
+        return lab.inherited(supernet, how.batch_size, how.batches, self._settings.score)
 
     def _recommend(self, lab: Lab, finding: Watched) -> None:
         choice = finding.choice()

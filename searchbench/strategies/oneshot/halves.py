@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from searchbench.errors import StudyError
+from searchbench.estimators.estimator import InheritedScore
 from searchbench.strategies.oneshot.bounded import Bounded
-from searchbench.strategies.oneshot.composition import Finder, OneShot, Recalibration, scored, unsearched
+from searchbench.strategies.oneshot.composition import Finder, OneShot, Recalibration, check_score, scored, unsearched
 from searchbench.strategies.optional import Restricted
 from searchbench.strategies.strategy import Scenario, Strategy, TrainingSearch
 
@@ -24,11 +25,19 @@ class Afterwards:
         training: a strategy that trains a supernet.
         finder: what searches afterwards.
         recalibration: of batch norms, before every score.
+        score: what a path is scored by, see `OneShot`.
+
+    Raises:
+        StudyError: `score` is unknown.
     """
 
     training: Strategy
     finder: Finder
     recalibration: Recalibration = field(default_factory=Recalibration)
+    score: InheritedScore | None = None
+
+    def __post_init__(self) -> None:
+        check_score(self.score)
 
     def unsupported(self, scenario: Scenario) -> str | None:
         from searchbench.strategies.oneshot.afterwards import Leaving
@@ -51,6 +60,7 @@ def shared_weights(
     finder: Any = "regularized-evolution",
     scores: int | None = None,
     recalibrate: int | str | None = None,
+    score: InheritedScore | None = None,
 ) -> OneShot | Afterwards:
     """Train a supernet as one method does, and search it by any ask/tell strategy over inherited weights.
 
@@ -64,6 +74,7 @@ def shared_weights(
         scores: how many paths are scored; None: until the finder or the budget ends.
         recalibrate: training batches before every score; 0 keeps the supernet's own statistics, "batch" takes those of
             the batch that is classified; None: as the training's method has it, and 4 where it scores no paths.
+        score: a path's validation "loss" or "error"; None: as the training's method has it.
 
     Raises:
         StudyError: the training or the finder is no strategy, the finder trains a supernet itself, or a value is out of
@@ -84,8 +95,8 @@ def shared_weights(
         how = Recalibration(None if isinstance(recalibrate, str) else recalibrate, how.batch_size)
     bounded = second if scores is None else Bounded(second, scores)
     if isinstance(first, OneShot):
-        return replace(first, finder=bounded, recalibration=how)
-    return Afterwards(first, bounded, how)
+        return replace(first, finder=bounded, recalibration=how, score=score or first.score)
+    return Afterwards(first, bounded, how, score)
 
 
 def _strategy(given: Any) -> Any:

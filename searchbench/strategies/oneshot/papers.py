@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from searchbench.estimators.estimator import InheritedScore
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.oneshot.bounded import Bounded
 from searchbench.strategies.oneshot.composition import OneShot, Recalibration, Split
@@ -32,9 +33,10 @@ def spos(
     recalibrate: int = 4,
     population: int = 50,
     generations: int = 20,
+    score: InheritedScore | None = None,
 ) -> OneShot:
-    """Train a supernet on one uniformly drawn path per minibatch; then evolve paths by their validation error with
-    inherited weights and recalibrated batch norms.
+    """Train a supernet on one uniformly drawn path per minibatch; then evolve paths by their validation error, or loss
+    where labels are few, with inherited weights and recalibrated batch norms.
 
     W = argmin over W of E_{a ~ U} L_train(N(a, W_a));  a* = argmin over a of err_valid(N(a, W_a))
 
@@ -46,13 +48,15 @@ def spos(
         recalibrate: training batches before every score.
         population: paths per generation, half of them mutants and half crossed; the best fifth breeds.
         generations: after the first; fewer where the budget ends before.
+        score: what a path is scored by, "loss" or "error"; None: the loss where labels are few, see `SharedWeights`.
 
     Raises:
         StudyError: a value is out of range.
 
     Source: Guo et al. 2020, "Single Path One-Shot Neural Architecture Search with Uniform Sampling", and its code.
     Differs: optimiser settings are NAS-Bench-201's for weight sharing; paths are uniform, not stratified by
-        multiply-accumulates as in the released code (`spos-stratified` has that).
+        multiply-accumulates as in the released code (`spos-stratified` has that); paths are scored by their loss where
+        there are fewer than 5,000 labels, by their error elsewhere, as in the paper.
     """
     half = population // 2
     return OneShot(
@@ -61,6 +65,7 @@ def spos(
         weights=SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=min(lr, 0.001)),
         train_share=train_share,
         recalibration=Recalibration(recalibrate, batch_size),
+        score=score,
     )
 
 
@@ -98,6 +103,7 @@ def fairnas(
     recalibrate: int = 4,
     population: int = 70,
     generations: int = 200,
+    score: InheritedScore | None = None,
 ) -> OneShot:
     """Train every option of every decision once per update, on paths of permuted options; then search by NSGA-II for
     paths of low validation error, few multiply-accumulates and many parameters.
@@ -111,6 +117,7 @@ def fairnas(
         lr: of the *sum* of the m gradients, at first; falls to 0.001 along a cosine.
         recalibrate: training batches before every score.
         population, generations: of NSGA-II; fewer generations where the budget ends before.
+        score: what a path is scored by, "loss" or "error"; None: the loss where labels are few, see `SharedWeights`.
 
     Raises:
         StudyError: a value is out of range.
@@ -127,6 +134,7 @@ def fairnas(
         weights=SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=min(lr, 0.001)),
         train_share=train_share,
         recalibration=Recalibration(recalibrate, batch_size),
+        score=score,
     )
 
 
@@ -153,6 +161,7 @@ def one_shot(
     rate: float = 0.05,
     scores: int = 20_000,
     retrain: int = 10,
+    score: InheritedScore | None = None,
 ) -> OneShot:
     """Train the sum of all operations with some paths dropped; score random architectures with all other operations
     zeroed; train the best from scratch and hand over the best of those.
@@ -165,6 +174,7 @@ def one_shot(
         rate: probability, at the end, that all paths of a decision are dropped, see `PathDropout`.
         scores: random architectures; fewer where the budget ends before.
         retrain: best scored, evaluated in full by the problem's estimator; their price is kept back from the scores.
+        score: what a path is scored by, "loss" or "error"; None: the loss where labels are few, see `SharedWeights`.
 
     Raises:
         StudyError: a value is out of range.
@@ -180,6 +190,7 @@ def one_shot(
         train_share=train_share,
         recalibration=Recalibration(None, batch_size),
         retrain=retrain,
+        score=score,
     )
 
 
@@ -192,6 +203,7 @@ def random_sharing(
     candidates: int = 1000,
     screen: float = 0.25,
     finalists: int = 10,
+    score: InheritedScore | None = None,
 ) -> OneShot:
     """Train a supernet on one uniformly drawn path per minibatch; then score random paths by inherited weights on a
     part of the validation split, the best of them again on all of it, and hand over the best.
@@ -203,6 +215,7 @@ def random_sharing(
         lr: at first; falls to 0.001 along a cosine.
         recalibrate: training batches before every score.
         candidates, screen, finalists: see `RandomScreening`.
+        score: what a path is scored by, "loss" or "error"; None: the loss where labels are few, see `SharedWeights`.
 
     Raises:
         StudyError: a value is out of range.
@@ -218,6 +231,7 @@ def random_sharing(
         weights=SupernetTraining(epochs=epochs, batch_size=batch_size, lr=lr, lr_final=min(lr, 0.001)),
         train_share=train_share,
         recalibration=Recalibration(recalibrate, batch_size),
+        score=score,
     )
 
 
@@ -230,6 +244,7 @@ def bignas(
     recalibrate: int = 4,
     population: int = 50,
     generations: int = 20,
+    score: InheritedScore | None = None,
 ) -> OneShot:
     """Train the largest, the smallest and some random paths on every minibatch; the largest learns the labels, the
     others learn from it. Then evolve paths by inherited weights.
@@ -243,7 +258,7 @@ def bignas(
         lr: of the *sum* of the gradients, at first; falls to 0.001 along a cosine.
         paths: random ones, besides the largest and the smallest.
         recalibrate: training batches before every score.
-        population, generations: as in `spos`.
+        population, generations, score: as in `spos`.
 
     Raises:
         StudyError: a value is out of range.
@@ -253,7 +268,7 @@ def bignas(
     Differs: optimiser settings are NAS-Bench-201's for weight sharing; no dropout for the largest, no exponential rate;
         evolution instead of the coarse-to-fine choice; batch norms are recalibrated.
     """
-    host = spos(epochs, train_share, batch_size, lr, recalibrate, population, generations)
+    host = spos(epochs, train_share, batch_size, lr, recalibrate, population, generations, score)
     return replace(host, sampler=Sandwich(paths), teaching=InPlaceDistillation())
 
 
@@ -294,12 +309,13 @@ def few_shot(
     recalibrate: int = 4,
     population: int = 50,
     generations: int = 20,
+    score: InheritedScore | None = None,
 ) -> OneShot:
     """Train one supernet, then copies of it, one for each option of a decision, on the paths that take it: weights are
     shared among fewer architectures, and still inherited. Then evolve paths, each scored by its own supernet.
 
     Args:
-        epochs, train_share, batch_size, lr, recalibrate, population, generations: as in `spos`.
+        epochs, train_share, batch_size, lr, recalibrate, population, generations, score: as in `spos`.
         decisions: by which it is split; several of them give a supernet for each combination (K-shot).
         after: share of the epochs after which it is split.
 
@@ -312,5 +328,5 @@ def few_shot(
         of the moment, so that the training costs what one supernet's does; which decisions is a parameter (there:
         drawn).
     """
-    host = spos(epochs, train_share, batch_size, lr, recalibrate, population, generations)
+    host = spos(epochs, train_share, batch_size, lr, recalibrate, population, generations, score)
     return replace(host, split=Split(tuple(decisions), after))
