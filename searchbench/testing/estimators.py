@@ -121,9 +121,8 @@ def _charges(opened: Opened) -> str | None:
 
 def _differing(price: Any, cost: Any) -> str:
     before, after = charged(price), charged(cost)
-    return ", ".join(
-        f"{axis} {before[axis]:g} and charged {after[axis]:g}" for axis in before if before[axis] != after[axis]
-    )
+    unequal = {axis: (before.get(axis, 0), after.get(axis, 0)) for axis in (before | after)}
+    return ", ".join(f"{axis} {was:g} and charged {now:g}" for axis, (was, now) in unequal.items() if was != now)
 
 
 def _repeats(opened: Opened) -> str | None:
@@ -145,8 +144,8 @@ def _measured(live: Any, one: Architecture, fidelity: Fidelity) -> str:
     measured, cost = _measure(live, one, fidelity)
     if cost is None:
         return f"failed: {measured[0]}"
-    metrics = {name: float(value).hex() for name, value in sorted(measured.metrics.items())}
-    return f"{float(measured.value).hex()} {metrics} for {charged(cost)}"
+    metrics = {name: float(value) for name, value in sorted(measured.metrics.items())}
+    return f"{float(measured.value)!r} {metrics} for {charged(cost)}"  # repr reads back to the same bits
 
 
 def _same_elsewhere(opened: Opened) -> str | None:

@@ -58,8 +58,8 @@ def _repeats(opened: Opened) -> str | None:
 
 
 def _told(outcome: Outcome) -> str:
-    metrics = {name: float(value).hex() for name, value in sorted(outcome.metrics.items())}
-    return f"{outcome.status} {float(outcome.test_error).hex()} {metrics} for {charged(outcome.cost)}"
+    metrics = {name: float(value) for name, value in sorted(outcome.metrics.items())}
+    return f"{outcome.status} {float(outcome.test_error)!r} {metrics} for {charged(outcome.cost)}"
 
 
 def _same_elsewhere(opened: Opened) -> str | None:

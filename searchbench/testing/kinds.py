@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from searchbench.errors import InputError, UnknownName
+from searchbench.errors import InputError, Interrupted, UnknownName
 from searchbench.estimators import ESTIMATORS, JUDGES
 from searchbench.harness.components import Use, make
 from searchbench.harness.objective import Objective
 from searchbench.harness.problem import Problem
-from searchbench.registry import Registry, load
+from searchbench.registry import Registry, load, told
 from searchbench.spaces import SPACES
 from searchbench.spaces.space import Space
 from searchbench.strategies import STRATEGIES
@@ -68,9 +68,14 @@ def _made(name: str, found: Any, parameters: Mapping[str, Any]) -> Any:
     try:
         inspect.signature(found).bind(**parameters)
     except TypeError as error:
-        told = f"`{name}` cannot be made: {error}; give"
-        raise InputError(f"{told} its parameters.", command=f"{told} parameters with --with NAME=VALUE.") from error
-    return found(**parameters)
+        wants = f"`{name}` cannot be made: {error}; give"
+        raise InputError(f"{wants} its parameters.", command=f"{wants} parameters with --with NAME=VALUE.") from error
+    try:
+        return found(**parameters)
+    except (InputError, Interrupted):
+        raise
+    except BaseException as error:  # `sys.exit` in a factory included
+        raise InputError(f"`{name}` cannot be made: it raises {told(error)}; mend what makes the part.") from error
 
 
 def kind_named(name: str) -> tuple[str, Any]:

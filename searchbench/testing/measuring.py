@@ -102,8 +102,8 @@ def wrong_metrics(metrics: object) -> str | None:
 
 
 def charged(cost: Cost) -> dict[str, float]:
-    """The deterministic axes."""
-    return {axis: getattr(cost, axis) for axis in DETERMINISTIC_AXES}
+    """The deterministic axes on which something was charged."""
+    return {axis: amount for axis in DETERMINISTIC_AXES if (amount := getattr(cost, axis))}
 
 
 def reachable(root: object, most: int = 300_000) -> Iterator[object]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import searchbench as sb
 from searchbench.cost import Cost
-from searchbench.errors import EvaluationFailed, Interrupted
+from searchbench.errors import EvaluationFailed, InputError, Interrupted
 from searchbench.harness.borders import checked_measurement, checked_outcome, number, told
 from searchbench.harness.plan import plan
 from searchbench.harness.run import run_judge, run_search
@@ -21,6 +21,8 @@ from searchbench.results.columns import read_trials
 from searchbench.spaces.choices import Choice
 from searchbench.spaces.space import Space
 from searchbench.strategies.random import Random
+from searchbench.testing import ConformanceError, check_strategy, stages
+from searchbench.testing.kinds import named
 from searchbench.trial import Fidelity, Measurement, Outcome
 
 SPACE = Space("six", (Choice("a", (1, 2)), Choice("b", ("x", "y", "z"))))
@@ -319,3 +321,34 @@ def test_what_is_never_charged_on_a_limited_axis_ends_as_stalled(monkeypatch, co
     _, result, trials = searched(study(Again(resumes=True)))
     assert result.ended == "stalled"
     assert len(trials) == 50
+
+
+def test_a_factory_that_raises_is_named_with_what_it_raised(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "no_such_data.py").write_text("def space():\n    raise RuntimeError('the data has gone')\n")
+    with pytest.raises(InputError, match="cannot be made: it raises RuntimeError: the data has gone"):
+        next(named("no_such_data:space", {}))
+
+
+class Unfinished:
+    done = False
+
+    def advance(self, lab):
+        raise AssertionError("nothing but its beginning is looked at")
+
+
+@dataclass(frozen=True)
+class Forgetful:
+    def start(self, scenario):
+        return Unfinished()
+
+
+def test_a_search_that_lacks_members_is_told_so_once_and_asked_nothing_else():
+    with pytest.raises(ConformanceError) as told:
+        check_strategy(Forgetful(), another_process=False, on=stages(5)[:1])
+    report = told.value.report
+    wrong = [check for check in report.wrong if check.behaviour == "starts a search"]
+    assert wrong
+    assert all("lacks `state_dict`, `load_state_dict`" in check.found for check in wrong)
+    assert len(wrong) == len({check.where for check in wrong})
+    assert not [check for check in report.wrong if check.where and check.behaviour != "starts a search"]
