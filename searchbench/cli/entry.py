@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from searchbench.cli import INTERRUPTED, SAID
 from searchbench.cli.bundles import export, import_bundle, merge
 from searchbench.cli.data import doctor
 from searchbench.cli.docs import docs
@@ -26,7 +27,6 @@ from searchbench.printable import printable
 from searchbench.working_folder import search_last
 
 BAD_INPUT = 2
-INTERRUPTED = 130
 
 
 @click.group(
@@ -68,8 +68,8 @@ for command in (
     cli.add_command(command)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0 done, 1 some runs failed or differ, 2 bad input, 130 interrupted."""
+def carry_out(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit, as `searchbench.cli.main` says."""
     from searchbench.errors import InputError
 
     search_last()
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _say(error.format_message())
         sys.exit(BAD_INPUT)
     except (KeyboardInterrupt, click.Abort):
-        _say("interrupted; finished runs are kept, and --resume runs what is missing")
+        click.echo(SAID, err=True)
         sys.exit(INTERRUPTED)
     except SystemExit as error:
         if isinstance(error.__context__, BrokenPipeError):  # whoever read along has seen enough
