@@ -26,12 +26,19 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from benchmarks.compare_stores import differences, rows
 from benchmarks.faulty_parts import ACTS, ANSWERS, PLACES
+from benchmarks.forked_commands import Command, ForkServer
 
 HERE = Path(__file__).resolve().parent
+PATHS = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
+Driver = subprocess.Popen[bytes] | Command
+# `python -m searchbench`, Ctrl-C not ignored: in the background it would be, from the shell on
+LISTENING = "import runpy, signal; signal.signal(2, signal.default_int_handler); "
+FRESH = [sys.executable, "-c", LISTENING + "runpy.run_module('searchbench', run_name='__main__', alter_sys=True)"]
 TABLE = """
 [[problems]]
 label = "table"
@@ -69,7 +76,10 @@ SHORT = {"table": LIMITS.replace("60", "20"), "training": "\n[limits]\nrun_s = 6
 OF_RUNS = "\n[limits]\nrun_s = 60\n"
 """With which searches run in processes of their own, but not single evaluations."""
 DRIVER = ("SIGKILL", "SIGTERM", "Ctrl-C", "killed worker", "full disk", "deleted store", "replaced store",
-          "damaged store", "deleted folder")  # fmt: skip
+          "damaged store", "deleted folder", "SIGKILL at once", "SIGTERM at once", "Ctrl-C at once")  # fmt: skip
+AT_ONCE_S = 2.0
+"""Within which a command that has just begun is ended: while it imports, plans, or opens its store."""
+SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ class Setting:
     @property
     def sound(self) -> str:
         """The study's text, sound strategies only."""
-        problem, budget, seeds = (TABLE, "evaluations = 10", 3) if self.kind == "table" else (TRAINING, "epochs = 1", 2)
+        problem, budget, seeds = (TABLE, "evaluations = 10", 2) if self.kind == "table" else (TRAINING, "epochs = 1", 2)
         uses = ("random", "regularized-evolution") if self.kind == "table" else ("random", "darts")
         strategies = "".join(STRATEGY.format(label=use, use=use) for use in uses)
         strategies = strategies.replace(
@@ -117,26 +127,32 @@ class Faults:
     folder: Path
     draw: random.Random
     undisturbed: dict[str, Path] = field(default_factory=dict)
-    seconds: dict[tuple[Setting, bool], float] = field(default_factory=dict)
+    seconds: dict[Setting, float] = field(default_factory=dict)
 
     # -- running ---------------------------------------------------------------------------------------------------
 
-    def driver(self, study: str, store: Path, workers: int, *options: str) -> subprocess.Popen[bytes]:
-        """A driver in a process group of its own."""
+    @cached_property
+    def server(self) -> ForkServer:
+        return ForkServer(PATHS)
+
+    def driver(self, study: str, store: Path, workers: int, *options: str, fresh: bool = False) -> Driver:
+        """A driver in a process group of its own; a fork of one that has imported everything unless `fresh`."""
         file = store.with_suffix(".toml")
         file.parent.mkdir(exist_ok=True)
         file.write_text(study)
-        command = [sys.executable, "-m", "searchbench", "run", str(file), "--store", str(store), "--no-report"]
-        command += ["--workers", str(workers), "--brief", *options]
-        paths = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
-        with (self.folder / "log").open("ab") as log:
+        arguments = ["run", str(file), "--store", str(store), "--no-report"]
+        arguments += ["--workers", str(workers), "--brief", *options]
+        log = self.folder / "log"
+        if not fresh:
+            return self.server.start(arguments, self.folder, log)
+        with log.open("ab") as told:
             return subprocess.Popen(
-                command,
+                [*FRESH, *arguments],
                 cwd=self.folder,
-                stdout=log,
-                stderr=log,
+                stdout=told,
+                stderr=told,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": paths},
+                env={**os.environ, "PYTHONPATH": PATHS},
             )
 
     def complete(self, study: str, store: Path, workers: int, *options: str, within_s: float = 300) -> int:
@@ -151,18 +167,21 @@ class Faults:
         """The store of a setting's sound study, undisturbed; the number of workers changes nothing of it."""
         if setting.kind not in self.undisturbed:
             store = self.folder / f"undisturbed-{setting.kind}.db"
+            began = time.monotonic()
             status = self.complete(setting.sound, store, 0)
+            self.seconds[Setting(setting.kind, 0)] = time.monotonic() - began
             assert status == 0, (self.folder / "log").read_text()[-3000:]
             self.undisturbed[setting.kind] = store
         return self.undisturbed[setting.kind]
 
-    def takes(self, setting: Setting, apart: bool) -> float:
-        """Seconds that a setting's study takes, its runs in processes of their own or not."""
-        if (setting, apart) not in self.seconds:
+    def takes(self, setting: Setting) -> float:
+        """Seconds that a setting's study takes."""
+        self.reference(setting)
+        if setting not in self.seconds:
             began = time.monotonic()
-            self.complete(setting.sound + OF_RUNS * apart, self.folder / f"{len(self.seconds)}.db", setting.workers)
-            self.seconds[setting, apart] = time.monotonic() - began
-        return self.seconds[setting, apart]
+            self.complete(setting.sound, self.folder / f"{len(self.seconds)}.db", setting.workers)
+            self.seconds[setting] = time.monotonic() - began
+        return self.seconds[setting]
 
     def compared(self, setting: Setting, store: Path, fault: str, told: str, *, whole: bool = True) -> Outcome:
         """The sound runs of a store beside the undisturbed ones. `whole`: whether all of them should be there."""
@@ -217,9 +236,10 @@ class Faults:
         home.mkdir()
         apart = fault == "killed worker" or self.draw.random() < 0.5
         store, study = home / "s.db", setting.sound + (OF_RUNS if apart else "")
-        takes = self.takes(setting, apart)
-        process = self.driver(study, store, setting.workers)
-        moment = self.draw.uniform(0.3 * takes, 1.1 * takes)
+        at_once = fault.endswith(" at once")
+        takes = AT_ONCE_S if at_once else self.takes(setting)
+        process = self.driver(study, store, setting.workers, fresh=at_once)
+        moment = self.draw.uniform(0.1, takes) if at_once else self.draw.uniform(0.1 * takes, 1.1 * takes)
         try:
             process.wait(moment)
         except subprocess.TimeoutExpired:
@@ -234,10 +254,10 @@ class Faults:
         told = f"after {moment:.1f} s: exit {status}, {stood} runs stood, resumed: exit {again}"
         return self.compared(setting, recovered, f"driver: {fault}", told)
 
-    def disturb(self, fault: str, process: subprocess.Popen[bytes], store: Path) -> None:
+    def disturb(self, fault: str, process: Driver, store: Path) -> None:
         """Let a fault of the machine happen."""
-        if fault in ("SIGKILL", "SIGTERM", "Ctrl-C"):
-            process.send_signal({"Ctrl-C": signal.SIGINT}.get(fault) or getattr(signal, fault))
+        if (name := fault.removesuffix(" at once")) in SIGNALS:
+            process.send_signal(SIGNALS[name])
         elif fault == "killed worker":
             below = descendants(process.pid)
             if below:
@@ -269,20 +289,21 @@ class Faults:
         saved = []
         for file in parts:
             new = file.with_name(f"saved-{file.name}")
-            done = self.say("doctor", "--store", str(file), "--save", str(new))
-            if done.returncode == 0 and every(new):
+            status, _ = self.say("doctor", "--store", str(file), "--save", str(new))
+            if status == 0 and every(new):
                 saved.append(str(new))
         whole = home / "whole.db"
         if saved:
-            done = self.say("merge", *saved, "--store", str(whole))
-            assert done.returncode == 0, done.stderr
+            status, said = self.say("merge", *saved, "--store", str(whole))
+            assert status == 0, said
         return whole
 
-    def say(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command of searchbench's."""
-        command = [sys.executable, "-m", "searchbench", *arguments]
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])}
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=self.folder)
+    def say(self, *arguments: str) -> tuple[int, str]:
+        """Exit status of a command of searchbench's, and what it printed."""
+        log = self.folder / "said"
+        log.unlink(missing_ok=True)
+        status = self.server.start(list(arguments), self.folder, log).wait(300)
+        return status, log.read_text()
 
 
 def every(store: Path) -> list[dict[str, object]]:
@@ -332,7 +353,7 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def end_group(process: subprocess.Popen[bytes]) -> None:
+def end_group(process: Driver) -> None:
     """Kill what is left of a driver and everything below it."""
     for pid in [*descendants(process.pid), process.pid]:
         try:
@@ -345,11 +366,12 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def happen(seed: int, faults: int, folder: Path, kinds: tuple[str, ...], workers: tuple[int, ...]) -> Iterator[Outcome]:
-    """Draw faults and let them happen; half of them to drivers, the others in strategies and functions."""
+    """Draw faults and let them happen; half of them to drivers, the others in strategies
+    and functions."""
     draw = random.Random(seed)
     all_of_them = Faults(folder, draw)
     settings = [Setting(kind, number) for kind in kinds for number in workers]
-    each = max(1, faults // (4 * len(settings)))
+    each = max(1, faults // (3 * len(settings)))
     strategies = draw.sample([(act, place) for act in ACTS for place in PLACES], each * len(settings))
     functions = draw.sample(list(ANSWERS), min(len(ANSWERS), each * len(settings)))
     names = list(DRIVER) * (faults // len(DRIVER) + 1)
@@ -360,8 +382,11 @@ def happen(seed: int, faults: int, folder: Path, kinds: tuple[str, ...], workers
         yield from all_of_them.of_strategies(setting, strategies[at * each : (at + 1) * each])
         if setting.kind == "table":  # a function is charged evaluations, the trainings of a supernet epochs
             yield from all_of_them.of_functions(setting, functions[at * each : (at + 1) * each])
-    for number, fault in enumerate(drivers):
-        yield all_of_them.of_driver(settings[number % len(settings)], number, fault)
+    here = [setting for setting in settings if setting.workers == 0]
+    for number, fault in enumerate(drivers):  # most in one process, where a driver begins in a moment
+        among = settings if number % 2 or not here else here
+        yield all_of_them.of_driver(among[number // 2 % len(among)], number, fault)
+    all_of_them.server.close()
 
 
 def summary(seed: int, outcomes: list[Outcome], seconds: float) -> None:
