@@ -366,8 +366,7 @@ def end_group(process: Driver) -> None:
 
 
 def happen(seed: int, faults: int, folder: Path, kinds: tuple[str, ...], workers: tuple[int, ...]) -> Iterator[Outcome]:
-    """Draw faults and let them happen; half of them to drivers, the others in strategies
-    and functions."""
+    """Draw faults and let them happen; half of them to drivers, the others in strategies and functions."""
     draw = random.Random(seed)
     all_of_them = Faults(folder, draw)
     settings = [Setting(kind, number) for kind in kinds for number in workers]
