@@ -15,8 +15,9 @@ from typing import Any
 import click
 import pytest
 
+from searchbench.cli import main
 from searchbench.cli.docs import pages
-from searchbench.cli.entry import cli, main
+from searchbench.cli.entry import cli
 from searchbench.cost import BUDGET_AXES
 from searchbench.errors import CheckpointError, DataMissing, SpaceError, StoreError, StudyError, TableError
 from searchbench.harness import limits, objective, place, resources, study_file, tuning, tuning_plan
