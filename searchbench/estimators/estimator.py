@@ -165,6 +165,14 @@ class Checking(Protocol):
 
 
 @runtime_checkable
+class Reading(Protocol):
+    """A description of an estimator or a judge whose file can be tried before anything runs."""
+
+    def try_out(self, space: Space, task: Task) -> None:
+        """Read what `open` reads, and keep nothing. Raise InputError where it cannot be used."""
+
+
+@runtime_checkable
 class JudgeSpec(Protocol):
     """A frozen, printable description of a judge."""
 

@@ -156,8 +156,7 @@ class LiveProgress:
         self._done += 1
         self._bar.update(self._task, advance=1, left=self._time_left())
         if record.status != "ok":
-            told = (record.error or "").strip().splitlines()
-            self._console.print(Text(f"failed {spec}: {told[-1] if told else record.ended}", style="red"))
+            self._console.print(Text(f"failed {spec}: {record.failure}", style="red"))
         elif not self._console.is_terminal and (count := self._before + self._done) % self._every == 0:
             self._console.print(f"[{count}/{self._total}] {spec}: {self._reached(spec, record)}", markup=False)
 
@@ -230,8 +229,7 @@ class NotebookProgress:
     def finished(self, spec: RunSpec, record: RunRecord) -> None:
         self._done += 1
         if record.status != "ok":
-            told = (record.error or "").strip().splitlines()
-            self._failed.append(f"failed {spec}: {told[-1] if told else record.ended}")
+            self._failed.append(f"failed {spec}: {record.failure}")
         self.tick()
 
     def tick(self) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from searchbench.errors import InputError, StudyError, did_you_mean
+from searchbench.estimators.estimator import Reading
 from searchbench.harness.campaign import carry_out
 from searchbench.harness.executors.executor import Executor
 from searchbench.harness.forked import call
@@ -98,13 +99,17 @@ def _check_travels(study: Study) -> None:
 
 
 def _try_out(study: Study) -> None:
-    """Ask every objective once, so that a broken one is told at once. Raises StudyError.
+    """Ask every objective once and read every file, so that a broken one is told at once. Raises InputError.
 
     Within the limits of an evaluation: one that goes over them is no broken function, but a trial that will fail.
     """
     seeds = Seeds(study.name, study.seeds[0])
     for problem in study.problems:
         if not isinstance(problem, Objective):
+            resolved = problem.resolve()
+            for part in (resolved.estimator, resolved.judge):
+                if isinstance(part, Reading):
+                    part.try_out(resolved.space, resolved.task)
             continue
         if not study.limits.of_evaluations:
             problem.try_out(seeds)

@@ -330,8 +330,7 @@ def _none_ran(label: str, runs: Sequence[RunRecord], by: str) -> str:
             f"no settings of `{label}` can be chosen: what it recommends comes without a validation value. Tune it on "
             'other `problems`, by = "judge".'
         )
-    errors = [(run.error or run.test_failure or "").strip().rpartition("\n")[2] for run in runs]
-    why = next((error for error in errors if error), "see the runs")
+    why = next((run.failure for run in runs if run.failure), "see the runs")
     return f"no settings of `{label}` can be chosen: each had a run that failed, the first by: {why}"
 
 

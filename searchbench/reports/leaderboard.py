@@ -355,11 +355,8 @@ def _failures(runs: Iterable[RunRecord]) -> tuple[tuple[str, str, int], ...]:
 
 
 def _why(run: RunRecord) -> str:
-    """The last line of what ended a run: in a traceback, the exception and its message."""
-    text = (run.test_failure if run.ok else run.error) or ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    last = lines[-1] if lines else f"no message ({run.test_status if run.ok else run.status})"
-    return f"judging: {last}" if run.ok else last
+    """What ended a run, in a line."""
+    return f"judging: {run.failure}" if run.ok else run.failure
 
 
 def _order(key: str, *, descending: bool, better_is_more: bool = False) -> Callable[[Row], tuple[Any, ...]]:

@@ -294,9 +294,7 @@ def _failures(runs: Iterable[RunRecord]) -> dict[str, Any]:
     groups: dict[tuple[str, str, str], list[RunRecord]] = {}
     for run in runs:
         if not run.judged:
-            text = (run.test_failure if run.ok else run.error) or f"no message ({run.test_status or run.status})"
-            last = text.strip().splitlines()[-1] if text.strip() else ""
-            groups.setdefault((run.problem, run.strategy, last), []).append(run)
+            groups.setdefault((run.problem, run.strategy, run.failure), []).append(run)
     shown = [
         {
             "problem": problem, "strategy": strategy, "message": last, "runs": len(own), "status": own[0].status,

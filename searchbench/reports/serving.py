@@ -151,9 +151,8 @@ def progress(store: ResultStore, study: str) -> dict[str, Any]:
 
 
 def _told(run: RunRecord) -> dict[str, str]:
-    text = ((run.test_failure if run.ok else run.error) or run.test_status or run.status).strip()
     return {"id": run.run_id, "who": f"{run.strategy} on {run.problem}, seed {run.replicate}",
-            "message": printable(text.splitlines()[-1] if text else run.status)[:200]}  # fmt: skip
+            "message": printable(run.failure)[:200]}  # fmt: skip
 
 
 def _one_run(store: ResultStore, study: str, run_id: str) -> dict[str, Any]:

@@ -195,6 +195,14 @@ class RunRecord:
         return self.status == "ok"
 
     @property
+    def failure(self) -> str:
+        """What kept it from a test value, in one line: of its search, or else of its judging; "" where it has one."""
+        if self.judged:
+            return ""
+        told = self.test_failure if self.ok else self.error
+        return in_a_line(told or "") or f"no message ({self.test_status if self.ok else self.status})"
+
+    @property
     def judged(self) -> bool:
         """Whether there is a test value to count: the search ended well and so did the judge."""
         return self.search.status == "ok" and self.test_status == "ok" and math.isfinite(self.test_error)
@@ -283,6 +291,15 @@ def outcome_columns(outcome: Outcome | None) -> dict[str, Any]:
         "test_failure": outcome.error,
         "judge_cost": outcome.cost,
     }
+
+
+def in_a_line(error: str) -> str:
+    """What an error says first: its message, which in a traceback stands behind the frames, before any notes."""
+    lines = [line.rstrip() for line in error.strip().splitlines() if line.strip()]
+    if not lines or not lines[0].startswith("Traceback"):
+        return lines[0] if lines else ""
+    framed = max(at for at, line in enumerate(lines) if at == 0 or line.startswith(" "))
+    return lines[min(framed + 1, len(lines) - 1)].strip()
 
 
 def timestamp() -> str:

@@ -15,7 +15,7 @@ from searchbench.errors import StudyError, TableError
 from searchbench.metric import Metric
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Space
-from searchbench.tables.file import digest, stamp
+from searchbench.tables.file import Stamp, digest, stamp
 from searchbench.tables.lookup import TableEstimator, TestLookup
 from searchbench.tables.records import KnownRecord, check_finite, recorded, verdicts
 from searchbench.tables.shipped import SHIPPED, shipped
@@ -133,6 +133,21 @@ class Table:
         """Raise StudyError where no proposal could be a row, because a decision is a real number."""
         check_finite(space)
 
+    def try_out(self, space: Space, task: Task) -> None:
+        """Read it as `open` does. Raises what that raises."""
+        self._check_task(task)
+        recorded(stamp(self.path), self, KnownRecord(space))
+
+    def _check_task(self, task: Task | None) -> None:
+        """Raise TableError where it ships with the package, for another task."""
+        if self.path in SHIPPED and task is not None:
+            of = shipped(self.path)["plan"]["task"]
+            if task.name != of:
+                raise TableError(
+                    f"table `{self.path}` records trainings on task `{of}`, but the problem's task is "
+                    f"`{task.name}`; name that task, or the path of a table of your own."
+                )
+
     def stops(self, task: Task) -> tuple[float, ...]:
         """Epochs at which an evaluation can end, ascending; none where only one length of training is recorded."""
         return (*(epochs for epochs, _ in self.fidelity), self.epochs) if self.epochs and self.fidelity else ()
@@ -144,13 +159,7 @@ class Table:
             DataMissing: the file is not there.
             TableError: it cannot be used; names row and column. Or it ships with the package, for another task.
         """
-        if self.path in SHIPPED and task is not None:
-            of = shipped(self.path)["plan"]["task"]
-            if task.name != of:
-                raise TableError(
-                    f"table `{self.path}` records trainings on task `{of}`, but the problem's task is "
-                    f"`{task.name}`; name that task, or the path of a table of your own."
-                )
+        self._check_task(task)
         return TableEstimator(recorded(stamp(self.path), self, KnownRecord(space)))
 
     def judge(self) -> TableJudge:
@@ -181,11 +190,18 @@ class TableJudge:
         """SHA-256 of the file, and of the joined one. Raises DataMissing."""
         return self.table.checksum()
 
+    def try_out(self, space: Space, task: Task) -> None:
+        """Read the test columns as `open` does, and keep none of them. Raises what that raises."""
+        if self.table.path not in SHIPPED:
+            verdicts.__wrapped__(*self._files(), self.table, KnownRecord(space))
+
     def open(self, space: Space, task: Task, seeds: Seeds) -> TestLookup:
         """Read the test columns. Raises DataMissing, TableError."""
+        return verdicts(*self._files(), self.table, KnownRecord(space))
+
+    def _files(self) -> tuple[Stamp, Stamp | None]:
         join = self.table.join
-        second = stamp(join.path) if join else None
-        return verdicts(stamp(self.table.path), second, self.table, KnownRecord(space))
+        return stamp(self.table.path), stamp(join.path) if join else None
 
 
 def table_judge(

@@ -19,7 +19,14 @@ from searchbench.results.columns import (
     read_traces,
     read_trials,
 )
-from searchbench.results.records import RunRecord, SearchResult, StudyRecord, cost_from_json, cost_to_json
+from searchbench.results.records import (
+    RunRecord,
+    SearchResult,
+    StudyRecord,
+    cost_from_json,
+    cost_to_json,
+    in_a_line,
+)
 from searchbench.trial import FULL, Fidelity
 
 
@@ -217,3 +224,18 @@ def test_records_refuse_impossible_values() -> None:
         StudyRecord("s", "[]", "now")
     with pytest.raises(StoreError, match="counts from 1"):
         StudyRecord("s", "{}", "now", 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ('Traceback (most recent call last):\n  File "a.py", line 1, in f\n    f()\nValueError: no', "ValueError: no"),
+        ('Traceback (most recent call last):\n  File "a", line 1\nE: one\ntwo\nExplained by: a page', "E: one"),
+        ("table t.csv has no rows.\n\nTraceback (most recent call last):\n  File …\nE: x", "table t.csv has no rows."),
+        ("the run was killed after 10 s.", "the run was killed after 10 s."),
+        ("Traceback (most recent call last):", "Traceback (most recent call last):"),
+        ("", ""),
+    ],
+)
+def test_an_error_is_told_in_the_line_that_says_what_happened(error: str, line: str) -> None:
+    assert in_a_line(error) == line

@@ -227,3 +227,29 @@ def test_a_damaged_archive_is_refused(tmp_path, content):
     (tmp_path / "f.npz").write_bytes(content)
     with pytest.raises(TableError):
         from_fcnet(str(tmp_path / "f.npz"), "d")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("t.json", "[{}]", "a JSON text"),
+        ("t.csv", "architecture,validation,test\n", "has no rows"),
+        ("t.csv", "architecture,validation,test\nleft=a,0.5,0.5\n", "row 1, column `architecture`"),
+        ("t.csv", pd.DataFrame({**ROWS, "test": [89.0, 79, 70, 45]}).to_csv(index=False), "column `test`.*`percent`"),
+    ],
+    ids=["json", "empty", "architecture", "test column"],
+)
+def test_a_file_that_cannot_be_used_is_told_before_a_store_is_there(tmp_path, name, content, says):
+    (tmp_path / name).write_text(content)
+    problem = sb.Problem(SPACE, "digits", Table(str(tmp_path / name), test=("test",)))
+    study = sb.Study("s", problem, ["random"], 1, sb.Budget(evaluations=3))
+    with pytest.raises(TableError, match=says):
+        sb.run(study, tmp_path / "s.db", workers=0, progress=False)
+    assert not (tmp_path / "s.db").exists()
+
+
+def test_a_shipped_table_of_another_space_is_told_before_a_store_is_there(tmp_path):
+    study = sb.Study("s", sb.Problem(SPACE, "digits", "table"), ["random"], 1, sb.Budget(evaluations=3))
+    with pytest.raises(TableError, match="row 1, column `architecture`"):
+        sb.run(study, tmp_path / "s.db", workers=0, progress=False)
+    assert not (tmp_path / "s.db").exists()
