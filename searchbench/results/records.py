@@ -269,6 +269,14 @@ class RunRecord:
     def notes(self) -> tuple[str, ...]:
         return self.search.notes
 
+    @property
+    def handed(self) -> int:
+        return self.search.handed
+
+    @property
+    def used(self) -> int:
+        return self.search.used
+
 
 _OF_SEARCH = tuple(f.name for f in fields(SearchResult))
 _AXES = frozenset(f.name for f in fields(Cost))
