@@ -11,6 +11,7 @@
     │   ├── TableError            a table of recorded results is truncated, duplicated or out of range
     │   └── StoreError            a result store is foreign, newer, unwritable or already holds the study
     │       └── CheckpointError   what an interrupted run left was written by another version
+    │   └── ClusterGone           the cluster that a driver has joined is not there any more
     ├── BudgetExhausted           raised by the lab *before* the step that would exceed the budget
     ├── EvaluationFailed          one evaluation failed; becomes a failed trial, never a crashed run
     └── StatisticsError           a statistic was asked of data that cannot have one (a bug in the caller)
@@ -97,6 +98,12 @@ class StoreError(InputError):
 
 class CheckpointError(StoreError):
     """What an interrupted run left cannot be continued by this version."""
+
+
+class ClusterGone(InputError):
+    """The cluster that a driver has joined, or its own node of it, has gone; what had been recorded stands."""
+
+    page = "howto/cluster"
 
 
 class BudgetExhausted(SearchbenchError):

@@ -19,10 +19,11 @@ from searchbench.cli.reporting import ablation, checklist, pareto, ranking, repo
 from searchbench.cli.running import run, verify
 from searchbench.cli.scaffold import new
 from searchbench.cli.serving import serve
-from searchbench.cli.showing import compare, leaderboard, status
+from searchbench.cli.showing import compare, leaderboard
 from searchbench.cli.tables import table
 from searchbench.cli.things import describe, list_things
 from searchbench.cli.tuning import tune
+from searchbench.cli.watching import status
 from searchbench.printable import printable
 from searchbench.working_folder import search_last
 

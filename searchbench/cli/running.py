@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     help="Write every run to tensorboard, mlflow or wandb.",
 )
 @click.option("--report/--no-report", "wants_report", default=True, help="Write the HTML report beside the store.")
+@click.option(
+    "--submit",
+    metavar="URL",
+    default=None,
+    help="Give it to a driver inside a cluster (a Ray job), by the URL of its dashboard, and return.",
+)
 @click.option("--brief", is_flag=True, help="Print what was found in a sentence and a short table.")
 def run(
     study_file: Path,
@@ -41,9 +48,17 @@ def run(
     retry_failed: bool,
     trackers: tuple[str, ...],
     wants_report: bool,
+    submit: str | None,
     brief: bool,
 ) -> int:
     """Run a study, show progress, print the leaderboard and write the report."""
+    if submit is not None:
+        if ray_address is not None:
+            raise click.UsageError("--submit names a cluster, whose driver joins it; leave out --ray-address.")
+        options = [] if workers is None else ["--workers", str(workers)]
+        options += [part for name in trackers for part in ("--track", name)] + ["--retry-failed"] * retry_failed
+        _submit(study_file, store, submit, options, only)
+        return 0
     from searchbench.harness.progress import LiveProgress
     from searchbench.harness.session import run as run_study
     from searchbench.harness.study_file import read_study
@@ -81,6 +96,18 @@ def run(
             f"Results are in {store}; `searchbench leaderboard --format md` prints a table to paste.", markup=False
         )
     return 0 if all(run.judged for run in dossier.runs) else 1
+
+
+def _submit(study_file: Path, store: str, cluster: str, options: list[str], only: str | None) -> None:
+    from searchbench.harness.executors.submitted import submit
+
+    job = submit(study_file, store, cluster, options, only=only)
+    told = [
+        f"{job} runs {study_file} inside {cluster}; this machine may be closed.",
+        f"Its progress: searchbench status --watch --store {shlex.quote(store)}",
+        f"Its output:   ray job logs --follow --address {cluster} {job}",
+    ]
+    click.echo("\n".join(told))
 
 
 def _trackers(wanted: tuple[str, ...]) -> list[Observer]:

@@ -130,14 +130,3 @@ def compare(names: tuple[str, ...], store: str) -> None:
         comparisons = pair(opened, names[-2], names[-1], study=study)
     for comparison in comparisons:
         terminal().print(to_rich(comparison))
-
-
-@click.command()
-@store_option
-def status(store: str) -> None:
-    """Studies of a store: runs done, failed and missing, and what they cost so far."""
-    from searchbench.reports.status import status as state
-    from searchbench.results.store import open_store
-
-    with open_store(store) as opened:
-        terminal().print(state(opened))

@@ -60,7 +60,7 @@ def carry_out(
     """
     planned = plan(study)
     # before anything is declared: what can never run must not leave a study behind
-    check_placing(planned.runs, executor)
+    check_placing(planned.runs, executor, study.resources.nodes)
     declare(study, planned, store, resume=resume or retry_failed)
     # without their trials, which a driver never reads: its memory stays that of the plan
     known = {run.run_id: run for run in store.runs(study.name, recordings=False)}

@@ -13,14 +13,21 @@ from searchbench.harness.resources import Resources, driver_of
 from searchbench.seeds import Seeds
 
 
-def check_placing(runs: Iterable[RunSpec], executor: Executor) -> None:
-    """Raise StudyError, before anything is declared, where something could never be placed; says what is missing."""
+def check_placing(runs: Iterable[RunSpec], executor: Executor, nodes: Iterable[Resources] = ()) -> None:
+    """Raise StudyError, before anything is declared, where something could never be placed; says what is missing.
+
+    Args:
+        runs: of the study.
+        executor: knows the nodes that there are.
+        nodes: what a cluster may add where it is asked for.
+    """
+    more = [node.as_node() for node in nodes]
     wanted = {str(one): one for spec in runs for one in (spec.needs, spec.judge_needs) if one != ONE_CPU}
     for one in wanted.values():
-        if lacking := executor.lacking(one):
+        if (lacking := executor.lacking(one)) and (not more or one.lacking(more)):
             raise StudyError(
-                f"this study can never be placed here: it needs {lacking}; lower `[resources]`, or join a cluster that "
-                "has them (`ray_address`)."
+                f"this study can never be placed here: it needs {lacking}; lower `[resources]`, join a cluster that "
+                "has them (`ray_address`), or declare the nodes that it adds (`resources.nodes`)."
             )
 
 

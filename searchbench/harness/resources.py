@@ -41,6 +41,10 @@ class Resources:
         found = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory_gb * 1e9, **self.custom}
         return {name: float(amount) for name, amount in found.items() if amount}
 
+    def as_node(self) -> dict[str, float]:
+        """What a node with these amounts has of each resource, by Ray's names."""
+        return {"CPU": float(self.cpus), **self.amounts()}
+
     def lacking(self, nodes: Iterable[Mapping[str, float]]) -> str:
         """Why no node can ever hold it, in words; nothing where one can."""
         known = list(nodes)
@@ -62,6 +66,8 @@ WORDS = {"CPU": "cpus", "GPU": "gpus", "memory": "memory_gb"}
 """Keys of a study file by Ray's names."""
 KEYS = tuple(f.name for f in fields(Resources))
 PARTS = ("judge", "problems", "strategies")
+NODES = "nodes"
+"""Key of what an autoscaler may add."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,8 @@ class Placement:
     judge: Mapping[str, Any] = field(default_factory=dict, hash=False)
     problems: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     strategies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    nodes: tuple[Resources, ...] = field(default=(), hash=False)
+    """Nodes that a cluster has not yet, and may add where they are asked for."""
 
     @classmethod
     def of(
@@ -84,15 +92,20 @@ class Placement:
         """
         if given is None or isinstance(given, Placement):
             return given or cls()
-        _check_table(given, "resources", (*KEYS, *PARTS))
+        _check_table(given, "resources", (*KEYS, *PARTS, NODES))
         for part, labels in (("problems", list(problems)), ("strategies", list(strategies))):
             for label, own in _table(given.get(part, {}), f"resources.{part}").items():
                 if label not in labels:
                     raise StudyError(f"`resources.{part}` names `{label}`; {did_you_mean(label, labels)}")
                 _check_table(own, f'resources.{part}."{label}"', KEYS)
         _check_table(given.get("judge", {}), "resources.judge", KEYS)
+        nodes = given.get(NODES, [])
+        if not isinstance(nodes, list | tuple):
+            raise StudyError(f"`resources.nodes` must be a list such as [{{ cpus = 8, gpus = 1 }}], but got {nodes!r}.")
+        for one in nodes:
+            _check_table(one, "resources.nodes", KEYS)
         everything = {key: value for key, value in given.items() if key in KEYS}
-        found = cls(everything, *(dict(given.get(part, {})) for part in PARTS))
+        found = cls(everything, *(dict(given.get(p, {})) for p in PARTS), tuple(Resources(**one) for one in nodes))
         for own in ({}, *found.problems.values(), *found.strategies.values(), found.judge):
             Resources(**{**everything, **own})
         return found
@@ -108,7 +121,8 @@ class Placement:
     def to_spec(self) -> dict[str, Any]:
         """The declaration in plain values; empty where nothing was."""
         parts = {"judge": self.judge, "problems": self.problems, "strategies": self.strategies}
-        return {**self.everything, **{name: dict(own) for name, own in parts.items() if own}}
+        nodes = {NODES: [{"cpus": 1.0, **one.to_spec()} for one in self.nodes]} if self.nodes else {}
+        return {**self.everything, **{name: dict(own) for name, own in parts.items() if own}, **nodes}
 
 
 def driver_of(needs: Resources) -> Resources:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from searchbench.errors import InputError, StudyError, did_you_mean
+from searchbench.errors import InputError, StudyError
 from searchbench.estimators.estimator import Reading
 from searchbench.harness.campaign import carry_out
 from searchbench.harness.executors.executor import Executor
@@ -59,9 +59,7 @@ def run(
     """
     if store is None:
         store = Path(tempfile.mkdtemp(prefix="searchbench-")) / "results.db"
-    labels = [contestant.label for contestant in study.strategies]
-    if only is not None and only not in labels:
-        raise InputError(f"no strategy of study `{study.name}` is labelled `{only}`; {did_you_mean(only, labels)}")
+    study.check_label(only)
     study.spec()  # whatever the user wrote wrong is said before a store or Ray is touched
     plan(study)
     for label, own in study.tuning:

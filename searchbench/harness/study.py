@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from searchbench.cost import Budget
-from searchbench.errors import StudyError, did_you_mean
+from searchbench.errors import InputError, StudyError, did_you_mean
 from searchbench.harness.ablation import AblationPlan
 from searchbench.harness.components import Named, Use, as_use, canonical_json, describe, fingerprint, make, written
 from searchbench.harness.constraint import LIMITS
@@ -192,6 +192,12 @@ class Study:
         labels = [c.label for c in self.strategies]
         object.__setattr__(self, "tuning", tunings(tuning or {}, labels))
         object.__setattr__(self, "resources", Placement.of(resources, [p.name for p in self.problems], labels))
+
+    def check_label(self, label: str | None) -> None:
+        """Raise InputError where a label is given that no strategy has."""
+        labels = [contestant.label for contestant in self.strategies]
+        if label is not None and label not in labels:
+            raise InputError(f"no strategy of study `{self.name}` is labelled `{label}`; {did_you_mean(label, labels)}")
 
     def spec(self) -> dict[str, Any]:
         """The declared study as plain JSON values; every default is written out.

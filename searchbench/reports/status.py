@@ -13,6 +13,16 @@ from searchbench.reports.render.numbers import NONE, count, seconds
 from searchbench.results.store import ResultStore
 
 
+def complete(store: ResultStore) -> bool:
+    """Whether there are studies, and each of their planned runs has a result; one that was lost has none."""
+    studies = [store.history(last.name).whole for last in store.studies()]
+    for study in studies:
+        planned = {run["run_id"] for run in study.declared.get("planned", [])}
+        if planned - {run.run_id for run in store.runs(study.name, recordings=False) if run.status != "infra"}:
+            return False
+    return bool(studies)
+
+
 def status(store: ResultStore) -> Table:
     """A line per study: runs done, failed, lost and missing of those planned, and what its searches cost so far."""
     counts = ("revision", "planned", "done", "failed", "lost", "missing")

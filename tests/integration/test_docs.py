@@ -90,7 +90,7 @@ def test_every_key_of_a_study_file_is_explained() -> None:
     text = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
     keys = {*study_file.KEYS, *study_file.PROBLEM_KEYS, *study_file.COMPARISON_KEYS, *study_file.ABLATION_KEYS}
     keys |= {study_file.TUNE, *tuning.KEYS, *tuning_plan.KEYS, *limits.KEYS, *objective.KEYS}
-    keys |= {*resources.KEYS, *resources.PARTS, *place.KEYS, *BUDGET_AXES}
+    keys |= {*resources.KEYS, *resources.PARTS, resources.NODES, *place.KEYS, *BUDGET_AXES}
     headed = {"comparison", "ablation", "tuning", "tune", "limits", "resources"}
     missing = {key for key in keys - headed if f"`{key}`" not in text}
     assert not missing

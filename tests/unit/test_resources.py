@@ -12,7 +12,7 @@ import searchbench as sb
 from searchbench.errors import StudyError
 from searchbench.harness.batches import RunBatches
 from searchbench.harness.executors.local import LocalExecutor
-from searchbench.harness.placing import needs
+from searchbench.harness.placing import check_placing, needs
 from searchbench.harness.plan import plan
 from searchbench.harness.resources import Placement, Resources
 from searchbench.harness.study import study_from_spec
@@ -90,6 +90,22 @@ def test_a_study_that_can_never_be_placed_is_refused_and_nothing_is_written(tmp_
         sb.run(study({"custom": {"fast": 1}}), tmp_path / "s.db", workers=0, progress=False)
     found = sb.run(study({"cpus": 1}), tmp_path / "s.db", workers=0, progress=False)
     assert (found.runs()["status"] == "ok").all()
+
+
+def test_what_a_cluster_may_add_counts_as_if_it_were_there(tmp_path: Any) -> None:
+    wanted = {"judge": {"gpus": 64}}
+    declared = study({**wanted, "nodes": [{"cpus": 2, "gpus": 64}]})
+    check_placing(plan(declared).runs, LocalExecutor(), declared.resources.nodes)
+    assert study_from_spec(declared.spec()).resources.nodes == declared.resources.nodes
+    smaller = study({**wanted, "nodes": [{"gpus": 8}, {"custom": {"fast": 1}}]})
+    with pytest.raises(
+        StudyError, match=r"can never be placed .* declare the nodes that it adds \(`resources.nodes`\)"
+    ):
+        check_placing(plan(smaller).runs, LocalExecutor(), smaller.resources.nodes)
+    with pytest.raises(StudyError, match=r"`resources.nodes` must be a list such as"):
+        study({"nodes": {"gpus": 8}})
+    with pytest.raises(StudyError, match=r"`resources.nodes` has no key `gpu`"):
+        study({"nodes": [{"gpu": 8}]})
 
 
 def test_runs_that_hold_other_resources_do_not_travel_together() -> None:

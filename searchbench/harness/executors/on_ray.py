@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import cloudpickle
-from ray.exceptions import RayError
+from ray.exceptions import LocalRayletDiedError, RayError
 
-from searchbench.errors import InputError
+from searchbench.errors import ClusterGone, InputError
 from searchbench.harness.executors.executor import ONE_CPU, Finished, Lost, Role, run_batch
 from searchbench.harness.executors.own_code import own_modules, staged
 from searchbench.harness.executors.placed import placed
@@ -34,6 +36,12 @@ TRIES = 3
 """How often a local Ray is started, each time given half a minute by Ray itself."""
 SLOW_S = 10.0
 """Seconds after which it is said what is waited for."""
+COUNT_EVERY_S = 10.0
+"""Seconds between two looks at how large a cluster is."""
+ASK_EVERY_S = 5.0
+"""Seconds between two looks at a cluster from which nothing comes back."""
+GONE_S = 50.0
+"""Seconds without an answer after which a cluster is given up; after 60, Ray ends the process without a word."""
 
 
 class RayExecutor:
@@ -52,13 +60,22 @@ class RayExecutor:
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
             _start(workers, address)
-        self.slots = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        if workers is not None:
-            self.slots = min(self.slots, workers)
+        self._workers, self._slots, self._counted = workers, 1, -math.inf
         self._tasks: dict[tuple[Role, str], Any] = {}
         self._running: dict[ray.ObjectRef, int] = {}
         self._tickets = 0
         self._unsent: list[Finished] = []
+        self._address: str = ray.get_runtime_context().gcs_address
+        self._asked = self._answered = time.monotonic()
+
+    @property
+    def slots(self) -> int:
+        """Processors of the cluster as it is now: nodes join it and leave, and an autoscaler adds what is asked for."""
+        if time.monotonic() - self._counted > COUNT_EVERY_S:
+            with suppress(RayError):  # a head that is being begun again; the last number stands
+                self._slots = max(1, int(ray.cluster_resources().get("CPU", 1)))
+            self._counted = time.monotonic()
+        return self._slots if self._workers is None else min(self._slots, self._workers)
 
     def lacking(self, needs: Resources) -> str:
         return needs.lacking(node["Resources"] for node in ray.nodes() if node["Alive"])
@@ -81,14 +98,34 @@ class RayExecutor:
             unsent, self._unsent = self._unsent, []
             return unsent
         ready, rest = ray.wait(list(self._running), num_returns=1, timeout=timeout_s)
+        self._check_cluster(quiet=not ready)
         if ready and rest:  # whatever else has come back meanwhile
             ready += ray.wait(rest, num_returns=len(rest), timeout=0)[0]
         return [self._collect(reference) for reference in ready]
+
+    def _check_cluster(self, quiet: bool) -> None:
+        """Raise ClusterGone where nothing has come back for long, and nobody answers at the cluster's address; Ray
+        itself waits on, for a head that is begun again soon is taken up by its nodes."""
+        now = time.monotonic()
+        if not quiet:
+            self._asked = self._answered = now
+        elif now - self._asked > ASK_EVERY_S:
+            self._asked = now
+            host, _, port = self._address.rpartition(":")
+            try:
+                socket.create_connection((host, int(port)), timeout=5).close()
+            except OSError:
+                if now - self._answered > GONE_S:
+                    raise _gone(f"the Ray cluster at {self._address} has not answered for {GONE_S:.0f} s") from None
+            else:
+                self._answered = now
 
     def _collect(self, reference: ray.ObjectRef) -> Finished:
         ticket = self._running.pop(reference)
         try:
             results, seconds = ray.get(reference)
+        except LocalRayletDiedError as error:  # the driver's own: everything else would be lost at once
+            raise _gone("this driver's own node of the Ray cluster has gone") from error
         except RayError as error:  # jobs return their failures as values: what comes here is nobody's strategy
             return Finished(ticket, Lost(f"{type(error).__name__}: {error}"))
         return Finished(ticket, results, seconds)
@@ -165,6 +202,11 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
         raise InputError(
             f"there is no Ray cluster at `{address}`: {_first_line(error)}; without an address a local Ray starts."
         ) from error
+
+
+def _gone(told: str) -> ClusterGone:
+    what = f"{told}; what has finished is recorded. Complete the study, there or on another cluster, with"
+    return ClusterGone(f"{what} `resume=True`.", command=f"{what} --resume.")
 
 
 def _first_line(error: Exception) -> str:

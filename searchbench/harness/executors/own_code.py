@@ -91,6 +91,8 @@ def _origin(name: str) -> Path | None:
 
 
 def _installed(path: Path) -> bool:
+    if {"site-packages", "dist-packages"} & set(path.parts):  # of another environment that this one builds on, too
+        return True
     return any(path.resolve().is_relative_to(place) for place in _places())
 
 
