@@ -192,11 +192,10 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
         with _told_if_slow(f"the Ray cluster at {address}"), tempfile.TemporaryDirectory() as folder:
             own = own_modules()
             found = _import_paths(without={str(origin.parent) for origin in own.values()})  # the copy alone is imported
-            ray.init(
-                address=address,
-                runtime_env={**_environment(found), "py_modules": staged(own, Path(folder))},  # sent while it connects
-                **quiet,
-            )
+            environment = _environment(found)
+            if copies := staged(own, Path(folder)):
+                environment["py_modules"] = copies  # sent while it connects
+            ray.init(address=address, runtime_env=environment, **quiet)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, RayError) as error:
         ray.shutdown()
         raise InputError(
