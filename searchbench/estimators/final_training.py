@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import torch
@@ -25,6 +26,7 @@ from searchbench.estimators.training import (
     training_cost,
     watch_memory,
     weights_seed,
+    within_memory,
 )
 from searchbench.seeds import Seeds
 from searchbench.spaces.networks import Networks, RegularisedNetworks, Shape, initialise
@@ -48,6 +50,8 @@ class FinalTraining:
     data: JudgeData
     device: torch.device
     seeds: Seeds
+    halvings: int = 0
+    """Of the minibatch, where a card's memory is too small for it."""
     keeper: Keeper | None = None
     """Of the training's state."""
 
@@ -67,7 +71,7 @@ class FinalTraining:
                 recipe, valid = self.recipe, self._valid()
                 measured = len(test) + (0 if valid is None else recipe.epochs * len(valid))
                 cost = training_cost(macs, recipe.epochs, train.count(recipe.batch_size), 1.0, measured)
-                training = self._train(architecture, train, valid)
+                training = within_memory(recipe, self.halvings, partial(self._train, architecture, train, valid))
                 started -= training.seconds
                 error = measure(training.watch.result(), test)
         except EvaluationFailed as failure:
@@ -80,6 +84,7 @@ class FinalTraining:
             "params": float(params),
             "macs": float(macs),
             **training.watch.metrics(),
+            **({"batch_size": float(training.recipe.batch_size)} if training.recipe != recipe else {}),
         }
         return Outcome("ok", error, metrics, self._spent(cost, started))
 
@@ -90,11 +95,14 @@ class FinalTraining:
         assert self.data.valid is not None, "TrainJudge.open refuses tasks without"
         return batches_of(self.data.valid, self.device)
 
-    def _train(self, architecture: Architecture, batches: Minibatches, valid: Minibatches | None) -> Training:
+    def _train(
+        self, architecture: Architecture, batches: Minibatches, valid: Minibatches | None, recipe: Recipe
+    ) -> Training:
         seed = self.seeds.seed("retrain", architecture.key)
-        training = begin(initialise(self._network(architecture), weights_seed(seed), self.device), self.recipe, seed)
+        training = begin(initialise(self._network(architecture), weights_seed(seed), self.device), recipe, seed)
         left = None if self.keeper is None else self.keeper.read()
-        if left is not None and left["seed"] == seed:  # of the same architecture
+        same = {"seed": seed, "batch_size": recipe.batch_size}  # of the same architecture
+        if left is not None and {name: left.get(name) for name in same} == same:
             training.load_state_dict(left)
         began = time.monotonic() - training.seconds
         deadline = None if self.time_limit_s is None else began + self.time_limit_s
@@ -102,9 +110,9 @@ class FinalTraining:
         def keep() -> None:
             if self.keeper is not None:
                 spent = time.monotonic() - began
-                self.keeper.write(lambda: {**training.state_dict(), "seconds": spent})
+                self.keeper.write(lambda: {**training.state_dict(), **same, "seconds": spent})
 
-        fit(training, batches, self.recipe.epochs, measure_on=valid, deadline=deadline, after_epoch=keep)
+        fit(training, batches, recipe.epochs, measure_on=valid, deadline=deadline, after_epoch=keep)
         return training
 
     def _network(self, architecture: Architecture) -> nn.Module:

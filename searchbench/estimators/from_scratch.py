@@ -25,6 +25,7 @@ from searchbench.estimators.training import (
     training_cost,
     watch_memory,
     weights_seed,
+    within_memory,
 )
 from searchbench.spaces.networks import Networks, Shape, initialise
 from searchbench.spaces.space import Architecture
@@ -131,11 +132,16 @@ class FromScratch:
         deadline = None if limit is None else time.monotonic() + limit
         key = (architecture.values, seed, at.subset, at.width, at.resolution)
         kept = self._kept.pop(key, None) if resume else None
-        training = kept if kept is not None and kept.epochs <= at.epochs else self._begin(architecture, at, seed)
         train, valid = self._batches(at.resolution)
         curve = valid if self._measures_epochs else None
-        fit(training, train, at.epochs, share=(0.0, at.subset), measure_on=curve, deadline=deadline)
-        error = training.error if self._measures_epochs else measure(training.network, valid)
+
+        def trained(recipe: Recipe) -> tuple[Training, float]:
+            fits = kept is not None and kept.epochs <= at.epochs and kept.recipe == recipe
+            training = kept if kept is not None and fits else self._begin(architecture, at, seed, recipe)
+            fit(training, train, at.epochs, share=(0.0, at.subset), measure_on=curve, deadline=deadline)
+            return training, training.error if self._measures_epochs else measure(training.network, valid)
+
+        training, error = within_memory(self._recipe, self._spec.halvings, trained)
         if at.epochs < self._recipe.epochs:
             self._keep(key, training)
         return training, error
@@ -144,9 +150,9 @@ class FromScratch:
     def _measures_epochs(self) -> bool:
         return self._spec.curve or self._recipe.validates
 
-    def _begin(self, architecture: Architecture, at: _Setting, seed: int) -> Training:
+    def _begin(self, architecture: Architecture, at: _Setting, seed: int, recipe: Recipe) -> Training:
         network = self._networks.network(architecture, self._shape_at(at), self._data.classes, at.width)
-        return begin(initialise(network, weights_seed(seed), self._device), self._recipe, seed)
+        return begin(initialise(network, weights_seed(seed), self._device), recipe, seed)
 
     def _keep(self, key: tuple[Any, ...], training: Training) -> None:
         self._kept[key] = training
@@ -164,6 +170,7 @@ class FromScratch:
             "params": float(params),
             "macs": float(macs),
             **training.watch.metrics(),
+            **({"batch_size": float(training.recipe.batch_size)} if training.recipe != self._recipe else {}),
         }
         return metrics | {f"valid_{metric.name}_{epoch}": e for epoch, e in enumerate(training.errors, start=1)}
 

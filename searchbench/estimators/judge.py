@@ -65,6 +65,7 @@ class TrainJudge(TrainingFields):
         return FinalTraining(
             networks=space.builder(),
             recipe=recipe,
+            halvings=self.halvings,
             width=float(self.width),
             time_limit_s=self.time_limit_s,
             shape=task.shape,

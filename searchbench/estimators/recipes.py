@@ -50,6 +50,9 @@ class TrainingFields:
     augment: tuple[str, ...] | None = None
     time_limit_s: float | None = None
     """A training that takes longer fails with "timeout"."""
+    halvings: int = field(default=0, metadata={"described": "unless default"})
+    """How often a training for which a card's memory is too small is begun again with half the minibatch, at the same
+    learning rate; its metric `batch_size` then says which it was. Otherwise it fails with "memory"."""
     device: str = field(default="auto", metadata={"described": False})  # where it runs is no part of the problem
     """ "auto" (CUDA where there is one), "cpu" or "cuda"."""
 
@@ -78,6 +81,9 @@ def check_training(spec: Trains) -> None:
     positive("width", spec.width)
     if spec.time_limit_s is not None:
         positive("time_limit_s", spec.time_limit_s)
+    halvings = getattr(spec, "halvings", 0)
+    if not isinstance(halvings, int) or isinstance(halvings, bool) or halvings < 0:
+        raise StudyError(f"`halvings` must be 0 or a positive integer, but got {halvings!r}.")
     if spec.device not in DEVICES:
         raise StudyError(f"`device` must be one of {', '.join(DEVICES)}, but got {spec.device!r}.")
 

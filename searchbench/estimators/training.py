@@ -13,9 +13,9 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,7 @@ from searchbench.tasks.task import Batch, Recipe
 
 Model = Callable[[Any], Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
+Result = TypeVar("Result")
 
 INFERENCE_BATCH = 256
 """Samples per forward pass when measuring. On one CPU thread and 8x8 images 256 is a third faster than 512 or 64."""
@@ -409,6 +410,29 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise StudyError('`device` is "cuda", but PyTorch sees no CUDA device here; write device = "auto" or "cpu".')
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def within_memory(recipe: Recipe, halvings: int, train: Callable[[Recipe], Result]) -> Result:
+    """Train by a recipe, or with half its minibatch, a quarter … where a card's memory is too small for it.
+
+    Args:
+        recipe: to begin with.
+        halvings: how often the minibatch may be halved.
+        train: begins and ends a training by the recipe that it is given.
+
+    Raises:
+        EvaluationFailed: "memory", with the minibatch that was asked for last and what the card said.
+    """
+    for left in reversed(range(halvings + 1)):
+        try:
+            return train(recipe)
+        except torch.cuda.OutOfMemoryError as error:
+            told = f"the card's memory is too small for minibatches of {recipe.batch_size} samples: {error}"
+        if not left or recipe.batch_size == 1:
+            break
+        recipe = replace(recipe, batch_size=recipe.batch_size // 2)
+        torch.cuda.empty_cache()  # here, where the traceback no longer holds what was allocated
+    raise EvaluationFailed("memory", told)
 
 
 def watch_memory(device: torch.device) -> None:
