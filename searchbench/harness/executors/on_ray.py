@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ class RayExecutor:
     def slots(self) -> int:
         """Processors of the cluster as it is now: nodes join it and leave, and an autoscaler adds what is asked for."""
         if time.monotonic() - self._counted > COUNT_EVERY_S:
-            with suppress(RayError):  # a head that is being begun again; the last number stands
+            if self._answers():  # else its head is being begun again: the last number stands
                 self._slots = max(1, int(ray.cluster_resources().get("CPU", 1)))
             self._counted = time.monotonic()
         return self._slots if self._workers is None else min(self._slots, self._workers)
@@ -111,14 +111,19 @@ class RayExecutor:
             self._asked = self._answered = now
         elif now - self._asked > ASK_EVERY_S:
             self._asked = now
-            host, _, port = self._address.rpartition(":")
-            try:
-                socket.create_connection((host, int(port)), timeout=5).close()
-            except OSError:
-                if now - self._answered > GONE_S:
-                    raise _gone(f"the Ray cluster at {self._address} has not answered for {GONE_S:.0f} s") from None
-            else:
+            if self._answers():
                 self._answered = now
+            elif now - self._answered > GONE_S:
+                raise _gone(f"the Ray cluster at {self._address} has not answered for {GONE_S:.0f} s")
+
+    def _answers(self) -> bool:
+        """Whether somebody listens at the cluster's address. Ray's own questions would wait for a minute."""
+        host, _, port = self._address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+        except OSError:
+            return False
+        return True
 
     def _collect(self, reference: ray.ObjectRef) -> Finished:
         ticket = self._running.pop(reference)
