@@ -203,8 +203,9 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
             ray.init(address=address, runtime_env=environment, **quiet)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, RayError) as error:
         ray.shutdown()
+        token = "" if os.environ.get("RAY_AUTH_MODE") else "; where it asks for a token, set RAY_AUTH_MODE=token"
         raise InputError(
-            f"there is no Ray cluster at `{address}`: {_first_line(error)}; without an address a local Ray starts."
+            f"there is no Ray cluster at `{address}`: {_first_line(error)}{token}; without an address a local Ray starts."
         ) from error
 
 
