@@ -208,6 +208,10 @@ def committed(engine: Engine, work: Callable[[Connection], None], stands: Callab
             time.sleep(min(0.1 * 2**tries, 2.0))
 
 
+DAMAGED = ("malformed", "decode", "corrupt")
+"""What SQLite says of pages that are not as it wrote them."""
+
+
 @contextmanager
 def as_store_error(location: Location) -> Iterator[None]:
     """What a database says, in one line; a violated uniqueness is its caller's to explain."""
@@ -219,4 +223,6 @@ def as_store_error(location: Location) -> Iterator[None]:
         raise
     except DBAPIError as error:
         said = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
-        raise StoreError(f"the store `{location.shown}` cannot be used: {said[0]}.") from error
+        damaged = any(word in said[0] for word in DAMAGED)
+        way = f"; `searchbench doctor --store {location.shown}` says what of it can be saved" if damaged else ""
+        raise StoreError(f"the store `{location.shown}` cannot be used: {said[0].rstrip('.')}{way}.") from error

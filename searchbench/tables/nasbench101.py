@@ -143,6 +143,8 @@ def _metrics(message: bytes) -> tuple[list[RecordedMoment], float]:
 def _double(value: int | float | bytes) -> float:
     if isinstance(value, bytes):
         raise ValueError("a number is needed, but a field holds bytes")
+    if not math.isfinite(value):
+        raise ValueError(f"a number is needed, but a field is missing or {value}")
     return float(value)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import io
+import math
 import pickle
 import tarfile
 import zipfile
@@ -82,14 +83,13 @@ def entries(path: str) -> Iterator[NatsEntry]:
         TableError: it is damaged, refused, or lacks what it must have.
     """
     place = Path(path).expanduser()
-    if place.is_dir():
-        yield from _folder(place)
-    elif not place.is_file():
+    if not place.exists():
         raise DataMissing(f"`{path}` is neither a file nor a folder; give NATS-Bench's `…-simple` folder or its file.")
-    elif place.suffix == ".tar":
-        yield from _tar(place)
-    else:
-        yield from _whole(place)
+    read = _folder if place.is_dir() else _tar if place.suffix == ".tar" else _whole
+    try:
+        yield from read(place)
+    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
+        raise TableError(f"table {place} is damaged: {error}; fetch it again.") from error
 
 
 def _folder(place: Path) -> Iterator[NatsEntry]:
@@ -112,7 +112,8 @@ def _tar(place: Path) -> Iterator[NatsEntry]:
 
 
 def _single(stream: Any, where: str, name: str) -> NatsEntry:
-    return _entry(where, int(name.partition(".")[0]), unpickle(stream, where))
+    number = int(_number(name.partition(".")[0], "number in its name", where))
+    return _entry(where, number, unpickle(stream, where))
 
 
 def _whole(place: Path) -> Iterator[NatsEntry]:
@@ -121,9 +122,10 @@ def _whole(place: Path) -> Iterator[NatsEntry]:
         held = unpickle(stream, str(place), largest)
         while not isinstance(held, dict) or "protocol_version" in held:
             held = unpickle(stream, str(place), largest)  # torch before 1.6: a number, a version and sizes come first
-    infos = _needed(held, "arch2infos", str(place))
-    for index in sorted(infos):
-        yield _entry(f"{place}, arch2infos[{index}]", int(index), infos[index])
+    infos = _mapping(held, "arch2infos", str(place))
+    numbers = {key: int(_number(key, "arch2infos", str(place))) for key in infos}
+    for key in sorted(numbers, key=lambda key: numbers[key]):
+        yield _entry(f"{place}, arch2infos[{key}]", numbers[key], infos[key])
 
 
 def _stream(place: Path) -> Any:
@@ -143,10 +145,13 @@ def _stream(place: Path) -> Any:
 
 
 def _entry(where: str, index: int, held: Any) -> NatsEntry:
-    if not isinstance(held, dict) or not held:
+    if not isinstance(held, Mapping) or not held:
         raise TableError(f"table {where}: recipes and their results are needed, but it holds {held!r}."[:300])
     recipes = {_RENAMED.get(str(key), str(key)): state for key, state in held.items()}
-    notations = {_needed(state, "arch_str", f"{where}[{key}]") for key, state in recipes.items()}
+    for name in recipes:
+        if not (name.isascii() and name.isdigit() and 1 <= len(name) <= 4):
+            raise TableError(f"table {where}: a recipe is called by its epochs, but one is called {name!r}."[:300])
+    notations = {str(_needed(state, "arch_str", f"{where}[{key}]")) for key, state in recipes.items()}
     if len(notations) != 1:
         raise TableError(f"table {where}: its recipes are of different architectures: {sorted(notations)}.")
     return NatsEntry(index, notations.pop(), {key: _trainings(f"{where}[{key}]", s) for key, s in recipes.items()})
@@ -156,32 +161,59 @@ _RENAMED = {"less": "12", "full": "200", "01": "1"}
 """NAS-Bench-201 calls its recipes "less" and "full"."""
 
 
-def _trainings(where: str, state: Mapping[str, Any]) -> tuple[RecordedTraining, ...]:
+def _trainings(where: str, state: Any) -> tuple[RecordedTraining, ...]:
     found = []
-    for key, record in _needed(state, "all_results", where).items():
+    for key, record in _mapping(state, "all_results", where).items():
+        if not isinstance(key, tuple) or len(key) != 2:
+            raise TableError(f"table {where}, column `all_results`: data and seed are needed, not {key!r}."[:300])
         data, seed = key
-        at = f"{where}, {data} seed {seed}"
-        epochs = int(_needed(record, "epochs", at))
-        params, macs = _needed(record, "params", at), _needed(record, "flop", at)
-        scores, times = _scores(record, at), record.get("train_times") or {}
-        seconds = times.values() if isinstance(times, dict) else times
-        evaluations = list((record.get("eval_times") or {}).values())
-        spent = float(sum(map(float, seconds)))
-        last = float(evaluations[0]) if evaluations else 0.0
-        found.append(RecordedTraining(str(data), int(seed), epochs, scores, spent, last, float(params), float(macs)))
+        at = f"{where}, {data!s:.40} seed {seed!s:.40}"
+        epochs, params, macs = (_number(_needed(record, name, at), name, at) for name in ("epochs", "params", "flop"))
+        spent = [_number(value, "train_times", at) for value in _times(record, "train_times", at)]
+        evaluations = [_number(value, "eval_times", at) for value in _times(record, "eval_times", at)]
+        scores, last = _scores(record, at), evaluations[0] if evaluations else 0.0
+        number = int(_number(seed, "seed", at))
+        found.append(RecordedTraining(str(data), number, int(epochs), scores, sum(spent), last, params, macs))
     return tuple(found)
 
 
-def _scores(record: Mapping[str, Any], where: str) -> Mapping[str, float]:
+def _scores(record: Any, where: str) -> Mapping[str, float]:
     scores: dict[str, float] = {}
-    for name, value in _needed(record, "eval_acc1es", where).items():
-        accuracy = float(value)
-        if not 0 <= accuracy <= 100:
+    for name, value in _mapping(record, "eval_acc1es", where).items():
+        accuracy = _number(value, name, where)
+        if accuracy > 100:
             raise TableError(
                 f"table {where}, column `{name}`: an accuracy must lie in [0, 100], but it is {accuracy:g}."
             )
         scores[str(name)] = accuracy
     return scores
+
+
+def _times(record: Mapping[str, Any], key: str, where: str) -> list[Any]:
+    """Seconds, which may be missing: by epoch, or in their order."""
+    held = record.get(key)
+    if held is None:
+        return []
+    if not isinstance(held, Mapping | list | tuple):
+        raise TableError(f"table {where}, column `{key}`: seconds by epoch are needed, but it holds {held!r}."[:300])
+    return list(held.values() if isinstance(held, Mapping) else held)
+
+
+def _number(value: Any, key: Any, where: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise TableError(f"table {where}, column `{key}`: a number of at least 0 is needed, not {value!r}."[:300])
+    return number
+
+
+def _mapping(held: Any, key: str, where: str) -> Mapping[Any, Any]:
+    found = _needed(held, key, where)
+    if not isinstance(found, Mapping):
+        raise TableError(f"table {where}, column `{key}`: results by name are needed, but it holds {found!r}."[:300])
+    return found
 
 
 def _needed(held: Any, key: str, where: str) -> Any:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import bz2
 import copy
 import io
+import json
 import pickle
+import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,11 +21,16 @@ from searchbench.errors import InputError
 from searchbench.harness.imported import import_files
 from searchbench.harness.plan import plan
 from searchbench.harness.study_file import read_study, study_from_mapping
+from searchbench.spaces.graphs.nasbench101 import from_matrix, nasbench101
 from searchbench.spaces.hyperparameters import hyperparameters
+from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.tables.nasbench101 import from_nasbench101
+from searchbench.tables.nats import from_nats
 from searchbench.tables.nats_files import unpickle
+from searchbench.tables.tfrecord import masked_crc32c
 
 some = settings(max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+several = settings(some, max_examples=40)
 few = settings(some, max_examples=15)
 STUDY: dict[str, Any] = {
     "name": "s",
@@ -45,19 +54,24 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [at] * bool(at) + [way for key, part in inner for way in places(part, (*at, key))]
 
 
+def changed(held: Any, way: tuple[Any, ...], value: Any) -> Any:
+    """A nested value with another in one place."""
+    copied = copy.deepcopy(held)
+    inner: Any = copied
+    for key in way[:-1]:
+        inner = inner[key]
+    inner[way[-1]] = value
+    return copied
+
+
 PLACES = places(STUDY)
 
 
 @some
 @given(st.sampled_from(PLACES), values)
 def test_a_study_with_any_value_in_any_place(way: tuple[Any, ...], value: Any) -> None:
-    study = copy.deepcopy(STUDY)
-    inner: Any = study
-    for key in way[:-1]:
-        inner = inner[key]
-    inner[way[-1]] = value
     with suppress(InputError):
-        made = study_from_mapping(study)
+        made = study_from_mapping(changed(STUDY, way, value))
         made.spec()
         plan(made)
 
@@ -141,3 +155,68 @@ def test_a_record_file_of_any_bytes(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(InputError):
         from_nasbench101(str(path), partial=True)
+
+
+NATS = {
+    recipe: {
+        "arch_str": str(next(iter(nasbench201().enumerate()))),
+        "all_results": {
+            ("cifar10-valid", 777): {
+                "epochs": int(recipe), "params": 0.25, "flop": 11.5, "train_times": {0: 2.0, 1: 2.0},
+                "eval_acc1es": {f"x-valid@{int(recipe) - 1}": 50.0}, "eval_times": {"x-valid@0": 1.0},
+            },
+            ("cifar10", 777): {
+                "epochs": int(recipe), "params": 0.25, "flop": 11.5,
+                "eval_acc1es": {f"ori-test@{int(recipe) - 1}": 51.0},
+            },
+        },
+    }
+    for recipe in ("12", "200")
+}  # fmt: skip
+IN_NATS = places(NATS)
+
+
+@several
+@given(st.sampled_from(IN_NATS), values, st.sampled_from([None, 12, 200]))
+def test_a_record_of_nats_bench_with_any_value_in_any_place(
+    tmp_path: Path, way: tuple[Any, ...], value: Any, recipe: int | None
+) -> None:
+    (tmp_path / "000000.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps(changed(NATS, way, value))))
+    with suppress(InputError):
+        from_nats(str(tmp_path), "cifar10", recipe=recipe, partial=True)
+
+
+@several
+@given(st.lists(st.sampled_from(IN_NATS), min_size=1, max_size=2), st.sampled_from(["tar", "pickle.pbz2", "pth"]))
+def test_files_of_nats_bench_that_lack_anything(tmp_path: Path, ways: list[tuple[Any, ...]], ending: str) -> None:
+    entry: Any = NATS
+    for way in ways:
+        with suppress(KeyError, TypeError):  # it is in what lacks already
+            entry = changed(entry, way, None)
+    whole = pickle.dumps({"arch2infos": {0: entry, "1": entry}})
+    path = tmp_path / f"nats.{ending}"
+    path.write_bytes(bz2.compress(whole) if ending == "pickle.pbz2" else whole)
+    with suppress(InputError):
+        from_nats(str(path), "cifar10", partial=True)
+
+
+MESSAGE = bytes.fromhex("0a24") + b"".join(bytes([n << 3 | 1]) + struct.pack("<d", d) for n, d in
+                                          ((1, 108.0), (2, 3.0), (4, 0.9), (5, 0.8))) + b"\x10\x07"  # fmt: skip
+
+
+@several
+@given(st.integers(0, 4), values, st.integers(0, len(MESSAGE) - 1), st.binary(max_size=3))
+def test_a_record_of_nasbench_101_with_any_value_in_any_place(
+    tmp_path: Path, place: int, value: Any, at: int, put: bytes
+) -> None:
+    cell = from_matrix(nasbench101(), [[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["conv3x3-bn-relu"])
+    message = base64.b64encode(MESSAGE[:at] + put + MESSAGE[at + len(put) :]).decode()
+    record = [cell.key, 108, "010001000", "input,conv3x3-bn-relu,output", message]
+    path = tmp_path / "nasbench.tfrecord"
+    for held in (record, [*record[:place], value, *record[place + 1 :]], record[:place], [value]):
+        block = json.dumps(held).encode()
+        head = len(block).to_bytes(8, "little")
+        sums = [int(crc).to_bytes(4, "little") for crc in masked_crc32c([head, block])]
+        path.write_bytes(head + sums[0] + block + sums[1])
+        with suppress(InputError):
+            from_nasbench101(str(path), partial=True)
