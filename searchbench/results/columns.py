@@ -154,8 +154,10 @@ def read_events(blob: bytes) -> pa.Table:
 
     try:
         with pa.CompressedInputStream(pa.BufferReader(blob or TrialColumns().to_bytes()), "zstd") as stream:
-            return pa.ipc.open_stream(stream).read_all()
-    except (pa.ArrowInvalid, OSError) as error:
+            table = pa.ipc.open_stream(stream).read_all()
+        table.validate(full=True)  # offsets and texts too: what is not checked here breaks wherever it is used
+        return table
+    except (pa.ArrowException, OSError) as error:
         raise ValueError(f"a recording of trials is unreadable: {error}") from error
 
 

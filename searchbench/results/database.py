@@ -221,6 +221,9 @@ def as_store_error(location: Location) -> Iterator[None]:
         yield
     except IntegrityError:
         raise
+    except UnicodeDecodeError as error:  # of a message in which SQLite quotes what it cannot read
+        told = f"the store `{location.shown}` is damaged; `searchbench doctor --store {location.shown}` says what of it"
+        raise StoreError(f"{told} can be saved.") from error
     except DBAPIError as error:
         said = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
         damaged = any(word in said[0] for word in DAMAGED)

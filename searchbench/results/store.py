@@ -315,8 +315,9 @@ class ResultStore:
 
         from searchbench.results.columns import read_traces
 
-        table = read_traces(self.run(run_id).traces)
-        return pd.DataFrame({"line": []}) if table is None else table.to_pandas()
+        with damage(f"the log of run `{run_id}`"):
+            table = read_traces(self.run(run_id).traces)
+            return pd.DataFrame({"line": []}) if table is None else table.to_pandas()
 
     def frame(self, study: str | None = None) -> pd.DataFrame:
         """A study's runs, a row each; see `frames.run_frame`."""
