@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from searchbench.cli.options import terminal
 
+if TYPE_CHECKING:
+    from searchbench.tables.recorded_rows import Between
+    from searchbench.tables.settings import Settings
+
+SETTINGS = ("lcbench", "yahpo", "nasbench301")
+"""Formats of recorded settings, between which proposals are answered."""
 COLUMN: dict[str, Any] = {"multiple": True, "metavar": "COLUMN"}
 
 
@@ -20,7 +26,7 @@ COLUMN: dict[str, Any] = {"multiple": True, "metavar": "COLUMN"}
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["columns", "macro", "fcnet", "nats", "nasbench101"]),
+    type=click.Choice(["columns", "macro", "fcnet", "nats", "nasbench101", *SETTINGS]),
     default="columns",
     show_default=True,
 )
@@ -40,7 +46,7 @@ COLUMN: dict[str, Any] = {"multiple": True, "metavar": "COLUMN"}
 @click.option(
     "--beside", nargs=3, multiple=True, metavar="FILE COLUMN NAMES", help="A file with metrics, joined: NAMES is a,b,c."
 )
-@click.option("--data", help="The data set [fcnet, nats].")
+@click.option("--data", help="The data set, as the file names it [fcnet, nats, lcbench, yahpo].")
 @click.option("--recipe", type=int, help="Epochs of the recipe that counts as full; the longest by default [nats].")
 @click.option("--parameters", metavar="A,B,…", help="Columns of hyper-parameters: rows are settings [columns].")
 @click.option(
@@ -48,14 +54,14 @@ COLUMN: dict[str, Any] = {"multiple": True, "metavar": "COLUMN"}
     type=click.Choice(["nearest", "forest", "refuse"]),
     default="nearest",
     show_default=True,
-    help="How proposals between recorded settings are answered [--parameters].",
+    help="How proposals between recorded settings are answered [--parameters, lcbench, yahpo, nasbench301].",
 )
 def import_table(
     path: str,
     out: Path,
     kind: str,
     parameters: str | None,
-    between: Literal["nearest", "forest", "refuse"],
+    between: Between,
     **given: Any,
 ) -> None:
     """Bring the table in PATH into the package's own form, checked; prints the lines a study file needs.
@@ -64,12 +70,13 @@ def import_table(
     macro: NAS-Bench-Macro's JSON. fcnet: HPO-Bench's networks as .npz, with --data.
     nats: NAS-Bench-201's .pth or NATS-Bench's folder, tar or file, with --data.
     nasbench101: its TFRecord. Pickles are read without running what they may hold.
+    lcbench: LCBench's JSON. yahpo: rows of a YAHPO scenario. nasbench301: its folder or archive of results.
     """
     from searchbench.tables.importing import as_toml, write
     from searchbench.tasks import TASKS
 
-    if parameters is not None:
-        _import_settings(path, out, parameters, between, given)
+    if parameters is not None or kind in SETTINGS:
+        _import_settings(out, _settings(path, kind, parameters, between, given))
         return
     content = _content(path, kind, given)
     table = write(content, out, TASKS.factory("digits")())
@@ -78,26 +85,37 @@ def import_table(
     console.print(as_toml(table, content.space), markup=False, soft_wrap=True, highlight=False)
 
 
-def _import_settings(
-    path: str, out: Path, parameters: str, between: Literal["nearest", "forest", "refuse"], given: dict[str, Any]
-) -> None:
+def _settings(path: str, kind: str, parameters: str | None, between: Between, given: dict[str, Any]) -> Settings:
     from searchbench.errors import InputError
-    from searchbench.tables.recorded_rows import RecordedRows, as_toml, forest_error, write_rows
+    from searchbench.tables.published_settings import from_lcbench, from_nasbench301, from_yahpo
+    from searchbench.tables.recorded_rows import RecordedRows
+    from searchbench.tables.settings import read_settings
 
-    if len(given["validation"]) != 1 or len(given["test"]) > 1:
+    seen, judged = given["validation"], given["test"]
+    if parameters is not None and kind != "columns":
+        raise InputError(f"`--parameters` names columns of any file; the settings of {kind} are known.")
+    if len(seen) > 1 or len(judged) > 1 or (parameters is not None and not seen):
         raise InputError("recorded settings have one `--validation COLUMN` and at most one `--test COLUMN`.")
-    table = RecordedRows(
-        path,
-        given["validation"][0],
-        given["test"][0] if given["test"] else "",
-        between,
-        not given["lower_is_better"],
-        given["seconds"] or "",
-    )
-    names = [name.strip() for name in parameters.split(",")]
-    written, space = write_rows(path, names, table, str(out))
+    if kind == "nasbench301":
+        return from_nasbench301(path, between)
+    if parameters is None:
+        read = from_lcbench if kind == "lcbench" else from_yahpo
+        return read(path, given["data"], between, *(names[0] if names else None for names in (seen, judged)))
+    higher, test = not given["lower_is_better"], judged[0] if judged else ""
+    table = RecordedRows(path, seen[0], test, between, higher, given["seconds"] or "")
+    return read_settings(path, [name.strip() for name in parameters.split(",")], table)
+
+
+def _import_settings(out: Path, settings: Settings) -> None:
+    from searchbench.tables.recorded_rows import forest_error
+    from searchbench.tables.settings import as_toml, write
+
+    written, space = write(settings, out), settings.space
     console = terminal()
-    if between == "forest":
+    rows = len(next(iter(settings.texts.values())))
+    left = f"; left out: {settings.left_out}" if settings.left_out else ""
+    console.print(f"{out}: {rows:,} settings of {len(settings.texts)} decisions{left}", markup=False, soft_wrap=True)
+    if written.between == "forest":
         told = forest_error(written, space)
         console.print(
             f"forest, five-fold cross-validation: RMSE {told['rmse']:.4g} beside a standard deviation of "

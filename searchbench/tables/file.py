@@ -135,6 +135,17 @@ def read_columns(path: str, texts: Sequence[str], numbers: Sequence[str]) -> Col
     return columns
 
 
+def column_names(path: str) -> list[str]:
+    """The columns of a Parquet or CSV file, in order. Raises TableError where it cannot be read."""
+    from pyarrow import parquet
+
+    with reading(path):
+        if dialect.is_parquet(path):
+            with parquet.ParquetFile(path) as file:
+                return list(file.schema_arrow.names)
+        return list(dialect.sniff(path, []).header)
+
+
 def _read_csv(path: str, texts: Sequence[str], numbers: Sequence[str]) -> Any:
     import pyarrow as pa
     from pyarrow import csv as arrow_csv

@@ -8,29 +8,25 @@ enters its fingerprint. The searching process reads validation columns only, the
 from __future__ import annotations
 
 import functools
-import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from searchbench import toml_text
 from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed, InputError, SpaceError, StudyError, TableError
 from searchbench.metric import Metric
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, Value
-from searchbench.spaces.hyperparameters import as_table, hyperparameters
 from searchbench.spaces.space import Architecture, Space
-from searchbench.tables.file import Columns, Stamp, digest, read_columns, stamp
+from searchbench.tables.file import Columns, Stamp, column_names, digest, read_columns, stamp
 from searchbench.tables.records import KnownRecord
 from searchbench.tasks.task import Task
-from searchbench.trial import FULL, Fidelity, Measurement, Outcome
-from searchbench.whole_file import whole
+from searchbench.trial import Fidelity, Measurement, Outcome
 
 Between = Literal["nearest", "forest", "refuse"]
 Points = npt.NDArray[np.float64]
@@ -52,9 +48,13 @@ class RecordedRows:
             first of several), by a "forest" fitted to all rows (its error: `forest_error`), or "refuse": failed.
         higher_is_better: whether the value is an accuracy; then its negative is minimised.
         seconds: column of recorded seconds, charged as simulated seconds.
+        curve: what the columns of values after fewer epochs begin with: "valid_" for `valid_1`, `valid_12` …, moments
+            of one training; a continued evaluation is charged the increment only. None where it is empty.
+        epochs: of the training that `validation` is of; charged, in proportion with its seconds after fewer. Needed
+            with `curve`.
 
     Raises:
-        StudyError: `between` is none of the three.
+        StudyError: `between` is none of the three, or a curve has no end.
     """
 
     path: str = field(metadata={"described": False})  # `checksum` tells files apart
@@ -63,10 +63,16 @@ class RecordedRows:
     between: Between = "nearest"
     higher_is_better: bool = False
     seconds: str = ""
+    curve: str = field(default="", metadata={"described": "unless default"})
+    epochs: float | None = field(default=None, metadata={"described": "unless default"})
 
     def __post_init__(self) -> None:
         if self.between not in ("nearest", "forest", "refuse"):
             raise StudyError(f'`between` must be "nearest", "forest" or "refuse", but got {self.between!r}.')
+        if self.epochs is not None and not self.epochs > 0:
+            raise StudyError(f"the `epochs` of recorded rows must be positive, but got {self.epochs!r}.")
+        if self.curve and self.epochs is None:
+            raise StudyError("recorded rows with a `curve` need `epochs`: after how many `validation` was measured.")
 
     @property
     def trains(self) -> bool:
@@ -84,7 +90,7 @@ class RecordedRows:
 
     def check(self, space: Space, task: Task) -> None:
         """Raise InputError where the file lacks a column of the space, or holds what the space has not."""
-        _read(stamp(self.path), KnownRecord(space), self.validation, self.seconds)
+        self._rows(space)
         if self.between == "refuse" and any(isinstance(d, Float) for d in space.decisions):
             raise StudyError(
                 "no proposal of a real number will ever be a recorded row, so every trial would fail; declare "
@@ -93,12 +99,26 @@ class RecordedRows:
 
     def charges(self) -> tuple[str, ...]:
         """The budget axes on which a look-up is charged: those that are recorded."""
-        return ("evaluations", "seconds") if self.seconds else ("evaluations",)
+        recorded = {"epochs": self.epochs, "seconds": self.seconds}
+        return ("evaluations", *(axis for axis, of in recorded.items() if of))
+
+    def stops(self, task: Task) -> tuple[float, ...]:
+        """Epochs at which an evaluation can end; none where no curve is recorded. Raises DataMissing, TableError."""
+        return tuple(self._columns()) if self.curve and self.epochs else ()  # type: ignore[arg-type]
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> RowEstimator:
-        """Read the validation column. Raises DataMissing, TableError."""
-        rows = _read(stamp(self.path), KnownRecord(space), self.validation, self.seconds)
-        return RowEstimator(rows, _answerer(self, rows))
+        """Read the validation columns. Raises DataMissing, TableError."""
+        return RowEstimator(self, self._rows(space), self._columns())
+
+    def _columns(self) -> dict[float | None, str]:
+        """The column of values after each number of epochs, ascending; the last is that of the full training."""
+        shorter = _moments(stamp(self.path), self.curve) if self.curve else {}
+        lower: dict[float | None, str] = {e: name for e, name in shorter.items() if e < (self.epochs or 0)}
+        return {**lower, self.epochs: self.validation}
+
+    def _rows(self, space: Space) -> Rows:
+        columns = tuple(dict.fromkeys(self._columns().values()))
+        return _read(stamp(self.path), KnownRecord(space), columns, self.seconds).of(self.validation)
 
     def judge(self) -> RowJudge:
         """The judge that answers from the test column in the same way. Raises StudyError where there is none."""
@@ -127,7 +147,7 @@ class RowJudge:
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> RowVerdicts:
         """Read the test column. Raises DataMissing, TableError."""
-        rows = _read(stamp(self.table.path), KnownRecord(space), self.table.test, "")
+        rows = _read(stamp(self.table.path), KnownRecord(space), (self.table.test,), "")
         return RowVerdicts(_answerer(self.table, rows), rows.space)
 
 
@@ -145,6 +165,12 @@ class Rows:
     seconds: Points | None
     at: Mapping[tuple[Value, ...], int]
     space: Space
+    recorded: Mapping[str, Points]
+    """Every column of values that was read."""
+
+    def of(self, column: str) -> Rows:
+        """The same rows with another column of values."""
+        return replace(self, values=self.recorded[column])
 
 
 class Answerer(Protocol):
@@ -203,31 +229,48 @@ def nearest_row(rows: Rows, architecture: Architecture) -> int:
 class RowEstimator:
     """The live estimator of recorded rows."""
 
-    __slots__ = ("_answerer", "_rows")
+    __slots__ = ("_answerers", "_columns", "_full", "_rows", "_table")
 
-    def __init__(self, rows: Rows, answerer: Answerer) -> None:
-        self._rows, self._answerer = rows, answerer
+    def __init__(self, table: RecordedRows, rows: Rows, columns: Mapping[float | None, str]) -> None:
+        self._table, self._rows, self._columns = table, rows, columns
+        self._full = Fidelity(table.epochs, 1.0, 1.0, 1.0)
+        self._answerers: dict[float | None, Answerer] = {}
 
     def complete(self, fidelity: Fidelity) -> Fidelity:
-        """The only fidelity there is. Raises InputError for another."""
-        if fidelity is FULL or fidelity == FULL or fidelity == Fidelity(None, 1.0, 1.0, 1.0):
-            return Fidelity(None, 1.0, 1.0, 1.0)
-        raise InputError(f"recorded rows have one fidelity, but {fidelity} was asked for; leave it open.")
+        """Recorded epochs, and the whole of everything else. Raises InputError for what was not recorded."""
+        whole = all(getattr(fidelity, name) in (None, 1.0) for name in ("subset", "width", "resolution"))
+        if whole and fidelity.epochs in (None, self._full.epochs):
+            return self._full
+        if not whole or fidelity.epochs not in self._columns:
+            known = ", ".join(f"{e:g}" for e in self._columns if e is not None) or "none"
+            raise InputError(f"recorded rows have no {fidelity}; epochs that are recorded: {known}.")
+        return Fidelity(fidelity.epochs, 1.0, 1.0, 1.0)
 
     def price(self, architecture: Architecture, fidelity: Fidelity, resume: Fidelity | None = None) -> Cost:
-        """One evaluation, and the recorded seconds of the nearest row."""
-        if self._rows.seconds is None:
-            return Cost(evaluations=1)
-        return Cost(evaluations=1, simulated_s=float(self._rows.seconds[nearest_row(self._rows, architecture)]))
+        """One evaluation, its epochs, and their share of the recorded seconds of the nearest row; of a continued
+        training only the increment."""
+        full, amount = self._full.epochs, self.complete(fidelity).epochs
+        done = 0.0 if resume is None else self.complete(resume).epochs or 0.0
+        epochs = 0.0 if amount is None else max(amount - done, 0.0)
+        share = 1.0 if full is None else epochs / full
+        seconds = self._rows.seconds
+        spent = 0.0 if seconds is None else share * float(seconds[nearest_row(self._rows, architecture)])
+        return Cost(evaluations=1, epochs=epochs, simulated_s=spent)
 
     def evaluate(
         self, architecture: Architecture, fidelity: Fidelity, seed: int, resume: Fidelity | None = None
     ) -> tuple[Measurement, Cost]:
         """The recorded or predicted value. Raises EvaluationFailed where there is none."""
-        value = self._answerer.value(architecture)
+        value = self._answerer(self.complete(fidelity).epochs).value(architecture)
         if not math.isfinite(value):
-            raise EvaluationFailed("error", f"the table records no result of {architecture}.")
-        return Measurement(value), self.price(architecture, fidelity)
+            raise EvaluationFailed("error", f"the table records no result of {architecture} at {fidelity}.")
+        return Measurement(value), self.price(architecture, fidelity, resume)
+
+    def _answerer(self, epochs: float | None) -> Answerer:
+        """What answers after so many epochs, made when it is first asked: a forest takes long to fit."""
+        if epochs not in self._answerers:
+            self._answerers[epochs] = _answerer(self._table, self._rows.of(self._columns[epochs]))
+        return self._answerers[epochs]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -250,22 +293,13 @@ class RowVerdicts:
         return Outcome("ok", value)
 
 
-def inferred(columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Declarations of hyper-parameters as their recorded columns suggest them, for `hyperparameters`.
-
-    Whole numbers become a range of integers, real ones a range, on a log scale where all are positive and span a factor
-    of 100 or more; anything else (also a column of one value) a category of what was recorded, in sorted order.
-    """
-    return {name: _inferred(list(cells)) for name, cells in columns.items()}
-
-
 def forest_error(table: RecordedRows, space: Space) -> dict[str, float]:
     """How well the forest predicts rows it was not fitted to, by five-fold cross-validation: root mean squared error,
     the values' standard deviation, and Kendall's tau-b."""
     from scipy.stats import kendalltau
     from sklearn.model_selection import KFold, cross_val_predict
 
-    rows = _read(stamp(table.path), KnownRecord(space), table.validation, "")
+    rows = _read(stamp(table.path), KnownRecord(space), (table.validation,), "")
     kept = np.isfinite(rows.values)
     folds = KFold(min(FOLDS, int(kept.sum())), shuffle=True, random_state=FOREST_SEED)
     predicted = cross_val_predict(_trees(), rows.points[kept], rows.values[kept], cv=folds)
@@ -277,37 +311,36 @@ def forest_error(table: RecordedRows, space: Space) -> dict[str, float]:
     }
 
 
-def _inferred(cells: list[Any]) -> Any:
-    try:
-        numbers = [float(cell) for cell in cells]
-    except (TypeError, ValueError):
-        return sorted({str(cell) for cell in cells})
-    low, high = min(numbers), max(numbers)
-    if low == high or not all(math.isfinite(number) for number in numbers):
-        return sorted(set(cells), key=str)
-    log = low > 0 and high / low >= 100
-    if all(number == int(number) for number in numbers):
-        return {"int": [int(low), int(high)]} | ({"log": True} if log else {})
-    return {"float": [low, high]} | ({"log": True} if log else {})
-
-
 @functools.lru_cache(maxsize=8)
-def _read(file: Stamp, known: KnownRecord, value: str, seconds: str) -> Rows:
+def _read(file: Stamp, known: KnownRecord, wanted: tuple[str, ...], seconds: str) -> Rows:
     space = known.space
     names = [decision.name for decision in space.decisions]
-    columns = read_columns(file[0], names, [value, *([seconds] if seconds else [])])
+    columns = read_columns(file[0], names, [*wanted, *([seconds] if seconds else [])])
     at: dict[tuple[Value, ...], int] = {}
     points = []
-    for row in range(len(columns.numbers[value])):
+    for row in range(len(columns.numbers[wanted[0]])):
         architecture = _setting(columns, space, row)
         if at.setdefault(architecture.values, row) != row:
             first = at[architecture.values] + 1
             raise columns.refuse(row, names[0], f"this setting stands in row {first} already; average repeats first.")
         points.append(space.encode(architecture))
-    values = columns.numbers[value]
-    if not np.isfinite(values).any():
-        raise TableError(f"table {file[0]}, column `{value}`: no row has a value.")
-    return Rows(np.asarray(points, dtype=np.float64), values, columns.numbers[seconds] if seconds else None, at, space)
+    recorded = {name: columns.numbers[name] for name in wanted}
+    for name, values in recorded.items():
+        if not np.isfinite(values).any():
+            raise TableError(f"table {file[0]}, column `{name}`: no row has a value.")
+    spent = columns.numbers[seconds] if seconds else None
+    encoded = np.asarray(points, dtype=np.float64)
+    return Rows(encoded, recorded[wanted[0]], spent, at, space, recorded)
+
+
+@functools.lru_cache(maxsize=8)
+def _moments(file: Stamp, curve: str) -> dict[float, str]:
+    """The columns of a curve by their epochs, ascending."""
+    found = {}
+    for name in column_names(file[0]):
+        if name.startswith(curve) and re.fullmatch(r"\d+(\.\d+)?", name[len(curve) :]):
+            found[float(name[len(curve) :])] = name
+    return dict(sorted(found.items()))
 
 
 def _setting(columns: Columns, space: Space, row: int) -> Architecture:
@@ -351,42 +384,3 @@ def _trees() -> Any:
     from sklearn.ensemble import ExtraTreesRegressor
 
     return ExtraTreesRegressor(n_estimators=TREES, bootstrap=False, random_state=FOREST_SEED, n_jobs=1)
-
-
-def write_rows(path: str, parameters: Sequence[str], table: RecordedRows, out: str) -> tuple[RecordedRows, Space]:
-    """Import recorded settings: infer the space, check every row, write the columns used to one Parquet file.
-
-    Args:
-        path: the source.
-        parameters: columns of hyper-parameters.
-        table: which of its columns are the values, and how proposals between rows are answered.
-        out: the file to write; where a forest answers, its error by cross-validation stands in the metadata.
-
-    Raises:
-        DataMissing, TableError: the source cannot be read, or a row is faulty; nothing is left then.
-    """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    numbers = [name for name in (table.validation, table.test, table.seconds) if name]
-    columns = read_columns(stamp(path)[0], list(parameters), numbers)
-    space = hyperparameters(**inferred(columns.texts))
-    source = replace(table, path=path)
-    source.check(space, cast(Task, None))
-    told: dict[str, Any] = {"source": Path(path).name, "sha256": digest(stamp(path))}
-    if table.between == "forest":
-        told["forest"] = forest_error(source, space)
-    arrow = pa.table({**columns.texts, **{name: pa.array(values) for name, values in columns.numbers.items()}})
-    with whole(out) as place:
-        parquet.write_table(arrow.replace_schema_metadata({"searchbench": json.dumps(told)}), place, compression="zstd")
-    return replace(table, path=out), space
-
-
-def as_toml(table: RecordedRows, space: Space) -> str:
-    """The `space` and `estimator` lines of a study file that searches the settings."""
-    declared = {decision.name: as_table(decision.name, decision) for decision in space.decisions}
-    said = {key: value for key, value in asdict(table).items() if value not in ("", False)}
-    return (
-        f"space = {toml_text.value({'use': 'hyperparameters', **declared})}\n"
-        f"estimator = {toml_text.value({'use': 'recorded-rows', **said})}"
-    )

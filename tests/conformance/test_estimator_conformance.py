@@ -58,14 +58,15 @@ def test_judge_conforms(name: str) -> None:
     assert not check_judge(JUDGED[name], architectures=2).skipped
 
 
-@pytest.mark.parametrize("between", ["nearest", "forest"])
-def test_recorded_rows_conform(between: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("between", "curve"), [("nearest", ""), ("forest", ""), ("nearest", "loss_")])
+def test_recorded_rows_conform(between: Any, curve: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     path = tmp_path / "rows.csv"
-    rows = [f"{lr},{layers},{lr + layers},{lr}" for lr, layers in zip(rng.random(20), range(20), strict=True)]
-    path.write_text("\n".join(["lr,layers,loss,test", *rows]))
+    drawn = list(zip(rng.random(20), range(20), strict=True))
+    rows = [f"{lr},{layers},{lr + layers},{lr},{lr + layers + 2},{lr + layers + 1}" for lr, layers in drawn]
+    path.write_text("\n".join(["lr,layers,loss,test,loss_1,loss_3", *rows]))
     space = hyperparameters(lr={"float": [0.0, 1.0]}, layers={"int": [0, 19]})
-    table = RecordedRows(str(path), "loss", "test", between=between)
+    table = RecordedRows(str(path), "loss", "test", between, curve=curve, epochs=9 if curve else None)
     check_estimator(table, space=space, architectures=2, another_process=False)
     check_judge(table.judge(), space=space, architectures=2)
 

@@ -17,7 +17,8 @@ from searchbench.errors import EvaluationFailed, InputError
 from searchbench.results.imported.forms import read_csv
 from searchbench.seeds import Seeds
 from searchbench.spaces.hyperparameters import hyperparameters
-from searchbench.tables.recorded_rows import RecordedRows, forest_error, inferred, write_rows
+from searchbench.tables.recorded_rows import RecordedRows, forest_error
+from searchbench.tables.settings import inferred, read_settings, write
 from searchbench.trial import FULL
 
 SEEDS = Seeds("test", 0)
@@ -122,7 +123,7 @@ def test_faulty_rows_are_refused_and_nothing_is_written(source: Path, tmp_path: 
     bad, out = tmp_path / "bad.csv", tmp_path / "out.parquet"
     fault(read_csv(source)).to_csv(bad, index=False)
     with pytest.raises(InputError, match=said):
-        write_rows(str(bad), ["lr", "layers", "opt"], RecordedRows(str(bad), "loss"), str(out))
+        write(read_settings(str(bad), ["lr", "layers", "opt"], RecordedRows(str(bad), "loss")), out)
     assert not out.exists()
 
 
