@@ -100,18 +100,26 @@ def test_bad_names_are_refused_and_nothing_is_written(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_project_is_installed_tested_and_found_by_its_short_name(kind: str, folder: Path) -> None:
-    assert command("new", kind, f"new-{kind}") == 0
-    site, project = folder / "site", folder / f"new-{kind}"
+def test_a_project_is_installed_tested_checked_and_run_by_its_short_name(kind: str, folder: Path) -> None:
+    name = f"my-{kind}"
+    assert command("new", kind, name) == 0
+    site, project = folder / "site", folder / name
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(DOCS.parents[1])])}
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str, at: Path = folder) -> str:
         command = [sys.executable, "-m", *arguments]
-        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=at, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    assert "1 passed" in run("pytest", "-q")
-    run("pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(site), ".")
-    assert f"new-{kind}" in run("searchbench", "list", KINDS[kind])
-    assert kind in run("searchbench", "describe", f"new-{kind}")
+    assert "1 passed" in run("pytest", "-q", at=project)
+    run("pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(site), str(project))
+    assert name in run("searchbench", "list", KINDS[kind])
+    assert run("searchbench", "describe", name).startswith(f"{name}, {kind}")
+    given = ["--with", "epochs=1"] if kind == "judge" else []
+    assert " 0 failed" in run("searchbench", "check", name, *given)
+    (text,) = re.findall(r"```toml\n(.*?)```", (DOCS / f"{kind}.md").read_text(), re.DOTALL)
+    (folder / "study.toml").write_text(re.sub(rf'"my_{kind}:\w+"', f'"{name}"', text))
+    assert f'"{name}"' in (folder / "study.toml").read_text()
+    run("searchbench", "run", "study.toml", "--workers", "0")
+    assert "random" in run("searchbench", "leaderboard")
