@@ -275,3 +275,25 @@ def test_checklist_says_of_imported_runs_what_cannot_be_known(tmp_path: Path) ->
     assert checked["C05"].verdict == "PASS"
     assert checked["C17"].verdict == "PASS"
     assert any("imported" in caveat.kind for caveat in dossier.caveats)
+
+
+def test_what_syne_tune_heard_of_a_trial_counts_unless_it_failed(tmp_path: Path) -> None:
+    """The local backend of Syne Tune 0.16 writes that a trial which reports once is still in progress."""
+    frame = pd.DataFrame(
+        {
+            "loss": [11.99, 3.78, 5.07, 0.5],
+            "epoch": 1,
+            "st_worker_time": [1.6e-05, 1.9e-05, 1.3e-05, 1.8e-05],
+            "st_status": ["InProgress", "Stopped", "Paused", "Failed"],
+            "trial_id": range(4),
+            "config_x": [-1.82, 0.11, 1.28, 1.0],
+        }
+    )
+    for seed in range(2):
+        folder = tmp_path / f"rea-seed{seed}"
+        folder.mkdir()
+        frame.to_csv(folder / "results.csv.zip", index=False)
+        (folder / "metadata.json").write_text(json.dumps({"metric_names": ["loss"], "metric_mode": "min"}))
+    runs = import_files([tmp_path], store=tmp_path / "s.db", name="s", source="syne-tune")[1]
+    assert [run.score for run in runs] == [3.78, 3.78]
+    assert [trial.failed for trial in runs[0].trials] == [False, False, False, True]

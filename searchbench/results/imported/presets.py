@@ -132,7 +132,8 @@ def tune_folder(path: Path, pattern: re.Pattern[str], score: str | None) -> Read
 def syne_tune_folder(path: Path, pattern: re.Pattern[str], score: str | None) -> Read:
     """A Syne Tune experiment, or a folder of several: `results.csv.zip` beside `metadata.json`.
 
-    A trial's last report counts, as when its training ends there.
+    A trial's last report counts, as when its training ends there; what it reported was measured, whether it was still
+    under way, paused or stopped by its scheduler, so only a trial that failed is a failure.
 
     Raises:
         InputError: there is no such experiment, or it does not report `score`.
@@ -153,11 +154,13 @@ def syne_tune_folder(path: Path, pattern: re.Pattern[str], score: str | None) ->
         frame = _with_columns(read_csv(file), file, (metric, "trial_id"))
         last = frame.groupby("trial_id", sort=True).tail(1)
         seconds = last.get("st_worker_time", 0.0)
-        parts.append(last.assign(strategy=strategy, seed=seed, score=last[metric], seconds=seconds))
+        failed = last["st_status"].eq("Failed") if "st_status" in last else pd.Series(False, index=last.index)
+        status = failed.map({True: "failed", False: "ok"})
+        parts.append(last.assign(strategy=strategy, seed=seed, score=last[metric], seconds=seconds, status=status))
     if len(metrics) > 1 or len(modes) > 1:
         raise InputError(f"experiments of `{path}` differ in metric or mode ({sorted(metrics)}, {sorted(modes)}).")
     frame = pd.concat(parts, ignore_index=True)
-    meaning = _by_trial(frame, "trial_id", "score", "config_", "st_status", "seconds")
+    meaning = _by_trial(frame, "trial_id", "score", "config_", "status", "seconds")
     return Read(frame, meaning, metrics.pop(), "higher" if modes == {"max"} else "lower")
 
 
