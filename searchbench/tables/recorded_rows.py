@@ -169,7 +169,7 @@ class Rows:
     """Every column of values that was read."""
 
     def of(self, column: str) -> Rows:
-        """The same rows with another column of values."""
+        """Return these rows with another column of values."""
         return replace(self, values=self.recorded[column])
 
 
