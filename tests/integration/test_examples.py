@@ -1,11 +1,13 @@
-"""Every example is a study that can be planned; those whose data is not there are left out."""
+"""Every example is a study that can be planned, and runs where nothing is trained; left out is whose data is absent."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import searchbench as sb
 from searchbench.errors import DataMissing
 from searchbench.harness.plan import plan
 from searchbench.harness.study_file import read_study
@@ -27,3 +29,12 @@ def test_an_example_plans_runs_of_every_strategy(path: Path) -> None:
 
 def test_a_study_is_read_by_a_path_that_is_a_text() -> None:
     assert read_study(str(EXAMPLES[0])) == read_study(EXAMPLES[0])
+
+
+@pytest.mark.parametrize("name", [pytest.param("blackbox_leaderboard", marks=pytest.mark.slow), "contest"])
+def test_an_example_on_recorded_results_runs(name: str, tmp_path: Path) -> None:
+    whole = read_study(next(path for path in EXAMPLES if path.stem == name))
+    study = replace(whole, seeds=whole.seeds[:1], budget=sb.Budget(epochs=120))
+    runs = sb.run(study, tmp_path / "r.db", workers=0, progress=False).runs()
+    assert set(runs.strategy) == {contestant.label for contestant in study.strategies}
+    assert set(runs.test_status) == {"ok"}
