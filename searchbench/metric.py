@@ -58,6 +58,11 @@ class Metric:
         return cls(**given)
 
     @property
+    def seen(self) -> str:
+        """What a search sees of it, after the word "validation"."""
+        return "error" if self.name == "test error" else self.name.removeprefix("validation ")
+
+    @property
     def scale(self) -> float:
         """Shown units per unit of the number."""
         return PERCENT if self.share else 1.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from searchbench.metric import PERCENT
+from searchbench.metric import PERCENT, Metric
 from searchbench.reports.measured import undeclared
 from searchbench.reports.standing import Declared, as_arm
 from searchbench.results.history import EXPLORATORY
@@ -76,7 +76,7 @@ def ask(
     ]
     if a.n_failed or b.n_failed:
         asked.append(ReportQuestion("Do they fail at different rates?", st.failure_rates(a, b, alpha=declared.level)))
-    return (*asked, *_anytime(left, right, names, declared, budget))
+    return (*asked, *_anytime(left, right, names, metric, declared, budget))
 
 
 def _second_opinion(main: Answer, a: Arm, b: Arm, declared: Declared) -> list[ReportQuestion]:
@@ -134,16 +134,21 @@ def _anytime(
     left: Sequence[RunRecord],
     right: Sequence[RunRecord],
     names: tuple[str, str],
+    metric: Metric,
     declared: Declared,
     budget: Sequence[str],
 ) -> list[ReportQuestion]:
-    """The mean validation error over the whole budget, one number per run, compared in pairs."""
+    """The mean validation error over the whole budget, one number per run, compared in pairs.
+
+    Asked of error rates alone, which are 100 % before the first result; of other numbers nothing is known by then.
+    """
     from searchbench import statistics as st
     from searchbench.results.curves import CURVE_AXES
 
     axis = next((axis for axis in budget if axis in CURVE_AXES), None)
     runs = [run for run in (*left, *right) if run.ok and run.trials]
-    if axis is None or not runs or not undeclared(run.value for run in runs).share:
+    rates = metric.share and metric.better == "lower" and undeclared(run.value for run in runs).share
+    if axis is None or not runs or not rates:
         return []
     level = _levels(runs, axis)
     arms = [
@@ -153,7 +158,7 @@ def _anytime(
     common = [s for s in arms[0].seeds if s in set(arms[1].seeds)]
     led: EstimandName = declared.estimand  # type: ignore[assignment]
     answer = st.paired(arms[0].at(common), arms[1].at(common), alpha=declared.level, estimand=led)
-    question = f"Is one better on the way ({axis}, mean validation error over the budget)?"
+    question = f"Is one better on the way ({axis}, mean validation {metric.seen} over the budget)?"
     return [ReportQuestion(question, answer.with_caveats(EXPLORATORY))]  # no study declares it as what it compares
 
 

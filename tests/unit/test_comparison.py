@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import searchbench as sb
 from searchbench.cost import Cost
 from searchbench.errors import InputError
 from searchbench.reports.comparison import Pair, PairedComparison, compare
@@ -197,3 +198,12 @@ def test_unknown_or_equal_strategies_are_refused(store: ResultStore, labels: tup
 def test_an_unknown_problem_is_refused(store: ResultStore) -> None:
     with pytest.raises(InputError, match="unknown problem `digit`"):
         compare(store, "RE", "random", problem="digit")
+
+
+def test_the_way_is_not_compared_of_a_loss_of_which_nothing_is_known_before_the_first_result() -> None:
+    problem = sb.Objective(lambda config: config["x"] ** 2, {"x": sb.Float(0, 1)}, metric="log loss")
+    study = sb.Study("s", problem, ["random", "local-search"], seeds=3, budget=sb.Budget(evaluations=6))
+    results = sb.run(study, workers=0, progress=False)
+    (found,) = results.compare("random", "local-search")
+    assert not [one for one in found.asked if "on the way" in one.question]
+    assert "Validation log loss of the incumbent" in results.figure("anytime").caption

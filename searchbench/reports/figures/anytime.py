@@ -46,18 +46,17 @@ def anytime(
         if len(own) and len(grid):
             marks += _of_strategy(name, grid, own, colour)
     unit = f" ({metric.shown_unit})" if metric.shown_unit else ""
-    what = "error" if metric.name == "test error" else metric.name
     axis = TITLES.get(curves.axis, curves.axis)
     drawn = Figure(
         name=slug(f"anytime-{problem}-{curves.axis}"),
         title=f"Validation over {axis}",
         caption=(
-            "Validation error of the incumbent as a right-continuous step; line: mean of all runs once every run has "
-            "one. Band: pointwise 95 % bootstrap over runs; with fewer than 10 runs, the runs. It describes: what "
-            f"counts is the {metric.name} after the search."
+            f"Validation {metric.seen} of the incumbent as a right-continuous step; line: mean of all runs once every "
+            "run has one. Band: pointwise 95 % bootstrap over runs; with fewer than 10 runs, the runs. It describes: "
+            f"what counts is the {metric.name} after the search."
         ),
         x=Axis(axis),
-        y=Axis(f"validation {what.removeprefix('validation ')} of the incumbent{unit}"),
+        y=Axis(f"validation {metric.seen} of the incumbent{unit}"),
         marks=tuple(marks),
         focus=focus,
     )
