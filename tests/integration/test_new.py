@@ -99,6 +99,7 @@ def test_bad_names_are_refused_and_nothing_is_written(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # seven processes one after the other, each of which imports PyTorch
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_project_is_installed_tested_checked_and_run_by_its_short_name(kind: str, folder: Path) -> None:
     name = f"my-{kind}"
