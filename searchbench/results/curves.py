@@ -121,7 +121,9 @@ def curves_along(recordings: Iterable[bytes], axes: Sequence[str]) -> dict[str, 
         values.append(np.append(floats(events.table, "value"), np.nan)[events.source])
         stretches.append(events.stretches())
         for axis in axes:
-            spent[axis].append(events.spent(axis))
+            own = events.spent(axis)
+            spent[axis].append(own if own.any() else np.broadcast_to(0.0, own.shape))
+        del tables, events  # before the next are read
     run, last = np.repeat(np.arange(len(lengths)), lengths), np.cumsum(lengths, dtype=np.int64) - 1
     value = _joined(values)
     stretch = np.concatenate([np.empty(0, dtype=np.int64), *stretches])

@@ -175,7 +175,7 @@ def baseline_then_others(
     if not 1 < len(others) <= MAX_IN_PAIRS:
         return first
     pairs = list(itertools.combinations(others, 2))
-    single = _question(estimand, 1, alpha, level, rope, seed)
+    single = replace(_question(estimand, 1, alpha, level, rope, seed), intervals=False)
     found = list(first.answers) + [replace(x, interval=None) for x in _raw(pairs, paired_by_seed, single)]
     names = first.pairs + tuple((a.name, b.name) for a, b in pairs)
     shares, passing = _baseline_first(names, len(first.answers))

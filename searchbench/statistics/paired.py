@@ -79,6 +79,7 @@ class Question:
         comparisons: size of the family.
         rope: declared half-width of practical equivalence, raw units.
         seed: declared seed of random flips.
+        intervals: whether intervals are asked for beside the tests.
     """
 
     estimand: Estimand
@@ -87,6 +88,7 @@ class Question:
     comparisons: int = 1
     rope: float | None = None
     seed: int = 0
+    intervals: bool = True
 
     @property
     def resamples(self) -> int:
@@ -125,6 +127,7 @@ def answers(d: Floats, asked: Question) -> list[Answer]:
     found = led.test(d, seed=asked.seed, resamples=asked.resamples)
     beside = _Beside.of(d, asked.level)
     constant = np.ptp(d, axis=0) == 0
+    with_intervals = asked.intervals and asked.comparisons <= MAX_INTERVALS
     nonzero = (d != 0).sum(axis=0)
     out = []
     for j in range(d.shape[1]):
@@ -139,7 +142,7 @@ def answers(d: Floats, asked: Question) -> list[Answer]:
                 wording="",
                 n_effective=int(nonzero[j]),
                 estimate=float(found.estimate[j]),
-                interval=interval_of(d[:, j], asked) if asked.comparisons <= MAX_INTERVALS else None,
+                interval=interval_of(d[:, j], asked) if with_intervals else None,
                 effect=Effect(led.effect, float(found.effect[j])),
                 p=float(found.p[j]),
                 facts=(
