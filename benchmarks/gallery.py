@@ -14,7 +14,6 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from searchbench.reports.dossier import Dossier, read
@@ -47,7 +46,7 @@ ENTRIES = (
     Entry(
         "blackbox",
         "The black-box family on the shipped table",
-        "Seventeen strategies that train architectures one by one, 20 independent searches each, on the recorded "
+        "Fifteen strategies that train architectures one by one, 20 independent searches each, on the recorded "
         "trainings of every cell of the NAS-Bench-201 space on digits. What is established is little beside what the "
         "means suggest: that is what the ranks' intervals are for.",
         (("errors-", "Test error of what every search handed over; a dot is a search."),
@@ -111,10 +110,11 @@ def prepare(entry: Entry) -> list[list[str]]:
 
 
 def searchbench(*arguments: str, shown: bool = True) -> str:
-    """Run the command; what it printed, where it is not shown as it comes.
+    """Run the command; what it printed, where it is not shown as it comes. Status 1 says that a run failed or that
+    something is wanting, which the pages say too.
 
     Raises:
-        SystemExit: it failed.
+        SystemExit: it could not do what it was asked.
     """
     print("searchbench", shlex.join(arguments), flush=True)
     out = None if shown else subprocess.PIPE
@@ -122,7 +122,7 @@ def searchbench(*arguments: str, shown: bool = True) -> str:
         [sys.executable, "-m", "searchbench", *arguments], cwd=ROOT, env=os.environ | TERMINAL, stdout=out, text=True,
         check=False,
     )  # fmt: skip
-    if done.returncode:
+    if done.returncode > 1:
         sys.exit(f"gallery: `searchbench {shlex.join(arguments)}` ended with {done.returncode}")
     return done.stdout or ""
 
@@ -156,7 +156,7 @@ def page_of(entry: Entry, dossier: Dossier, folder: Path, answers: list[tuple[st
     several = len(dossier.board.blocks) > 1
     for block in dossier.board.blocks:
         parts.append(f"> **{block.problem}.** {headline(block)}" if several else f"> {headline(block)}")
-    parts += [(folder / "leaderboard.md").read_text(encoding="utf-8").strip(), took(dossier)]
+    parts += [(folder / "leaderboard.md").read_text(encoding="utf-8").strip(), made_with(dossier)]
     for beginning, caption in entry.figures:
         for figure in chosen(folder / "figures", beginning, dossier):
             target = f"{entry.name}-{figure.name}"
@@ -168,6 +168,7 @@ def page_of(entry: Entry, dossier: Dossier, folder: Path, answers: list[tuple[st
         parts.append(own.replace("\n### ", "\n#### ") if "--format md" in said else f"```text\n{own}\n```")
     study = (ROOT / "examples" / "gallery" / f"{entry.name}.toml").read_text(encoding="utf-8").strip()
     said = "\n\n".join(parts).replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+    said = said.replace("\\<", "&lt;")  # an escape that GitHub knows and the site does not
     return f"{said}\n\n## The study\n\n```toml\n{study}\n```\n"
 
 
@@ -178,16 +179,11 @@ def chosen(figures: Path, beginning: str, dossier: Dossier) -> list[Path]:
     return [own for own in found if own.stem.endswith(f"-{axis}")] if beginning == "anytime-" else found
 
 
-def took(dossier: Dossier) -> str:
-    """How many runs there were, how long all of them took one after another, and under which versions."""
-    seconds = sum(
-        (datetime.fromisoformat(run.finished) - datetime.fromisoformat(run.started)).total_seconds()
-        for run in dossier.runs
-    )
+def made_with(dossier: Dossier) -> str:
+    """How many runs there are, and under which versions they were made."""
     versions = dossier.study.provenance.get("packages", {})
     under = ", ".join(f"{name} {versions[name]}" for name in ("searchbench", "torch", "numpy") if name in versions)
-    minutes = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"
-    return f"{len(dossier.runs)} runs, {minutes} one after another beside other work on the machine; {under}."
+    return f"{len(dossier.runs)} runs; {under}."
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ def picture(found: Tradeoff, colours: Mapping[str, int], focus: tuple[str, ...] 
     """A dot for each search; the staircase is the front of all."""
     scale = found.scale
     steps = [(own.cost, scale * own.error) for own in found.front]
-    steps = [(steps[0][0], scale * found.reference[1]), *steps, (found.reference[0], steps[-1][1])]
+    right, top = _corner(found)
+    steps = [(steps[0][0], scale * top), *steps, (right, steps[-1][1])]
     staircase = Line("Pareto front", [x for x, _ in steps], [y for _, y in steps], GREY, step=True, dashed=True)
     dots = tuple(
         Dots(
@@ -37,6 +38,14 @@ def picture(found: Tradeoff, colours: Mapping[str, int], focus: tuple[str, ...] 
         focus=focus,
     )
     return cut(drawn, "y")
+
+
+def _corner(found: Tradeoff) -> tuple[float, float]:
+    """Where the staircase ends: the reference point, and no further from what was handed over than a tenth, so that a
+    declared one far away does not press all of it into a corner."""
+    handed = [own for row in found.rows for own in row.found]
+    cost, error = max(own.cost for own in handed), max(own.error for own in handed)
+    return min(found.reference[0], cost + abs(cost) / 10), min(found.reference[1], error + abs(error) / 10)
 
 
 def agreement(problem: str, predicted: Sequence[float], measured: Sequence[float], told: Sequence[str]) -> Figure:
