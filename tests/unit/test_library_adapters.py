@@ -171,3 +171,41 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
     assert 'pip install "searchbench[nni]"' in str(nni.adapt("tpe").unsupported(scenario()))
     assert 'pip install "searchbench[skopt]"' in str(skopt.adapt("gp").unsupported(scenario()))
     assert "`hyperopt`, which is not installed" in str(tune.adapt("hyperopt").unsupported(scenario()))
+
+
+DEGENERATE = {
+    "ranges of one value": Space("one", (Float("a", 0.5, 0.5), Integer("b", 3, 3), Float("x", 0.0, 1.0))),
+    "a billion integers": Space("many", (Integer("a", 0, 10**9), Integer("b", 1, 10**9, log=True))),
+    "values of 1e300": Space("large", (Float("a", -1e300, 0.0), Float("b", 1e-300, 1e300, log=True))),
+}
+
+
+@pytest.mark.parametrize("strategy", ALL, ids=str)
+@pytest.mark.parametrize("space", DEGENERATE.values(), ids=DEGENERATE.keys())
+def test_degenerate_ranges_are_searched(strategy, space: Space) -> None:  # type: ignore[no-untyped-def]
+    assert strategy.unsupported(scenario(space)) is None
+    found = run(strategy, space)
+    assert len(found) == 6
+    assert len(set(found)) > 1
+
+
+@pytest.mark.parametrize("strategy", ALL, ids=str)
+def test_a_space_of_ranges_of_one_value_is_refused_with_its_reason(strategy) -> None:  # type: ignore[no-untyped-def]
+    space = Space("point", (Float("a", 0.5, 0.5), Integer("b", 3, 3)))
+    assert "range of one value" in strategy.unsupported(scenario(space))
+
+
+def test_a_range_of_one_value_is_no_dimension_and_comes_back() -> None:
+    space = DEGENERATE["ranges of one value"]
+    only = space.architecture((0.5, 3, 0.25))
+    assert flatten(only) == [0.25]
+    assert unflatten(space, [0.25]) == only
+
+
+def test_nni_is_given_integers_that_its_tuners_do_not_list() -> None:
+    assert nni._described(Integer("n", 0, 10**9))["_type"] == "uniform"
+    assert nni._described(Integer("n", 0, 10_000)) == {"_type": "randint", "_value": [0, 10_001]}
+    assert nni._described(Integer("n", 1, 9, log=True), rounds_logs=False) == {
+        "_type": "loguniform",
+        "_value": [0.5, 9.5],
+    }

@@ -1,4 +1,7 @@
-"""A space as libraries without conditions see it: a list of category indices and numbers."""
+"""A space as libraries without conditions see it: a list of category indices and numbers.
+
+A range of one value is no dimension: libraries refuse it, or divide by its width. It is left out of the list, and put
+back where the library names a point."""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from searchbench.spaces.choices import Choice, Float, Integer, Value
+from searchbench.spaces.choices import Choice, Decision, Float, Integer, Value
 from searchbench.spaces.space import Architecture, Space
 
 
@@ -21,19 +24,32 @@ def not_flat(space: Space, library: str) -> str | None:
     for decision in space.decisions:
         if not isinstance(decision, Choice | Integer | Float):
             return f"{library} has no dimension for `{decision.name}`, a {type(decision).__name__}"
+    if not dimensions(space):
+        return f"every decision of `{space.name}` is a range of one value, so {library} has nothing to search"
     return None
 
 
+def dimensions(space: Space) -> list[Decision]:
+    """The decisions that a library searches: all but ranges of one value."""
+    return [decision for decision in space.decisions if not _settled(decision)]
+
+
+def _settled(decision: Decision) -> bool:
+    return isinstance(decision, Integer | Float) and decision.low == decision.high
+
+
 def flatten(architecture: Architecture) -> list[Any]:
-    """Category indices and numbers, in the order of the decisions."""
+    """Category indices and numbers, in the order of the `dimensions`."""
     pairs = zip(architecture.space.decisions, architecture.values, strict=True)
-    return [d.options.index(value) if isinstance(d, Choice) else value for d, value in pairs]
+    return [d.options.index(value) if isinstance(d, Choice) else value for d, value in pairs if not _settled(d)]
 
 
 def unflatten(space: Space, point: Sequence[Any]) -> Architecture:
     """The inverse of `flatten`; NumPy's numbers become Python's, and what rounding took out of range comes back."""
     values: list[Value] = []
-    for decision, given in zip(space.decisions, point, strict=True):
+    coming = iter(point)
+    for decision in space.decisions:
+        given = decision.low if _settled(decision) else next(coming)  # type: ignore[attr-defined]
         if isinstance(decision, Choice):
             values.append(decision.options[int(given)])
         elif isinstance(decision, Integer):

@@ -15,7 +15,7 @@ from typing import Any
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.choices import Choice, Decision, Integer
 from searchbench.spaces.space import Space
-from searchbench.strategies.adapters.flat import GlobalNumbers, not_flat, unflatten
+from searchbench.strategies.adapters.flat import GlobalNumbers, dimensions, not_flat, unflatten
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
@@ -38,6 +38,8 @@ class Tuner:
     """A package NNI does not install."""
     layers: bool = False
     """Whether it searches NNI's layer choices and nothing else."""
+    rounds_logs: bool = True
+    """Whether it knows integers on a log scale."""
 
 
 def _seed_evolution(tuner: Any, seed: int) -> None:
@@ -60,7 +62,11 @@ TUNERS = {
     "tpe": Tuner("tpe_tuner:TpeTuner", seeded=True),
     "evolution": Tuner("evolution_tuner:EvolutionTuner", _seed_evolution),
     "anneal": Tuner(
-        "hyperopt_tuner:HyperoptTuner", _seed_hyperopt, arguments=(("algorithm_name", "anneal"),), needs="hyperopt"
+        "hyperopt_tuner:HyperoptTuner",
+        _seed_hyperopt,
+        arguments=(("algorithm_name", "anneal"),),
+        needs="hyperopt",
+        rounds_logs=False,
     ),
     "regularized-evolution": Tuner("regularized_evolution_tuner:RegularizedEvolutionTuner", layers=True),
 }
@@ -144,7 +150,7 @@ class NniSearch:
                 parameters = self._tuner.generate_parameters(self._number)
             except nni.NoMoreTrialError:  # nothing until a result arrives
                 return None
-        names = [d.name for d in self._space.decisions]
+        names = [d.name for d in dimensions(self._space)]
         point = [parameters[name]["_idx"] if self._kind.layers else parameters[name] for name in names]
         architecture = unflatten(self._space, point)
         proposal = self._asked.add(Proposal(architecture), (self._number, parameters))
@@ -171,18 +177,27 @@ def _make(kind: Tuner, given: dict[str, Any], space: Space, seed: int) -> Any:
     if kind.layers:
         tuner.update_search_space({d.name: {"_type": "layer_choice", "_value": d.options} for d in space.decisions})  # type: ignore[attr-defined]
     else:
-        tuner.update_search_space({d.name: _described(d) for d in space.decisions})
+        tuner.update_search_space({d.name: _described(d, kind.rounds_logs) for d in dimensions(space)})
     kind.seed(tuner, seed)
     return tuner
 
 
-def _described(decision: Decision) -> dict[str, Any]:
-    """A decision in NNI's words."""
+LISTED = 10_000
+"""Widest range of integers that NNI is given as such: its TPE keeps a weight for each of them."""
+
+
+def _described(decision: Decision, rounds_logs: bool = True) -> dict[str, Any]:
+    """A decision in NNI's words; integers that a tuner does not know, or would list, are numbers that are rounded when
+    they come back."""
     if isinstance(decision, Choice):
         return {"_type": "choice", "_value": list(range(len(decision.options)))}
     low, high, log = decision.low, decision.high, decision.log  # type: ignore[attr-defined]
     if isinstance(decision, Integer):
+        if log and not rounds_logs:
+            return {"_type": "loguniform", "_value": [low - 0.5, high + 0.5]}
         if log:
             return {"_type": "qloguniform", "_value": [low, high, 1]}
+        if high - low > LISTED:
+            return {"_type": "uniform", "_value": [low - 0.5, high + 0.5]}
         return {"_type": "randint", "_value": [low, high + 1]}
     return {"_type": "loguniform" if log else "uniform", "_value": [low, high]}

@@ -14,7 +14,7 @@ from typing import Any
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.choices import Choice, Integer
 from searchbench.spaces.space import Space
-from searchbench.strategies.adapters.flat import flatten, not_flat, quiet, unflatten
+from searchbench.strategies.adapters.flat import dimensions, flatten, not_flat, quiet, unflatten
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import Proposal, Trial
 
@@ -122,7 +122,7 @@ def _dimensions(space: Space) -> list[Any]:
     from skopt.space import Integer as Whole
 
     found = []
-    for d in space.decisions:
+    for d in dimensions(space):
         if isinstance(d, Choice):
             found.append(Categorical(list(range(len(d.options))), name=d.name))
         else:
