@@ -58,13 +58,37 @@ def test_a_macro_network_computes_what_its_layers_say():
     network = initialise(SMALL.builder().network(architecture, *DIGITS), 1).eval()
     body, (inputs, _) = network.body, digits(3)
     op = [next(iter(layer.values())) for layer in body.layers]
-    one = op[0](body.stem(inputs))
+    stem = body.stem(inputs)
+    one = op[0](stem)
     two = body.norms[0](op[1](one))
-    one, two = body.halves["1 0"](one), body.halves["1 1"](two)
-    three = body.norms[1](op[2](two) + two)
-    four = body.norms[2](op[3](three) + one + two)
-    five = body.norms[3](op[4](four) + four)
+    stem, one, two = (body.halves[f"1 {at}"](value) for at, value in enumerate((stem, one, two)))
+    three = body.norms[1](op[2](two) + one)
+    four = body.norms[2](op[3](three) + stem + one)
+    five = body.norms[3](op[4](four) + three)
     torch.testing.assert_close(network(inputs), body.classifier(five.mean((2, 3))))
+
+
+def test_bits_begin_with_the_stem_and_end_before_a_layers_own_input():
+    names = [d.name for d in SMALL.decisions if d.name.startswith("skip")]
+    assert names[:4] == ["skip 0-2", "skip 0-3", "skip 1-3", "skip 0-4"]
+    assert not any(int(before) == int(layer) - 1 for before, layer in (n.split()[1].split("-") for n in names))
+
+
+def test_published_strings_are_read_as_the_released_code_reads_them():
+    # the first twelve layers of the network in the released cifar10_macro_final.sh
+    published = (
+        "0 3 0 0 1 0 2 0 0 1 2 0 0 0 0 3 1 1 0 1 0 2 0 0 0 0 0 1 2 0 1 1 0 1 1 1 1 0 1 1 1 0 1 0 1 "
+        "0 0 0 0 0 0 0 0 0 0 2 0 0 0 0 0 1 0 0 0 0 0 1 0 0 1 1 0 0 0 0 1 1"
+    )
+    architecture = enas_macro().parse(published)
+    layers = list(macro_layers(architecture))
+    assert [operation for operation, _ in layers[:4]] == ["conv3", "sep5", "conv3", "conv5"]
+    assert layers[2] == ("conv3", (0,))  # the third layer adds the stem's output
+    assert layers[5] == ("sep5", (0, 1, 3))
+    assert layers[11][1] == (0, 3, 4, 9, 10)  # the tenth layer's the last: the eleventh's is its input
+    assert enas_macro().parse(str(architecture)) == architecture
+    with pytest.raises(SpaceError, match="12 layers"):
+        enas_macro().parse(published + " 0")
 
 
 def test_a_stand_alone_network_has_no_parts_it_never_uses():

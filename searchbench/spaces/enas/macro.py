@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from types import MappingProxyType
 
 from searchbench.errors import SpaceError
@@ -14,7 +15,9 @@ MACRO_OPERATIONS = ("conv3", "sep3", "conv5", "sep5", "avg3", "max3")
 
 
 def enas_macro(layers: int = 12, channels: int = 36, stages: int = 3) -> Space:
-    """Whole networks: every layer has an operation, and a bit for each earlier layer whose output is added to its own.
+    """Whole networks: every layer has an operation, and a bit for the stem and for each earlier layer but the one before
+    it, whose output is added to its own; what the layer before gives is its input. The stem is counted as layer 0: bit
+    "0-2" adds the stem's output to that of layer 2, as in the released code.
 
     With 12 layers there are 12 + 66 decisions and 6^12 * 2^66 = 1.6e29 networks.
 
@@ -31,7 +34,7 @@ def enas_macro(layers: int = 12, channels: int = 36, stages: int = 3) -> Space:
     found = []
     for layer in range(1, layers + 1):
         found.append(Choice(f"layer {layer}", MACRO_OPERATIONS))
-        found += [Choice(f"skip {before}-{layer}", (0, 1)) for before in range(1, layer)]
+        found += [Choice(f"skip {before}-{layer}", (0, 1)) for before in range(layer - 1)]
     return Space(
         name="enas-macro",
         decisions=tuple(found),
@@ -43,7 +46,7 @@ def enas_macro(layers: int = 12, channels: int = 36, stages: int = 3) -> Space:
 
 
 def macro_layers(architecture: Architecture) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """(operation, earlier layers counted from 0 whose outputs are added) of every layer."""
+    """(operation, what is added: 0 for the stem, from 1 the earlier layers) of every layer."""
     values = iter(architecture.values)
     for layer in range(architecture.space.settings["layers"]):
         operation = str(next(values))
@@ -52,7 +55,7 @@ def macro_layers(architecture: Architecture) -> Iterator[tuple[str, tuple[int, .
 
 
 def write_macro(architecture: Architecture) -> str:
-    """Text as the released code prints it: per layer the operation's number and the bits, layers apart by bars."""
+    """The numbers of the released code, the operation's and the bits of each layer, layers apart by bars."""
     parts = []
     for layer, (operation, skips) in enumerate(macro_layers(architecture)):
         bits = "".join("1" if at in skips else "0" for at in range(layer))
@@ -60,10 +63,19 @@ def write_macro(architecture: Architecture) -> str:
     return "|".join(parts)
 
 
+def _apart(numbers: list[str]) -> list[str]:
+    """Numbers without bars, layer by layer: of the n-th layer, n."""
+    ends = [0]
+    while ends[-1] < len(numbers):
+        ends.append(ends[-1] + len(ends))
+    return [" ".join(numbers[begin:end]) for begin, end in pairwise(ends)]
+
+
 def read_macro(space: Space, text: str) -> Architecture:
-    """Parse what `write_macro` writes. Raises SpaceError."""
+    """Parse what `write_macro` writes, or numbers one after the other, as the released scripts have them. Raises
+    SpaceError."""
     values: list[object] = []
-    parts = text.split("|")
+    parts = text.split("|") if "|" in text else _apart(text.split())
     if len(parts) != space.settings["layers"]:
         raise SpaceError(f"`enas-macro` has {space.settings['layers']} layers apart by bars, but got {text!r}.")
     for layer, part in enumerate(parts):

@@ -1,8 +1,8 @@
 """Networks of ENAS's macro space (Pham et al. 2018, section 2.3 and the released code). This file imports torch.
 
-Stem 3x3; every layer applies an operation to the output of the layer before, adds the outputs its bits name and
-normalises the sum; after each stage but the last, the outputs of all layers so far are halved; mean over the pixels,
-linear classifier. Search and stand-alone networks merge skips alike.
+Stem 3x3; every layer applies an operation to the output of the layer before, adds the outputs its bits name, the
+stem's first, and normalises the sum; after each stage but the last, all outputs so far are halved; mean over the
+pixels, linear classifier. Search and stand-alone networks merge skips alike.
 
 Differs: the released final network concatenates skips, and its channels double where sides are halved; sides are
 halved by a 2x2 average pool and a 1x1 convolution.
@@ -26,7 +26,7 @@ from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form
 
 Layers = Sequence[tuple[int, tuple[int, ...]]]
-"""Number of the operation, and the earlier layers whose outputs are added, per layer."""
+"""Number of the operation, and the outputs that are added (0 the stem's, from 1 those of earlier layers), per layer."""
 
 
 class MacroBody(nn.Module):
@@ -54,7 +54,7 @@ class MacroBody(nn.Module):
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels, affine=affine) for _ in built[1:])
         self.halves = nn.ModuleDict(
-            {f"{end} {layer}": Halve(channels, channels, affine) for end in ends for layer in range(end + 1)}
+            {f"{end} {output}": Halve(channels, channels, affine) for end in ends for output in range(end + 2)}
         )
         self.ends = frozenset(ends)
         self.classifier = nn.Linear(channels, classes)
@@ -62,7 +62,7 @@ class MacroBody(nn.Module):
     def forward(self, inputs: Tensor, layers: Layers) -> Tensor:
         """[B, C, H, W] -> logits [B, classes]."""
         value = begin(self.stem, inputs)
-        outputs: list[Tensor | None] = []
+        outputs: list[Tensor | None] = [value]
         needed = _last_readers(layers)
         for at, (op, skips) in enumerate(layers):
             value = self.layers[at][str(op)](value)  # type: ignore[index]
@@ -76,13 +76,13 @@ class MacroBody(nn.Module):
                 value = outputs[-1]  # type: ignore[assignment]
         return self.classifier(value.mean((2, 3)))  # type: ignore[no-any-return]
 
-    def _halved(self, end: int, layer: int, value: Tensor | None) -> Tensor:
-        return self.halves[f"{end} {layer}"](value)  # type: ignore[no-any-return]
+    def _halved(self, end: int, output: int, value: Tensor | None) -> Tensor:
+        return self.halves[f"{end} {output}"](value)  # type: ignore[no-any-return]
 
 
 def _last_readers(layers: Layers) -> list[int]:
-    """The last layer that reads each layer's output; the next one always does."""
-    found = [min(at + 1, len(layers) - 1) for at in range(len(layers))]
+    """The last layer, counted from 0, that reads each output, the stem's first; the next layer always does."""
+    found = [min(at, len(layers) - 1) for at in range(len(layers) + 1)]
     for at, (_, skips) in enumerate(layers):
         for skip in skips:
             found[skip] = max(found[skip], at)
@@ -162,7 +162,7 @@ class Sizes:
         """Multiply-accumulates of one sample."""
         operations = sum(counted[op] for counted, (op, _) in zip(self._layers, layers, strict=True))
         needed = _last_readers(layers)
-        halved = sum(each * sum(needed[n] > end for n in range(end + 1)) for end, each in self._halves.items())
+        halved = sum(each * sum(needed[n] > end for n in range(end + 2)) for end, each in self._halves.items())
         return self._fixed + operations + halved
 
 
@@ -203,8 +203,8 @@ class MacroNetworks:
     def _drop_unused(self, body: MacroBody, layers: Layers) -> None:
         needed = _last_readers(layers)
         for name in list(body.halves):
-            end, layer = map(int, name.split())
-            if needed[layer] <= end:
+            end, output = map(int, name.split())
+            if needed[output] <= end:
                 del body.halves[name]
 
 
