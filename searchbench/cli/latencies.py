@@ -14,6 +14,9 @@ from searchbench.whole_file import whole
 if TYPE_CHECKING:
     from searchbench.harness.problem import Posed, Problem
 
+REPEATABLE = 0.5
+"""Least tau-b between two halves of the rounds at which measured networks are held against a prediction."""
+
 _study = click.argument("study", type=click.Path(dir_okay=False))
 _problem = click.option("--problem", default=None, metavar="LABEL", help="Of which problem. [default: the first]")
 _repeats = click.option(
@@ -37,11 +40,13 @@ def latency() -> None:
 @_repeats
 @_batch
 def build(study: str, out: str, problem: str | None, repeats: int, batch_size: int) -> None:
-    """Measure every block of a problem's space on this machine, one thread, and write them as a table."""
+    """Measure every block of a problem's space on this machine, one thread, in interleaved rounds, and write them as a
+    table: the median, what lies between the quartiles, and the number of rounds. Layers whose options differ by less
+    are named."""
     import csv
 
     from searchbench.estimators.latency import Measured
-    from searchbench.estimators.stopwatch import measure_blocks
+    from searchbench.estimators.stopwatch import indistinct, measure_blocks
     from searchbench.harness.components import make
     from searchbench.harness.study_file import read_study
     from searchbench.spaces import SPACES
@@ -52,8 +57,12 @@ def build(study: str, out: str, problem: str | None, repeats: int, batch_size: i
     found = measure_blocks(space, task.shape, task.classes, Measured(batch_size, repeats=repeats))
     with whole(out) as place, place.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([("block", "latency_ms"), *((name, f"{ms:.6f}") for name, ms in found.items())])
-    click.echo(f"{out}: {len(found)} blocks of {space.name} on {task.name}, {sum(found.values()):.3f} ms in all")
+        writer.writerow(("block", "latency_ms", "spread_ms", "rounds"))
+        writer.writerows((name, f"{t.ms:.6f}", f"{t.spread_ms:.6f}", t.rounds) for name, t in found.items())
+    total = sum(timing.ms for timing in found.values())
+    click.echo(f"{out}: {len(found)} blocks of {space.name} on {task.name}, {total:.3f} ms in all")
+    for said in indistinct(found):
+        click.echo(f"not told apart: {said}; raise --batch-size or --repeats", err=True)
 
 
 @latency.command()
@@ -64,11 +73,13 @@ def build(study: str, out: str, problem: str | None, repeats: int, batch_size: i
 @_batch
 @click.option("--out", default=None, metavar="FILE.svg", help="Draw predicted against measured.")
 def check(study: str, problem: str | None, networks: int, repeats: int, batch_size: int, out: str | None) -> None:
-    """Predicted against measured latency of random networks: correlations, RMSE, and the y = x picture."""
+    """Predicted against measured latency of random networks: correlations, RMSE, and the y = x picture. Refused where
+    one half of the rounds does not order the networks as the other does."""
     import numpy as np
 
     from searchbench.errors import StudyError
     from searchbench.estimators.latency import Measured
+    from searchbench.estimators.stopwatch import measure_networks
     from searchbench.harness.study_file import read_study
     from searchbench.reports.figures.svg import to_svg
     from searchbench.reports.figures.traded import agreement
@@ -80,19 +91,28 @@ def check(study: str, problem: str | None, networks: int, repeats: int, batch_si
     if latency is None:
         raise StudyError(f"problem `{chosen.name}` has no latency to check; declare one.")
     channels, height, width = resolved.task.shape
-    stopwatch = Measured(batch_size, repeats=repeats).open(
-        resolved.space, (channels, height, width), resolved.task.classes
-    )
+    settings = Measured(batch_size, repeats=repeats)
     rng = np.random.default_rng(0)
     drawn = [resolved.space.sample(rng) for _ in range(networks)]
     predicted = np.array([latency(architecture) for architecture in drawn])
-    measured = np.array([stopwatch(architecture) for architecture in drawn])
-    pearson = float(np.corrcoef(predicted, measured)[0, 1])
+    timed = measure_networks(drawn, (channels, height, width), resolved.task.classes, settings)
+    measured, repeated = np.array(timed.medians), timed.repeatability
     rmse = float(np.sqrt(np.mean((predicted - measured) ** 2)))
     terminal().print(f"{networks} random networks of {resolved.space.name}, ms on this machine, one thread:")
     terminal().print(f"predicted {predicted.mean():.3f} ± {predicted.std(ddof=1):.3f}")
     terminal().print(f"measured  {measured.mean():.3f} ± {measured.std(ddof=1):.3f}")
-    terminal().print(f"Pearson {pearson:.3f}; {rank_correlation(predicted, measured).wording}; RMSE {rmse:.3f} ms")
+    halves = "" if np.isnan(repeated) else f"; one half of the rounds orders them as the other, tau {repeated:.2f}"
+    terminal().print(f"passes of a network vary by {100 * timed.variation:.0f} % over {timed.rounds} rounds{halves}")
+    if repeated < REPEATABLE:
+        raise StudyError(
+            f"what was measured does not repeat (tau {repeated:.2f} between halves of the rounds, {REPEATABLE} is "
+            "needed), so no prediction can be held against it; raise --batch-size or --repeats."
+        )
+    if predicted.std() == 0:
+        terminal().print(f"the prediction is constant: no correlation; RMSE {rmse:.3f} ms")
+    else:
+        pearson = float(np.corrcoef(predicted, measured)[0, 1])
+        terminal().print(f"Pearson {pearson:.3f}; {rank_correlation(predicted, measured).wording}; RMSE {rmse:.3f} ms")
     if out is not None:
         figure = agreement(
             chosen.name, predicted.tolist(), measured.tolist(), [str(architecture) for architecture in drawn]

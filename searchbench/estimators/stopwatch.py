@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -35,26 +37,96 @@ class Stopwatch:
         return self._known[architecture.key]
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What repeated passes took."""
+
+    ms: float
+    """The median, milliseconds."""
+    spread_ms: float
+    """Between the quartiles."""
+    rounds: int
+
+    @classmethod
+    def of(cls, ms: Sequence[float]) -> Timing:
+        """Median and quartiles of some passes."""
+        low, middle, high = np.percentile(ms, (25, 50, 75))
+        return cls(float(middle), float(high - low), len(ms))
+
+    def __add__(self, other: Timing) -> Timing:
+        """The one after the other; spreads add up as those of independent times do."""
+        together = math.hypot(self.spread_ms, other.spread_ms)
+        return Timing(self.ms + other.ms, together, min(self.rounds, other.rounds))
+
+
 def median_ms(module: nn.Module, inputs: Tensor, settings: Measured) -> float:
-    """Median milliseconds of `repeats` passes after `warmup`, without gradient, in evaluation mode.
+    """Median milliseconds of `repeats` passes after `warmup`, without gradient, in evaluation mode."""
+    (passes,) = interleaved_ms([(module, inputs)], settings)
+    return Timing.of(passes).ms
+
+
+def interleaved_ms(timed: Sequence[tuple[nn.Module, Tensor]], settings: Measured) -> list[list[float]]:
+    """Milliseconds of `repeats` passes of each module, in rounds of one pass of every module, so that whatever slows
+    the machine down for a while does so to all of them; `warmup` rounds before are not counted. Without gradient, in
+    evaluation mode.
 
     One thread is timed by its own CPU clock, which other work on the machine does not move; several by the wall clock.
     """
     clock = time.thread_time if settings.threads == 1 else time.perf_counter
-    module.eval()
-    seconds = []
+    found: list[list[float]] = [[] for _ in timed]
+    for module, _ in timed:
+        module.eval()
     with torch.inference_mode(), _threads(settings.threads):
-        for _ in range(settings.warmup):
-            module(inputs)
-        for _ in range(settings.repeats):
-            started = clock()
-            module(inputs)
-            seconds.append(clock() - started)
-    return 1000 * float(np.median(seconds))
+        for number in range(settings.warmup + settings.repeats):
+            for (module, inputs), passes in zip(timed, found, strict=True):
+                started = clock()
+                module(inputs)
+                if number >= settings.warmup:
+                    passes.append(1000 * (clock() - started))
+    return found
 
 
-def measure_blocks(space: Space, shape: Shape, classes: int, settings: Measured) -> dict[str, float]:
-    """Milliseconds of every block of a chain of layers, by its name in a table "by choices".
+def measure_networks(architectures: Sequence[Architecture], shape: Shape, classes: int, settings: Measured) -> Repeats:
+    """Whole networks of one space, in interleaved rounds."""
+    builder = architectures[0].space.builder()
+    image = torch.zeros((settings.batch_size, *shape))
+    networks = [initialise(builder.network(architecture, shape, classes), 0) for architecture in architectures]
+    return Repeats(interleaved_ms([(network, image) for network in networks], settings))
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Passes of several networks, and whether they order them alike."""
+
+    passes: Sequence[Sequence[float]]
+    """[networks, rounds] milliseconds."""
+
+    @property
+    def medians(self) -> list[float]:
+        """Of each network."""
+        return [Timing.of(own).ms for own in self.passes]
+
+    @property
+    def variation(self) -> float:
+        """Mean coefficient of variation of a network's passes."""
+        return float(np.mean([np.std(own, ddof=1) / np.mean(own) for own in self.passes])) if self.rounds > 1 else 0.0
+
+    @property
+    def rounds(self) -> int:
+        """Passes of each."""
+        return len(self.passes[0])
+
+    @property
+    def repeatability(self) -> float:
+        """Kendall tau-b between the medians of the even and of the odd rounds; NaN of fewer than two rounds."""
+        from scipy.stats import kendalltau
+
+        halves = [[Timing.of(own[half::2]).ms for own in self.passes] for half in (0, 1) if self.rounds > 1]
+        return float(kendalltau(*halves).statistic) if halves else math.nan
+
+
+def measure_blocks(space: Space, shape: Shape, classes: int, settings: Measured) -> dict[str, Timing]:
+    """Times of every block of a chain of layers, by its name in a table "by choices", measured in interleaved rounds.
 
     Blocks made alike, for inputs alike, are measured once.
 
@@ -68,32 +140,51 @@ def measure_blocks(space: Space, shape: Shape, classes: int, settings: Measured)
             'use latency = "measured".'
         )
     chain, names = networks.chain(shape, classes), by_choices(space, shape, classes)
-    known: dict[object, tuple[float, Tensor]] = {}
+    built: dict[object, tuple[nn.Module, Tensor, Tensor]] = {}
 
-    def timed(make: Make, value: Tensor) -> tuple[float, Tensor]:
+    def made(make: Make, value: Tensor) -> object:
+        """The key of a block, which is built, with its inputs and outputs, where there is none alike."""
         keywords = sorted(getattr(make, "keywords", {}).items())
         key = (getattr(make, "func", make), str((getattr(make, "args", ()), keywords)), tuple(value.shape))
-        if key not in known:
+        if key not in built:
             value = value.contiguous(memory_format=torch.channels_last)  # as in a network; a small image forgets it
             with torch.device("meta"):
-                built = make()
-            module = initialise(built, 0).eval()
+                block = make()
+            module = initialise(block, 0).eval()
             with torch.inference_mode():
-                output = module(value)
-            known[key] = median_ms(module, value, settings), output
-        return known[key]
+                built[key] = module, value, module(value)
+        return key
 
     image = torch.zeros((settings.batch_size, *shape)).contiguous(memory_format=torch.channels_last)
-    fixed, value = timed(chain.stem, image)
-    found = {}
+    ends = [made(chain.stem, image)]
+    value, labelled = built[ends[0]][2], dict[str, object]()
     for layer, labels in zip(chain.layers, names.options, strict=True):
         last = value
         for make, label in zip(layer.options, labels, strict=True):
             if make is not None and label is not None:
-                found[label], last = timed(make, value)
+                labelled[label] = made(make, value)
+                last = built[labelled[label]][2]
         value = last
-    ending, _ = timed(chain.head, value)
-    return {FIXED: fixed + ending, **found}
+    ends.append(made(chain.head, value))
+    passes = interleaved_ms([(module, inputs) for module, inputs, _ in built.values()], settings)
+    known = dict(zip(built, map(Timing.of, passes), strict=True))
+    return {FIXED: known[ends[0]] + known[ends[1]], **{label: known[key] for label, key in labelled.items()}}
+
+
+def indistinct(blocks: Mapping[str, Timing]) -> list[str]:
+    """Layers whose options differ by less than their times spread, a phrase each: such a table ranks them by chance."""
+    layers: dict[str, list[Timing]] = {}
+    for name, timing in blocks.items():
+        layer, told, _ = name.partition("=")
+        if told:
+            layers.setdefault(layer, []).append(timing)
+    found = []
+    for layer, own in layers.items():
+        apart = max(t.ms for t in own) - min(t.ms for t in own)
+        spread = float(np.median([t.spread_ms for t in own]))
+        if len(own) > 1 and spread >= apart:
+            found.append(f"{layer}: options differ by {apart:.4f} ms, one option's passes by {spread:.4f} ms")
+    return found
 
 
 @contextmanager

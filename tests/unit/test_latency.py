@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from searchbench.errors import EvaluationFailed, StudyError, TableError
 from searchbench.estimators.latency import ArchitectureTable, BlockTable, Measured
-from searchbench.estimators.stopwatch import measure_blocks
+from searchbench.estimators.stopwatch import Repeats, Timing, indistinct, interleaved_ms, measure_blocks
 from searchbench.spaces import SPACES
 from searchbench.spaces.chains.mobile import mobile_fairnas, mobile_proxyless
 from searchbench.spaces.graphs.randwire import randwire
@@ -126,11 +128,13 @@ def test_a_measured_network_takes_time_and_is_measured_once() -> None:
 def test_a_table_measured_block_by_block_serves_its_space(tmp_path: Path, name: str) -> None:
     space = SPACES.factory(name)(**SMALL)
     measured = measure_blocks(space, SHAPE, CLASSES, Measured(warmup=0, repeats=1))
-    latency = BlockTable(written(tmp_path / "t.csv", measured)).open(space, SHAPE, CLASSES)
+    latency = BlockTable(written(tmp_path / "t.csv", {name: t.ms for name, t in measured.items()})).open(
+        space, SHAPE, CLASSES
+    )
     picked = space.architecture(("k3e3", "k5e3", "k7e6"))
     parts = ("fixed", "layer 1=k3e3", "layer 2=k5e3", "layer 3=k7e6")
-    assert latency(picked) == pytest.approx(sum(measured[part] for part in parts))
-    assert measured["layer 2=k3e3"] > 0
+    assert latency(picked) == pytest.approx(sum(measured[part].ms for part in parts), rel=1e-3)
+    assert measured["layer 2=k3e3"].ms > 0
 
 
 def test_only_chains_are_measured_block_by_block() -> None:
@@ -169,13 +173,51 @@ CHAINS = {
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_options_of_a_layer_are_measured_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = itertools.count(1.0)
-    monkeypatch.setattr("searchbench.estimators.stopwatch.median_ms", lambda module, inputs, settings: next(seen))
+    monkeypatch.setattr(
+        "searchbench.estimators.stopwatch.interleaved_ms",
+        lambda timed, settings: [[float(number)] for number, _ in enumerate(timed)],
+    )
     space = SPACES.factory(name)(**CHAINS[name])
     found = measure_blocks(space, (3, 32, 32), 10, Measured(warmup=0, repeats=1))
     layers: dict[str, list[float]] = {}
     for block, ms in found.items():
-        layers.setdefault(block.partition("=")[0], []).append(ms)
+        layers.setdefault(block.partition("=")[0], []).append(ms.ms)
     options = [own for layer, own in layers.items() if layer != "fixed"]
     assert options
     assert all(len(set(own)) == len(own) > 1 for own in options)
+
+
+def test_rounds_are_interleaved_and_those_of_the_warm_up_are_not_counted() -> None:
+    ran: list[str] = []
+
+    class Named(nn.Module):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            ran.append(self.name)
+            return inputs
+
+    passes = interleaved_ms([(Named("a"), torch.zeros(1)), (Named("b"), torch.zeros(1))], Measured(warmup=1, repeats=3))
+    assert "".join(ran) == "abababab"
+    assert [len(own) for own in passes] == [3, 3]
+
+
+def test_layers_whose_options_differ_by_less_than_their_passes_are_named() -> None:
+    blocks = {
+        "fixed": Timing(5.0, 9.0, 25),
+        **{f"layer 1={name}": Timing(ms, 0.1, 25) for name, ms in (("k3", 1.0), ("k5", 2.0))},
+        **{f"layer 2={name}": Timing(ms, 0.5, 25) for name, ms in (("k3", 1.0), ("k5", 1.2))},
+    }
+    (said,) = indistinct(blocks)
+    assert said.startswith("layer 2: options differ by 0.2000 ms, one option's passes by 0.5000 ms")
+    assert Timing(1.0, 3.0, 9) + Timing(2.0, 4.0, 8) == Timing(3.0, 5.0, 8)
+
+
+def test_measurements_say_whether_they_order_networks_alike_again() -> None:
+    steady = Repeats([[1.0, 1.1, 1.0, 1.1], [2.0, 2.1, 2.0, 2.1], [3.0, 3.1, 3.0, 3.1]])
+    assert steady.repeatability == pytest.approx(1.0)
+    assert steady.variation < 0.06
+    assert Repeats([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]]).repeatability == pytest.approx(-1.0)
+    assert math.isnan(Repeats([[1.0], [2.0]]).repeatability)

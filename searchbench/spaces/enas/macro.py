@@ -15,9 +15,9 @@ MACRO_OPERATIONS = ("conv3", "sep3", "conv5", "sep5", "avg3", "max3")
 
 
 def enas_macro(layers: int = 12, channels: int = 36, stages: int = 3) -> Space:
-    """Whole networks: every layer has an operation, and a bit for the stem and for each earlier layer but the one before
-    it, whose output is added to its own; what the layer before gives is its input. The stem is counted as layer 0: bit
-    "0-2" adds the stem's output to that of layer 2, as in the released code.
+    """Whole networks: every layer has an operation, and a bit for the stem and for each earlier layer but the one
+    before it, whose output is added to its own; what the layer before gives is its input. The stem is counted as layer
+    0: bit "0-2" adds the stem's output to that of layer 2, as in the released code.
 
     With 12 layers there are 12 + 66 decisions and 6^12 * 2^66 = 1.6e29 networks.
 
