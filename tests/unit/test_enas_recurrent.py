@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from itertools import islice
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -218,3 +219,52 @@ def test_it_runs_end_to_end_and_its_perplexity_falls(space):
     perplexities = [row["train_perplexity"] for row in read_traces(first.traces).to_pylist()]
     assert len(perplexities) == 4
     assert perplexities[-1] < perplexities[0] < 41
+
+
+def test_the_controller_draws_as_the_corrected_code_does():
+    controller = RecurrentController(9, 3).double()
+    with torch.no_grad():
+        for parameter in controller.parameters():
+            assert float(parameter.abs().max()) <= 0.01
+            parameter.mul_(50)  # so that probabilities differ
+    drawn = controller.draw(torch.Generator().manual_seed(5))
+    core = controller.core
+    lstm, first, second, point, embedding = (
+        getattr(core, name).detach().numpy() for name in ("lstm", "first", "second", "point", "embedding")
+    )
+    hidden = memory = np.zeros(64)
+    known, projected, inputs = [np.zeros(64)], [np.zeros(64)], core.begin.detach().numpy()
+    log_probability = entropy = 0.0
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    def stepped(x):
+        i, f, o, g = np.split(np.concatenate([x, hidden]) @ lstm, 4)
+        after = sigmoid(i) * np.tanh(g) + sigmoid(f) * memory
+        return sigmoid(o) * np.tanh(after), after
+
+    for node in range(1, 10):
+        earlier, activation = drawn.tokens[2 * node - 2 : 2 * node]
+        hidden, memory = stepped(inputs)
+        logits = np.tanh(hidden @ second + np.stack(projected)) @ point
+        known.append(hidden)
+        projected.append(hidden @ first)
+        distances = node - np.arange(node)
+        logs = [2.25 * np.tanh(logits / 5) - distances**2 / 6, None]
+        hidden, memory = stepped(known[earlier] / (0.1 + node - earlier))
+        logs[1] = 2.25 * np.tanh(hidden @ embedding.T / 5)
+        for own, token in zip(logs, (earlier, activation), strict=True):
+            log = own[token] - np.log(np.exp(own).sum())
+            log_probability += log
+            entropy -= np.exp(log) * log
+        inputs = embedding[activation]
+    assert float(drawn.log_probability.detach()) == pytest.approx(log_probability, rel=1e-7)
+    assert float(drawn.entropy.detach()) == pytest.approx(entropy, rel=1e-7)
+
+
+def test_its_settings_are_those_of_the_corrected_code():
+    settings = enas_recurrent()
+    assert (settings.lr, settings.adam) == (5e-5, (0.9, 1e-8))
+    assert (settings.decay, settings.baseline, settings.entropy) == (0.999, 0.0, 1e-5)
+    assert (settings.steps, settings.aggregate) == (25, 10)

@@ -28,9 +28,11 @@ class Enas:
         steps: updates of the controller per epoch; None: as many as keep the published proportion of 128,000
             validation images to 45,000 training images.
         aggregate: draws per update.
-        lr: of Adam (beta1 = 0, eps = 1e-3).
+        lr: of Adam.
+        adam: its beta1 and eps.
         entropy: weight in the reward.
         decay: of the baseline.
+        baseline: where it begins; None: at the first reward.
         skip_weight: of the penalty on the rate of skips, where there are any.
         candidates: draws at the end.
         reward: of a draw on a minibatch.
@@ -54,6 +56,8 @@ class Enas:
     skip_weight: float = 0.8
     candidates: int = 100
     reward: Reward = field(default_factory=Accuracy)
+    adam: tuple[float, float] = field(default=(0.0, 1e-3), metadata={"described": "unless default"})
+    baseline: float | None = field(default=None, metadata={"described": "unless default"})
 
     def __post_init__(self) -> None:
         for name in ("aggregate", "candidates", *(["steps"] if self.steps is not None else [])):
@@ -132,8 +136,20 @@ def enas_recurrent(
     Raises:
         StudyError: a value is out of range.
 
-    Source: Pham et al. 2018, section 3.1, and the corrected code.
+    Source: Pham et al. 2018, section 3.1, and the corrected code (google-research, enas_lm), whose settings of the
+        controller these are: Adam as it comes, baseline from 0 with decay .999, entropy weight 1e-5.
     Differs: as `Enas`; the weights' settings are those of DARTS's search for recurrent cells.
     """
     weights = language_training(epochs, batch_size, lr, clip, weight_decay)
-    return Enas(weights, steps, aggregate, controller_lr, candidates=candidates, reward=InversePerplexity(scale))
+    return Enas(
+        weights,
+        steps,
+        aggregate,
+        controller_lr,
+        entropy=1e-5,
+        decay=0.999,
+        candidates=candidates,
+        reward=InversePerplexity(scale),
+        adam=(0.9, 1e-8),
+        baseline=0.0,
+    )

@@ -37,6 +37,8 @@ class Drawn:
     """KL of the skip probabilities of every layer from the rate they are pulled to."""
     steps: int = 0
     """Softmaxes drawn from."""
+    by_token: bool = False
+    """Whether the entropy sums -p log p of the drawn tokens alone, instead of all options."""
 
     @property
     def path(self) -> Path:
@@ -52,7 +54,8 @@ class Drawn:
         token = int(torch.multinomial(logs.detach().exp(), 1, generator=generator))
         self.tokens.append(token)
         self.log_probability = self.log_probability + logs[token]
-        self.entropy = self.entropy - (logs.exp() * logs).sum()
+        own = logs[token] if self.by_token else logs
+        self.entropy = self.entropy - (own.exp() * own).sum()
         self.steps += 1
         return token
 
@@ -67,10 +70,18 @@ class Policy(Protocol):
 class Core(nn.Module):
     """What the three controllers have in common: the LSTM, embeddings, softmax weights and the pointer.
 
-    `tied`: whether the embeddings serve as the softmax weights, too. `bias`: initial bias of the softmax.
+    `tied`: whether the embeddings serve as the softmax weights, too. `bias`: initial bias of the softmax. `bound`: of
+    the initial values.
     """
 
-    def __init__(self, operations: int, seed: int, tied: bool = False, bias: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        operations: int,
+        seed: int,
+        tied: bool = False,
+        bias: Sequence[float] | None = None,
+        bound: float = BOUND,
+    ) -> None:
         super().__init__()
         with torch.device("meta"):
             self.lstm = nn.Parameter(torch.empty(2 * UNITS, 4 * UNITS))
@@ -84,7 +95,7 @@ class Core(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for parameter in self.parameters():
-                parameter.uniform_(-BOUND, BOUND, generator=generator)
+                parameter.uniform_(-bound, bound, generator=generator)
         self.bias = None if bias is None else nn.Parameter(torch.tensor(bias))
 
     def blank(self) -> tuple[Tensor, Tensor]:
@@ -203,33 +214,36 @@ class MicroController(nn.Module):
 
 
 class RecurrentController(nn.Module):
-    """Per node an earlier one, pointed at with a penalty on distance, and an activation.
+    """Per node l an earlier one j, pointed at with a penalty on distance, and an activation. What was pointed at is
+    the next input, divided by .1 + l - j; node 0 is a vector of zeros; a node is remembered by the state in which it
+    points.
 
-    Source: Pham et al. 2018, section 2.1, and the corrected code (N = 9, temperature 5, tanh constant 2.25, penalty
-        (l - j)^2 / 6).
-    Differs: embeddings are the softmax weights, too, which is what the published number of parameters needs.
+    Source: Pham et al. 2018, section 2.1, and the corrected code (google-research, enas_lm: N = 9, temperature 5, tanh
+        constant 2.25, penalty (l - j)^2 / 6, initial values within .01, embeddings that are the softmax weights, too,
+        and an entropy that sums -p log p of the drawn tokens).
     """
+
+    INITIAL = 0.01
 
     def __init__(self, nodes: int, seed: int, bound: float = 2.25, temperature: float = 5.0) -> None:
         super().__init__()
-        self.core = Core(len(ACTIVATIONS), seed, tied=True)
+        self.core = Core(len(ACTIVATIONS), seed, tied=True, bound=self.INITIAL)
         self._nodes, self._bound, self._temperature = nodes, bound, temperature
 
     def draw(self, generator: torch.Generator) -> Drawn:
         """Tokens in the order of the space's decisions."""
-        core, drawn = self.core, Drawn()
-        state = core.step(core.begin, core.blank())
-        anchors, projected = [state[0]], [state[0] @ core.first]
+        core, drawn, state = self.core, Drawn(by_token=True), self.core.blank()
+        anchors, projected = [state[0]], [state[0]]
         inputs: Tensor = core.begin
         for node in range(1, self._nodes + 1):
             state = core.step(inputs, state)
             far = torch.tensor([(node - j) ** 2 / 6 for j in range(node)])
-            pointed = self._squashed(core.pointers(state[0], projected)) - far
-            inputs = anchors[drawn.draw(pointed, generator)]
-            state = core.step(inputs, state)
-            inputs = core.embedding[drawn.draw(self._squashed(core.operation_logits(state[0])), generator)]
+            earlier = drawn.draw(self._squashed(core.pointers(state[0], projected)) - far, generator)
+            inputs = anchors[earlier] / (0.1 + node - earlier)
             anchors.append(state[0])
             projected.append(state[0] @ core.first)
+            state = core.step(inputs, state)
+            inputs = core.embedding[drawn.draw(self._squashed(core.operation_logits(state[0])), generator)]
         return drawn
 
     def _squashed(self, logits: Tensor) -> Tensor:

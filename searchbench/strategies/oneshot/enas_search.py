@@ -71,7 +71,7 @@ class EnasSearch:
     def __init__(self, settings: Enas, scenario: Scenario) -> None:
         self._settings, self._scenario = settings, scenario
         self._session = SupernetSession(settings.weights.epochs, self._new_players, self._affordable, fallback=scenario)
-        self._baseline: float | None = None
+        self._baseline = settings.baseline
         self._chosen = False
 
     @property
@@ -109,7 +109,8 @@ class EnasSearch:
         seeds, supernet = self._scenario.seeds, lab.supernet()
         weights = self._settings.weights.optimizer(cast(nn.Module, supernet).parameters())
         controller = controller_of(self._scenario.space, seeds.torch_seed("policy"))
-        policy = torch.optim.Adam(controller.parameters(), self._settings.lr, betas=(0.0, 0.999), eps=1e-3)
+        beta, eps = self._settings.adam
+        policy = torch.optim.Adam(controller.parameters(), self._settings.lr, betas=(beta, 0.999), eps=eps)
         generator = torch.Generator().manual_seed(seeds.torch_seed("search", "controller"))
         return Players(self._scenario.space, supernet, weights, controller, policy, generator)
 
