@@ -86,9 +86,22 @@ def test_uniform_counts_of_two_options_agree_as_rarely_as_the_central_binomial_s
     assert abs(trials.mean() - exact) < 4 * math.sqrt(exact * (1 - exact) / len(trials))
 
 
-def test_strict_fairness_needs_equally_many_options_everywhere():
-    with pytest.raises(StudyError, match="equally many options"):
-        over(StrictFair(), (5, 5, 2))
+def test_decisions_of_fewer_options_are_fair_within_one_and_equal_in_expectation():
+    options, rounds = (5, 5, 2, 3), 600
+    draw, rng = over(StrictFair(), options), np.random.default_rng(0)
+    total = [np.zeros(n, dtype=int) for n in options]
+    for _ in range(rounds):
+        paths = np.array(draw(rng, 0.0))
+        assert paths.shape == (5, 4)
+        for counts, n, column in zip(total, options, paths.T, strict=True):
+            own = np.bincount(column, minlength=n)
+            assert own.max() - own.min() <= (5 % n > 0)
+            np.add(counts, own, out=counts)
+    assert (total[0] == rounds).all()
+    for counts, n in zip(total[2:], options[2:], strict=True):
+        share = 5 % n / n
+        expected, deviation = rounds * 5 / n, math.sqrt(rounds * share * (1 - share))
+        assert abs(counts - expected).max() < 4 * deviation
 
 
 def test_paths_of_a_round_share_one_update_or_have_one_each():
@@ -280,5 +293,4 @@ def test_path_dropout_says_where_it_cannot_be_used():
 
     told = scenario(space=SPACES.factory("shuffle")())
     assert "drops paths" in PathDropout().unsupported(told)
-    assert "equally many" in StrictFair().unsupported(scenario(space=SPACES.factory("enas-macro")()))
     assert PathDropout().unsupported(scenario()) is None

@@ -6,7 +6,7 @@ keep nothing but the stream's state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -109,18 +109,26 @@ class StrictFair:
     Options without weights, such as skips, take their turn like any other. Fair per decision and option, also after
     every update where the paths are trained `Together`; whole paths stay fair in expectation only.
 
+    Where decisions differ, m is the most options that one has. A decision of n < m options takes each of them m // n
+    times, and m mod n of them, drawn anew every round, once more: within a round its counts differ by one at most, and
+    in expectation they are equal.
+
     Source: Chu, Zhang & Xu 2021, "FairNAS: Rethinking Evaluation Fairness of Weight Sharing NAS", section 3.
+    Differs: the paper's layers have equally many options; how shorter permutations are filled up is our own.
     """
 
-    def unsupported(self, scenario: Scenario) -> str | None:
-        return _uneven(decision.arity or 0 for decision in scenario.space.decisions)
-
     def over(self, supernet: Supernet) -> Draw:
-        reason = _uneven(supernet.options)
-        if reason is not None:
-            raise StudyError(reason)
-        table = np.tile(np.arange(supernet.options[0]), (len(supernet.options), 1))
-        return lambda rng, done: tuple(tuple(path) for path in rng.permuted(table, axis=1).T.tolist())
+        most = max(supernet.options)
+        whole = np.array([np.resize(np.arange(n), most) for n in supernet.options])  # in turn, then some of them again
+        short = [(row, n) for row, n in enumerate(supernet.options) if most % n]
+
+        def draw(rng: np.random.Generator, done: float) -> tuple[tuple[int, ...], ...]:
+            table = whole.copy() if short else whole
+            for row, n in short:
+                table[row, most - most % n :] = rng.permutation(n)[: most % n]
+            return tuple(tuple(path) for path in rng.permuted(table, axis=1).T.tolist())
+
+        return draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,17 +320,6 @@ def extremes(supernet: Supernet) -> tuple[tuple[int, ...], tuple[int, ...]]:
         largest.append(ranked[-1])
         smallest.append(max(option for option in ranked if macs[option] == macs[ranked[0]]))
     return tuple(largest), tuple(smallest)
-
-
-def _uneven(options: Iterable[int]) -> str | None:
-    """Why decisions of so many options cannot be sampled strictly fairly, or None."""
-    arities = sorted(set(options))
-    if len(arities) == 1:
-        return None
-    return (
-        "strict fairness needs equally many options in every decision, as each has its turn once per update, "
-        f"but they have {', '.join(map(str, arities))}; `spos` samples uniformly."
-    )
 
 
 def _device(supernet: Supernet) -> Any:
