@@ -193,6 +193,14 @@ class Space:
     def _keys(self) -> dict[Values, str]:
         return {}
 
+    @cached_property
+    def _columns(self) -> tuple[dict[Value, int], ...] | None:
+        """The one-hot column of every option, by decision, where every decision is categorical; else None."""
+        if not all(isinstance(d, Choice) for d in self.decisions):
+            return None
+        column = itertools.count()
+        return tuple({value: next(column) for value in d.values()} for d in self.decisions)
+
     # -- points ------------------------------------------------------------------------------------------------
 
     def architecture(self, values: Mapping[str, Value] | Values) -> Architecture:
@@ -267,6 +275,14 @@ class Space:
             drawn = (rng.random(len(self.decisions)) * self._arities).astype(np.int64).tolist()
             return Architecture(self, tuple(d.options[i] for d, i in zip(self.decisions, drawn, strict=True)))  # type: ignore[attr-defined]
         return self._complete([None] * len(self.decisions), rng)
+
+    def draws(self, count: int, rng: np.random.Generator) -> list[Architecture]:
+        """As many draws as that, those that `sample` would give one after the other."""
+        if self._arities is None:
+            return [self.sample(rng) for _ in range(count)]
+        drawn = (rng.random((count, len(self.decisions))) * self._arities).astype(np.int64).tolist()
+        options = [d.options for d in self.decisions]  # type: ignore[attr-defined]
+        return [Architecture(self, tuple([o[i] for o, i in zip(options, row, strict=True)])) for row in drawn]
 
     def sample_carrying(self, rng: np.random.Generator) -> Architecture:
         """A draw whose network can learn: uniform among those; after many draws without one, the last."""
@@ -375,6 +391,11 @@ class Space:
         Raises:
             SpaceError: the space has no such encoding.
         """
+        if kind == "one-hot" and self._columns is not None:
+            pairs = zip(self._columns, architecture.values, strict=True)
+            encoded = np.zeros(sum(map(len, self._columns)))
+            encoded[[columns[v] for columns, v in pairs if v is not None]] = 1.0
+            return encoded
         if kind == "one-hot":
             parts = zip(self.decisions, architecture.values, strict=True)
             return np.array(

@@ -63,6 +63,10 @@ class Within:
         """See `Space.sample`; uniform over what is legal."""
         return self._legal(lambda: self.space.sample(rng), rng)
 
+    def draws(self, count: int, rng: np.random.Generator) -> list[Architecture]:
+        """See `Space.draws`."""
+        return [self.sample(rng) for _ in range(count)]
+
     def sample_carrying(self, rng: np.random.Generator) -> Architecture:
         """See `Space.sample_carrying`."""
         return Space.sample_carrying(self, rng)  # type: ignore[arg-type]

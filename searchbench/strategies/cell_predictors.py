@@ -145,7 +145,7 @@ class CellEnsemble:
 
     def _fit_one(self, member: CellPredictor, known: list[tuple[Tensor, Tensor]], rate: float) -> None:
         parameters = list(member.parameters())
-        optimizer = torch.optim.Adam(parameters, lr=rate)
+        optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)
         shares = [
             self._rng.permutation(len(targets))[: max(1, round(self._settings.share * len(targets)))]
             for _, targets in known

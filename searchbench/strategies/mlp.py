@@ -95,7 +95,7 @@ class Networks:
             np.add.reduce(slope, axis=1, keepdims=True, out=to_bias)
             if at:
                 slope = np.matmul(slope, weights.transpose(0, 2, 1))
-                slope *= outputs[at] > 0
+                slope *= np.sign(outputs[at])  # 0 or 1: rectified, and quicker than a comparison
 
 
 def _views(vector: Array, shapes: list[tuple[int, int, int]]) -> list[tuple[Array, Array]]:
@@ -108,16 +108,37 @@ def _views(vector: Array, shapes: list[tuple[int, int, int]]) -> list[tuple[Arra
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
+class Adam:
+    """Kingma & Ba 2015, moments decaying by .9 and `beta2`; in place, for parameters are many and steps short."""
+
+    def __init__(self, learning_rate: float, beta2: float, parameters: Array) -> None:
+        self._learning_rate, self._beta2, self._parameters = learning_rate, beta2, parameters
+        self._first, self._second, self._change, self._scale = np.zeros((4, len(parameters)))
+        self._steps = 0
+
+    def step(self, gradient: Array) -> None:
+        """Move the parameters by one."""
+        self._steps += 1
+        np.subtract(gradient, self._first, out=self._change)
+        self._change *= 0.1
+        self._first += self._change
+        np.square(gradient, out=self._change)
+        self._change -= self._second
+        self._change *= 1 - self._beta2
+        self._second += self._change
+        rate = self._learning_rate * math.sqrt(1 - self._beta2**self._steps) / (1 - 0.9**self._steps)
+        np.sqrt(self._second, out=self._scale)
+        self._scale += 1e-8
+        np.multiply(self._first, rate, out=self._change)
+        self._change /= self._scale
+        self._parameters -= self._change
+
+
 def _train(networks: Networks, settings: MlpEnsemble, inputs: Array, targets: Array, rng: np.random.Generator) -> None:
-    first, second = np.zeros_like(networks.parameters), np.zeros_like(networks.parameters)
-    step, n = 0, len(inputs)
+    adam, n = Adam(settings.learning_rate, settings.beta2, networks.parameters), len(inputs)
     for _ in range(settings.epochs):
         order = rng.permuted(np.tile(np.arange(n), (settings.members, 1)), axis=1)
         for start in range(0, n, settings.batch):
             chosen = order[:, start : start + settings.batch]
-            networks.descend(inputs[chosen], targets[chosen])
-            step += 1
-            first += 0.1 * (networks.gradient - first)
-            second += (1 - settings.beta2) * (networks.gradient**2 - second)
-            rate = settings.learning_rate * math.sqrt(1 - settings.beta2**step) / (1 - 0.9**step)
-            networks.parameters -= rate * first / (np.sqrt(second) + 1e-8)
+            networks.descend(inputs.take(chosen, axis=0), targets.take(chosen))
+            adam.step(networks.gradient)

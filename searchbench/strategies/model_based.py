@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from searchbench.errors import StudyError
-from searchbench.spaces.space import Architecture, Array, Space
+from searchbench.spaces.space import Architecture, Array, Space, Values
 from searchbench.strategies.acquisition import Acquisition, Considering, Hedge, IndependentThompson
 from searchbench.strategies.mlp import MlpEnsemble
 from searchbench.strategies.optional import Restricted
@@ -20,6 +20,9 @@ from searchbench.strategies.random import Unseen
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.surrogates import Forest, GaussianProcess, Surrogate
 from searchbench.trial import Proposal, Trial
+
+REMEMBERED = 20_000
+"""Encodings kept by a search: all of a small space, and little memory."""
 
 
 class Candidates(Protocol):
@@ -42,7 +45,7 @@ class RandomAndNear:
     def list(
         self, space: Space, ranked: list[Architecture], seen: set[str], rng: np.random.Generator
     ) -> list[Architecture]:
-        drawn = [space.sample(rng) for _ in range(self.random)]
+        drawn = space.draws(self.random, rng)
         best = ranked[: self.parents]
         drawn += [space.mutate(best[at % len(best)], rng) for at in range(self.near)]
         return list({a.key: a for a in drawn if a.key not in seen}.values())
@@ -220,6 +223,8 @@ class Modelling:
         self._queue: list[Architecture] = []
         self._measured: list[tuple[float, Architecture]] = []
         self._encoded: list[Array] = []
+        self._encodings: dict[Values, Array] = {}
+        """Of what was a candidate before, up to `REMEMBERED`."""
 
     def ask(self) -> Proposal | None:
         known = max(self._designed, len(self._measured))
@@ -246,7 +251,7 @@ class Modelling:
         values = np.array([value for value, _ in self._measured])
         values[~np.isfinite(values)] = values[np.isfinite(values)].max()
         predict = self._surrogate.fit(np.array(self._encoded), values, self._rng)
-        encodings = np.array([self._settings.encoding.of(self._space, a) for a in candidates])
+        encodings = np.array([self._encoding(a) for a in candidates])
         if isinstance(self._acquisition, Considering):
             self._acquisition.consider(self._space, candidates, len(self._measured) - self._settings.initial)
         best, count = float(values.min()), min(self._settings.batch, len(candidates))
@@ -254,7 +259,15 @@ class Modelling:
 
     def tell(self, trial: Trial) -> None:
         self._measured.append((math.inf if trial.failed else trial.value, trial.architecture))
-        self._encoded.append(self._settings.encoding.of(self._space, trial.architecture))
+        self._encoded.append(self._encoding(trial.architecture))
+
+    def _encoding(self, architecture: Architecture) -> Array:
+        known = self._encodings.get(architecture.values)
+        if known is None:
+            known = self._settings.encoding.of(self._space, architecture)
+            if len(self._encodings) < REMEMBERED:
+                self._encodings[architecture.values] = known
+        return known
 
     def learn(self, trial: Trial) -> None:
         """It is fitted like any other, stands for an initial design, and is not proposed any more."""

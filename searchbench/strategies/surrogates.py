@@ -1,15 +1,9 @@
-"""Gaussian-process and forest surrogates, on scikit-learn.
-
-scikit-learn's regressors are what scikit-optimize builds on; they are maintained, deterministic given a seed, and a
-dependency of the package already. (Optuna's own Gaussian process competes as ``optuna:gp``.)
-"""
+"""Gaussian-process and forest surrogates. (Optuna's own Gaussian process competes as ``optuna:gp``.)"""
 
 from __future__ import annotations
 
-import functools
-import warnings
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -17,6 +11,8 @@ from searchbench.errors import StudyError
 from searchbench.spaces.choices import Choice
 from searchbench.spaces.space import Array, Space
 from searchbench.strategies.acquisition import Predict
+from searchbench.strategies.kernels import Hamming, Kernel, Matern, Range
+from searchbench.strategies.trees import bootstrap, grow
 
 
 class LiveSurrogate(Protocol):
@@ -41,7 +37,8 @@ class Forest:
         StudyError: a value is not positive.
 
     Source: Hutter et al. 2014, section 4.3.2; defaults of scikit-optimize.
-    Differs: nothing.
+    Differs: where every decision is categorical, all trees are grown at once; the law is the same, equal splits are
+        drawn by another generator.
     """
 
     trees: int = 100
@@ -53,15 +50,44 @@ class Forest:
             if not getattr(self, name) > 0:
                 raise StudyError(f"a forest's `{name}` must be positive, but got {getattr(self, name)!r}.")
 
-    def start(self, space: Space) -> Forest:
-        """It keeps nothing between fits."""
-        return self
+    def start(self, space: Space) -> LiveSurrogate:
+        """Neither form keeps anything between fits."""
+        categorical = all(isinstance(decision, Choice) for decision in space.decisions)
+        return ForestOfOptions(self) if categorical else ForestOfNumbers(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ForestOfOptions:
+    """A forest on one-hot encodings. A column of 0 and 1 can be split in one place only, so that extremely randomised
+    trees choose as the others do, among all samples."""
+
+    settings: Forest
+
+    def fit(self, encodings: Array, values: Array, rng: np.random.Generator) -> Predict:
+        trees, n = self.settings.trees, len(values)
+        everything = self.settings.extremely_random
+        weights = np.ones((trees, n), dtype=np.int64) if everything else bootstrap(trees, n, rng)
+        grown = grow(encodings, values, weights, self.settings.min_leaf, rng)
+
+        def predict(points: Array) -> tuple[Array, Array]:
+            means, variances = grown.predict(points)
+            return means, np.sqrt(variances)
+
+        return predict
+
+
+@dataclass(frozen=True, slots=True)
+class ForestOfNumbers:
+    """A forest on any encodings, scikit-learn's."""
+
+    settings: Forest
 
     def fit(self, encodings: Array, values: Array, rng: np.random.Generator) -> Predict:
         from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
-        kind = ExtraTreesRegressor if self.extremely_random else RandomForestRegressor
-        forest = kind(self.trees, min_samples_leaf=self.min_leaf, random_state=int(rng.integers(2**31)), n_jobs=1)
+        kind = ExtraTreesRegressor if self.settings.extremely_random else RandomForestRegressor
+        seed, min_leaf = int(rng.integers(2**31)), self.settings.min_leaf
+        forest = kind(self.settings.trees, min_samples_leaf=min_leaf, random_state=seed, n_jobs=1)
         forest.fit(encodings, values)
 
         def predict(points: Array) -> tuple[Array, Array]:
@@ -107,85 +133,22 @@ class LiveProcess:
 
     def __init__(self, settings: GaussianProcess, categorical: bool, space: Space) -> None:
         self._settings = settings
-        self._groups = [decision.width for decision in space.decisions] if categorical else None
-        self._kernel: Any = None
+        widths = tuple(decision.width for decision in space.decisions)
+        shape = Hamming(widths) if categorical else Matern(sum(widths))
+        self._kernel = Kernel(shape, amplitude=Range(1.0, 0.01, 1000.0), noise=Range(1.0, 1e-5, 100.0))
+        self._theta = self._kernel.first
         self._fitted_at = 0.0
 
     def fit(self, encodings: Array, values: Array, rng: np.random.Generator) -> Predict:
-        from sklearn.base import clone
-        from sklearn.gaussian_process import GaussianProcessRegressor
-
-        if self._kernel is None:
-            self._kernel = _kernel(encodings.shape[1], self._groups)
-        due = len(values) >= self._fitted_at * (1 + self._settings.growth)
-        process = GaussianProcessRegressor(
-            self._kernel,
-            alpha=1e-10,
-            optimizer="fmin_l_bfgs_b" if due else None,
-            n_restarts_optimizer=self._settings.restarts if due else 0,
-            normalize_y=True,
-            random_state=int(rng.integers(2**31)),
-        )
-        with warnings.catch_warnings():  # a hyper-parameter at its bound is no fault
-            warnings.simplefilter("ignore")
-            process.fit(encodings, values)
-        if due:
-            self._kernel, self._fitted_at = clone(process.kernel_), len(values)
-        process.kernel_.set_params(k2__noise_level=0.0)  # it has entered the weights of the data, and ends there
+        mean, scale = float(values.mean()), float(values.std()) or 1.0
+        targets, seed = (values - mean) / scale, int(rng.integers(2**31))
+        if len(values) >= self._fitted_at * (1 + self._settings.growth):
+            self._theta = self._kernel.likeliest(encodings, targets, self._theta, self._settings.restarts, seed)
+            self._fitted_at = len(values)
+        posterior = self._kernel.posterior(encodings, targets, self._theta)
 
         def predict(points: Array) -> tuple[Array, Array]:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                mean, std = process.predict(points, return_std=True)
-            return mean, std
+            means, deviations = posterior.at(points)
+            return mean + scale * means, scale * deviations
 
         return predict
-
-
-def _kernel(dimensions: int, groups: list[int] | None) -> Any:
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
-    amplitude = ConstantKernel(1.0, (0.01, 1000.0))
-    if groups is None:
-        shape = Matern(np.ones(dimensions), (0.01, 100.0), nu=2.5)
-    else:
-        shape = hamming()(tuple(groups), np.ones(len(groups)))
-    return amplitude * shape + WhiteKernel(1.0, (1e-5, 1e2))
-
-
-@functools.cache
-def hamming() -> Any:
-    """The Hamming kernel, a class of scikit-learn's kernel interface (made when first used: its import is slow)."""
-    from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
-
-    class Hamming(Kernel):  # type: ignore[misc]
-        """exp(-sum_d weight_d [x_d != x'_d]) over one-hot encoded decisions of `groups` options each."""
-
-        def __init__(
-            self, groups: tuple[int, ...], weights: Array, weights_bounds: tuple[float, float] = (1e-3, 10.0)
-        ) -> None:
-            self.groups, self.weights, self.weights_bounds = groups, weights, weights_bounds
-
-        @property
-        def hyperparameter_weights(self) -> Any:
-            return Hyperparameter("weights", "numeric", self.weights_bounds, len(self.groups))
-
-        def __call__(self, X: Array, Y: Array | None = None, eval_gradient: bool = False) -> Any:
-            at = np.cumsum((0, *self.groups[:-1]))
-            left = np.add.reduceat(X * np.arange(X.shape[1]), at, axis=1)
-            right = left if Y is None else np.add.reduceat(Y * np.arange(X.shape[1]), at, axis=1)
-            active = np.add.reduceat(X, at, axis=1)
-            other = active if Y is None else np.add.reduceat(Y, at, axis=1)
-            unequal = (left[:, None] != right) | (active[:, None] != other)
-            kernel = np.exp(-(unequal @ self.weights))
-            if not eval_gradient:
-                return kernel
-            return kernel, -kernel[:, :, None] * unequal * self.weights
-
-        def diag(self, X: Array) -> Array:
-            return np.ones(len(X))
-
-        def is_stationary(self) -> bool:
-            return True
-
-    return Hamming

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +12,7 @@ from searchbench.spaces.choices import Choice
 from searchbench.spaces.space import Architecture, Array
 from searchbench.strategies.adapters.flat import not_flat
 from searchbench.strategies.densities import from_unit, to_unit
+from searchbench.strategies.kernels import Kernel, Matern, Posterior, Range
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
@@ -120,6 +119,8 @@ class TrustRegion:
         self._asked: UnderWay[int] = UnderWay()
         self.regions = 0
         """Restarts so far."""
+        shape = Matern(len(self._space.decisions), Range(0.5, 0.005, 2.0))
+        self._kernel = Kernel(shape, amplitude=Range(1.0, 0.05, 20.0), noise=Range(0.005, 5e-4, 0.2))
         self._begin()
 
     def _begin(self) -> None:
@@ -127,7 +128,7 @@ class TrustRegion:
         self._designed = 0
         self._points: list[Array] = []
         self._values: list[float] = []
-        self._kernel: Any = None
+        self._theta = self._kernel.first
         self._fitted_at = 0
 
     def ask(self) -> Proposal:
@@ -142,10 +143,10 @@ class TrustRegion:
     def _next(self) -> Array:
         points, values = np.array(self._points), self._finite()
         process = self._fit(points, values)
-        low, high = within(points[values.argmin()], self._scales(process), self.box.side)
+        low, high = within(points[values.argmin()], np.exp(self._theta[1:-1]), self.box.side)
         count = min(100 * len(low), CANDIDATES)
         candidates = perturbed(points[values.argmin()], low, high, count, self._rng)
-        mean, covariance = process.predict(candidates, return_cov=True)
+        mean, covariance = process.jointly(candidates)
         covariance[np.diag_indices(count)] += 1e-6
         drawn = mean + np.linalg.cholesky(covariance) @ self._rng.standard_normal(count)
         found: Array = candidates[int(drawn.argmin())]
@@ -156,33 +157,13 @@ class TrustRegion:
         values[~np.isfinite(values)] = values[np.isfinite(values)].max()
         return values
 
-    def _fit(self, points: Array, values: Array) -> Any:
-        from sklearn.base import clone
-        from sklearn.gaussian_process import GaussianProcessRegressor
-        from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
-        if self._kernel is None:
-            shape = Matern(np.full(points.shape[1], 0.5), (0.005, 2.0), nu=2.5)
-            self._kernel = ConstantKernel(1.0, (0.05, 20.0)) * shape + WhiteKernel(0.005, (5e-4, 0.2))
-        due = len(values) >= 1.1 * self._fitted_at
-        process = GaussianProcessRegressor(
-            self._kernel,
-            optimizer="fmin_l_bfgs_b" if due else None,
-            n_restarts_optimizer=self._settings.restarts if due else 0,
-            random_state=int(self._rng.integers(2**31)),
-        )
-        spread = values.std()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            process.fit(points, (values - np.median(values)) / (spread if spread > 0 else 1.0))
-        if due:
-            self._kernel, self._fitted_at = clone(process.kernel_), len(values)
-        process.kernel_.set_params(k2__noise_level=0.0)  # the draw is of the function
-        return process
-
-    def _scales(self, process: Any) -> Array:
-        scales: Array = np.atleast_1d(process.kernel_.k1.k2.length_scale)
-        return scales
+    def _fit(self, points: Array, values: Array) -> Posterior:
+        seed, spread = int(self._rng.integers(2**31)), values.std()
+        targets = (values - np.median(values)) / (spread if spread > 0 else 1.0)
+        if len(values) >= 1.1 * self._fitted_at:
+            self._theta = self._kernel.likeliest(points, targets, self._theta, self._settings.restarts, seed)
+            self._fitted_at = len(values)
+        return self._kernel.posterior(points, targets, self._theta)
 
     def _unit(self, architecture: Architecture) -> Array:
         return np.array([to_unit(d, v) for d, v in zip(self._space.decisions, architecture.values, strict=True)])

@@ -59,6 +59,7 @@ STRATEGIES = [
     "grid",
     Use("nsga2", population=4),
     Use("mnasnet", metric="latency_ms", target=6.0, strategy="random"),
+    Use("forest", initial=4, trees=5),
 ]
 
 

@@ -23,11 +23,13 @@ from searchbench.strategies.acquisition import (
     LowerConfidenceBound,
     ProbabilityOfImprovement,
 )
+from searchbench.strategies.kernels import Hamming, Kernel, Likelihood, Matern, Range
 from searchbench.strategies.mlp import MlpEnsemble, Networks
 from searchbench.strategies.model_based import ModelBased, Mutations, Paths, RandomAndNear, bananas
 from searchbench.strategies.random import Random
 from searchbench.strategies.strategy import Scenario, Strategy
-from searchbench.strategies.surrogates import Forest, GaussianProcess, hamming
+from searchbench.strategies.surrogates import Forest, GaussianProcess
+from searchbench.strategies.trees import bootstrap, grow
 from searchbench.trial import FULL, Trial
 
 SPACE = nasbench201()
@@ -76,18 +78,106 @@ def test_hedge_prefers_the_member_whose_candidates_turn_out_low() -> None:
     assert picks[-5:] == [0] * 5
 
 
-def test_hamming_kernel_is_positive_definite_and_its_gradient_is_right() -> None:
+def slopes(shape: Any, encodings: Any, theta: Any) -> Any:
+    """[pairs, d], of the pairs i < j."""
+    first, second = np.triu_indices(len(encodings), 1)
+    parts = shape.parts(shape.rows(encodings), first, second)
+    _, slope, scale = shape.of_parts(parts, theta)
+    return slope[:, None] * parts * scale
+
+
+@pytest.mark.parametrize("shape", [Hamming((5,) * 6), Matern(30)], ids=["hamming", "matern"])
+def test_hamming_kernel_is_positive_definite_and_its_gradient_is_right(shape: Any) -> None:
     drawn = np.array([SPACE.encode(SPACE.sample(RNG)) for _ in range(40)])
-    weights = RNG.uniform(0.2, 2.0, 6)
-    kernel = hamming()((5,) * 6, weights)
-    matrix, gradient = kernel(drawn, eval_gradient=True)
+    rows, theta = shape.rows(drawn), np.log(RNG.uniform(0.2, 2.0, len(shape.ranges)))
+    matrix = shape.matrix(rows, rows, theta)
     assert np.linalg.eigvalsh(matrix).min() > -1e-10
+    np.testing.assert_allclose(np.diag(matrix), 1.0)
+    exact = slopes(shape, drawn, theta)
     for d in range(6):
-        moved = weights.copy()
-        moved[d] *= math.exp(1e-6)
-        numeric = (hamming()((5,) * 6, moved)(drawn) - matrix) / 1e-6
-        np.testing.assert_allclose(gradient[:, :, d], numeric, atol=1e-5)
-    np.testing.assert_allclose(np.diag(kernel(drawn, drawn)), kernel.diag(drawn))
+        moved = theta + 1e-6 * (np.arange(len(theta)) == d)
+        numeric = ((shape.matrix(rows, rows, moved) - matrix) / 1e-6)[np.triu_indices(40, 1)]
+        np.testing.assert_allclose(exact[:, d], numeric, atol=1e-5)
+
+
+def test_what_is_inactive_on_both_sides_is_equal() -> None:
+    shape, weight = Hamming((2, 3)), np.log([1.0, 2.0])
+    rows = shape.rows(np.array([[1.0, 0, 0, 0, 0], [1.0, 0, 0, 0, 0], [0, 1.0, 0, 1.0, 0]]))
+    expected = np.exp([[0.0, 0.0, -3.0], [0.0, 0.0, -3.0], [-3.0, -3.0, 0.0]])
+    np.testing.assert_allclose(shape.matrix(rows, rows, weight), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("categorical", [True, False])
+def test_the_process_is_that_of_scikit_learn(categorical: bool) -> None:
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, WhiteKernel
+    from sklearn.gaussian_process.kernels import Matern as LibraryMatern
+
+    rng = np.random.default_rng(4)
+    x = np.array([SPACE.encode(SPACE.sample(rng)) for _ in range(30)]) if categorical else rng.random((30, 3))
+    y = x @ rng.normal(size=x.shape[1]) + 0.05 * rng.standard_normal(30)
+    amplitude, noise = Range(1.0, 0.01, 1000.0), Range(1.0, 1e-5, 100.0)
+    if not categorical:
+        kernel = Kernel(Matern(3), amplitude, noise)
+        theirs = ConstantKernel(1.0, amplitude[1:]) * LibraryMatern(np.ones(3), (0.01, 100.0), nu=2.5)
+        process = GaussianProcessRegressor(
+            theirs + WhiteKernel(1.0, noise[1:]), n_restarts_optimizer=2, random_state=9
+        ).fit(x, y)
+        theta = kernel.likeliest(x, y, kernel.first, 2, 9)
+        value, gradient = Likelihood(kernel, x, y).descended(process.kernel_.theta)
+        known, slope = process.log_marginal_likelihood(process.kernel_.theta, eval_gradient=True)
+        assert -value == pytest.approx(known, abs=1e-8)
+        np.testing.assert_allclose(-gradient, slope, atol=1e-6)
+        assert -Likelihood(kernel, x, y).descended(theta)[0] == pytest.approx(known, abs=1e-4)
+        mean, std = process.predict(x[:5] + 0.1, return_std=True)
+        ours = kernel.posterior(x, y, process.kernel_.theta).at(x[:5] + 0.1)
+        np.testing.assert_allclose(ours[0], mean, atol=1e-8)
+        np.testing.assert_allclose(ours[1] ** 2 + math.exp(process.kernel_.theta[-1]), std**2, atol=1e-8)
+    kernel = Kernel(Hamming((5,) * 6) if categorical else Matern(3), amplitude, noise)
+    posterior = kernel.posterior(x, y, kernel.first)
+    mean, covariance = posterior.jointly(x)
+    np.testing.assert_allclose(mean, posterior.at(x)[0])
+    np.testing.assert_allclose(np.sqrt(np.diag(covariance)), posterior.at(x)[1], atol=1e-9)
+
+
+def test_a_tree_without_ties_is_that_of_scikit_learn() -> None:
+    from sklearn.tree import DecisionTreeRegressor
+
+    rng = np.random.default_rng(5)
+    x = np.array([SPACE.encode(SPACE.sample(rng)) for _ in range(80)])
+    y = x @ rng.normal(size=30) + 0.1 * rng.standard_normal(80)
+    weights = bootstrap(10, 80, rng)
+    grown = grow(x, y, weights, 3, rng)
+    leaves = grown.leaves(x)
+    for at, seen in enumerate(weights):
+        tree = DecisionTreeRegressor(min_samples_leaf=3, random_state=0).fit(x, y, sample_weight=seen)
+        inside = seen > 0  # elsewhere columns that separate its samples alike may differ
+        np.testing.assert_allclose(grown.means[leaves[at]][inside], tree.predict(x)[inside])
+        impurity = tree.tree_.impurity[tree.apply(x)]
+        np.testing.assert_allclose(grown.variances[leaves[at]][inside], impurity[inside], atol=1e-12)
+
+
+def test_equal_splits_are_drawn_and_inactive_decisions_split_nothing() -> None:
+    x = np.repeat([[1.0, 0, 1, 0, 0, 0], [0, 1.0, 0, 1, 0, 0]], 5, axis=0)  # two decisions alike, one always inactive
+    y = np.repeat([0.0, 1.0], 5)
+    grown = grow(x, y, np.ones((400, 10), dtype=np.int64), 3, np.random.default_rng(0))
+    counts = np.bincount(grown.column[:400], minlength=7)
+    assert counts[:4].sum() == 400
+    assert counts[:4].min() > 60
+    assert grown.predict(x)[0].tolist() == y.tolist()
+
+
+def test_a_forest_draws_the_bootstraps_of_scikit_learn() -> None:
+    from sklearn.ensemble import RandomForestRegressor
+
+    rng = np.random.default_rng(6)
+    x = np.array([SPACE.encode(SPACE.sample(rng)) for _ in range(60)])
+    y = x @ rng.normal(size=30) + 0.1 * rng.standard_normal(60)
+    seed = int(np.random.default_rng(7).integers(2**31))
+    theirs = RandomForestRegressor(100, min_samples_leaf=3, random_state=seed).fit(x, y).predict(x)
+    ours, _ = Forest().start(SPACE).fit(x, y, np.random.default_rng(7))(x)
+    np.testing.assert_allclose(ours, theirs, atol=0.1 * y.std())
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.999
 
 
 def test_gradient_of_the_ensemble_is_right() -> None:

@@ -59,6 +59,13 @@ def test_architecture_survives_its_notation_and_pickling(space: Space, seed: int
     )
 
 
+@pytest.mark.parametrize("space", SPACES, ids=lambda s: s.name)
+def test_draws_are_those_of_as_many_samples(space: Space) -> None:
+    one, other = np.random.default_rng(3), np.random.default_rng(3)
+    assert space.draws(20, one) == [space.sample(other) for _ in range(20)]
+    assert one.random() == other.random()
+
+
 @given(seed=SEEDS)
 def test_mutation_changes_exactly_one_operation(seed: int) -> None:
     rng = np.random.default_rng(seed)
