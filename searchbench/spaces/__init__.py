@@ -52,6 +52,10 @@ SPACES = Registry(
             "searchbench.spaces.chains.mobile:mobile_proxyless",
             "21 inverted residuals of six kinds, 15 of which can be left out: 2.2e17 networks (Cai et al. 2019)",
         ),
+        "fbnet": Entry(
+            "searchbench.spaces.chains.fbnet:fbnet",
+            "22 inverted residuals of eight kinds, 16 of which can be left out: 4.9e20 networks (Wu et al. 2019)",
+        ),
         "macro": Entry(
             "searchbench.spaces.chains.nasbench_macro:macro",
             "8 layers of three kinds: 6,561 networks, 3,969 distinct (Su et al. 2021, NAS-Bench-Macro)",

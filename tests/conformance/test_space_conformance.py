@@ -21,6 +21,7 @@ IMPOSSIBLE = {
     "shuffle": [{"stem": 15}],
     "mobile-fairnas": [{"strides": (2, 2)}],
     "mobile-proxyless": [{"last": 0}],
+    "fbnet": [{"channels": (8, 15)}, {"strides": (2, 2)}],
     "macro": [{"layers": (2, 0)}],
 }
 

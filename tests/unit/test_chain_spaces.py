@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from searchbench.errors import SpaceError, StudyError
+from searchbench.spaces.chains.fbnet import fbnet
 from searchbench.spaces.chains.mobile import BLOCKS, mobile_fairnas, mobile_proxyless
 from searchbench.spaces.chains.nasbench_macro import macro
 from searchbench.spaces.chains.shuffle import RATIOS, shuffle, shuffle_channels
@@ -22,6 +23,7 @@ SMALL = [
     shuffle(stem=8, channels=(16, 32), layers=(2, 2), last=32, stem_stride=1),
     mobile_fairnas(stem=8, first=8, channels=(8, 16), layers=(2, 2), strides=(1, 2), last=32, stem_stride=1),
     mobile_proxyless(stem=8, first=8, channels=(8, 16), layers=(2, 2), strides=(1, 2), last=32, stem_stride=1),
+    fbnet(stem=8, channels=(8, 16), layers=(2, 2), strides=(1, 2), last=32, stem_stride=1),
     macro(stem=4, layers=(2, 2), last=32),
     shuffle_channels(stem=8, channels=(20, 40), layers=(2, 2), last=32, stem_stride=1),
 ]
@@ -130,7 +132,45 @@ def test_published_proxyless_networks_have_their_sizes(widths, blocks, size):
     assert space.builder().size(space.parse(blocks), *IMAGENET) == size
 
 
+@pytest.mark.parametrize(
+    ("blocks", "macs", "params"),
+    [
+        (
+            "k3e1|k3e6 k5e1 k3e1 k3e1|k5e6 k5e3 k3e6 k5e6|k5e6 k5e6 zero k5e3|k5e6 k3e1 k5e1 k5e3"
+            "|k5e6 k5e1 k5e6 k5e6|k3e6",
+            291.1,
+            4.8,
+        ),
+        (
+            "k3e1|k3e6 zero k3e1 k3e1|k5e6 k5e3 k5e6 k3e6|k5e6 k5e3 k5e6 k5e6|k5e6 k5e6 k5e6 k5e3"
+            "|k5e6 k5e6 k5e6 k5e6|k3e6",
+            378.2,
+            5.5,
+        ),
+    ],
+    ids=["B", "C"],
+)
+def test_fbnets_have_the_released_sizes(blocks, macs, params):
+    space = fbnet()
+    found_params, found_macs = space.builder().size(space.parse(blocks), *IMAGENET)
+    assert found_macs / 1e6 == pytest.approx(macs, abs=0.15)
+    assert found_params / 1e6 == pytest.approx(params, abs=0.1)  # printed with one digit, one of them cut off
+
+
+def test_blocks_in_groups_halve_their_last_convolution_and_read_both_halves():
+    space = SMALL[3]
+    builder = space.builder()
+    plain, grouped = (builder.network(space.architecture((kind,) * 4), *DIGITS) for kind in ("k3e1", "k3e1g2"))
+    assert weights(plain) - weights(grouped) == (8 * 8 * 2 + 8 * 16 + 16 * 16) // 2
+    block = initialise(grouped, 0).eval().layers[0].options["1"]
+    value = torch.randn(1, 8, 4, 4, requires_grad=True)
+    block(value)[0, 0].sum().backward()
+    reads = value.grad.abs().sum((0, 2, 3)) > 0
+    assert reads.tolist() == [True, True, False, False] * 2
+
+
 def test_the_spaces_have_as_many_points_as_published():
+    assert fbnet().size == 8**6 * 9**16
     assert shuffle().size == 4**20
     assert shuffle_channels().size == 32**20
     assert mobile_fairnas().size == 6**19

@@ -45,23 +45,26 @@ def inverted(
     eps: float = 1e-5,
     activation: Activation = nn.ReLU6,
     squeeze: int = 0,
+    groups: int = 1,
 ) -> nn.Sequential:
     """The branch of an inverted residual (Sandler et al. 2018), without the addition of its input.
 
     1x1 to `expansion` times the inputs (left out where the expansion is 1), depthwise kernel x kernel, linear 1x1;
     each with batch norm, the first two with the activation. `squeeze` channels of squeeze and excite, if any, stand
-    before the last convolution.
+    before the last convolution. Pointwise convolutions in several `groups` have their channels shuffled between them.
     """
     middle = inputs * expansion
     parts: list[nn.Module] = []
     if expansion != 1:
-        parts.append(conv_norm(inputs, middle, affine=affine, eps=eps, activation=activation))
+        parts.append(conv_norm(inputs, middle, groups=groups, affine=affine, eps=eps, activation=activation))
+    if groups > 1:
+        parts.append(nn.ChannelShuffle(groups))
     parts.append(
         conv_norm(middle, middle, kernel, stride, groups=middle, affine=affine, eps=eps, activation=activation)
     )
     if squeeze:
         parts.append(SqueezeExcite(middle, squeeze))
-    parts.append(conv_norm(middle, outputs, affine=affine, eps=eps))
+    parts.append(conv_norm(middle, outputs, groups=groups, affine=affine, eps=eps))
     return nn.Sequential(*parts)
 
 
