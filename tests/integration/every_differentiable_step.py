@@ -29,6 +29,7 @@ SMALL = {
     "shuffle": {"stem": 4, "channels": (4, 8), "layers": (1, 1), "last": 8, "stem_stride": 1},
     "mobile-fairnas": {"stem": 4, "first": 4, "channels": (4, 6), "layers": (1, 1), "strides": (2, 1), "last": 8},
     "mobile-proxyless": {"stem": 4, "first": 4, "channels": (4, 6), "layers": (1, 2), "strides": (2, 1), "last": 8},
+    "fbnet": {"stem": 4, "channels": (4, 6), "layers": (1, 2), "strides": (2, 1), "last": 8},
     "macro": {"stem": 4, "layers": (1, 1), "last": 8},
     "darts-rnn": {"nodes": 3, "units": 8, "network_units": 8},
 }

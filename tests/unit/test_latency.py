@@ -167,6 +167,7 @@ def test_a_table_is_measured_and_checked_by_commands(tmp_path: Path) -> None:
 CHAINS = {
     "mobile-proxyless": SMALL,
     "mobile-fairnas": SMALL,
+    "fbnet": {},
     "shuffle": {},
 }
 
