@@ -29,8 +29,18 @@ def fbnet_chain(space: Space, shape: Shape, classes: int, width: float, affine: 
     layers: list[Layer] = []
     for inputs, outputs, stride, residual in shapes(stem, channels, settings["layers"], settings["strides"]):
         blocks = tuple(
-            partial(inverted, inputs, outputs, *form, stride, groups=groups, affine=affine, activation=nn.ReLU)
-            for *form, groups in FORMS.values()
+            partial(
+                inverted,
+                inputs,
+                outputs,
+                kernel,
+                expansion,
+                stride,
+                groups=groups,
+                affine=affine,
+                activation=nn.ReLU,
+            )
+            for kernel, expansion, groups in FORMS.values()
         )
         nothing = space.decisions[len(layers)].arity == len(blocks) + 1  # decided by the space, as at some widths
         layers.append(Layer((*blocks, None) if nothing else blocks, residual))  # more layers could be left out
