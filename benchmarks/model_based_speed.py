@@ -127,24 +127,25 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="another checkout of this package")
     parser.add_argument("--json", action="store_true", help="what was measured, for a program to read")
     asked = parser.parse_args()
-    now = measured(asked.only, asked.seeds)
     if asked.json:
-        json.dump(now, sys.stdout)
+        json.dump(measured(asked.only, asked.seeds), sys.stdout)
         return
-    earlier = before(asked.before, asked.only, asked.seeds) if asked.before else {}
     print(f"CPU-seconds per {EVALUATIONS} evaluations, means of {asked.seeds} seeds")
-    print(f"{'':16s} {'before':>8s} {'now':>8s} {'times':>7s}   choices that agree")
-    for name, runs in now.items():
-        seconds = _mean(runs)
-        if name not in earlier:
-            print(f"{name:16s} {'':8s} {seconds:8.2f}")
-            continue
-        agree = " ".join(
-            str(sum(a == b for a, b in zip(was, chosen, strict=False)))
-            for (_, was), (_, chosen) in zip(earlier[name], runs, strict=True)
-        )
-        was = _mean(earlier[name])
-        print(f"{name:16s} {was:8.2f} {seconds:8.2f} {was / max(seconds, 1e-9):6.1f}x   {agree}")
+    print(f"{'':16s} {'before':>8s} {'now':>8s} {'times':>7s}   choices that agree", flush=True)
+    for name in asked.only:  # one after the other, both in the same minutes
+        now = measured([name], asked.seeds).get(name, [])
+        earlier = before(asked.before, [name], asked.seeds).get(name, []) if asked.before else []
+        print(line(name, now, earlier), flush=True)
+
+
+def line(name: str, now: list[Any], earlier: list[Any]) -> str:
+    """CPU-seconds of both, their ratio, and how many choices agree for each seed."""
+    seconds = _mean(now)
+    if not earlier:
+        return f"{name:16s} {'':8s} {seconds:8.2f}"
+    pairs = zip(earlier, now, strict=True)
+    agree = " ".join(str(sum(a == b for a, b in zip(was, new, strict=False))) for (_, was), (_, new) in pairs)
+    return f"{name:16s} {_mean(earlier):8.2f} {seconds:8.2f} {_mean(earlier) / max(seconds, 1e-9):6.1f}x   {agree}"
 
 
 def _mean(runs: list[Any]) -> float:
