@@ -260,6 +260,11 @@ CHECKS = (
         ("nas-bowl",),
     ),
     Check(
+        "NASBOT's distance is the optimum of the paper's linear programme",
+        ("test_transport::test_the_distance_is_the_optimum_of_the_papers_linear_programme",),
+        ("nasbot",),
+    ),
+    Check(
         "TuRBO: the box grows and shrinks by its counts, and keeps its volume",
         (
             "test_turbo::test_the_box_grows_with_successes_on_end_and_shrinks_with_failures",
@@ -390,6 +395,11 @@ CHECKS = (
             "test_differentiable_robust::test_the_operation_is_kept_that_the_supernet_misses_most",
         ),
         ("beta-darts", "drnas", "sdarts-rs", "sdarts-adv", "darts-pt"),
+    ),
+    Check(
+        "FBNet-B and -C have their released sizes",
+        ("test_chain_spaces::test_fbnets_have_the_released_sizes",),
+        ("fbnet",),
     ),
     Check(
         "FBNet cools as published and multiplies the loss by a power of the cost",

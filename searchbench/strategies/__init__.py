@@ -85,6 +85,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.graph_process:nas_bowl",
             "Gaussian process over graphs of operations, Weisfeiler-Lehman kernel (Ru 2021)",
         ),
+        "nasbot": Entry(
+            "searchbench.strategies.transport:nasbot",
+            "Gaussian process over networks compared by optimal transport of their layers (Kandasamy 2018)",
+        ),
         "pibo": Entry(
             "searchbench.strategies.pibo:pibo",
             "Gaussian-process optimisation with a declared belief, which counts ever less (Hvarfner 2022)",
@@ -254,7 +258,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "successive-halving", "hyperband", "asha", "multi-objective-asha", "median-stopping", "predicted-stopping",
         "bohb", "dehb", "priorband",
     ),
-    "Models of the objective": ("gp", "forest", "bananas", "nas-bowl", "pibo", "turbo", "lanas", "pnas"),
+    "Models of the objective": ("gp", "forest", "bananas", "nas-bowl", "nasbot", "pibo", "turbo", "lanas", "pnas"),
     "Controllers": ("reinforce", "lstm-reinforce", "ppo", "mnasnet"),
     "Compositions of others": ("scheduled", "warm-start"),
 }  # fmt: skip

@@ -69,6 +69,7 @@ from searchbench.strategies.sample import StratifiedSample
 from searchbench.strategies.scalarised import MnasReward, Scalarised
 from searchbench.strategies.scheduled import Scheduled
 from searchbench.strategies.surrogates import Forest, GaussianProcess
+from searchbench.strategies.transport import nasbot
 from searchbench.testing import ConformanceError, Flight, Rule, Stage, check_in_flight, fly
 from searchbench.testing.in_flight import UNDER_WAY
 from searchbench.testing.rehearsal import evaluate
@@ -136,6 +137,7 @@ ROWS = {
     "forest in batches": Row(
         modelled(ModelBased(Forest(5), candidates=RandomAndNear(20, 5), initial=8, batch=3)), SeesEverything, 40
     ),
+    "nasbot": Row(modelled(nasbot(initial=6, candidates=12)), SeesEverything, 20, CELLS, 1),
     "nas-bowl": Row(modelled(nas_bowl(initial=6, candidates=20)), SeesEverything, 30, CELLS, 1),
     "priorband": Row(priorband({"3<-0": "skip_connect"}), Brackets, 120, CELLS, 1),
     "pibo": Row(modelled(pibo({"3<-0": "skip_connect"}, initial=8, restarts=0)), SeesEverything, 12, CELLS, 1, (1, 8)),

@@ -44,6 +44,7 @@ from searchbench.strategies.sample import StratifiedSample
 from searchbench.strategies.scalarised import mnasnet
 from searchbench.strategies.scheduled import Scheduled
 from searchbench.strategies.surrogates import Forest, GaussianProcess
+from searchbench.strategies.transport import nasbot
 from searchbench.testing import ConformanceError, Stage, check_strategy, honesty
 from searchbench.testing.rehearsal import searched
 from searchbench.trial import Proposal
@@ -149,6 +150,11 @@ def test_nni_tuners_conform(name: str) -> None:
 def test_optuna_grid_conforms_where_it_can_list_its_grid() -> None:
     report = check_strategy(adapt("grid"), trials=8)
     assert [reason.partition(":")[0] for reason in report.skipped] == ["mixed"]
+
+
+def test_nasbot_conforms_on_cells() -> None:
+    report = check_strategy(nasbot(initial=8, candidates=12), trials=16)
+    assert [reason.partition(":")[0] for reason in report.skipped] == ["mixed", "tiny"]
 
 
 def test_nas_bowl_conforms_on_cells() -> None:
