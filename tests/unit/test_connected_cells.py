@@ -88,6 +88,13 @@ def test_where_edges_are_dropped_it_is_that_of_an_exhaustive_search_too():
     assert met > 20
 
 
+def test_of_routes_and_operations_that_cost_the_same_the_first_are_taken():
+    weights = np.tile([0.4, 0.2, 0.2, 0.2, 0.2], (6, 1))
+    assert path_of(ArgmaxPerEdge("connected").choose(weights, TOPOLOGY), TOPOLOGY) == (0, 0, 0, 1, 0, 0)
+    weights[3] = [1.0, 0.0, 0.0, 0.0, 0.0]  # the straight edge is dear: by the first node, or by the second
+    assert path_of(ArgmaxPerEdge("connected").choose(weights, TOPOLOGY), TOPOLOGY) == (1, 0, 0, 0, 1, 0)
+
+
 def test_none_is_left_out_unless_it_is_allowed_by_name():
     weights = preferring_none(3)
     assert 0 not in path_of(ArgmaxPerEdge().choose(weights, TOPOLOGY), TOPOLOGY)

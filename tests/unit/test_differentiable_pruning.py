@@ -11,6 +11,7 @@ from searchbench.errors import StudyError
 from searchbench.harness.loop import drive
 from searchbench.spaces.nasbench201.forms import shuffled
 from searchbench.spaces.nasbench201.space import TOPOLOGY
+from searchbench.spaces.networks import Mixed
 from searchbench.strategies.differentiable import (
     Milestones,
     Monotone,
@@ -20,6 +21,7 @@ from searchbench.strategies.differentiable import (
 )
 from searchbench.strategies.differentiable.extras import AuxiliarySkip
 from searchbench.strategies.differentiable.papers import p_darts
+from searchbench.strategies.differentiable.turn import Moment, Turn
 
 
 def test_an_operation_once_pruned_stays_at_zero_for_ever():
@@ -96,6 +98,13 @@ def test_the_auxiliary_skip_fades_and_skip_dropout_falls_as_published():
     assert [staged.probability(10, 25, stage) for stage in (0, 1, 2, 3)] == [0.1, 0.4, 0.7, 0.7]
     with pytest.raises(StudyError, match="must lie in"):
         SkipDropout((0.1, 1.0))
+
+
+def test_skips_are_dropped_on_the_weights_turn_only():
+    mixture = Mixed(torch.ones(1, 3).unbind(0))
+    moment = Moment(10, 25, stage=1)
+    assert SkipDropout((0.1, 0.3)).dress(mixture, Turn("alpha", moment=moment)) is mixture
+    assert SkipDropout((0.1, 0.3)).dress(mixture, Turn("w", moment=moment)).dropout == 0.3
 
 
 def test_every_stage_of_progressive_darts_has_its_dropout():

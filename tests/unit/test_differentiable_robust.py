@@ -147,6 +147,14 @@ def test_smoothing_moves_the_weights_turn_only_ever_farther():
     assert moved[0] < moved[1] < moved[2]
 
 
+def test_smoothing_moves_each_weight_evenly_both_ways_and_keeps_the_sum_it_had():
+    weights = 0.5 * ALPHA.softmax(-1)  # as of an edge that weighs a half
+    dressed = RandomSmoothing(0.03, 0.3).dress(Mixed(weights.unbind(0)), Turn("w", rng(2), Moment(5, 10)))
+    noise = 2 * torch.rand((2, 3), generator=rng(2), dtype=torch.float64) - 1
+    expected = clipped_as_released(weights + (0.03 + 0.27 * 0.5) * noise, weights)
+    assert torch.allclose(torch.stack(tuple(dressed.weights)), expected)
+
+
 class Linear:
     """A lab whose loss is linear in the weights of operations."""
 
