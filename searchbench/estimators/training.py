@@ -344,15 +344,6 @@ def order_seed(seed: int, epoch: int) -> int:
     return derive(seed, f"epoch {epoch}")
 
 
-def error_rate(model: nn.Module, batches: Batches, batch_size: int = INFERENCE_BATCH) -> float:
-    """Share of samples that `model` misclassifies in evaluation mode, in [0, 1].
-
-    Raises:
-        EvaluationFailed: "nan", a logit is not finite.
-    """
-    return measure(model, batches, batch_size)
-
-
 def measure(model: nn.Module, batches: Batches | Passages, batch_size: int = INFERENCE_BATCH) -> float:
     """The value of a model in evaluation mode: the data's metric, to be minimised.
 

@@ -65,12 +65,6 @@ class Dossier:
         found = dict.fromkeys(caveat for block in self.board.blocks for caveat in block.caveats)
         return tuple(caveat for caveat in found if caveat.kind != "refused")
 
-    @property
-    def checklist_lines(self) -> list[str]:
-        """`Checklist 24/28, 3 warn, 1 fail: C07`, one for each problem, named where there are several."""
-        several = len(self.checklists) > 1
-        return [f"{label}: {c.summary}" if several else c.summary for label, c in self.checklists.items()]
-
 
 def read(
     store: ResultStore,

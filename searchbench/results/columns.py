@@ -166,11 +166,6 @@ def read_trials(blob: bytes) -> pa.Table:
     return _only(read_events(blob), "trial")
 
 
-def read_recommendations(blob: bytes) -> pa.Table:
-    """The recommendations that are not trials, in order."""
-    return _only(read_events(blob), "recommendation")
-
-
 def read_traces(blob: bytes | None) -> pa.Table | None:
     """What a search logged about itself, a line each; None where it logged nothing."""
     return read_events(blob) if blob else None

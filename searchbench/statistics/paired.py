@@ -403,11 +403,6 @@ def twice(scores: Floats, weights: Floats, asked: Question, *, share: float, sig
     )  # fmt: skip
 
 
-def worst_rank_differences(a: Floats, b: Floats) -> Floats:
-    """Differences [n] of losses (lower is better, +inf = failed) for ranking; see `worst_contrasts`."""
-    return worst_contrasts(np.stack([a, b]), np.array([1.0, -1.0]), sign=1.0)
-
-
 def contrasts(scores: Floats, weights: Floats) -> Floats:
     """Weighted sum over cells of finite scores [cells, n] -> [n], float noise settled."""
     if not scores.shape[1]:

@@ -138,9 +138,10 @@ def test_ranking_failures_worst_needs_a_direction() -> None:
 
 
 def test_two_failures_in_one_pair_are_a_tie() -> None:
-    from searchbench.statistics.paired import worst_rank_differences
+    from searchbench.statistics.paired import worst_contrasts
 
-    d = worst_rank_differences(np.array([math.inf, math.inf, 1.0, 2.0]), np.array([math.inf, 1.0, math.inf, 1.5]))
+    losses = np.array([[math.inf, math.inf, 1.0, 2.0], [math.inf, 1.0, math.inf, 1.5]])
+    d = worst_contrasts(losses, np.array([1.0, -1.0]), sign=1.0)
     assert d.tolist() == [0.0, 1.5, -1.5, 0.5]
 
 

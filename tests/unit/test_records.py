@@ -15,7 +15,6 @@ from searchbench.results.columns import (
     TrialColumns,
     first_difference,
     read_events,
-    read_recommendations,
     read_traces,
     read_trials,
 )
@@ -99,7 +98,7 @@ def test_recommendations_stand_between_trials_and_are_not_trials() -> None:
     assert len(columns) == 1
     assert read_events(blob).column("event").to_pylist() == ["recommendation", "trial", "recommendation"]
     assert read_trials(blob).column("architecture").to_pylist() == ["a"]
-    assert read_recommendations(blob).column("number").to_pylist() == [0, 1]
+    assert read_events(blob).column("number").to_pylist() == [0, 0, 1]
 
 
 def test_an_unfinished_recording_goes_into_a_checkpoint_and_goes_on() -> None:

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from searchbench.cli.tables import table as table_command
 from searchbench.errors import EvaluationFailed, TableError, UnknownName
 from searchbench.estimators.batches import Batches
-from searchbench.estimators.training import begin, error_rate, fit, weights_seed
+from searchbench.estimators.training import begin, fit, measure, weights_seed
 from searchbench.harness.executors.executor import Finished, Lost, Role
 from searchbench.harness.executors.local import LocalExecutor
 from searchbench.seeds import Seeds
@@ -101,8 +101,8 @@ def test_a_table_holds_what_training_one_by_one_gives(built: Built) -> None:
     training = begin(initialise(network, weights_seed(PLAN.seed(1))), PLAN.recipe, PLAN.seed(1))
     fit(training, Batches(search.train), 2)
     sample = 1.5 / len(search.valid)
-    assert row["valid_1_2"] == pytest.approx(1 - error_rate(training.network, Batches(search.valid)), abs=sample)
-    assert row["test_1_2"] == pytest.approx(1 - error_rate(training.network, Batches(judge.test)), abs=sample)
+    assert row["valid_1_2"] == pytest.approx(1 - measure(training.network, Batches(search.valid)), abs=sample)
+    assert row["test_1_2"] == pytest.approx(1 - measure(training.network, Batches(judge.test)), abs=sample)
     assert row["loss_1_2"] == pytest.approx(training.losses[1], abs=1e-3)
     assert row["params"] == sum(p.numel() for p in network.parameters())
     assert row["train_macs"] == 3 * row["macs"] * 599 * 2

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from searchbench.estimators.batches import Batches
 from searchbench.estimators.together import Together, fit_together
-from searchbench.estimators.training import Training, begin, error_rate, fit, order_seed, weights_seed
+from searchbench.estimators.training import Training, begin, fit, measure, order_seed, weights_seed
 from searchbench.spaces.nasbench201.networks import CellNetworks
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.nasbench201.stacks import Stacks
@@ -71,7 +71,7 @@ def test_training_together_gives_what_training_one_by_one_gives(name: str) -> No
     for ours, theirs in zip(together, alone, strict=True):
         assert ours.losses == pytest.approx(theirs.losses, abs=1e-5)
         assert ours.errors == theirs.errors
-        assert error_rate(ours.network, valid) == theirs.errors[-1]
+        assert measure(ours.network, valid) == theirs.errors[-1]
 
 
 def test_weights_statistics_and_momenta_come_back_so_that_training_goes_on() -> None:

@@ -12,7 +12,7 @@ from searchbench.estimators import JUDGES
 from searchbench.estimators.batches import Batches
 from searchbench.estimators.final_training import FinalTraining
 from searchbench.estimators.judge import TrainJudge
-from searchbench.estimators.training import begin, error_rate, fit, weights_seed
+from searchbench.estimators.training import begin, fit, measure, weights_seed
 from searchbench.seeds import Seeds
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.networks import initialise
@@ -49,7 +49,7 @@ def test_the_verdict_is_the_test_error_after_training_on_train_and_valid() -> No
     training = begin(network, recipe, seed)
     fit(training, Batches(data.train), 3)
     assert outcome.status == "ok"
-    assert outcome.test_error == error_rate(network, Batches(data.test))
+    assert outcome.test_error == measure(network, Batches(data.test))
     assert outcome.metrics["train_loss"] == training.losses[-1]
     assert outcome.metrics["test_accuracy"] == 1 - outcome.test_error
 

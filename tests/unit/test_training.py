@@ -17,10 +17,10 @@ from searchbench.estimators.training import (
     accumulate,
     begin,
     choose_device,
-    error_rate,
     failures_named,
     fit,
     learning_rate,
+    measure,
     order_seed,
     scaled_rate,
     training_cost,
@@ -139,7 +139,7 @@ def test_errors_after_each_epoch_are_recorded_and_change_nothing() -> None:
     fit(watched, data(), 3, measure_on=data(33))
     fit(alone, data(), 3)
     assert len(watched.errors) == 3
-    assert watched.errors[-1] == error_rate(alone.network, data(33))
+    assert watched.errors[-1] == measure(alone.network, data(33))
     assert torch.equal(weights(watched.network), weights(alone.network))
 
 
@@ -155,20 +155,20 @@ def test_clip_and_label_smoothing_of_the_recipe_are_used() -> None:
 def test_the_error_rate_counts_every_sample_in_evaluation_mode() -> None:
     model, batches = network(), data(71)
     model.train()
-    error = error_rate(model, batches, batch_size=10)
+    error = measure(model, batches, batch_size=10)
     assert model.training
     model.eval()
     with torch.no_grad():
         wrong = int((model(batches.inputs).argmax(1) != batches.targets).sum())
     assert error == wrong / 71
-    assert error_rate(model, batches) == error
+    assert measure(model, batches) == error
 
 
 def test_an_output_that_is_not_finite_is_a_failure() -> None:
     model = network()
     nn.init.constant_(model[4].bias, math.inf)
     with pytest.raises(EvaluationFailed, match="output is not finite"):
-        error_rate(model, data())
+        measure(model, data())
 
 
 def test_cost_counts_three_passes_a_training_sample_and_one_a_measured_one() -> None:

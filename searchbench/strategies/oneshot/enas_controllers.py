@@ -6,7 +6,6 @@ Every draw is differentiable: a `Drawn` carries the logarithm of its probability
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -278,8 +277,3 @@ def controller_of(space: Space, seed: int) -> nn.Module:
     if space.name == "enas-rnn":
         return RecurrentController(space.settings["nodes"], seed)
     return EdgeController(space, seed)
-
-
-def most_entropy(options: Sequence[int]) -> float:
-    """The entropy of a uniform policy, the most there can be."""
-    return sum(map(math.log, options))
