@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,15 @@ def test_it_comes_nearer_than_random_draws() -> None:
         return float(np.mean([min(t.value for t in flight.trials) for flight in flights]))
 
     assert best(adapt("catcma")) < 0.3 * best(Random())
+
+
+def test_what_failed_counts_as_the_worst_of_its_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+    search, heard = adapt("catcma", population=4).start(scenario(Stage(MIXED, 60), adapt("catcma"), 0)), list[float]()
+    monkeypatch.setattr(search._optimizer, "tell", lambda pairs: heard.extend(value for _, value in pairs))
+    for number, value in enumerate((0.3, math.nan, 0.7, 0.5)):
+        trial = evaluate(search.ask(), number, "only failures" if math.isnan(value) else "fair")
+        search.tell(Trial(number, trial.architecture, trial.fidelity, trial.status, value, trial.cost))
+    assert heard == [0.3, 0.7, 0.7, 0.5]
 
 
 class OwnGeneration(Anything):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from searchbench.spaces.graphs.nasbench101 import nasbench101
 from searchbench.spaces.labelled import LabelledGraph, graph_of_edges
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Space
-from searchbench.strategies.graph_process import BUCKETS, GraphProcess, SubgraphCounts, _bucket, _unit, nas_bowl
+from searchbench.strategies.graph_process import BUCKETS, GraphProcess, SubgraphCounts, _bucket, nas_bowl
 from searchbench.strategies.model_based import OneHot
 from searchbench.strategies.surrogates import GaussianProcess
 from searchbench.tables.shipped import SHIPPED
@@ -98,20 +99,22 @@ def test_counts_multiply_to_the_weisfeiler_lehman_kernel() -> None:
     assert len({_bucket(label) for label in labels}) > 0.9 * len(labels)
 
 
-def test_the_process_is_the_library_s_with_the_same_kernel() -> None:
+@pytest.mark.parametrize("height", [0, 2])
+def test_the_process_is_the_library_s_with_the_same_kernel_of_the_likeliest_height(height: int) -> None:
     rng = np.random.default_rng(2)
     drawn = [CELLS.sample(rng) for _ in range(40)]
-    counts = np.array([SubgraphCounts(0).of(CELLS, a) for a in drawn])
+    counts = np.array([SubgraphCounts(height).of(CELLS, a) for a in drawn])
     values = np.array([a.values.count("nor_conv_3x3") for a in drawn], dtype=float) + rng.normal(size=40)
     mean, std = GraphProcess().fit(counts[:30], values[:30], rng)(counts[30:])
-    rows = _unit(counts, 0)
-    best = None
-    for noise in (1e-6, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0):
+    best, rows = None, counts
+    for depth, noise in product(range(height + 1), (1e-6, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0)):
+        upto = counts[:, : (depth + 1) * BUCKETS]
+        scaled = upto / np.linalg.norm(upto, axis=1, keepdims=True)
         fixed: Any = "fixed"
         kernel = ConstantKernel(1.0, (1e-9, 1e9)) * (DotProduct(0.0, fixed) + WhiteKernel(noise, fixed))
-        process = GaussianProcessRegressor(kernel, normalize_y=True).fit(rows[:30], values[:30])
+        process = GaussianProcessRegressor(kernel, normalize_y=True).fit(scaled[:30], values[:30])
         if best is None or process.log_marginal_likelihood_value_ > best.log_marginal_likelihood_value_:
-            best = process
+            best, rows = process, scaled
     assert best is not None
     theirs, noisy = best.predict(rows[30:], return_std=True)
     np.testing.assert_allclose(mean, theirs, rtol=1e-4)

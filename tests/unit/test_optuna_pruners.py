@@ -13,7 +13,7 @@ from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Space
 from searchbench.strategies import STRATEGIES
 from searchbench.testing import Stage, check_strategy
-from searchbench.testing.rehearsal import rehearse, scenario, stages
+from searchbench.testing.rehearsal import evaluate, rehearse, scenario, stages
 
 
 def strategy(name: str, **parameters: Any) -> Any:
@@ -35,6 +35,17 @@ def test_halving_pruner_ends_most_trainings_at_the_first_rung() -> None:
     asked = lengths(rehearse(strategy("optuna:random", pruner="halving"), Stage(nasbench201(), 60)))
     assert set(asked) == {1, 4, 16, 27}
     assert asked.count(1) > 2 * asked.count(4)
+
+
+def test_a_training_that_is_not_ended_continues_the_trial_before() -> None:
+    contestant = strategy("optuna:random", pruner="median")
+    search = contestant.start(scenario(Stage(nasbench201(), 60), contestant, 0))
+    first = search.ask()
+    for number, epochs in enumerate((1.0, 2.0, 3.0)):
+        proposal = first if number == 0 else search.ask()
+        assert proposal.architecture == first.architecture
+        assert (proposal.fidelity.epochs, proposal.resume) == (epochs, number - 1 if number else None)
+        search.tell(evaluate(proposal, number, "fair"))
 
 
 def test_median_pruner_lets_its_first_trainings_run_through() -> None:
