@@ -186,6 +186,21 @@ def test_an_adversary_finds_the_worst_corner_of_its_box(epoch):
     assert float(gain) >= 0.8 * float(((corner - before) * slopes).sum()) > 0
 
 
+def test_an_adversary_climbs_by_signs_and_stays_within_its_box():
+    slopes = torch.tensor([[1e-4, -1e-4, -1e-4], [-9.0, -9.0, 9.0]], dtype=torch.float64)
+    before = torch.tensor([[0.4, 0.3, 0.3], [0.2, 0.3, 0.5]], dtype=torch.float64)
+    game = SimpleNamespace(
+        lab=Linear(slopes), supernet=None, rng=rng(1), moment=Moment(0, 1), frozen_weights=nullcontext
+    )
+    worst = Adversary(0.1, 0.1, 3).worst(game, SimpleNamespace(targets=torch.tensor([0])), Mixed(before.unbind(0)))
+    noise = 2 * torch.rand((2, 3), generator=rng(1), dtype=torch.float64) - 1
+    moved = on_the_simplex(before + 0.1 * noise, before, None)
+    for _ in range(3):  # 2 eps / steps at a time, whatever the slope
+        moved = before + (moved + 0.2 / 3 * slopes.sign() - before).clamp(-0.1, 0.1)
+        moved = on_the_simplex(moved, before, None)
+    assert torch.allclose(torch.stack(tuple(worst.weights)).detach(), moved)
+
+
 def test_an_adversary_that_finds_nothing_worse_leaves_the_mixture():
     game = SimpleNamespace(
         lab=Linear(torch.zeros(2, 3)), supernet=None, rng=rng(), moment=Moment(), frozen_weights=nullcontext
