@@ -114,4 +114,4 @@ def side(pixels: int, resolution: float) -> int:
 
 
 def _dropped(samples: int, batch_size: int) -> int:
-    return 1 if batch_size > 1 and samples % batch_size == 1 else 0
+    return 1 if samples % batch_size == 1 else 0

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from searchbench.errors import StudyError
+from searchbench.estimators import batches
 from searchbench.estimators.batches import Batches, resized, side
+from searchbench.seeds import derive
 from searchbench.tasks.task import Batch, Split
 
 
@@ -97,3 +99,16 @@ def test_resolution_scales_the_side_and_keeps_the_mean() -> None:
     assert resized(images, 1.0) is images
     assert torch.allclose(resized(images, 0.5).mean((2, 3)), images.mean((2, 3)), atol=0.1)
     assert [side(8, r) for r in (0.01, 0.5, 0.56, 2.0)] == [1, 4, 4, 16]
+
+
+def test_augmentation_draws_from_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[float] = []
+
+    def change(inputs: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+        drawn.append(float(torch.rand((), generator=noise)))
+        return inputs
+
+    monkeypatch.setattr(batches, "augmentations", lambda names: [change])
+    list(numbered(8).epoch(8, seed=5))
+    assert drawn == [float(torch.rand((), generator=torch.Generator().manual_seed(derive(5, "augmentation"))))]
+    assert [len(batch) for batch in numbered(3).epoch(1, seed=5)] == [1, 1, 1]

@@ -71,6 +71,7 @@ def test_a_sound_study_passes_everything_that_applies() -> None:
 UNCORRECTED = StatisticsEvidence(
     p_values=1, with_effect=1, with_interval=1, with_n=1, curve="Def. 7", expected_best=True
 )
+CORRECTED = sound().statistics
 BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("C01", {"space": "other"}),
     ("C02", {"split": "d2"}),
@@ -78,13 +79,16 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("C04", {"protocol": "best_arch_reevaluated"}),
     ("C05", {"seeds": SEEDS[:5]}),
     ("C09", {"test_reads": (1,) * 9 + (2,)}),
+    ("C09", {"test_reads": (1,) * 9 + (0,)}),
     ("C09", {"test_reads_in_search": 1}),
     ("C10", {"selected_on": "test"}),
     ("C11", {"spent": (100.0,) * 9 + (102.0,)}),
+    ("C11", {"spent": (100.0,) * 9 + (90.0,)}),
     ("C11", {"budget_unit": "seconds"}),
     ("C16", {"incumbents": ((3.0, 2.0, 2.5),)}),
     ("C16", {"incumbents": ((3.0, float("nan")),)}),
     ("C16", {"reached": (0.5,)}),
+    ("C16", {"reached": (0.985,)}),
     ("C18", {"scores": tuple(1.0 + 0.01 * s for s in SEEDS)}),
     ("C20", {"clean_commit": False}),
     ("C22", {"components": 2}),
@@ -109,6 +113,9 @@ def test_a_broken_arm_fails_its_item_and_names_the_evidence(id: str, change: dic
         ("C23", {"declared": frozenset({"baseline"})}),
         ("C23", {"declared_at": 3.0}),
         ("C24", {"statistics": UNCORRECTED}),
+        ("C25", {"statistics": replace(CORRECTED, with_effect=1)}),
+        ("C25", {"statistics": replace(CORRECTED, with_interval=1)}),
+        ("C25", {"statistics": replace(CORRECTED, with_n=1)}),
         ("C26", {"tuned_on": ("a",)}),
         ("C27", {"table": TableEvidence(name="t", version="1")}),
         ("C28", {"proxy_ceiling": True, "proxy_floor": False}),
@@ -140,6 +147,19 @@ def test_missing_evidence_of_a_blocking_item_removes_the_ranking(id: str, field:
 )  # fmt: skip
 def test_missing_evidence_warns_and_never_passes(id: str, field: str) -> None:
     assert verdict(with_arm(**{field: None}), id) is Verdict.WARN
+
+
+@pytest.mark.parametrize(
+    ("id", "evidence"),
+    [
+        ("C08", sound(arms=(*sound().arms[:2], replace(sound().arms[2], scores=sound().arms[2].scores[:8])))),
+        ("C11", with_arm(spent=(100.0,) * 9 + (101.0,))),
+        ("C16", with_arm(reached=(0.99,))),
+        ("C23", sound(declared_at=2.0)),
+    ],
+)
+def test_what_is_just_enough_passes(id: str, evidence: Evidence) -> None:
+    assert verdict(evidence, id) is Verdict.PASS
 
 
 def test_failed_runs_must_be_printed() -> None:

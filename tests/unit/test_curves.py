@@ -13,7 +13,7 @@ from searchbench.cost import Cost
 from searchbench.errors import InputError
 from searchbench.results.columns import TrialColumns
 from searchbench.results.curves import CURVE_AXES, incumbent_curves
-from searchbench.trial import FULL
+from searchbench.trial import FULL, Fidelity
 
 
 def recorded(values: list[float], costs: list[float] | None = None) -> bytes:
@@ -104,6 +104,18 @@ def test_all_runs_at_once_equal_one_run_and_one_point_at_a_time(runs: list[list[
         for t, point in enumerate(grid):
             seen = [v for i, v in enumerate(values) if i + 1 <= point and not math.isnan(v)]
             np.testing.assert_array_equal(got[s, t], min(seen, default=math.nan))
+
+
+def test_values_are_of_one_stretch_until_one_is_measured_at_a_higher_fidelity() -> None:
+    def run(*epochs: float) -> bytes:
+        columns = TrialColumns()
+        for at, own in enumerate(epochs):
+            spent = Cost(evaluations=at + 1)
+            columns.append("a", "k", Fidelity(own), "ok", 0.5 - 0.1 * at, spent=spent, recommended=at)
+        return columns.to_bytes()
+
+    curves = incumbent_curves([run(1.0, 1.0, 4.0, 4.0), run(4.0, 4.0)])
+    assert curves.stretch.tolist() == [1, 1, 2, 2, 1, 1]
 
 
 def test_a_curve_that_is_not_held_ends_just_at_its_last_cost() -> None:

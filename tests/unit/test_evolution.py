@@ -98,6 +98,19 @@ def test_removals_choose_their_victim() -> None:
     assert WorstOfTournament().index(MEMBERS, []) == 0  # a design that came late: no tournament
 
 
+def test_a_child_worse_than_everybody_is_the_worst_of_the_population() -> None:
+    values = iter([0.1, 0.2, 0.3, 0.9, 0.25])
+    populations: list[list[float]] = []
+    evolve(
+        RegularizedEvolution(3, 1, Worst()),
+        NB201,
+        lambda a: next(values),
+        5,
+        watch=lambda search, _: populations.append([m.value for m in search._population]),
+    )
+    assert populations[-2:] == [[0.1, 0.2, 0.3], [0.1, 0.2, 0.25]]
+
+
 def test_non_aging_population_keeps_its_best() -> None:
     best: list[float] = []
     evolve(

@@ -66,6 +66,15 @@ def test_declarations_of_one_time_are_taken_to_follow_the_results() -> None:
     assert history.looks_taken == 2
 
 
+def test_a_time_of_whole_seconds_counts_all_that_ended_within_that_second() -> None:
+    at = "2026-01-01T02:00:00+00:00"
+    ends = {run: at.replace("00+", "00.700000+") for run in results(range(4))}
+    grown = [declared(1, range(4)), declared(2, range(8), at=at)]
+    assert History.of(grown, ends).looks_taken == 2
+    exact = [declared(1, range(4)), declared(2, range(8), at=at.replace("00+", "00.600000+"))]
+    assert History.of(exact, ends).looks_taken == 1  # declared just before they ended
+
+
 @pytest.mark.parametrize(("looks", "exploratory"), [(1, True), (2, False)])
 def test_added_seeds_are_a_look(looks: int, exploratory: bool) -> None:
     plan = {"comparison": {"baseline": "a", "looks": looks}}

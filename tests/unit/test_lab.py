@@ -266,6 +266,16 @@ def test_a_restored_lab_gives_the_next_repeat_its_own_noise() -> None:
     assert len(set(seeds_of(restored=True))) == 3
 
 
+def test_what_was_refused_has_not_been_repeated() -> None:
+    estimator = Scripted(cost=Cost(evaluations=99))
+    lab, same = make_lab(Budget(evaluations=9), estimator), proposals(1)[0]
+    with pytest.raises(BudgetExhausted):
+        lab.evaluate(same)
+    estimator.cost = Cost(evaluations=1)
+    lab.evaluate(same)
+    assert estimator.seeds == [Seeds("s", 0).seed("noise", f"{same.architecture.key}|epochs=4|0")]
+
+
 def test_noise_of_an_evaluation_is_a_function_of_replicate_key_fidelity_and_repeat_alone() -> None:
     estimator = Scripted()
     lab, (one, other) = make_lab(Budget(evaluations=9), estimator), proposals(2)

@@ -335,3 +335,57 @@ def test_near_candidates_are_mutants_of_the_best_few_in_turn() -> None:
     assert {gaps.index(1) for gaps in nearest} == {0, 1}
     few = RandomAndNear(random=0, near=40, parents=5).list(SPACE, ranked[:1], set(), rng)  # fewer are known than asked
     assert all(sum(x != y for x, y in zip(a.values, ranked[0].values, strict=True)) == 1 for a in few)
+
+
+def test_a_forests_variance_is_that_within_leaves_and_that_between_trees() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.random((60, 2)), rng.normal(size=60)
+    mean, std = Forest(100, min_leaf=60).start(SPACE).fit(x, y, rng)(x[:3])  # every tree is one leaf
+    assert mean == pytest.approx([y.mean()] * 3, abs=0.05)
+    assert std == pytest.approx([y.std()] * 3, rel=0.05)
+
+
+@pytest.mark.parametrize(("growth", "refitted"), [(0.0, [True, True, True]), (0.1, [False, True, False])])
+def test_hyper_parameters_are_refitted_when_the_data_have_grown_enough(growth: float, refitted: list[bool]) -> None:
+    line = Space("line", (Float("x", 0.0, 1.0),))
+    process, rng = GaussianProcess(restarts=0, growth=growth).start(line), np.random.default_rng(0)
+    x = rng.random((30, 1))
+    process.fit(x[:20], x[:20, 0] ** 2, rng)
+    found = []
+    for count in (20, 22, 23):
+        before = process._kernel
+        process.fit(x[:count], x[:count, 0] ** 2, rng)
+        found.append(process._kernel is not before)
+    assert found == refitted
+
+
+class Watched:
+    """Surrogate and acquisition in one, which note what they are given."""
+
+    def __init__(self) -> None:
+        self.values, self.known = list[list[float]](), list[int]()
+
+    def start(self, *space: Any) -> Any:
+        return self
+
+    def fit(self, encodings: Any, values: Any, rng: Any) -> Any:
+        self.values.append(values.tolist())
+        return lambda points: (np.zeros(len(points)), np.ones(len(points)))
+
+    def consider(self, space: Any, candidates: Any, known: int) -> None:
+        self.known.append(known)
+
+    def pick(self, encodings: Any, predict: Any, best: float, count: int, rng: Any) -> list[int]:
+        return [0]
+
+
+def test_a_failure_is_fitted_as_the_worst_and_what_is_known_is_counted_beyond_the_designs() -> None:
+    watched = Watched()
+    strategy = ModelBased(watched, watched, RandomAndNear(20, 5), initial=3)
+    search = strategy.start(Scenario(SPACE, Seeds("s", 0, "watched"), Budget(evaluations=9)))
+    for number, told in enumerate((0.3, math.nan, 0.7, 0.1, 0.2)):
+        architecture = search.ask().architecture  # type: ignore[union-attr]
+        status: Any = "nan" if math.isnan(told) else "ok"
+        search.tell(Trial(number, architecture, FULL, status, told, Cost(evaluations=1)))
+    assert watched.values == [[0.3, 0.7, 0.7], [0.3, 0.7, 0.7, 0.1]]
+    assert watched.known == [0, 1]

@@ -68,6 +68,12 @@ def test_behind_a_warm_up_the_steps_are_counted_in_what_remains():
     assert WarmUp(Constant(10, least=100), 0.5).at(Pace(10, 40)).then.every == 2  # of 200 minibatches, not 400
 
 
+def test_a_sparse_schedule_has_a_step_of_the_logits_in_every_epoch():
+    assert Pace(100, 20).condensed(50, 10) == 20  # one in 50 minibatches would leave epochs without
+    assert Pace(100, 20).condensed(50, None) == 50
+    assert Pace(2, 20).condensed(50, 100) == 1
+
+
 def test_unknown_settings_are_refused():
     with pytest.raises(StudyError, match='"budget" or "paper"'):
         darts(settings="mine")

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from searchbench.cost import Cost
+from searchbench.strategies.supernet import epochs_within
 from searchbench.strategies.supernet_session import SupernetSession
 
 
@@ -110,3 +112,13 @@ def test_restoring_drops_what_was_trained_since() -> None:
     one.epoch = 5
     one.load_state_dict(saved)
     assert (one.epoch, one.begin(lab).learnt) == (0, 0)
+
+
+def test_epochs_must_fit_on_every_axis_that_is_limited() -> None:
+    left: Any = SimpleNamespace(left=lambda: {"epochs": 10.0, "samples": 350.0, "evaluations": 2.0})
+    assert epochs_within(left, Cost(epochs=1.0, train_samples=100)) == 3
+    assert epochs_within(left, Cost(epochs=4.0, train_samples=100)) == 2
+    assert epochs_within(left, Cost(epochs=1.0, train_samples=1000)) == 1  # what does not fit is tried all the same
+    after = Cost(inference_samples=50)
+    assert epochs_within(left, Cost(epochs=1.0, train_samples=100), 0.5, afterwards=after) == 1
+    assert epochs_within(left, Cost(epochs=1.0), 0.5, afterwards=after) == 10
