@@ -57,6 +57,25 @@ def test_types_and_ranges_are_inferred_with_log_scales_where_numbers_span_two_de
     assert found["lr"]["float"] == [min(map(float, frame["lr"])), max(map(float, frame["lr"]))]
 
 
+def test_two_decades_are_a_hundredfold_and_no_less() -> None:
+    assert inferred({"x": [0.5, 50.0]})["x"] == {"float": [0.5, 50.0], "log": True}
+    assert inferred({"x": [0.5, 49.0], "n": [1, 99], "m": [1, 100]}) == {
+        "x": {"float": [0.5, 49.0]}, "n": {"int": [1, 99]}, "m": {"int": [1, 100], "log": True},
+    }  # fmt: skip
+
+
+def test_a_forest_is_fitted_to_rows_that_did_not_fail(source: Path, tmp_path: Path) -> None:
+    frame = read_csv(source).assign(loss=1.5)
+    frame.loc[::3, "loss"] = np.nan
+    frame.to_csv(tmp_path / "some.csv", index=False)
+    table = RecordedRows(str(tmp_path / "some.csv"), "loss", between="forest")
+    space = space_of(source)
+    opened = table.open(space, None, SEEDS)  # type: ignore[arg-type]
+    for seed in range(3):
+        setting = space.sample(np.random.default_rng(seed))
+        assert opened.evaluate(setting, opened.complete(FULL), 0)[0].value == pytest.approx(1.5)
+
+
 def test_recorded_row_is_answered_by_itself_in_every_mode(source: Path) -> None:
     space, frame = space_of(source), read_csv(source)
     row = frame.iloc[7]

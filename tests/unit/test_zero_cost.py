@@ -137,6 +137,18 @@ def test_zen_of_a_linear_network_is_the_noise_it_passes_and_batch_norms_are_undo
     assert math.isnan(zen(Small(), given))
 
 
+def test_zen_puts_back_what_a_batch_norm_divides_by() -> None:
+    given, generator, expected = batch(), torch.Generator().manual_seed(0), 0.0
+    for _ in range(4):
+        weight, _ = torch.randn(5, 1, 3, 3, generator=generator), torch.randn(10, 5, generator=generator)
+        image, noise = (torch.randn(given.inputs.shape, generator=generator) for _ in range(2))
+        plain, moved = F.conv2d(image, weight).double(), F.conv2d(image + 0.01 * noise, weight).double()
+        normed = [(x - x.mean((0, 2, 3), True)) / (x.var((0, 2, 3), False, True) + 1e-5).sqrt() for x in (plain, moved)]
+        expected += math.log(float((normed[1] - normed[0]).abs().sum((1, 2, 3)).mean())) / 4
+        expected += 0.5 * math.log(float(plain.var((0, 2, 3), False).mean())) / 4
+    assert zen(Pooled(norm=True), given) == pytest.approx(expected, abs=3e-4)
+
+
 def test_all_thirteen_proxies_of_the_suite_are_there() -> None:
     assert len(PASSES) == 13
     assert set(PROXIES) == set(PASSES) - {"params", "macs"}
@@ -226,6 +238,17 @@ def test_jacob_cov_is_highest_for_uncorrelated_samples() -> None:
     same = Batch(given.inputs[:1].expand(12, -1, -1, -1) + 1e-4 * given.inputs, given.targets)
     assert jacob_cov(Small(), given) > jacob_cov(Small(), same)
     assert jacob_cov(Small(), given) < -12  # all eigenvalues 1 would give 0 + B
+
+
+def test_jacob_cov_is_of_the_correlations_between_samples() -> None:
+    """Beside a plain form of the published definition, in numpy."""
+    made, given = Small().double(), batch()
+    inputs = given.inputs.double().requires_grad_()
+    made(inputs).sum().backward()
+    assert inputs.grad is not None
+    values = np.linalg.eigvalsh(np.corrcoef(inputs.grad.flatten(1).numpy())) + 1e-5
+    expected = -float((np.log(values) + 1 / values).sum())
+    assert jacob_cov(made, Batch(given.inputs.double(), given.targets)) == pytest.approx(expected, rel=1e-6)
 
 
 class Silent(nn.Module):
