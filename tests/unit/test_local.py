@@ -70,6 +70,14 @@ def test_best_of_all_neighbours_is_taken_only_after_all_were_measured() -> None:
     assert all(distance(t.architecture, best.architecture) == 1 for t in second)
 
 
+def test_neighbours_are_measured_in_an_order_drawn_from_the_strategys_own_stream() -> None:
+    trials = climb(LocalSearch(), BITS, lambda a: 0.5, 11)
+    neighbours = BITS.neighbours(trials[0].architecture)
+    order = Seeds("study", 0).rng("search").permutation(10)
+    assert [t.architecture for t in trials[1:]] == [neighbours[at] for at in order]
+    assert order.tolist() != list(range(10))
+
+
 def test_no_function_is_measured_twice() -> None:
     keys = [t.architecture.key for t in climb(LocalSearch(), nasbench201(), lambda a: len(a.key) % 7, 2000)]
     assert len(set(keys)) == 2000

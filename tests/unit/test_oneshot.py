@@ -14,10 +14,11 @@ from tiny_lab import SPACE, lab, scenario
 
 from searchbench.cost import Budget, Cost
 from searchbench.errors import StudyError
+from searchbench.estimators.training import learning_rate
 from searchbench.harness.loop import drive
 from searchbench.spaces.nasbench201.space import OPERATIONS
 from searchbench.strategies.noted import Noted
-from searchbench.strategies.oneshot import OneShot, RandomScreening, Recalibration, SposEvolution, Uniform
+from searchbench.strategies.oneshot import OneShot, RandomScreening, Recalibration, SposEvolution, Uniform, engine
 from searchbench.strategies.oneshot.papers import random_sharing, spos
 from searchbench.strategies.random import Random
 from searchbench.strategies.supernet import SupernetTraining
@@ -101,6 +102,19 @@ def test_gradients_of_all_paths_of_an_update_add_up_before_one_step():
 
 
 # -- the evolution ---------------------------------------------------------
+
+
+def test_every_update_is_clipped_and_at_the_rate_of_its_epoch(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        engine, "update", lambda optimizer, clip, rate: seen.append((clip, rate, optimizer.param_groups[0]["lr"]))
+    )
+    metered = lab()
+    search = replace(SHORT, weights=replace(SHORT.weights, epochs=2, clip=0.7)).start(metered.scenario)
+    search.advance(metered), search.advance(metered)
+    recipe = SHORT.weights.recipe(2)
+    rates = [learning_rate(recipe, epoch) for epoch in (0, 1) for _ in range(len(seen) // 2)]
+    assert seen == [(0.7, 1.0, pytest.approx(rate)) for rate in rates]
 
 
 def test_evolution_measures_every_architecture_at_most_once_and_as_many_as_declared():

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from searchbench.cost import Budget, Cost
-from searchbench.errors import EvaluationFailed, StudyError
+from searchbench.errors import BudgetExhausted, EvaluationFailed, StudyError
 from searchbench.harness.components import Use
 from searchbench.harness.lab import MeteredLab
 from searchbench.harness.loop import drive
-from searchbench.harness.measuring import duration_s
+from searchbench.harness.measuring import MeasurementOutcome, duration_s
 from searchbench.harness.plan import plan
 from searchbench.harness.problem import Problem
 from searchbench.harness.run import run_search
@@ -86,6 +86,34 @@ def test_events_are_those_of_a_simulation_by_hand() -> None:
         free[at] += length
         ends.append(free[at])
     assert frame(made)["metric_clock_s"].tolist() == sorted(ends)
+
+
+def test_what_ends_at_the_same_time_comes_back_in_the_order_in_which_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Recorded, "price", lambda *_: Cost(evaluations=1, epochs=9.0, simulated_s=10.0))
+    rng = Seeds("s", 0).rng("init")
+    begun = [str(SPACE.sample(rng)) for _ in range(12)]
+    assert frame(simulated(Random(), 5, Budget(evaluations=12)))["architecture"].tolist() == begun
+
+
+class Cheaper:
+    """Measures elsewhere, and says in the end that it cost a third of the price."""
+
+    def begin(self, request: Any) -> int:
+        return 1
+
+    def result(self, ticket: int) -> MeasurementOutcome:
+        return MeasurementOutcome("ok", 0.5, Cost(evaluations=1, epochs=3.0))
+
+
+def test_what_was_booked_is_replaced_by_what_it_came_to() -> None:
+    made = lab(Budget(epochs=20))
+    made.account.overlap()
+    made.evaluation.crew = Cheaper()  # type: ignore[assignment]
+    launched = made.evaluation.launch(Proposal(SPACE.sample(np.random.default_rng(0))))
+    with pytest.raises(BudgetExhausted):
+        made.account.check(Cost(epochs=17.0))
+    made.evaluation.collect(launched)
+    made.account.check(Cost(epochs=17.0))
 
 
 def test_workers_share_the_work_and_all_are_busy() -> None:
