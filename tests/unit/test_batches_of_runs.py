@@ -68,3 +68,14 @@ def test_a_run_that_was_lost_travels_alone_wherever_it_stands(lost: int, batches
 
 def test_an_empty_queue_gives_an_empty_batch() -> None:
     assert took(RunBatches(workers=4), runs(0)) == []
+
+
+def test_runs_that_hold_other_resources_travel_apart() -> None:
+    batches, queue = RunBatches(workers=1), runs(12)
+    batches.timed("search", queue[0], BATCH_S / 1000)
+
+    def held_by(spec: Any) -> Any:
+        return "a card" if spec.run_id in ("random/2", "random/3") else "a core"
+
+    taken = [[spec.run_id[7:] for spec in batches.take("search", queue, lambda spec: spec, held_by)] for _ in range(3)]
+    assert taken == [["0", "1"], ["2", "3"], ["4", "5", "6", "7"]]

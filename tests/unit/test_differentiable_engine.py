@@ -105,6 +105,17 @@ def test_pricing_a_step_draws_nothing_from_the_search():
     assert torch.equal(game.rng.get_state(), before)
 
 
+def test_a_restored_lab_goes_on_with_the_next_pass_over_each_split():
+    first, second = lab(), lab()
+    for split in ("train", "train", "valid"):
+        next(first.batches(split, 8))
+    second.load_state_dict(first.state_dict())
+    for split in ("train", "valid"):
+        mine, restored = (next(one.batches(split, 8)).targets for one in (first, second))
+        assert torch.equal(mine, restored)
+        assert not torch.equal(mine, next(lab().batches(split, 8)).targets)
+
+
 def test_margin_and_noise_are_of_the_two_that_lead_in_the_end_without_what_is_left_out():
     mask = torch.ones(1, 3, dtype=torch.bool)
     walk = [torch.tensor([[5.0, 1.0, 0.9]]), torch.tensor([[5.0, 0.6, 1.0]]), torch.tensor([[5.0, 0.2, 0.9]])]
