@@ -95,3 +95,11 @@ def test_booleans_and_foreign_values_are_not_numbers() -> None:
 def test_impossible_decisions_are_refused(make, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(SpaceError, match=message):
         make()
+
+
+def test_neighbours_of_a_real_number_are_a_tenth_of_its_scale_away_and_within_it() -> None:
+    plain, scaled = Float("x", 0.0, 1.0), Float("x", 1e-4, 1.0, log=True)
+    assert plain.neighbours(0.5) == pytest.approx([0.4, 0.6])
+    assert plain.neighbours(0.05) == pytest.approx([0.15])
+    assert plain.neighbours(1.0) == pytest.approx([0.9])
+    assert scaled.neighbours(1e-2) == pytest.approx([10**-2.4, 10**-1.6])

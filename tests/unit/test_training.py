@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,11 +24,12 @@ from searchbench.estimators.training import (
     measure,
     order_seed,
     scaled_rate,
+    train_pass,
     training_cost,
     update,
 )
 from searchbench.spaces.networks import initialise
-from searchbench.tasks.task import Recipe, Split
+from searchbench.tasks.task import Batch, Recipe, Split
 
 RECIPE = Recipe(epochs=4, batch_size=16, lr=0.1, lr_final=0.01, weight_decay=1e-3, bn_momentum=0.3)
 
@@ -228,3 +230,23 @@ def test_a_step_that_fails_leaves_the_learning_rate_as_it_was() -> None:
         failing()
     assert seen == [pytest.approx(0.05)]
     assert optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_the_loss_of_a_pass_is_the_mean_over_samples_whatever_their_minibatch() -> None:
+    weight = nn.Parameter(torch.zeros(()))
+    passed = [Batch(torch.ones(3), torch.zeros(3)), Batch(torch.full((1,), 5.0), torch.zeros(1))]
+    mean = train_pass(
+        lambda inputs: inputs + weight,
+        torch.optim.SGD([weight], lr=0.0),
+        passed,
+        lambda outputs, targets: outputs.mean(),
+        lambda: None,
+    )
+    assert float(mean) == 2.0
+
+
+def test_the_error_of_a_training_is_its_last_unless_the_best_epoch_is_kept() -> None:
+    for keeps, expected in ((False, 0.2), (True, 0.1)):
+        training = begin(network(), replace(RECIPE, keep_best=keeps), 0)
+        training.errors += [0.3, 0.1, 0.2]
+        assert training.error == expected
