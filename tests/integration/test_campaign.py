@@ -248,11 +248,11 @@ class Killed(BaseException):
     """Stands in for the end of the driver."""
 
 
-class KilledWhileJudging(LocalExecutor):
+class KilledWhileJudging(Unreliable):
     """The driver dies when the first batch of judges is about to run; what was to be searched is written down."""
 
-    def __init__(self, dies: bool) -> None:
-        super().__init__()
+    def __init__(self, dies: bool, losses: int = 0) -> None:
+        super().__init__(losses)
         self.dies = dies
         self.searched: list[str] = []
 
@@ -268,16 +268,19 @@ def test_a_search_that_was_finished_when_the_driver_died_is_judged_and_not_run_a
 ) -> None:
     calm = run_here(study, tmp_path / "calm.db")
     store = tmp_path / "r.db"
-    first, second = KilledWhileJudging(dies=True), KilledWhileJudging(dies=False)
+    first, second = KilledWhileJudging(dies=True, losses=2), KilledWhileJudging(dies=False)
     with pytest.raises(Killed):
         carried_out(study, store, first)
     with open_store(store) as opened:
         assert opened.runs(study.name) == []
-        kept = {one.run_id: json.loads(one.result)["started"] for one in opened.waiting(study.name)}
+        waiting = {one.run_id: json.loads(one.result) for one in opened.waiting(study.name)}
+    kept = {run_id: result["started"] for run_id, result in waiting.items()}
     assert kept
+    assert {result["attempts"] for result in waiting.values()} == {2}
     resumed = carried_out(study, store, second)
     assert not kept.keys() & set(second.searched)
     assert {run_id: resumed[run_id].started for run_id in kept} == kept
+    assert {resumed[run_id].attempts for run_id in kept} == {2}  # how often it was started is kept with it
     for run_id, run in calm.items():
         assert_same(run, resumed[run_id])
     with open_store(store) as opened:
