@@ -103,6 +103,11 @@ def test_seeds_added_twice_without_results_between_are_one_look() -> None:
     assert history.looks_taken == 2
 
 
+def test_seeds_left_out_and_taken_in_again_are_no_look() -> None:
+    history = History.of([declared(1, range(8)), declared(2, range(4)), declared(3, range(8))], results(range(8)))
+    assert history.looks_taken == 1
+
+
 @pytest.mark.parametrize(
     "plan",
     [
