@@ -27,6 +27,7 @@ from searchbench.estimators.training import (
     train_pass,
     training_cost,
     update,
+    weights_seed,
 )
 from searchbench.spaces.networks import initialise
 from searchbench.tasks.task import Batch, Recipe, Split
@@ -113,6 +114,14 @@ def test_seeds_decide_the_order_and_nothing_else_does() -> None:
     same, again, other = (weights(training.network) for training in trainings)
     assert torch.equal(same, again)
     assert not torch.equal(same, other)
+
+
+def test_every_epoch_has_an_order_of_its_own() -> None:
+    of_epochs = {order_seed(seed, epoch) for seed in (1, 2) for epoch in range(4)}
+    assert len(of_epochs | {weights_seed(1), weights_seed(2)}) == 10
+    first, second = (torch.cat([b.targets for b in data().epoch(16, order_seed(5, epoch))]) for epoch in (0, 1))
+    assert not torch.equal(first, second)
+    assert torch.equal(first.sort().values, second.sort().values)
 
 
 def test_the_learning_rate_is_that_of_darts() -> None:
