@@ -105,7 +105,8 @@ class Placement:
         for one in nodes:
             _check_table(one, "resources.nodes", KEYS)
         everything = {key: value for key, value in given.items() if key in KEYS}
-        found = cls(everything, *(dict(given.get(p, {})) for p in PARTS), tuple(Resources(**one) for one in nodes))
+        parts = {part: dict(given.get(part, {})) for part in PARTS}
+        found = cls(everything, **parts, nodes=tuple(Resources(**one) for one in nodes))
         for own in ({}, *found.problems.values(), *found.strategies.values(), found.judge):
             Resources(**{**everything, **own})
         return found

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +26,30 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 class Nodes:
-    """A head and two further nodes; one of them alone has the resource `fast`."""
+    """A head and further nodes; the first of those alone has the resource `fast`."""
 
-    def __init__(self) -> None:
+    def __init__(self, cpus: int = 1, beside: int = 2) -> None:
         from ray.cluster_utils import Cluster
 
-        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        self.others = [self.add(), self.add(fast=2)]
+        self.cpus = cpus
+        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus, "include_dashboard": False})
+        self.others = [self.add(**({} if number else {"fast": 2})) for number in range(beside)]
 
     def add(self, **resources: float) -> Any:
-        return self.cluster.add_node(num_cpus=1, resources=resources or None)
+        return self.cluster.add_node(num_cpus=self.cpus, resources=resources or None)
+
+    def workers(self) -> list[int]:
+        """Processes of workers that are at work."""
+        from benchmarks.faults import descendants
+
+        found = []
+        for node in self.cluster.list_all_nodes():
+            for raylet in node.all_processes["raylet"]:
+                for pid in descendants(raylet.process.pid):
+                    with suppress(OSError):
+                        if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::_"):
+                            found.append(pid)
+        return sorted(found)
 
     def close(self) -> None:
         self.cluster.shutdown()
@@ -91,6 +108,40 @@ def test_three_nodes_give_the_record_of_one_process_and_place_what_is_asked_for(
     refused = study("refused", 1, resources={"judge": {"gpus": 1}})
     with pytest.raises(StudyError, match=r"never be placed here: it needs `gpus` 1 \(most on one node: 0\)"):
         sb.run(refused, tmp_path / "refused.db", ray_address=nodes.cluster.address, progress=False)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("alone") / "alone.db"
+    sb.run(study("any", 1), path, workers=0, progress=False)
+    return path
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.parametrize("count", [1, 3])
+def test_workers_nodes_and_a_kill_change_no_record(
+    count: int, workers: int, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in STARTUP.items():
+        monkeypatch.setenv(key, value)
+    rng, over = random.Random(10 * count + workers), threading.Event()
+    nodes = Nodes(cpus=-(-8 // count), beside=count - 1)
+
+    def kill() -> None:
+        over.wait(6 + 6 * rng.random())
+        found = nodes.workers()
+        if found and not over.is_set():
+            os.kill(rng.choice(found), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        sb.run(study("any", 1), tmp_path / "s.db", workers=workers, ray_address=nodes.cluster.address, progress=False)
+    finally:
+        over.set()
+        killer.join()
+        nodes.close()
+    assert_same(tmp_path / "s.db", undisturbed, "any", 6)
 
 
 OWN = """
