@@ -103,7 +103,7 @@ class Repeats:
 
     @property
     def medians(self) -> list[float]:
-        """Of each network."""
+        """Median milliseconds of each network."""
         return [Timing.of(own).ms for own in self.passes]
 
     @property

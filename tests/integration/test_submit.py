@@ -13,7 +13,8 @@ import yaml
 from click.testing import CliRunner
 
 import searchbench as sb
-from searchbench.cli.entry import cli, main
+from searchbench.cli import main
+from searchbench.cli.entry import cli
 
 STUDY = """
 name = "sent away"

@@ -203,10 +203,10 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
             ray.init(address=address, runtime_env=environment, **quiet)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, RayError) as error:
         ray.shutdown()
-        token = "" if os.environ.get("RAY_AUTH_MODE") else "; where it asks for a token, set RAY_AUTH_MODE=token"
-        raise InputError(
-            f"there is no Ray cluster at `{address}`: {_first_line(error)}{token}; without an address a local Ray starts."
-        ) from error
+        told = f"there is no Ray cluster at `{address}`: {_first_line(error)}"
+        if "RAY_AUTH_MODE" not in os.environ:
+            told += "; where it asks for a token, set RAY_AUTH_MODE=token"
+        raise InputError(f"{told}; without an address a local Ray starts.") from error
 
 
 def _gone(told: str) -> ClusterGone:
