@@ -42,7 +42,7 @@ class Shape(Protocol):
 
     @property
     def ranges(self) -> Sequence[Range]:
-        """Of every hyper-parameter, [d]."""
+        """Range of every hyper-parameter, [d]."""
 
     def rows(self, encodings: Array) -> Array:
         """What it compares, a row per encoding."""
