@@ -38,8 +38,14 @@ FEWER = {"darts-s1": (1,), "darts-s2": (1,), "darts-s3": (2, 1), "darts-s4": (1,
 """What P-DARTS keeps where there are few operations."""
 
 
+RELEASED = {"gdas": {"gradient": "all"}, "proxyless": {"zero": "skips"}, "darts-admm": {"power": 1}}
+"""Methods whose released code has another form, and the option that gives it."""
+
+
 def methods(space_name):
-    """Names of every registered differentiable method, with its description."""
+    """Names of every registered differentiable method, with its description; and of released forms."""
+    for name, option in RELEASED.items():
+        yield f"{name} as released", STRATEGIES.factory(name)(epochs=2, batch_size=8, **option)
     for name in STRATEGIES.builtin:
         make = STRATEGIES.factory(name)
         own = {"keep": FEWER.get(space_name, (3, 2, 1))} if name == "p-darts" else {}
