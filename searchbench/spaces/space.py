@@ -277,7 +277,7 @@ class Space:
         return self._complete([None] * len(self.decisions), rng)
 
     def draws(self, count: int, rng: np.random.Generator) -> list[Architecture]:
-        """As many draws as that, those that `sample` would give one after the other."""
+        """Draws, as many as asked for: those that `sample` would give one after the other."""
         if self._arities is None:
             return [self.sample(rng) for _ in range(count)]
         drawn = (rng.random((count, len(self.decisions))) * self._arities).astype(np.int64).tolist()
