@@ -86,16 +86,18 @@ def interleaved_ms(timed: Sequence[tuple[nn.Module, Tensor]], settings: Measured
     return found
 
 
-def measure_networks(architectures: Sequence[Architecture], shape: Shape, classes: int, settings: Measured) -> Repeats:
+def measure_networks(
+    architectures: Sequence[Architecture], shape: Shape, classes: int, settings: Measured
+) -> TimedPasses:
     """Whole networks of one space, in interleaved rounds."""
     builder = architectures[0].space.builder()
     image = torch.zeros((settings.batch_size, *shape))
     networks = [initialise(builder.network(architecture, shape, classes), 0) for architecture in architectures]
-    return Repeats(interleaved_ms([(network, image) for network in networks], settings))
+    return TimedPasses(interleaved_ms([(network, image) for network in networks], settings))
 
 
 @dataclass(frozen=True, slots=True)
-class Repeats:
+class TimedPasses:
     """Passes of several networks, and whether they order them alike."""
 
     passes: Sequence[Sequence[float]]

@@ -13,7 +13,7 @@ from torch import nn
 
 from searchbench.errors import EvaluationFailed, StudyError, TableError
 from searchbench.estimators.latency import ArchitectureTable, BlockTable, Measured
-from searchbench.estimators.stopwatch import Repeats, Timing, indistinct, interleaved_ms, measure_blocks
+from searchbench.estimators.stopwatch import TimedPasses, Timing, indistinct, interleaved_ms, measure_blocks
 from searchbench.spaces import SPACES
 from searchbench.spaces.chains.mobile import mobile_fairnas, mobile_proxyless
 from searchbench.spaces.graphs.randwire import randwire
@@ -217,8 +217,8 @@ def test_layers_whose_options_differ_by_less_than_their_passes_are_named() -> No
 
 
 def test_measurements_say_whether_they_order_networks_alike_again() -> None:
-    steady = Repeats([[1.0, 1.1, 1.0, 1.1], [2.0, 2.1, 2.0, 2.1], [3.0, 3.1, 3.0, 3.1]])
+    steady = TimedPasses([[1.0, 1.1, 1.0, 1.1], [2.0, 2.1, 2.0, 2.1], [3.0, 3.1, 3.0, 3.1]])
     assert steady.repeatability == pytest.approx(1.0)
     assert steady.variation < 0.06
-    assert Repeats([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]]).repeatability == pytest.approx(-1.0)
-    assert math.isnan(Repeats([[1.0], [2.0]]).repeatability)
+    assert TimedPasses([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]]).repeatability == pytest.approx(-1.0)
+    assert math.isnan(TimedPasses([[1.0], [2.0]]).repeatability)
