@@ -54,6 +54,13 @@ def test_whole_fronts_are_kept_and_the_last_one_by_crowding() -> None:
     assert set(kept) == {(0.0, 4.0), (4.0, 0.0), (2.0, 2.0)}
 
 
+def test_members_of_a_worse_front_do_not_crowd_a_better_one() -> None:
+    architecture = SPACE.sample(np.random.default_rng(0))
+    front, worse = [(0.0, 10.0), (3.0, 6.0), (8.0, 2.0), (10.0, 0.0)], (3.1, 6.1)
+    kept = {r.objectives for r in select([(architecture, p) for p in [*front, worse]], 3)}
+    assert kept == {(0.0, 10.0), (3.0, 6.0), (10.0, 0.0)}  # (3, 6) by 8/10 + 8/10 against 7/10 + 6/10
+
+
 def trial(number: int, architecture: Any, value: float, fidelity: Fidelity = FULL, **metrics: float) -> Trial:
     status: Any = "error" if math.isnan(value) else "ok"
     return Trial(number, architecture, fidelity, status, value, Cost(evaluations=1), metrics)

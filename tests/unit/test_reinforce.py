@@ -105,6 +105,18 @@ def test_baseline_holds_earlier_rewards_only() -> None:
     assert s._baseline == pytest.approx(-0.25)
 
 
+def test_what_was_drawn_before_an_update_is_scored_by_the_probabilities_it_was_drawn_with() -> None:
+    space = nasbench201()
+    s = search(Reinforce(learning_rate=10.0, initial_std=0, update=Ascent(), baseline_decay=0.5), space)
+    a, b, c = (s.ask().architecture for _ in range(3))
+    s.tell(trial(a, 0.4))
+    s.tell(trial(b, 0.1))
+    moved = s._policy.logits.copy()
+    s.tell(trial(c, 0.2))  # the baseline is -(0.4 + 0.1) / 2
+    assert s._policy.logits - moved == pytest.approx(10.0 * 0.05 * policy(space, 0.0).score(c))
+    assert np.abs(moved).max() > 1  # the probabilities of now are others
+
+
 def test_batch_is_averaged_and_failures_are_left_out() -> None:
     space = nasbench201()
     s = search(Reinforce(1.0, batch=2, initial_std=0, update=Ascent()), space)
