@@ -241,10 +241,10 @@ class Faults:
         process = self.driver(study, store, setting.workers, fresh=at_once)
         moment = self.draw.uniform(0.1, takes) if at_once else self.draw.uniform(0.1 * takes, 1.1 * takes)
         try:
-            process.wait(moment)
-        except subprocess.TimeoutExpired:
-            self.disturb(fault, process, store)
-        try:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(moment)
+            if process.poll() is None:
+                self.disturb(fault, process, store)
             status = process.wait(300)
         finally:
             end_group(process)
@@ -377,15 +377,17 @@ def happen(seed: int, faults: int, folder: Path, kinds: tuple[str, ...], workers
     asked = sum(setting.kind == "table" for setting in settings)
     drivers = names[: max(0, faults - each * (len(settings) + asked))]
     draw.shuffle(drivers)
-    for at, setting in enumerate(settings):
-        yield from all_of_them.of_strategies(setting, strategies[at * each : (at + 1) * each])
-        if setting.kind == "table":  # a function is charged evaluations, the trainings of a supernet epochs
-            yield from all_of_them.of_functions(setting, functions[at * each : (at + 1) * each])
-    here = [setting for setting in settings if setting.workers == 0]
-    for number, fault in enumerate(drivers):  # most in one process, where a driver begins in a moment
-        among = settings if number % 2 or not here else here
-        yield all_of_them.of_driver(among[number // 2 % len(among)], number, fault)
-    all_of_them.server.close()
+    try:
+        for at, setting in enumerate(settings):
+            yield from all_of_them.of_strategies(setting, strategies[at * each : (at + 1) * each])
+            if setting.kind == "table":  # a function is charged evaluations, the trainings of a supernet epochs
+                yield from all_of_them.of_functions(setting, functions[at * each : (at + 1) * each])
+        here = [setting for setting in settings if setting.workers == 0]
+        for number, fault in enumerate(drivers):  # most in one process, where a driver begins in a moment
+            among = settings if number % 2 or not here else here
+            yield all_of_them.of_driver(among[number // 2 % len(among)], number, fault)
+    finally:
+        all_of_them.server.close()
 
 
 def summary(seed: int, outcomes: list[Outcome], seconds: float) -> None:
