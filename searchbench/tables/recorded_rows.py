@@ -143,7 +143,7 @@ class RowJudge:
 
     def try_out(self, space: Space, task: Task) -> None:
         """Read the test column as `open` does, and keep none of it. Raises what that raises."""
-        _read.__wrapped__(stamp(self.table.path), KnownRecord(space), self.table.test, "")
+        _read.__wrapped__(stamp(self.table.path), KnownRecord(space), (self.table.test,), "")
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> RowVerdicts:
         """Read the test column. Raises DataMissing, TableError."""
