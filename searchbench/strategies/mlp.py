@@ -108,8 +108,8 @@ def _views(vector: Array, shapes: list[tuple[int, int, int]]) -> list[tuple[Arra
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
-class InPlaceAdam:
-    """Kingma & Ba 2015, moments decaying by .9 and `beta2`; in place, for parameters are many and steps short."""
+class AdamInPlace:
+    """Kingma & Ba 2015, moments decaying by .9 and `beta2`; without copies, for parameters are many, steps short."""
 
     def __init__(self, learning_rate: float, beta2: float, parameters: Array) -> None:
         self._learning_rate, self._beta2, self._parameters = learning_rate, beta2, parameters
@@ -135,7 +135,7 @@ class InPlaceAdam:
 
 
 def _train(networks: Networks, settings: MlpEnsemble, inputs: Array, targets: Array, rng: np.random.Generator) -> None:
-    adam, n = InPlaceAdam(settings.learning_rate, settings.beta2, networks.parameters), len(inputs)
+    adam, n = AdamInPlace(settings.learning_rate, settings.beta2, networks.parameters), len(inputs)
     for _ in range(settings.epochs):
         order = rng.permuted(np.tile(np.arange(n), (settings.members, 1)), axis=1)
         for start in range(0, n, settings.batch):

@@ -33,7 +33,7 @@ SHARES = (0.0, 0.5, 1.0)
 NOISES = (1e-4, 1e-3, 1e-2, 0.1, 0.5)
 
 
-class LayerMass(NamedTuple):
+class MatchedLayer(NamedTuple):
     """A vertex as it is compared: codes of its label and of its kind, what another label of the kind costs, lengths of
     ways."""
 
@@ -44,18 +44,18 @@ class LayerMass(NamedTuple):
     """Shortest, longest and random ways from an input and to an output, six."""
 
 
-def layers_of(graph: LabelledGraph) -> tuple[list[LayerMass], list[LayerMass]]:
+def layers_of(graph: LabelledGraph) -> tuple[list[MatchedLayer], list[MatchedLayer]]:
     """The layers of a graph, and its inputs and outputs, in the order of its vertices."""
     lengths = zip(_lengths(graph, forward=False), _lengths(graph, forward=True), strict=True)
-    inner: list[LayerMass] = []
-    ends: list[LayerMass] = []
+    inner: list[MatchedLayer] = []
+    ends: list[MatchedLayer] = []
     for label, (before, after) in zip(graph.labels, lengths, strict=True):
         kind = re.sub(r"\d+", "", label)
         within = ALIKE
         if "pool" in label:
             kind, within = re.sub(r"(max|avg)_pool.*", "pool", label), POOLS
         end = any(word in label.split() for word in (INPUT, OUTPUT))
-        (ends if end else inner).append(LayerMass(_code(label), _code(kind), within, (*before, *after)))
+        (ends if end else inner).append(MatchedLayer(_code(label), _code(kind), within, (*before, *after)))
     return inner, ends
 
 
