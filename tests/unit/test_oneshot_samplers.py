@@ -294,3 +294,10 @@ def test_path_dropout_says_where_it_cannot_be_used():
     told = scenario(space=SPACES.factory("shuffle")())
     assert "drops paths" in PathDropout().unsupported(told)
     assert PathDropout().unsupported(scenario()) is None
+
+
+def test_a_round_that_the_pass_has_too_little_for_takes_nothing():
+    metered, search, _ = begun(replace(SHORT, weights=replace(SHORT.weights, batch_size=6)))
+    assert len(metered.sizes("train", 6)) % 5 > 1
+    search.advance(metered)
+    assert metered.supernets.handed == metered.supernets.used == 5 * 6

@@ -216,10 +216,13 @@ class OneShotSearch:
         settings.set_rate(weights.optimizer, self._session.epoch, self._session.length)
         sizes = lab.sizes("train", settings.batch_size)
         batches, noted = lab.batches("train", settings.batch_size), Noted(self._scenario.space.reads)
-        gone = 0
-        # rounds and not minibatches: strict fairness trains every option once before any is trained twice
+        gone, taken = 0, 1
+        # rounds and not minibatches: strict fairness trains every option once before any is trained twice; what is too
+        # little for a round is not taken, for data that nobody paid to compute on is noted
         while taken := self._round(lab, weights, batches, noted, done=gone / len(sizes)):
             gone += taken
+            if len(sizes) - gone < taken:
+                batches = iter(())
         if not noted.losses:
             raise StudyError(
                 f"a round of this sampler needs more minibatches than one pass has: {len(sizes)} of "
