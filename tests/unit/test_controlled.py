@@ -132,11 +132,11 @@ def test_bandit_is_solved(settings: Controlled) -> None:
 
 
 def test_baseline_is_of_earlier_batches_and_reward_is_raised_to_its_power() -> None:
-    search = start(lstm_reinforce(batch=2, decay=0.5))
+    search = start(lstm_reinforce(batch=2, decay=0.75))
     values = iter([0.5, 0.5, 0.0, 0.0])
     for number in range(4):
         step(search, lambda a: next(values), number)
-    assert search.baseline == pytest.approx(0.5 * 0.125 + 0.5 * 1.0)
+    assert search.baseline == pytest.approx(0.75 * 0.125 + 0.25 * 1.0)
 
 
 def test_replicas_draw_from_copies_as_old_as_their_own_last_update() -> None:

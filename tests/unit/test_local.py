@@ -70,6 +70,12 @@ def test_best_of_all_neighbours_is_taken_only_after_all_were_measured() -> None:
     assert all(distance(t.architecture, best.architecture) == 1 for t in second)
 
 
+def test_among_equal_neighbours_the_first_measured_is_taken() -> None:
+    values = iter([1.0] + [0.5] * 19)
+    trials = climb(LocalSearch(move=BestImprovement()), BITS, lambda a: next(values), 20)
+    assert all(distance(t.architecture, trials[1].architecture) == 1 for t in trials[11:])
+
+
 def test_neighbours_are_measured_in_an_order_drawn_from_the_strategys_own_stream() -> None:
     trials = climb(LocalSearch(), BITS, lambda a: 0.5, 11)
     neighbours = BITS.neighbours(trials[0].architecture)

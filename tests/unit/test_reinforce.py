@@ -93,7 +93,7 @@ def test_expected_update_under_a_constant_reward_is_zero() -> None:
 
 
 def test_baseline_holds_earlier_rewards_only() -> None:
-    s = search(Reinforce(learning_rate=1.0, initial_std=0, update=Ascent(), baseline_decay=0.5), nasbench201())
+    s = search(Reinforce(learning_rate=1.0, initial_std=0, update=Ascent(), baseline_decay=0.75), nasbench201())
     before = s._policy.logits.copy()
     first = nasbench201().sample(np.random.default_rng(0))
     s.tell(trial(first, 0.4))
@@ -102,7 +102,7 @@ def test_baseline_holds_earlier_rewards_only() -> None:
     gained = s._policy.logits - before
     score = policy(nasbench201(), 0.0).score(first)
     assert gained == pytest.approx(0.3 * score)  # 0.4 - 0.1, not shrunk by a baseline that contains 0.1
-    assert s._baseline == pytest.approx(-0.25)
+    assert s._baseline == pytest.approx(-(0.75 * 0.4 + 0.25 * 0.1))
 
 
 def test_what_was_drawn_before_an_update_is_scored_by_the_probabilities_it_was_drawn_with() -> None:
