@@ -389,3 +389,13 @@ def test_a_failure_is_fitted_as_the_worst_and_what_is_known_is_counted_beyond_th
         search.tell(Trial(number, architecture, FULL, status, told, Cost(evaluations=1)))
     assert watched.values == [[0.3, 0.7, 0.7], [0.3, 0.7, 0.7, 0.1]]
     assert watched.known == [0, 1]
+
+
+def test_designs_under_way_are_not_designed_again() -> None:
+    watched = Watched()
+    strategy = ModelBased(watched, watched, RandomAndNear(20, 5), initial=3)
+    search = strategy.start(Scenario(SPACE, Seeds("s", 0, "watched"), Budget(evaluations=9)))
+    first, *_ = [search.ask().architecture for _ in range(3)]  # type: ignore[union-attr]
+    search.tell(Trial(0, first, FULL, "ok", 0.3, Cost(evaluations=1)))
+    search.ask()
+    assert watched.values == [[0.3]]
