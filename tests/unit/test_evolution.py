@@ -162,3 +162,12 @@ def test_tournament_of_one_is_a_random_walk() -> None:
 def test_impossible_settings_are_refused(settings: dict[str, float], message: str) -> None:
     with pytest.raises(StudyError, match=message):
         RegularizedEvolution(**settings)  # type: ignore[arg-type]
+
+
+def test_a_design_that_comes_late_changes_no_draw_of_the_children() -> None:
+    strategy = non_aging_evolution(population=4, sample=2)
+    search = strategy.start(Scenario(NB201, Seeds("study", 0, "evolution"), Budget(evaluations=9)))
+    designs = [search.ask().architecture for _ in range(5)]
+    for design in designs:
+        search.tell(Trial(0, design, FULL, "ok", 0.5, Cost(evaluations=1)))
+    assert search._rng.bit_generator.state == Seeds("study", 0, "evolution").rng("search").bit_generator.state
