@@ -102,6 +102,7 @@ class _Campaign:
             for finished in self.executor.wait(timeout_s=0.5):  # now and then, so that the display moves
                 self._collect(finished)
             self.observer.tick()
+        self.writing.write(ResultStore.check_stands)  # it may have gone since the last commit
         self.checkpoints.close()
         if self.writing.refused is not None:
             raise self.writing.refused

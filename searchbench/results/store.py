@@ -359,7 +359,7 @@ class ResultStore:
 
         def checked(connection: Connection) -> None:
             work(connection)
-            self._check_file()
+            self.check_stands()
 
         def stands(connection: Connection) -> bool:
             return same is not None and connection.execute(same).first() is not None
@@ -367,8 +367,8 @@ class ResultStore:
         with as_store_error(self.location):
             committed(self.engine, checked, stands)
 
-    def _check_file(self) -> None:
-        """Raise StoreError where a commit would go into a file that nobody finds any more."""
+    def check_stands(self) -> None:
+        """Raise StoreError where what is written goes into a file that nobody finds any more."""
         path = self.location.path
         if path is not None and identity(path) != self.file:
             raise StoreError(

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 import searchbench as sb
 from searchbench.cli.entry import cli
 from searchbench.errors import InputError, StoreError
+from searchbench.harness.progress import Silent
 from searchbench.results import location
 from searchbench.results.examination import examine
 from searchbench.strategies.random import Random
@@ -36,6 +37,27 @@ class Remover:
             if path.with_name("other.db").exists():
                 shutil.copy(path.with_name("other.db"), path)
         return Random().start(scenario)
+
+
+class Taker(Silent):
+    """Takes the store away when its last run is in it."""
+
+    def __init__(self, path):
+        self.path, self.left = path, 2
+
+    def finished(self, spec, record):
+        self.left -= 1
+        if not self.left:
+            self.path.unlink()
+
+
+def test_a_store_that_vanishes_after_the_last_commit_is_rescued_whole(tmp_path):
+    store = tmp_path / "s.db"
+    study = sb.Study("s", sb.Problem("nasbench201", "digits", "table"), ["random"], 2, sb.Budget(evaluations=3))
+    with pytest.raises(StoreError, match=r"deleted or replaced.*s\.rescue\.db"):
+        sb.run(study, store, workers=0, observers=[Taker(store)])
+    with sb.open_store(tmp_path / "s.rescue.db") as rescued:
+        assert len(rescued.runs("s")) == 2
 
 
 @pytest.mark.parametrize("replaced", [False, True])
