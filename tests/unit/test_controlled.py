@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -149,6 +150,20 @@ def test_replicas_draw_from_copies_as_old_as_their_own_last_update() -> None:
         assert all(torch.equal(current[k], history[number - age][k]) for k in current)
         step(search, lambda a: rng.random(), number)
         history.append({k: v.clone() for k, v in search.controller.state_dict().items()})
+
+
+@pytest.mark.parametrize(("learning", "settings"), [(PolicyGradientLoss, lstm_reinforce), (ClippedSurrogate, ppo)])
+def test_gradients_are_taken_where_a_batch_was_drawn_unless_its_ratios_are_weighed(
+    learning: type, settings: Callable[..., Controlled], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss, taken_at = learning.loss, []  # type: ignore[attr-defined]
+    monkeypatch.setattr(learning, "loss", lambda self, at, *rest: taken_at.append(at) or loss(self, at, *rest))
+    search = start(settings(batch=1))
+    for number, value in enumerate((0.5, 0.1)):
+        step(search, lambda a, value=value: value, number)
+    where = search.controller if settings is ppo else search._stale
+    assert taken_at
+    assert all(at is where for at in taken_at)
 
 
 def test_failed_evaluations_are_left_out_of_the_batch() -> None:
