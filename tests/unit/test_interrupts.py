@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 HOOK = """
-import os, sys
+import os, signal, sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background may ignore it
 
 class Hook:
     def find_spec(self, name, path=None, target=None):

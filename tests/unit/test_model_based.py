@@ -353,9 +353,9 @@ def test_hyper_parameters_are_refitted_when_the_data_have_grown_enough(growth: f
     process.fit(x[:20], x[:20, 0] ** 2, rng)
     found = []
     for count in (20, 22, 23):
-        before = process._kernel
+        before = process._theta
         process.fit(x[:count], x[:count, 0] ** 2, rng)
-        found.append(process._kernel is not before)
+        found.append(process._theta is not before)
     assert found == refitted
 
 

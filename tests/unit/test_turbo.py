@@ -99,13 +99,14 @@ def fitted(count: int) -> tuple[Any, Any]:
 
 def test_values_are_centred_at_their_median_and_noise_is_no_part_of_a_draw() -> None:
     search, process = fitted(12)
-    values = process.y_train_
-    assert np.median(values) == pytest.approx(0.0)
+    root = np.tril(process.root)
+    values = root @ root.T @ process.weights  # what the process was given
+    assert np.median(values) == pytest.approx(0.0, abs=1e-6)
     assert abs(values.mean()) > 0.05
     assert values.std() == pytest.approx(1.0)
-    assert process.kernel_.k2.noise_level == 0.0
-    assert search._kernel.k2.noise_level >= 5e-4  # where the next fit begins
-    assert np.array_equal(search._kernel.k1.theta, process.kernel_.k1.theta)
+    assert np.exp(search._theta[-1]) >= 5e-4 * (1 - 1e-9)  # the data are noisy, and the next fit begins there
+    _, covariance = process.jointly(np.full((1, 3), 1e6))
+    assert covariance[0, 0] == pytest.approx(np.exp(process.theta[0]), rel=1e-12)  # of the function, without noise
 
 
 def test_hyper_parameters_are_refitted_with_every_tenth_of_the_data() -> None:
@@ -124,7 +125,7 @@ class Flat:
         self.mean, self.deviation = mean, deviation
         self.candidates = np.zeros((0, 3))
 
-    def predict(self, candidates: Any, return_cov: bool) -> tuple[Any, Any]:
+    def jointly(self, candidates: Any) -> tuple[Any, Any]:
         self.candidates = candidates
         return self.mean(candidates), self.deviation**2 * np.eye(len(candidates))
 
@@ -137,7 +138,6 @@ def test_the_next_point_is_the_least_of_a_draw_and_not_of_the_mean(
     search._points, search._values = [np.full(3, 0.5)], [0.3]
     process = Flat(lambda points: np.arange(len(points)) / 20.0, deviation)
     monkeypatch.setattr(search, "_fit", lambda points, values: process)
-    monkeypatch.setattr(search, "_scales", lambda process: np.ones(3))
     found = [search._next().tolist() == process.candidates[0].tolist() for _ in range(12)]
     assert len(process.candidates) == 300
     assert all(found) if deviation == 0.0 else not all(found)
