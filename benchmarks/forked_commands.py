@@ -73,8 +73,8 @@ class ForkServer:
         return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        with self._process:  # closes its pipes
+            self._process.kill()
 
 
 def serve() -> None:
