@@ -39,9 +39,7 @@ class SubgraphCounts:
             raise StudyError(f"`height` must be a non-negative integer, but got {self.height!r}.")
 
     def unsupported(self, scenario: Scenario) -> str | None:
-        if scenario.space.graph is None:
-            return f"it compares graphs of operations, and architectures of space `{scenario.space.name}` have none."
-        return None
+        return graphless(scenario.space)
 
     def of(self, space: Space, architecture: Architecture) -> Array:
         assert space.graph is not None, "refused when the study is planned"
@@ -50,6 +48,11 @@ class SubgraphCounts:
             for label in labels:
                 row[_bucket(label)] += 1
         return counts.ravel()
+
+
+def graphless(space: Space) -> str | None:
+    """Why architectures of a space cannot be compared as graphs, or None."""
+    return None if space.graph else f"it compares graphs of operations, and architectures of `{space.name}` have none."
 
 
 def _bucket(label: str) -> int:

@@ -28,7 +28,7 @@ class CameAsFar(NamedTuple):
 
 
 class StoppingRule(Protocol):
-    """Whether a training that has reached a stop is to go on."""
+    """Whether a training that has reached a stop is to go on; what is a rule is a strategy."""
 
     def ends(self, values: Sequence[float], at: float, others: Sequence[CameAsFar], stops: int) -> bool:
         """Whether it ends here.
@@ -40,9 +40,18 @@ class StoppingRule(Protocol):
             stops: of a whole training.
         """
 
+    def unsupported(self, scenario: Scenario) -> str | None:
+        return no_rungs(None, scenario)
+
+    def start(self, scenario: Scenario) -> Trainings:
+        return self.over(designs(scenario), scenario)
+
+    def over(self, source: DesignSource, scenario: Scenario) -> Trainings:
+        return Trainings(self, scenario.stops, source)
+
 
 @dataclass(frozen=True, slots=True)
-class MedianStopping:
+class MedianStopping(StoppingRule):
     """Train each architecture from stop to stop, and end it where the best it has reached is worse than the median of
     what others had, on average, up to there.
 
@@ -77,18 +86,9 @@ class MedianStopping:
             return False
         return min(values) > median(other.average for other in others)
 
-    def unsupported(self, scenario: Scenario) -> str | None:
-        return no_rungs(None, scenario)
-
-    def start(self, scenario: Scenario) -> Trainings:
-        return self.over(designs(scenario), scenario)
-
-    def over(self, source: DesignSource, scenario: Scenario) -> Trainings:
-        return Trainings(self, scenario.stops, source)
-
 
 @dataclass(frozen=True, slots=True)
-class PredictedStopping:
+class PredictedStopping(StoppingRule):
     """Train each architecture from stop to stop, and end it where it will hardly become the best: where the probability
     that its value after full training is below the least so far is under `chance`.
 
@@ -137,15 +137,6 @@ class PredictedStopping:
         gap = min(scale(end) for _, end in complete) - scale(now) - fmean(falls)
         spread = stdev(falls) * math.sqrt(1 + 1 / len(falls))
         return float(t.cdf(gap / spread, len(falls) - 1)) if spread else float(gap > 0)
-
-    def unsupported(self, scenario: Scenario) -> str | None:
-        return no_rungs(None, scenario)
-
-    def start(self, scenario: Scenario) -> Trainings:
-        return self.over(designs(scenario), scenario)
-
-    def over(self, source: DesignSource, scenario: Scenario) -> Trainings:
-        return Trainings(self, scenario.stops, source)
 
 
 class WatchedTraining:

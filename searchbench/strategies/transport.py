@@ -16,6 +16,7 @@ from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces.labelled import INPUT, OUTPUT, LabelledGraph
 from searchbench.spaces.space import Architecture, Array, Space
 from searchbench.strategies.acquisition import Acquisition, ExpectedImprovement, Predict
+from searchbench.strategies.graph_process import graphless
 from searchbench.strategies.model_based import ModelBased, RandomAndNear
 from searchbench.strategies.strategy import Scenario
 
@@ -87,9 +88,7 @@ class Layers:
     """
 
     def unsupported(self, scenario: Scenario) -> str | None:
-        if scenario.space.graph is None:
-            return f"it compares graphs of operations, and architectures of space `{scenario.space.name}` have none."
-        return None
+        return graphless(scenario.space)
 
     def of(self, space: Space, architecture: Architecture) -> Array:
         assert space.graph is not None, "refused when the study is planned"
