@@ -20,7 +20,50 @@ Extrapolation = Callable[[Sequence[float], Sequence[float], float], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Extrapolated:
+class Begun:
+    """What estimators that train for `epochs` only have in common: all but what they make of it.
+
+    Raises:
+        StudyError: the estimator cannot stop early, or `epochs` is not positive.
+    """
+
+    estimator: EstimatorSpec
+    epochs: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.estimator, EstimatorSpec) or not isinstance(self.estimator, Stoppable):
+            raise StudyError(f"`estimator` must be one that can stop early (train, table), but got {self.estimator!r}.")
+        if not self.epochs > 0:
+            raise StudyError(f"`epochs` must be positive, but got {self.epochs!r}.")
+
+    @property
+    def trains(self) -> bool:
+        """False: no supernet can be trained on what it lends."""
+        return False
+
+    @property
+    def reads_task(self) -> bool:
+        """Whether the task's data is read."""
+        return self.estimator.trains
+
+    def checksum(self) -> str:
+        return self.estimator.checksum()
+
+    def charges(self) -> tuple[str, ...]:
+        """The budget axes on which what it begins is charged."""
+        return self.estimator.charges() if isinstance(self.estimator, Charging) else BUDGET_AXES
+
+    def check(self, space: Space, task: Task) -> None:
+        """Raise InputError where the estimator does not fit."""
+        if isinstance(self.estimator, Checking):
+            self.estimator.check(space, task)
+
+    def judge(self) -> JudgeSpec:
+        return self.estimator.judge()
+
+
+@dataclass(frozen=True, slots=True)
+class Extrapolated(Begun):
     """Measure at every stop up to `epochs`, and predict the value after full training from that curve.
 
     log y(t) is a random walk in epochs, of variance 1 per epoch, measured with variance `noise`; the level of that walk
@@ -47,49 +90,22 @@ class Extrapolated:
         / .739 / .808 / .855.
     """
 
-    estimator: EstimatorSpec
-    epochs: float
     noise: float = 0.7
     rate: float = 0.5
 
     def __post_init__(self) -> None:
-        _check(self.estimator, self.epochs)
+        Begun.__post_init__(self)  # `super()` does not see the class that slots have made anew
         if not (self.noise >= 0 and self.rate >= 0):
             raise StudyError(f"`noise` and `rate` must not be negative, but got {self.noise!r} and {self.rate!r}.")
-
-    @property
-    def trains(self) -> bool:
-        """False: no supernet can be trained on what it lends."""
-        return False
-
-    @property
-    def reads_task(self) -> bool:
-        """Whether the task's data is read."""
-        return self.estimator.trains
-
-    def checksum(self) -> str:
-        return self.estimator.checksum()
-
-    def charges(self) -> tuple[str, ...]:
-        """The budget axes on which what it begins is charged."""
-        return self.estimator.charges() if isinstance(self.estimator, Charging) else BUDGET_AXES
-
-    def check(self, space: Space, task: Task) -> None:
-        """Raise InputError where the estimator does not fit."""
-        if isinstance(self.estimator, Checking):
-            self.estimator.check(space, task)
 
     def open(self, space: Space, task: Task, seeds: Seeds) -> Beginnings:
         """Raises StudyError where there is no stop up to `epochs`."""
         stops = _stops(self.estimator, self.epochs, task)
         return Beginnings(self.estimator.open(space, task, seeds), stops, partial(extrapolated, self.noise, self.rate))
 
-    def judge(self) -> JudgeSpec:
-        return self.estimator.judge()
-
 
 @dataclass(frozen=True, slots=True)
-class SumOfLosses:
+class SumOfLosses(Begun):
     """Train for `epochs`; the value is the sum of the mean training losses of those epochs (SoTL).
 
     Args:
@@ -103,48 +119,10 @@ class SumOfLosses:
     Differs: nothing.
     """
 
-    estimator: EstimatorSpec
-    epochs: float
-
-    def __post_init__(self) -> None:
-        _check(self.estimator, self.epochs)
-
-    @property
-    def trains(self) -> bool:
-        """False: no supernet can be trained on what it lends."""
-        return False
-
-    @property
-    def reads_task(self) -> bool:
-        """Whether the task's data is read."""
-        return self.estimator.trains
-
-    def checksum(self) -> str:
-        return self.estimator.checksum()
-
-    def charges(self) -> tuple[str, ...]:
-        """The budget axes on which what it begins is charged."""
-        return self.estimator.charges() if isinstance(self.estimator, Charging) else BUDGET_AXES
-
-    def check(self, space: Space, task: Task) -> None:
-        """Raise InputError where the estimator does not fit."""
-        if isinstance(self.estimator, Checking):
-            self.estimator.check(space, task)
-
     def open(self, space: Space, task: Task, seeds: Seeds) -> Beginnings:
         """Raises StudyError where there is no stop up to `epochs`."""
         last = _stops(self.estimator, self.epochs, task)[-1:]
         return Beginnings(self.estimator.open(space, task, seeds), last)
-
-    def judge(self) -> JudgeSpec:
-        return self.estimator.judge()
-
-
-def _check(estimator: EstimatorSpec, epochs: float) -> None:
-    if not isinstance(estimator, EstimatorSpec) or not isinstance(estimator, Stoppable):
-        raise StudyError(f"`estimator` must be one that can stop early (train, table), but got {estimator!r}.")
-    if not epochs > 0:
-        raise StudyError(f"`epochs` must be positive, but got {epochs!r}.")
 
 
 def _stops(estimator: EstimatorSpec, epochs: float, task: Task) -> tuple[float, ...]:
