@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 import searchbench as sb
-from searchbench.harness.study import Study
+from searchbench.harness.declared.study import Study
 from searchbench.results.records import RunRecord
 from searchbench.results.store import ResultStore, open_store
 

@@ -31,8 +31,8 @@ from rich.table import Table
 import searchbench as sb
 from searchbench.cost import Budget
 from searchbench.estimators.train import Train
-from searchbench.harness.lab import MeteredLab
-from searchbench.harness.loop import drive
+from searchbench.harness.running.lab import MeteredLab
+from searchbench.harness.running.loop import drive
 from searchbench.seeds import Seeds
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies import STRATEGIES

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import searchbench as sb
-from searchbench.harness.campaign import carry_out
-from searchbench.harness.executors.executor import ONE_CPU, Finished, Role
-from searchbench.harness.plan import plan
-from searchbench.harness.progress import Silent
-from searchbench.harness.resources import Resources
+from searchbench.harness.declared.plan import Role, plan
+from searchbench.harness.declared.resources import Resources
+from searchbench.harness.driving.campaign import carry_out
+from searchbench.harness.driving.progress import Silent
+from searchbench.harness.executors.executor import ONE_CPU, Finished
 from searchbench.results.store import open_store
 
 

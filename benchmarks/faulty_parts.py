@@ -55,7 +55,7 @@ def fork_and_go_on() -> None:
 
 def patch_classes() -> None:
     import searchbench.strategies.random as built_in
-    from searchbench.harness import lab
+    from searchbench.harness.running import lab
     from searchbench.tables import lookup
 
     for module in (built_in, lookup, lab):

@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 import searchbench as sb
-from searchbench.harness.campaign import carry_out
-from searchbench.harness.progress import Silent
+from searchbench.harness.driving.campaign import carry_out
+from searchbench.harness.driving.progress import Silent
 from searchbench.harness.session import executor
 from searchbench.results.store import open_store
 from searchbench.spaces import SPACES

@@ -16,12 +16,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "searchbench"
 CORE = (
-    "strategies/strategy.py", "harness/loop.py", "harness/account.py", "harness/evaluation.py", "harness/run.py",
-    "harness/campaign.py",
+    "strategies/strategy.py", "harness/running/loop.py", "harness/running/account.py", "harness/running/evaluation.py",
+    "harness/running/run.py", "harness/driving/campaign.py",
 )  # fmt: skip
 BESIDE = (
-    "harness/lab.py", "harness/ledger.py", "harness/record.py", "harness/repeats.py", "harness/supernets.py",
-    "harness/jobs.py", "harness/batches.py", "harness/declaration.py", "strategies/supernet_session.py",
+    "harness/running/lab.py", "harness/running/ledger.py", "harness/running/record.py", "harness/running/repeats.py",
+    "harness/running/supernets.py", "harness/driving/jobs.py", "harness/driving/batches.py",
+    "harness/driving/declaration.py", "strategies/supernet_session.py",
 )  # fmt: skip
 """Parts of the same story that a newcomer may leave for later."""
 FRAGMENT = re.compile(r"(Of|The same|As|Whether or not|For|By|With|In|From|Also|Its|Their|Likewise|Ditto)\b")

@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 import searchbench as sb
-from searchbench.harness.plan import plan
-from searchbench.harness.run import run_judge, run_search
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.running.run import run_judge, run_search
 
 SPACE = {
     "lr": sb.Float(1e-5, 1, log=True),

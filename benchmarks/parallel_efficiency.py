@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 import searchbench as sb
-from searchbench.harness.loop import drive
-from searchbench.harness.measuring import MeasurementOutcome, Request, measure
-from searchbench.harness.plan import plan
-from searchbench.harness.run import open_lab
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.running.loop import drive
+from searchbench.harness.running.measuring import MeasurementOutcome, Request, measure
+from searchbench.harness.running.run import open_lab
 
 STRATEGIES: dict[str, Any] = {
     "random": "random",

@@ -9,7 +9,7 @@ from searchbench.cost import Budget
 from searchbench.estimators.batches import Batches
 from searchbench.estimators.bench import Bench
 from searchbench.estimators.graphs import Graphs
-from searchbench.harness.lab import MeteredLab
+from searchbench.harness.running.lab import MeteredLab
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Space
 from searchbench.strategies.strategy import Scenario

@@ -19,7 +19,7 @@ from random_images import lab
 from rich.console import Console
 from rich.table import Table
 
-from searchbench.harness.lab import MeteredLab
+from searchbench.harness.running.lab import MeteredLab
 from searchbench.spaces import SPACES
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.strategy import TrainingSearch

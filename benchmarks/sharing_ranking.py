@@ -18,7 +18,7 @@ from rich.console import Console
 
 from searchbench import Budget, Problem, Study, Use
 from searchbench.errors import InputError
-from searchbench.harness.progress import Silent
+from searchbench.harness.driving.progress import Silent
 from searchbench.harness.session import run
 from searchbench.harness.truth import by_judge, by_table
 from searchbench.reports.render.shared import to_rich

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from searchbench import Budget, Problem, Study, Use
 from searchbench.estimators.training import accumulate, update
-from searchbench.harness.plan import plan
-from searchbench.harness.run import run_search
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.running.run import run_search
 from searchbench.results.columns import read_trials
 from searchbench.spaces.chains.mobile import mobile_fairnas
 from searchbench.spaces.chains.nasbench_macro import macro

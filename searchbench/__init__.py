@@ -30,25 +30,25 @@ if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
     from searchbench.estimators.estimator import EstimatorSpec as EstimatorSpec
     from searchbench.estimators.estimator import Judge as Judge
     from searchbench.estimators.estimator import JudgeSpec as JudgeSpec
-    from searchbench.harness.ablation import AblationPlan as AblationPlan
-    from searchbench.harness.components import Use as Use
+    from searchbench.harness.declared.ablation import AblationPlan as AblationPlan
+    from searchbench.harness.declared.components import Use as Use
+    from searchbench.harness.declared.limits import Limits as Limits
+    from searchbench.harness.declared.objective import Objective as Objective
+    from searchbench.harness.declared.problem import Problem as Problem
+    from searchbench.harness.declared.resources import Placement as Placement
+    from searchbench.harness.declared.resources import Resources as Resources
+    from searchbench.harness.declared.sklearn_objective import sklearn_objective as sklearn_objective
+    from searchbench.harness.declared.study import ComparisonPlan as ComparisonPlan
+    from searchbench.harness.declared.study import Contestant as Contestant
+    from searchbench.harness.declared.study import Study as Study
+    from searchbench.harness.declared.study_file import read_study as read_study
+    from searchbench.harness.declared.study_file import read_tuning as read_tuning
+    from searchbench.harness.declared.tuning import Tuning as Tuning
+    from searchbench.harness.declared.tuning_plan import TuningPlan as TuningPlan
     from searchbench.harness.imported import results_from as results_from
-    from searchbench.harness.limits import Limits as Limits
-    from searchbench.harness.objective import Objective as Objective
-    from searchbench.harness.problem import Problem as Problem
-    from searchbench.harness.resources import Placement as Placement
-    from searchbench.harness.resources import Resources as Resources
     from searchbench.harness.results import Results as Results
     from searchbench.harness.session import run as run
-    from searchbench.harness.sklearn_objective import sklearn_objective as sklearn_objective
-    from searchbench.harness.study import ComparisonPlan as ComparisonPlan
-    from searchbench.harness.study import Contestant as Contestant
-    from searchbench.harness.study import Study as Study
-    from searchbench.harness.study_file import read_study as read_study
-    from searchbench.harness.study_file import read_tuning as read_tuning
     from searchbench.harness.tune import tune as tune
-    from searchbench.harness.tuning import Tuning as Tuning
-    from searchbench.harness.tuning_plan import TuningPlan as TuningPlan
     from searchbench.metric import Metric as Metric
     from searchbench.results.store import open_store as open_store
     from searchbench.seeds import Seeds as Seeds
@@ -76,14 +76,14 @@ if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
     from searchbench.trial import Trial as Trial
 
 _WHERE = {
-    "AblationPlan": "searchbench.harness.ablation",
+    "AblationPlan": "searchbench.harness.declared.ablation",
     "Architecture": "searchbench.spaces.space",
     "AskTellSearch": "searchbench.strategies.strategy",
     "Budget": "searchbench.cost",
     "BudgetExhausted": "searchbench.errors",
     "Choice": "searchbench.spaces.choices",
-    "ComparisonPlan": "searchbench.harness.study",
-    "Contestant": "searchbench.harness.study",
+    "ComparisonPlan": "searchbench.harness.declared.study",
+    "Contestant": "searchbench.harness.declared.study",
     "Cost": "searchbench.cost",
     "EvaluationFailed": "searchbench.errors",
     "Estimator": "searchbench.estimators.estimator",
@@ -95,28 +95,28 @@ _WHERE = {
     "Judge": "searchbench.estimators.estimator",
     "JudgeSpec": "searchbench.estimators.estimator",
     "Lab": "searchbench.strategies.strategy",
-    "Limits": "searchbench.harness.limits",
+    "Limits": "searchbench.harness.declared.limits",
     "Measurement": "searchbench.trial",
     "Metric": "searchbench.metric",
-    "Objective": "searchbench.harness.objective",
+    "Objective": "searchbench.harness.declared.objective",
     "Outcome": "searchbench.trial",
-    "Problem": "searchbench.harness.problem",
+    "Problem": "searchbench.harness.declared.problem",
     "Proposal": "searchbench.trial",
-    "Placement": "searchbench.harness.resources",
-    "Resources": "searchbench.harness.resources",
+    "Placement": "searchbench.harness.declared.resources",
+    "Resources": "searchbench.harness.declared.resources",
     "Results": "searchbench.harness.results",
     "Scenario": "searchbench.strategies.strategy",
     "SearchbenchError": "searchbench.errors",
     "Seeds": "searchbench.seeds",
     "Space": "searchbench.spaces.space",
     "Strategy": "searchbench.strategies.strategy",
-    "Study": "searchbench.harness.study",
+    "Study": "searchbench.harness.declared.study",
     "Task": "searchbench.tasks.task",
     "TrainingSearch": "searchbench.strategies.strategy",
     "Trial": "searchbench.trial",
-    "Use": "searchbench.harness.components",
-    "Tuning": "searchbench.harness.tuning",
-    "TuningPlan": "searchbench.harness.tuning_plan",
+    "Use": "searchbench.harness.declared.components",
+    "Tuning": "searchbench.harness.declared.tuning",
+    "TuningPlan": "searchbench.harness.declared.tuning_plan",
     "When": "searchbench.spaces.choices",
     "check_estimator": "searchbench.testing",
     "check_judge": "searchbench.testing",
@@ -124,11 +124,11 @@ _WHERE = {
     "check_strategy": "searchbench.testing",
     "check_task": "searchbench.testing",
     "open_store": "searchbench.results.store",
-    "read_study": "searchbench.harness.study_file",
-    "read_tuning": "searchbench.harness.study_file",
+    "read_study": "searchbench.harness.declared.study_file",
+    "read_tuning": "searchbench.harness.declared.study_file",
     "results_from": "searchbench.harness.imported",
     "run": "searchbench.harness.session",
-    "sklearn_objective": "searchbench.harness.sklearn_objective",
+    "sklearn_objective": "searchbench.harness.declared.sklearn_objective",
     "tune": "searchbench.harness.tune",
 }
 

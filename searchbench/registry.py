@@ -21,6 +21,9 @@ from searchbench.errors import InputError, Interrupted, UnknownName
 MOVED = {
     "searchbench.estimators.table": "searchbench.tables.table",
     "searchbench.spaces.random_graphs": "searchbench.spaces.graphs.generators",
+} | {
+    f"searchbench.harness.{name}": f"searchbench.harness.declared.{name}"
+    for name in ("ablation", "constraint", "limits", "objective", "problem", "resources", "study", "tuning")
 }
 """Modules of described parts that stand elsewhere since: where their names were settled, and where they are now.
 

@@ -12,7 +12,7 @@ from searchbench.printable import printable
 from searchbench.whole_file import whole
 
 if TYPE_CHECKING:
-    from searchbench.harness.problem import Posed, Problem
+    from searchbench.harness.declared.problem import Posed, Problem
 
 REPEATABLE = 0.5
 """Least tau-b between two halves of the rounds at which measured networks are held against a prediction."""
@@ -47,8 +47,8 @@ def build(study: str, out: str, problem: str | None, repeats: int, batch_size: i
 
     from searchbench.estimators.latency import Measured
     from searchbench.estimators.stopwatch import indistinct, measure_blocks
-    from searchbench.harness.components import make
-    from searchbench.harness.study_file import read_study
+    from searchbench.harness.declared.components import make
+    from searchbench.harness.declared.study_file import read_study
     from searchbench.spaces import SPACES
     from searchbench.tasks import TASKS
 
@@ -80,7 +80,7 @@ def check(study: str, problem: str | None, networks: int, repeats: int, batch_si
     from searchbench.errors import StudyError
     from searchbench.estimators.latency import Measured
     from searchbench.estimators.stopwatch import measure_networks
-    from searchbench.harness.study_file import read_study
+    from searchbench.harness.declared.study_file import read_study
     from searchbench.reports.figures.svg import to_svg
     from searchbench.reports.figures.traded import agreement
     from searchbench.statistics import rank_correlation
@@ -124,7 +124,7 @@ def check(study: str, problem: str | None, networks: int, repeats: int, batch_si
 
 def _chosen(problems: Iterable[Posed], label: str | None) -> Problem:
     from searchbench.errors import InputError, did_you_mean
-    from searchbench.harness.problem import Problem
+    from searchbench.harness.declared.problem import Problem
 
     known = {problem.name: problem for problem in problems if isinstance(problem, Problem)}
     if not known:

@@ -54,7 +54,7 @@ def _report(suite: Any, part: Any, settings: dict[str, Any]) -> Conformance:
 
 
 def _opened_for(space: str | None, task: str | None) -> dict[str, Any]:
-    from searchbench.harness.components import Use, make
+    from searchbench.harness.declared.components import Use, make
     from searchbench.spaces import SPACES
     from searchbench.tasks import TASKS
 

@@ -12,7 +12,7 @@ from searchbench.cli.options import address_option, store_option, terminal, trus
 from searchbench.cli.showing import in_brief, in_words, show
 
 if TYPE_CHECKING:
-    from searchbench.harness.progress import Observer
+    from searchbench.harness.driving.progress import Observer
 
 
 @click.command()
@@ -59,9 +59,9 @@ def run(
         options += [part for name in trackers for part in ("--track", name)] + ["--retry-failed"] * retry_failed
         _submit(study_file, store, submit, options, only)
         return 0
-    from searchbench.harness.progress import LiveProgress
+    from searchbench.harness.declared.study_file import read_study
+    from searchbench.harness.driving.progress import LiveProgress
     from searchbench.harness.session import run as run_study
-    from searchbench.harness.study_file import read_study
     from searchbench.reports.dossier import AXES, read
     from searchbench.reports.report import default_folder, write
     from searchbench.results.store import open_store

@@ -126,7 +126,7 @@ def _studies(store: str) -> list[str]:
 def _declared(name: str, store: str) -> dict[str, Any] | None:
     """What a study declares, of a file or of the store; None where there is no such study."""
     if name.endswith(".toml"):
-        from searchbench.harness.study_file import read
+        from searchbench.harness.declared.study_file import read
 
         study, plan = read(name)
         return study.spec() | ({} if plan is None else {"tune": plan.to_spec()})

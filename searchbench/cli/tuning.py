@@ -25,8 +25,8 @@ def tune(
     The same number of settings of each strategy is tried on seeds or tasks that the study does not compare on. What
     that costs is recorded in the store, and declared in the file that is written.
     """
-    from searchbench.harness.progress import LiveProgress
-    from searchbench.harness.study_file import read_tuning, with_settings
+    from searchbench.harness.declared.study_file import read_tuning, with_settings
+    from searchbench.harness.driving.progress import LiveProgress
     from searchbench.harness.tune import tune as tune_study
 
     study, plan = read_tuning(study_file)

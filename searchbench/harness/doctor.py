@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from searchbench.errors import InputError
-from searchbench.harness.provenance import PACKAGES, provenance
+from searchbench.harness.running.provenance import PACKAGES, provenance
 from searchbench.results.examination import examine
 from searchbench.results.store import open_store
 from searchbench.tasks import TASKS

@@ -11,16 +11,16 @@ from pathlib import Path
 
 from searchbench.errors import InputError, StudyError
 from searchbench.estimators.estimator import Reading
-from searchbench.harness.campaign import carry_out
+from searchbench.harness.declared.objective import Objective
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.study import Study
+from searchbench.harness.declared.tuning import check_fresh
+from searchbench.harness.driving.campaign import carry_out
+from searchbench.harness.driving.interrupts import interruptible
+from searchbench.harness.driving.progress import Observer, SeveralObservers, Silent, shown_here
 from searchbench.harness.executors.executor import Executor
-from searchbench.harness.forked import call
-from searchbench.harness.interrupts import interruptible
-from searchbench.harness.objective import Objective
-from searchbench.harness.plan import plan
-from searchbench.harness.progress import Observer, SeveralObservers, Silent, shown_here
+from searchbench.harness.processes.forked import call
 from searchbench.harness.results import Results
-from searchbench.harness.study import Study
-from searchbench.harness.tuning import check_fresh
 from searchbench.results.store import open_store
 from searchbench.seeds import Seeds
 

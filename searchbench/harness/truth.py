@@ -15,12 +15,12 @@ from typing import Protocol, runtime_checkable
 
 from searchbench.cost import Cost
 from searchbench.errors import InputError
-from searchbench.harness.components import canonical_json, fingerprint
-from searchbench.harness.constraint import Measures
-from searchbench.harness.jobs import judge, judge_job
-from searchbench.harness.plan import RunSpec, plan
+from searchbench.harness.declared.components import canonical_json, fingerprint
+from searchbench.harness.declared.constraint import Measures
+from searchbench.harness.declared.plan import RunSpec, plan
+from searchbench.harness.declared.trust import recorded_study
+from searchbench.harness.driving.jobs import judge, judge_job
 from searchbench.harness.session import executor
-from searchbench.harness.trust import recorded_study
 from searchbench.results.inherited import Truth
 from searchbench.results.records import RunRecord, StudyRecord, outcome_columns, timestamp
 from searchbench.results.store import open_store

@@ -21,15 +21,15 @@ import numpy as np
 
 from searchbench.cost import BUDGET_AXES, Cost
 from searchbench.errors import InputError, StudyError, did_you_mean
-from searchbench.harness.components import Use
-from searchbench.harness.plan import unsupported
-from searchbench.harness.progress import Observer
-from searchbench.harness.resources import Placement
+from searchbench.harness.declared.components import Use
+from searchbench.harness.declared.plan import unsupported
+from searchbench.harness.declared.resources import Placement
+from searchbench.harness.declared.study import Contestant, Study, strategy_description
+from searchbench.harness.declared.tuning import Tuning, check_fresh, task_of
+from searchbench.harness.declared.tuning_plan import TuningPlan
+from searchbench.harness.driving.progress import Observer
 from searchbench.harness.results import Results
 from searchbench.harness.session import run
-from searchbench.harness.study import Contestant, Study, strategy_description
-from searchbench.harness.tuning import Tuning, check_fresh, task_of
-from searchbench.harness.tuning_plan import TuningPlan
 from searchbench.results.records import RunRecord
 from searchbench.results.store import open_store
 from searchbench.seeds import Seeds

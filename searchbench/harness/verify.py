@@ -13,11 +13,11 @@ from typing import Any
 
 from searchbench.cost import DETERMINISTIC_AXES
 from searchbench.errors import InputError, StoreError
-from searchbench.harness.executors.executor import Executor, Lost, Role
-from searchbench.harness.jobs import judge, judge_job, search, search_job
-from searchbench.harness.plan import RunSpec, plan
+from searchbench.harness.declared.plan import Role, RunSpec, plan
+from searchbench.harness.declared.trust import recorded_study
+from searchbench.harness.driving.jobs import judge, judge_job, search, search_job
+from searchbench.harness.executors.executor import Executor, Lost
 from searchbench.harness.session import executor
-from searchbench.harness.trust import recorded_study
 from searchbench.results.columns import first_difference
 from searchbench.results.records import CheckRecord, RunRecord, SearchResult, timestamp
 from searchbench.results.store import open_store

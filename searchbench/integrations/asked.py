@@ -10,8 +10,8 @@ from typing import Any
 
 from searchbench.errors import EvaluationFailed, StudyError
 from searchbench.estimators.estimator import Estimator
-from searchbench.harness.measuring import Request, measure
-from searchbench.harness.problem import Posed, ResolvedProblem
+from searchbench.harness.declared.problem import Posed, ResolvedProblem
+from searchbench.harness.running.measuring import Request, measure
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Decision, Float, Integer, Value
 from searchbench.spaces.space import Architecture, Space

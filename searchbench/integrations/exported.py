@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from searchbench.errors import InputError
+from searchbench.harness.declared.trust import recorded_study
 from searchbench.harness.results import Results
-from searchbench.harness.trust import recorded_study
 from searchbench.integrations.asked import check_known, foreign
 from searchbench.integrations.optuna import distribution
 from searchbench.results.columns import read_trials

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from searchbench.errors import StudyError
-from searchbench.harness.problem import Posed
+from searchbench.harness.declared.problem import Posed
 from searchbench.integrations.asked import Asked, active, as_function, check_known, foreign, native, plain
 from searchbench.spaces.choices import Choice, Decision, Float, Integer, Value
 from searchbench.spaces.space import Architecture

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 from searchbench.cost import COST_AXES
 from searchbench.errors import InputError, did_you_mean
-from searchbench.harness.plan import Plan, RunSpec
-from searchbench.harness.progress import Observer, Silent
+from searchbench.harness.declared.plan import Plan, RunSpec
+from searchbench.harness.driving.progress import Observer, Silent
 from searchbench.metric import Metric
 from searchbench.results.columns import read_trials
 from searchbench.results.records import RunRecord

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from searchbench.errors import StudyError
-from searchbench.harness.problem import Posed
+from searchbench.harness.declared.problem import Posed
 from searchbench.integrations.asked import as_function, check_known, plain
 from searchbench.spaces.choices import Choice, Decision, Float, Integer
 

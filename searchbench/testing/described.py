@@ -107,7 +107,7 @@ def elsewhere(act: Callable[..., Any], *arguments: Any) -> Any:
 
 def answer() -> None:
     """The other process: do what comes in, write out what it returned, and nothing else."""
-    from searchbench.harness.process import one_thread
+    from searchbench.harness.processes.process import one_thread
 
     one_thread()
     out = os.dup(1)

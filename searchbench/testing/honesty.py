@@ -10,9 +10,9 @@ from typing import Any
 
 from searchbench.cost import DETERMINISTIC_AXES, Budget
 from searchbench.errors import BudgetExhausted
-from searchbench.harness.audit import unpaid
-from searchbench.harness.components import Use
-from searchbench.harness.problem import Problem
+from searchbench.harness.declared.components import Use
+from searchbench.harness.declared.problem import Problem
+from searchbench.harness.running.audit import unpaid
 from searchbench.results.records import SearchResult
 from searchbench.strategies.optional import Restricted
 from searchbench.strategies.strategy import Strategy

@@ -8,9 +8,9 @@ from typing import Any
 
 from searchbench.errors import InputError, Interrupted, UnknownName
 from searchbench.estimators import ESTIMATORS, JUDGES
-from searchbench.harness.components import Use, make
-from searchbench.harness.objective import Objective
-from searchbench.harness.problem import Problem
+from searchbench.harness.declared.components import Use, make
+from searchbench.harness.declared.objective import Objective
+from searchbench.harness.declared.problem import Problem
 from searchbench.registry import Registry, load, told
 from searchbench.spaces import SPACES
 from searchbench.spaces.space import Space

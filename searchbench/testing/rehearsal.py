@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from searchbench.cost import Budget, Cost
-from searchbench.harness.components import Use
-from searchbench.harness.constraint import Measures
-from searchbench.harness.plan import RunSpec
-from searchbench.harness.problem import Problem
-from searchbench.harness.run import run_search
-from searchbench.harness.study import Contestant
+from searchbench.harness.declared.components import Use
+from searchbench.harness.declared.constraint import Measures
+from searchbench.harness.declared.plan import RunSpec
+from searchbench.harness.declared.problem import Problem
+from searchbench.harness.declared.study import Contestant
+from searchbench.harness.running.run import run_search
 from searchbench.results.columns import MEASURED_COLUMNS, read_events
 from searchbench.results.records import SearchResult
 from searchbench.seeds import Seeds

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from searchbench.estimators.estimator import EstimatorSpec, JudgeSpec
-from searchbench.harness.process import one_thread
+from searchbench.harness.processes.process import one_thread
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Space
 from searchbench.strategies.strategy import Strategy

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from searchbench.harness.global_state import Code, code_of, put_back_code
+from searchbench.harness.processes.global_state import Code, code_of, put_back_code
 
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})

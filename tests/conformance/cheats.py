@@ -98,7 +98,7 @@ def patched_price(search: Cheating) -> None:
 
 
 def patched_ledger(search: Cheating) -> None:
-    from searchbench.harness.ledger import Ledger
+    from searchbench.harness.running.ledger import Ledger
 
     Ledger.charge = lambda self, cost: None  # type: ignore[method-assign]
 

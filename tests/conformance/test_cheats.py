@@ -23,7 +23,7 @@ SAYS = {
     "patched measure": "it replaced `searchbench.tables.lookup.TableEstimator.evaluate`",
     "patched judge": "it replaced `searchbench.tables.lookup.TestLookup.verdict`",
     "patched price": "it replaced `searchbench.tables.lookup.TableEstimator.price`",
-    "patched ledger": "it replaced `searchbench.harness.ledger.Ledger.charge`",
+    "patched ledger": "it replaced `searchbench.harness.running.ledger.Ledger.charge`",
     "exchanged code": "it replaced `searchbench.tables.lookup.TableEstimator.repeats`",
     "patched for a while": "it replaced `searchbench.tables.lookup.TableEstimator.repeats`",
     "patched loss": "it replaced `torch.nn.functional.cross_entropy`",

@@ -11,8 +11,8 @@ from searchbench.cost import Budget
 from searchbench.estimators.batches import Batches
 from searchbench.estimators.bench import Bench
 from searchbench.estimators.train import Train
-from searchbench.harness.lab import MeteredLab
-from searchbench.harness.loop import drive
+from searchbench.harness.running.lab import MeteredLab
+from searchbench.harness.running.loop import drive
 from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
 from searchbench.strategies import STRATEGIES

@@ -12,9 +12,9 @@ import pytest
 
 import searchbench as sb
 from searchbench import Budget, Problem, Study
-from searchbench.harness.audit import audited
-from searchbench.harness.plan import plan
-from searchbench.harness.run import run_search
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.running.audit import audited
+from searchbench.harness.running.run import run_search
 
 sys.path.append(str(Path(__file__).parents[1] / "conformance"))
 from cheats import Cheat
@@ -34,7 +34,7 @@ OVERSPENT = (
 def test_more_evaluations_than_were_paid_are_a_failed_run_that_says_so(
     problem: Problem, tmp_path: Path, trick: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from searchbench.harness import repeats
+    from searchbench.harness.running import repeats
 
     monkeypatch.setattr(repeats, "STALLED_AFTER", 200)
     ended = _ended(problem, tmp_path / "s.db", trick)

@@ -14,12 +14,12 @@ import pytest
 import searchbench as sb
 from searchbench import Budget, Problem, Proposal, Study, Trial, Use, open_store
 from searchbench.errors import InputError, StoreError
-from searchbench.harness.campaign import carry_out
-from searchbench.harness.declaration import declare
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.driving.campaign import carry_out
+from searchbench.harness.driving.declaration import declare
+from searchbench.harness.driving.progress import Silent
 from searchbench.harness.executors.executor import Finished, Lost
 from searchbench.harness.executors.local import LocalExecutor
-from searchbench.harness.plan import plan
-from searchbench.harness.progress import Silent
 from searchbench.harness.verify import verify
 from searchbench.reports.dossier import read
 from searchbench.reports.render import render

@@ -9,9 +9,9 @@ import pytest
 
 from searchbench import Budget, Problem, Study, Use, run
 from searchbench.errors import CheckpointError, Interrupted
-from searchbench.harness.checkpoint import Checkpoint
-from searchbench.harness.plan import RunSpec, plan
-from searchbench.harness.run import run_search
+from searchbench.harness.declared.plan import RunSpec, plan
+from searchbench.harness.running.checkpoint import Checkpoint
+from searchbench.harness.running.run import run_search
 from searchbench.results.columns import first_difference
 from searchbench.results.records import SearchResult
 from searchbench.results.store import open_store

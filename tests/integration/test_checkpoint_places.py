@@ -12,10 +12,10 @@ import pytest
 
 import searchbench as sb
 from searchbench.errors import Interrupted, StudyError
-from searchbench.harness.checkpoint import Checkpoint, Checkpoints
-from searchbench.harness.place import names
-from searchbench.harness.plan import RunSpec, plan
-from searchbench.harness.run import run_judge, run_search
+from searchbench.harness.declared.place import names
+from searchbench.harness.declared.plan import RunSpec, plan
+from searchbench.harness.running.checkpoint import Checkpoint, Checkpoints
+from searchbench.harness.running.run import run_judge, run_search
 from searchbench.results.columns import first_difference
 from searchbench.results.store import open_store
 

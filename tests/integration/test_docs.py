@@ -20,11 +20,11 @@ from searchbench.cli.docs import pages
 from searchbench.cli.entry import cli
 from searchbench.cost import BUDGET_AXES
 from searchbench.errors import CheckpointError, DataMissing, SpaceError, StoreError, StudyError, TableError
-from searchbench.harness import limits, objective, place, resources, study_file, tuning, tuning_plan
-from searchbench.harness.plan import plan
-from searchbench.harness.study_file import study_from_mapping
+from searchbench.harness.declared import limits, objective, place, resources, study_file, tuning, tuning_plan
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.study_file import study_from_mapping
+from searchbench.harness.declared.tuning_plan import TuningPlan
 from searchbench.harness.tune import trials_of
-from searchbench.harness.tuning_plan import TuningPlan
 from searchbench.spaces import SPACES
 
 ROOT = Path(__file__).parents[2]

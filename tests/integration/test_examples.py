@@ -9,8 +9,8 @@ import pytest
 
 import searchbench as sb
 from searchbench.errors import DataMissing
-from searchbench.harness.plan import plan
-from searchbench.harness.study_file import read_study
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.study_file import read_study
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.toml"))
 

@@ -11,7 +11,7 @@ import pytest
 
 import searchbench as sb
 from searchbench.errors import StudyError
-from searchbench.harness.sealed import is_built_in
+from searchbench.harness.driving.sealed import is_built_in
 
 PLUG_INS = """
 import ctypes, faulthandler, os, sys, time
@@ -75,7 +75,7 @@ def plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A module of strategies that misbehave, found by this process and its children."""
     (tmp_path / "misbehaving.py").write_text(textwrap.dedent(PLUG_INS))
     monkeypatch.syspath_prepend(str(tmp_path))
-    from searchbench.harness import zygote
+    from searchbench.harness.driving import zygote
 
     zygote.stop()  # the next one sees this folder
     yield

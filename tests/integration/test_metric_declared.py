@@ -14,7 +14,7 @@ import pytest
 import searchbench as sb
 from searchbench import Architecture, Metric, Outcome, Problem, Study, Use
 from searchbench.errors import StudyError
-from searchbench.harness.study_file import study_from_mapping
+from searchbench.harness.declared.study_file import study_from_mapping
 from searchbench.reports.comparison import compare
 from searchbench.reports.dossier import Dossier, read
 from searchbench.reports.page import figures_of, to_html

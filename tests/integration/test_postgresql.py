@@ -18,10 +18,10 @@ import pytest
 import searchbench as sb
 from searchbench import Budget, Problem, Study
 from searchbench.errors import Interrupted, StoreError
-from searchbench.harness.checkpoint import Checkpoints
-from searchbench.harness.plan import plan
-from searchbench.harness.progress import Silent
-from searchbench.harness.run import run_search
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.driving.progress import Silent
+from searchbench.harness.running.checkpoint import Checkpoints
+from searchbench.harness.running.run import run_search
 from searchbench.results.columns import first_difference
 from tests.integration.test_checkpoint import KilledAfter
 

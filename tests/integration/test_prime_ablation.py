@@ -11,10 +11,10 @@ import pytest
 import searchbench
 from searchbench.cost import Budget
 from searchbench.estimators import JUDGES
-from searchbench.harness.components import Use, make
-from searchbench.harness.plan import plan
-from searchbench.harness.run import run_search
-from searchbench.harness.study_file import read_study
+from searchbench.harness.declared.components import Use, make
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.study_file import read_study
+from searchbench.harness.running.run import run_search
 from searchbench.spaces import SPACES
 
 EXAMPLES = Path(searchbench.__file__).parents[1] / "examples"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import searchbench
-from searchbench.harness.plan import plan
-from searchbench.harness.study_file import read_study
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.study_file import read_study
 from searchbench.testing import check_strategy
 
 README = (Path(searchbench.__file__).parents[1] / "README.md").read_text()

@@ -114,7 +114,7 @@ def test_a_notebook_shows_progress_in_one_place(tmp_path: Path, monkeypatch: pyt
     import sys
     from types import ModuleType
 
-    from searchbench.harness import progress
+    from searchbench.harness.driving import progress
 
     class Handle:
         told: ClassVar[list[str]] = []

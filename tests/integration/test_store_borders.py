@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import searchbench as sb
 from searchbench.cli.entry import cli
 from searchbench.errors import InputError, StoreError
-from searchbench.harness.progress import Silent
+from searchbench.harness.driving.progress import Silent
 from searchbench.results import location
 from searchbench.results.examination import examine
 from searchbench.strategies.random import Random

@@ -11,8 +11,8 @@ import pytest
 from searchbench import AblationPlan, Problem, Study
 from searchbench.cost import Budget, Cost
 from searchbench.errors import InputError, StudyError
-from searchbench.harness.study import study_from_spec
-from searchbench.harness.study_file import study_from_mapping
+from searchbench.harness.declared.study import study_from_spec
+from searchbench.harness.declared.study_file import study_from_mapping
 from searchbench.reports.ablation import Ablation, build
 from searchbench.reports.ablation import ablation as of_store
 from searchbench.reports.render.effects import to_text

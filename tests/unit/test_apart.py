@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from searchbench.errors import EvaluationFailed
-from searchbench.harness.forked import call
-from searchbench.harness.global_state import GlobalState
-from searchbench.harness.guarded import guarded
-from searchbench.harness.limits import Limits
-from searchbench.harness.zygote import run_apart
+from searchbench.harness.declared.limits import Limits
+from searchbench.harness.driving.zygote import run_apart
+from searchbench.harness.processes.forked import call
+from searchbench.harness.processes.global_state import GlobalState
+from searchbench.harness.running.guarded import guarded
 from searchbench.strategies import evolution
 
 GB = 1e9

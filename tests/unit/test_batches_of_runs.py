@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from searchbench.harness.batches import BATCH_S, RunBatches
+from searchbench.harness.driving.batches import BATCH_S, RunBatches
 
 
 def runs(n: int, label: str = "random", problem: str = "cells") -> deque[Any]:

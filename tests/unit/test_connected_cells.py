@@ -13,7 +13,7 @@ from tiny_lab import lab, scenario
 
 from searchbench.cost import Budget, Cost
 from searchbench.errors import StudyError
-from searchbench.harness.loop import drive
+from searchbench.harness.running.loop import drive
 from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
 from searchbench.spaces.darts.space import darts as darts_space

@@ -9,13 +9,13 @@ import pytest
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
-from searchbench.harness.components import Use
-from searchbench.harness.constraint import Constraint
-from searchbench.harness.lab import MeteredLab
-from searchbench.harness.plan import plan
-from searchbench.harness.problem import Problem
-from searchbench.harness.run import run_judge, run_search
-from searchbench.harness.study import Study, study_from_spec
+from searchbench.harness.declared.components import Use
+from searchbench.harness.declared.constraint import Constraint
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.problem import Problem
+from searchbench.harness.declared.study import Study, study_from_spec
+from searchbench.harness.running.lab import MeteredLab
+from searchbench.harness.running.run import run_judge, run_search
 from searchbench.results.columns import read_trials
 
 SPACE = Use(
@@ -87,7 +87,7 @@ def test_what_is_proposed_beyond_the_limit_fails_and_is_charged(table: Use) -> N
 def test_what_is_recommended_beyond_the_limit_is_not_taken(table: Use) -> None:
     problem = Problem(SPACE, "digits", TRAIN, latency=table, constraint={"latency_ms": 8.0})
     resolved = problem.resolve()
-    from searchbench.harness.run import open_lab
+    from searchbench.harness.running.run import open_lab
 
     spec = plan(study(problem, "random")).runs[0]
     lab: MeteredLab = open_lab(spec, spec.seeds(spec.contestant.make()))

@@ -10,8 +10,8 @@ from searchbench.errors import SpaceError, StudyError
 from searchbench.estimators.batches import Batches
 from searchbench.estimators.judge import TrainJudge
 from searchbench.estimators.training import begin, fit
-from searchbench.harness.components import Use
-from searchbench.harness.problem import Problem
+from searchbench.harness.declared.components import Use
+from searchbench.harness.declared.problem import Problem
 from searchbench.spaces.darts.published import PUBLISHED, uniform
 from searchbench.spaces.darts.space import darts
 from searchbench.spaces.networks import count, initialise

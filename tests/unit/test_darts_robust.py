@@ -11,7 +11,7 @@ import torch
 from test_differentiable_resume import cell_lab, strategy_of
 
 from searchbench.errors import SpaceError, StudyError
-from searchbench.harness.loop import drive
+from searchbench.harness.running.loop import drive
 from searchbench.spaces import SPACES
 from searchbench.spaces.darts.operations import Noise
 from searchbench.spaces.darts.published import PUBLISHED

@@ -10,7 +10,7 @@ from tiny_lab import SPACE, TRAIN, lab, scenario
 
 from searchbench.cost import Budget
 from searchbench.errors import BudgetExhausted, StudyError
-from searchbench.harness.loop import drive
+from searchbench.harness.running.loop import drive
 from searchbench.spaces.choices import Choice
 from searchbench.spaces.nasbench201.space import OPERATIONS
 from searchbench.spaces.space import Space

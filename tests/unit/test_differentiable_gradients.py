@@ -11,7 +11,7 @@ from tiny_lab import SHAPE, SPACE, lab, scenario
 from torch import nn
 
 from searchbench.errors import StudyError
-from searchbench.harness.loop import drive
+from searchbench.harness.running.loop import drive
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.networks import Mixed, initialise
 from searchbench.spaces.operations import ConvBank

@@ -8,7 +8,7 @@ from small_cells import DARTS_LIKE, SMALL
 from tiny_lab import lab
 
 from searchbench.errors import StudyError
-from searchbench.harness.loop import drive
+from searchbench.harness.running.loop import drive
 from searchbench.spaces.nasbench201.forms import shuffled
 from searchbench.spaces.nasbench201.space import TOPOLOGY
 from searchbench.spaces.networks import Mixed

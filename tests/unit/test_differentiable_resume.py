@@ -13,8 +13,8 @@ from tiny_lab import lab, scenario
 from searchbench.cost import Budget
 from searchbench.estimators.batches import Batches
 from searchbench.estimators.bench import Bench
-from searchbench.harness.lab import MeteredLab
-from searchbench.harness.loop import drive
+from searchbench.harness.running.lab import MeteredLab
+from searchbench.harness.running.loop import drive
 from searchbench.results.columns import first_difference
 from searchbench.spaces.darts.space import darts as darts_space
 from searchbench.strategies import STRATEGIES

@@ -13,9 +13,9 @@ from tiny_lab import SPACE, lab
 
 from searchbench import Budget, Problem, Study, Use
 from searchbench.errors import StudyError
-from searchbench.harness.loop import drive
-from searchbench.harness.plan import plan
-from searchbench.harness.run import run_search
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.running.loop import drive
+from searchbench.harness.running.run import run_search
 from searchbench.spaces import SPACES
 from searchbench.spaces.enas.macro import enas_macro
 from searchbench.spaces.enas.micro import enas_micro

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from searchbench import Budget, Problem, Study, Use
 from searchbench.errors import StudyError
 from searchbench.estimators.train import Train
-from searchbench.harness.lab import MeteredLab
-from searchbench.harness.loop import drive
-from searchbench.harness.plan import plan
-from searchbench.harness.run import run_search
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.running.lab import MeteredLab
+from searchbench.harness.running.loop import drive
+from searchbench.harness.running.run import run_search
 from searchbench.results.columns import read_traces
 from searchbench.seeds import Seeds
 from searchbench.spaces.recurrent.cells import rnn_loose_ends

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_lab import TRAIN, VALID, lab
 
-from searchbench.harness.loop import drive
+from searchbench.harness.running.loop import drive
 from searchbench.results.columns import read_traces
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.differentiable import Eigenvalue

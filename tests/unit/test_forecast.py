@@ -8,10 +8,10 @@ import pytest
 from rich.console import Console
 
 import searchbench as sb
-from searchbench.harness.forecast import Forecast, duration, forecast, seconds_of_run
-from searchbench.harness.plan import plan
-from searchbench.harness.progress import LiveProgress
-from searchbench.harness.run import run_judge, run_search
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.driving.forecast import Forecast, duration, forecast, seconds_of_run
+from searchbench.harness.driving.progress import LiveProgress
+from searchbench.harness.running.run import run_judge, run_search
 
 SMALL = sb.Use("nasbench201", channels=8, cells=1, stages=1)
 

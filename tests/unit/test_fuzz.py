@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from searchbench.errors import InputError
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.study_file import read_study, study_from_mapping
 from searchbench.harness.imported import import_files
-from searchbench.harness.plan import plan
-from searchbench.harness.study_file import read_study, study_from_mapping
 from searchbench.spaces.graphs.nasbench101 import from_matrix, nasbench101
 from searchbench.spaces.hyperparameters import hyperparameters
 from searchbench.spaces.nasbench201.space import nasbench201

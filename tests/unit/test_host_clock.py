@@ -7,8 +7,8 @@ import time
 import pytest
 
 from searchbench.cost import Budget
-from searchbench.harness.host_clock import HostClock
-from searchbench.harness.ledger import Ledger
+from searchbench.harness.running.host_clock import HostClock
+from searchbench.harness.running.ledger import Ledger
 
 
 def burn(seconds: float) -> None:

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from searchbench.errors import InputError, SpaceError, StudyError
-from searchbench.harness.components import as_use, make
+from searchbench.harness.declared.components import as_use, make
 from searchbench.spaces import SPACES
 from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.hyperparameters import hyperparameters

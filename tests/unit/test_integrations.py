@@ -21,7 +21,7 @@ import searchbench as sb
 from searchbench.cli import main
 from searchbench.cli.entry import cli
 from searchbench.errors import InputError, SpaceError, StudyError
-from searchbench.harness.progress import Silent
+from searchbench.harness.driving.progress import Silent
 from searchbench.integrations import (
     MLflow,
     TensorBoard,

@@ -12,8 +12,8 @@ import pytest
 
 from searchbench import Budget, Cost, Fidelity, Measurement, Problem, Proposal, Scenario, Seeds
 from searchbench.errors import BudgetExhausted, EvaluationFailed, SpaceError
-from searchbench.harness.lab import MeteredLab
-from searchbench.harness.repeats import STALLED_AFTER, Stalled
+from searchbench.harness.running.lab import MeteredLab
+from searchbench.harness.running.repeats import STALLED_AFTER, Stalled
 from searchbench.results.columns import read_trials
 from searchbench.spaces import SPACES
 from searchbench.trial import FULL
@@ -310,7 +310,7 @@ def test_memory_knows_fidelities_apart_and_remembers_failures() -> None:
 
 
 def test_only_repeats_in_a_row_end_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    from searchbench.harness import repeats
+    from searchbench.harness.running import repeats
 
     monkeypatch.setattr(repeats, "STALLED_AFTER", 5)
     lab = make_lab(Budget(evaluations=9), Scripted(), "cache")
@@ -348,7 +348,7 @@ def test_what_is_affordable_is_what_every_limit_leaves() -> None:
     ],
 )
 def test_incumbent_is_of_the_largest_product_of_fidelities(one: Fidelity, other: Fidelity, holds: int) -> None:
-    from searchbench.harness.incumbent import Incumbent
+    from searchbench.harness.running.incumbent import Incumbent
     from searchbench.trial import Trial
 
     incumbent = Incumbent()

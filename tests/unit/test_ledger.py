@@ -10,10 +10,10 @@ import pytest
 
 from searchbench.cost import Budget, Cost
 from searchbench.errors import BudgetExhausted
-from searchbench.harness import repeats
-from searchbench.harness.account import Account
-from searchbench.harness.ledger import Ledger
-from searchbench.harness.repeats import Repeats, Stalled
+from searchbench.harness.running import repeats
+from searchbench.harness.running.account import Account
+from searchbench.harness.running.ledger import Ledger
+from searchbench.harness.running.repeats import Repeats, Stalled
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice
 from searchbench.spaces.space import Space

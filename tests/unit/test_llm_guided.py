@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from searchbench.harness.components import describe
-from searchbench.harness.plan import plan
-from searchbench.harness.run import run_search
+from searchbench.harness.declared.components import describe
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.running.run import run_search
 from searchbench.results.columns import read_traces, read_trials
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.testing import Stage, fly

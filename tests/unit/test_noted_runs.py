@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import searchbench as sb
-from searchbench.harness.forecast import forecast
-from searchbench.harness.plan import plan
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.driving.forecast import forecast
 from searchbench.reports.comparison import compare
 from searchbench.reports.dossier import Dossier, read
 from searchbench.reports.page import figures_of, to_html
@@ -63,7 +63,7 @@ def test_what_cannot_work_within_the_budget_is_said_before_a_run() -> None:
 
 
 def test_a_search_whose_logits_hardly_moved_is_noted_as_chance() -> None:
-    from searchbench.harness.run import run_search
+    from searchbench.harness.running.run import run_search
 
     run = run_search(plan(short(sb.Use("darts", settings="paper", batch_size=256))).runs[0])
     assert run.notes == (NOTE,)

@@ -17,7 +17,7 @@ import searchbench as sb
 from searchbench.cli import main
 from searchbench.errors import InputError, StudyError
 from searchbench.estimators.objective.identity import identity
-from searchbench.harness.objective import posed
+from searchbench.harness.declared.objective import posed
 from searchbench.results.store import open_store
 from searchbench.seeds import Seeds
 from searchbench.trial import FULL

@@ -16,7 +16,7 @@ from searchbench.estimators.bench import Bench
 from searchbench.estimators.graphs import Graphs
 from searchbench.estimators.train import Train
 from searchbench.estimators.training import reproducible
-from searchbench.harness.lab import MeteredLab
+from searchbench.harness.running.lab import MeteredLab
 from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
 from searchbench.spaces.networks import Mixed

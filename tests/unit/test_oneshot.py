@@ -15,7 +15,7 @@ from tiny_lab import SPACE, lab, scenario
 from searchbench.cost import Budget, Cost
 from searchbench.errors import StudyError
 from searchbench.estimators.training import learning_rate
-from searchbench.harness.loop import drive
+from searchbench.harness.running.loop import drive
 from searchbench.spaces.nasbench201.space import OPERATIONS
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot import OneShot, RandomScreening, Recalibration, SposEvolution, Uniform, engine

@@ -15,7 +15,7 @@ from tiny_lab import lab, scenario
 
 from searchbench.cost import Budget, Cost
 from searchbench.errors import StudyError
-from searchbench.harness.loop import drive
+from searchbench.harness.running.loop import drive
 from searchbench.spaces.nasbench201.space import OPERATIONS
 from searchbench.spaces.networks import Mixed
 from searchbench.strategies.noted import Noted

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from searchbench import Budget, Problem, Study, Use
-from searchbench.harness.plan import plan
-from searchbench.harness.run import run_judge, run_search
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.running.run import run_judge, run_search
 
 MOBILE = {"stem": 4, "first": 4, "channels": (4, 8), "layers": (2, 2), "strides": (1, 2), "last": 8, "stem_stride": 1}
 SHUFFLE = {"stem": 4, "layers": (2, 1), "last": 8, "stem_stride": 1}

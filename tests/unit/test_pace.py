@@ -11,7 +11,7 @@ from tiny_lab import lab
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
-from searchbench.harness.loop import drive
+from searchbench.harness.running.loop import drive
 from searchbench.strategies.differentiable import Constant, FisherInformed, WarmUp
 from searchbench.strategies.differentiable.decided import decided
 from searchbench.strategies.differentiable.pace import FASTEST, LEAST_STEPS, Pace

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from searchbench.cli.entry import cli
 from searchbench.errors import StudyError
-from searchbench.harness.components import Use, make
+from searchbench.harness.declared.components import Use, make
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.differentiable import Proximity
 from searchbench.strategies.differentiable.papers import darts, on_darts, p_darts

@@ -10,12 +10,12 @@ import pytest
 
 import searchbench as sb
 from searchbench.errors import StudyError
-from searchbench.harness.loop import drive
-from searchbench.harness.measuring import CrewLost, MeasurementOutcome, Request, measure
-from searchbench.harness.plan import plan
-from searchbench.harness.run import open_lab, run_search
-from searchbench.harness.study import Study, study_from_spec
-from searchbench.harness.study_file import study_from_mapping
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.study import Study, study_from_spec
+from searchbench.harness.declared.study_file import study_from_mapping
+from searchbench.harness.running.loop import drive
+from searchbench.harness.running.measuring import CrewLost, MeasurementOutcome, Request, measure
+from searchbench.harness.running.run import open_lab, run_search
 from searchbench.results.columns import first_difference, read_trials
 from searchbench.trial import Proposal
 
@@ -140,7 +140,7 @@ def test_a_run_whose_crew_is_lost_is_lost_and_has_not_failed(monkeypatch: pytest
             raise CrewLost("the node has died")
 
     (spec,) = plan(declared()).runs
-    monkeypatch.setattr("searchbench.harness.run.crew_of", lambda spec, seeds: Gone(None, 0))
+    monkeypatch.setattr("searchbench.harness.running.run.crew_of", lambda spec, seeds: Gone(None, 0))
     with pytest.raises(CrewLost, match="the node has died"):
         run_search(spec)
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import searchbench as sb
 from searchbench.cost import Cost
 from searchbench.errors import EvaluationFailed, InputError, Interrupted
-from searchbench.harness.borders import checked_measurement, checked_outcome, number, told
-from searchbench.harness.plan import plan
-from searchbench.harness.run import run_judge, run_search
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.running.borders import checked_measurement, checked_outcome, number, told
+from searchbench.harness.running.run import run_judge, run_search
 from searchbench.results.columns import read_trials
 from searchbench.spaces.choices import Choice
 from searchbench.spaces.space import Space
@@ -316,7 +316,7 @@ def test_a_finite_space_measured_whole_ends_the_run(monkeypatch):
 
 @pytest.mark.parametrize("cost", [Cost(), Cost(inference_samples=3)])
 def test_what_is_never_charged_on_a_limited_axis_ends_as_stalled(monkeypatch, cost):
-    monkeypatch.setattr("searchbench.harness.repeats.STALLED_AFTER", 50)
+    monkeypatch.setattr("searchbench.harness.running.repeats.STALLED_AFTER", 50)
     ODD["price"] = ODD["cost"] = cost
     _, result, trials = searched(study(Again(resumes=True)))
     assert result.ended == "stalled"

@@ -12,11 +12,11 @@ import torch
 
 from searchbench.cost import Budget, Cost
 from searchbench.errors import StudyError
-from searchbench.harness.components import Use
-from searchbench.harness.plan import plan
-from searchbench.harness.problem import Problem
-from searchbench.harness.run import run_search
-from searchbench.harness.study import Study
+from searchbench.harness.declared.components import Use
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.problem import Problem
+from searchbench.harness.declared.study import Study
+from searchbench.harness.running.run import run_search
 from searchbench.results.columns import read_traces
 from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import truncnorm
 
 from searchbench.errors import StudyError
-from searchbench.harness.components import Use, make
+from searchbench.harness.declared.components import Use, make
 from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.space import Space
 from searchbench.strategies import STRATEGIES

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from test_differentiable_darts import cell_lab
 
-from searchbench.harness.loop import drive
+from searchbench.harness.running.loop import drive
 from searchbench.spaces.darts.space import OPERATIONS, darts, genotype
 from searchbench.strategies.differentiable import Milestones, Stages
 from searchbench.strategies.differentiable.papers import p_darts, pd_darts

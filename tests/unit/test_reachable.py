@@ -17,16 +17,16 @@ from searchbench.estimators.batches import Batches
 from searchbench.estimators.bench import Bench
 from searchbench.estimators.from_scratch import FromScratch
 from searchbench.estimators.shared_weights import SharedWeights
-from searchbench.harness.account import Account
-from searchbench.harness.evaluation import Evaluation
-from searchbench.harness.lab import MeteredLab
-from searchbench.harness.ledger import Ledger
-from searchbench.harness.plan import RunSpec, plan
-from searchbench.harness.problem import ResolvedProblem
-from searchbench.harness.record import Record
-from searchbench.harness.run import run_search
-from searchbench.harness.study import Contestant
-from searchbench.harness.supernets import Supernets
+from searchbench.harness.declared.plan import RunSpec, plan
+from searchbench.harness.declared.problem import ResolvedProblem
+from searchbench.harness.declared.study import Contestant
+from searchbench.harness.running.account import Account
+from searchbench.harness.running.evaluation import Evaluation
+from searchbench.harness.running.lab import MeteredLab
+from searchbench.harness.running.ledger import Ledger
+from searchbench.harness.running.record import Record
+from searchbench.harness.running.run import run_search
+from searchbench.harness.running.supernets import Supernets
 from searchbench.results.store import ResultStore
 from searchbench.tables.lookup import Records, TableEstimator, TestLookup
 from searchbench.tables.recorded_rows import RecordedRows

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from searchbench.cost import Budget
-from searchbench.harness.lab import MeteredLab
-from searchbench.harness.loop import drive
+from searchbench.harness.running.lab import MeteredLab
+from searchbench.harness.running.loop import drive
 from searchbench.results.columns import read_trials
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice

@@ -14,9 +14,9 @@ from searchbench.errors import SpaceError, StudyError
 from searchbench.estimators.passages import Passages
 from searchbench.estimators.train import Train
 from searchbench.estimators.training import accumulate, measure
-from searchbench.harness.lab import MeteredLab
-from searchbench.harness.loop import drive
-from searchbench.harness.problem import Problem
+from searchbench.harness.declared.problem import Problem
+from searchbench.harness.running.lab import MeteredLab
+from searchbench.harness.running.loop import drive
 from searchbench.results.columns import read_traces
 from searchbench.seeds import Seeds
 from searchbench.spaces.networks import Mixed, initialise

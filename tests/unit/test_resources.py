@@ -10,13 +10,13 @@ import pytest
 
 import searchbench as sb
 from searchbench.errors import StudyError
-from searchbench.harness.batches import RunBatches
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.resources import Placement, Resources
+from searchbench.harness.declared.study import study_from_spec
+from searchbench.harness.declared.study_file import study_from_mapping
+from searchbench.harness.driving.batches import RunBatches
+from searchbench.harness.driving.placing import check_placing, needs
 from searchbench.harness.executors.local import LocalExecutor
-from searchbench.harness.placing import check_placing, needs
-from searchbench.harness.plan import plan
-from searchbench.harness.resources import Placement, Resources
-from searchbench.harness.study import study_from_spec
-from searchbench.harness.study_file import study_from_mapping
 
 BASE: dict[str, Any] = {
     "name": "placed",

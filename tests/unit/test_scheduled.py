@@ -8,7 +8,7 @@ import pytest
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
-from searchbench.harness.components import Use, make
+from searchbench.harness.declared.components import Use, make
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.nasbench201.space import nasbench201

@@ -14,12 +14,12 @@ from tiny_lab import CLASSES, SHAPE, SPACE, lab, scenario
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
-from searchbench.harness.components import Use, make
-from searchbench.harness.constraint import Measures
-from searchbench.harness.loop import drive
-from searchbench.harness.plan import plan
-from searchbench.harness.run import run_search
-from searchbench.harness.study_file import study_from_mapping
+from searchbench.harness.declared.components import Use, make
+from searchbench.harness.declared.constraint import Measures
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.study_file import study_from_mapping
+from searchbench.harness.running.loop import drive
+from searchbench.harness.running.run import run_search
 from searchbench.results.columns import read_trials
 from searchbench.spaces import SPACES
 from searchbench.spaces.space import Space

@@ -11,9 +11,9 @@ import torch
 import searchbench as sb
 from searchbench.errors import StudyError
 from searchbench.estimators import training
-from searchbench.harness.components import describe
-from searchbench.harness.plan import RunSpec, plan
-from searchbench.harness.run import run_judge, run_search
+from searchbench.harness.declared.components import describe
+from searchbench.harness.declared.plan import RunSpec, plan
+from searchbench.harness.running.run import run_judge, run_search
 from searchbench.results.columns import read_trials
 
 TINY = sb.Use("nasbench201", channels=4, cells=1, stages=1)

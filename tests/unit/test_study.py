@@ -12,11 +12,11 @@ import pytest
 import searchbench as sb
 from searchbench import Budget, ComparisonPlan, Contestant, Problem, Study, Use  # noqa: F401  (evaluated from a repr)
 from searchbench.errors import InputError, StudyError, UnknownName
-from searchbench.harness.limits import Limits  # noqa: F401  (what a printed study needs)
-from searchbench.harness.plan import plan
-from searchbench.harness.resources import Placement  # noqa: F401
-from searchbench.harness.study import study_from_spec
-from searchbench.harness.study_file import read_study
+from searchbench.harness.declared.limits import Limits  # noqa: F401  (what a printed study needs)
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.resources import Placement  # noqa: F401
+from searchbench.harness.declared.study import study_from_spec
+from searchbench.harness.declared.study_file import read_study
 
 GOOD = """
 name = "good"

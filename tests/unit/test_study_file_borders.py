@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from searchbench import Budget, Problem, Study
 from searchbench.errors import InputError, StudyError
-from searchbench.harness.study_file import read_study, study_from_mapping
+from searchbench.harness.declared.study_file import read_study, study_from_mapping
 
 GOOD = """
 name = "good"

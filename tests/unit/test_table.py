@@ -16,8 +16,8 @@ import pytest
 
 from searchbench.errors import DataMissing, EvaluationFailed, InputError, StudyError, TableError
 from searchbench.estimators.estimator import EstimatorSpec, JudgeSpec
-from searchbench.harness.components import Use
-from searchbench.harness.problem import Problem, _resolve
+from searchbench.harness.declared.components import Use
+from searchbench.harness.declared.problem import Problem, _resolve
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float
 from searchbench.spaces.nasbench201.space import nasbench201

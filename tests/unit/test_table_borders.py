@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import searchbench as sb
 from searchbench.errors import DataMissing, InputError, StudyError, TableError
-from searchbench.harness.plan import plan
+from searchbench.harness.declared.plan import plan
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, When
 from searchbench.spaces.space import Space

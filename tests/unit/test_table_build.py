@@ -16,7 +16,8 @@ from searchbench.cli.tables import table as table_command
 from searchbench.errors import EvaluationFailed, TableError, UnknownName
 from searchbench.estimators.batches import Batches
 from searchbench.estimators.training import begin, fit, measure, weights_seed
-from searchbench.harness.executors.executor import Finished, Lost, Role
+from searchbench.harness.declared.plan import Role
+from searchbench.harness.executors.executor import Finished, Lost
 from searchbench.harness.executors.local import LocalExecutor
 from searchbench.seeds import Seeds
 from searchbench.spaces.networks import initialise

@@ -16,10 +16,10 @@ from click.testing import CliRunner
 from searchbench.cli.table_import import import_table
 from searchbench.cost import Budget
 from searchbench.errors import DataMissing, StudyError, TableError
-from searchbench.harness.plan import plan
-from searchbench.harness.problem import Problem
-from searchbench.harness.run import run_judge, run_search
-from searchbench.harness.study import Study
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.problem import Problem
+from searchbench.harness.declared.study import Study
+from searchbench.harness.running.run import run_judge, run_search
 from searchbench.results.columns import read_trials
 from searchbench.spaces.chains.nasbench_macro import macro
 from searchbench.spaces.choices import Choice

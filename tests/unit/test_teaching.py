@@ -15,8 +15,8 @@ from tiny_lab import SPACE, lab, scenario
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
-from searchbench.harness.components import describe
-from searchbench.harness.loop import drive
+from searchbench.harness.declared.components import describe
+from searchbench.harness.running.loop import drive
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot import Attentive, InPlaceDistillation, Sandwich, SposEvolution
 from searchbench.strategies.oneshot.papers import attentive_nas, bignas, spos

@@ -8,8 +8,8 @@ import torch
 
 from searchbench.cost import Budget
 from searchbench.estimators.train import Train
-from searchbench.harness.lab import MeteredLab
-from searchbench.harness.loop import drive
+from searchbench.harness.running.lab import MeteredLab
+from searchbench.harness.running.loop import drive
 from searchbench.seeds import Seeds
 from searchbench.spaces.recurrent.darts_rnn import darts_rnn
 from searchbench.spaces.recurrent.enas_rnn import enas_rnn

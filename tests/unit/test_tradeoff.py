@@ -11,7 +11,7 @@ import pytest
 
 from searchbench.cost import Cost
 from searchbench.errors import StudyError
-from searchbench.harness.study import ComparisonPlan
+from searchbench.harness.declared.study import ComparisonPlan
 from searchbench.reports.figures.svg import to_svg
 from searchbench.reports.figures.traded import agreement, picture
 from searchbench.reports.render.trades import table

@@ -12,7 +12,7 @@ import pytest
 
 import searchbench as sb
 from searchbench.errors import InputError, TableError
-from searchbench.harness.trust import foreign_names
+from searchbench.harness.declared.trust import foreign_names
 from searchbench.harness.verify import verify
 from searchbench.tables.nats_files import unpickle
 
@@ -61,7 +61,10 @@ def test_verify_imports_what_a_store_names_only_when_told_to(evil: Path) -> None
         ({"use": "scheduled", "searcher": "mine:My"}, ["mine:My"]),
         ({"use": "searchbench.registry:load", "path": "os:abort"}, ["searchbench.registry:load", "os:abort"]),
         ({"use": "searchbench.cli.entry:main", "arguments": ["run"]}, ["searchbench.cli.entry:main"]),
-        ({"use": "searchbench.harness.zygote:subprocess.run"}, ["searchbench.harness.zygote:subprocess.run"]),
+        (
+            {"use": "searchbench.harness.driving.zygote:subprocess.run"},
+            ["searchbench.harness.driving.zygote:subprocess.run"],
+        ),
         ({"command": "./train --lr {lr}"}, ["command ./train --lr {lr}"]),
         ({"objective": "mine:loss"}, ["mine:loss"]),
     ],

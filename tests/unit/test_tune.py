@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import searchbench as sb
 from searchbench.cli.entry import cli
 from searchbench.errors import InputError, StudyError
-from searchbench.harness.study_file import read_study
+from searchbench.harness.declared.study_file import read_study
 from searchbench.harness.tune import Tuned, trials_of
 from searchbench.results.store import open_store
 from searchbench.strategies.evolution import RegularizedEvolution

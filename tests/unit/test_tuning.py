@@ -10,8 +10,8 @@ import pytest
 
 from searchbench import Budget, Problem, Study, Tuning
 from searchbench.errors import StudyError
-from searchbench.harness.study import study_from_spec
-from searchbench.harness.study_file import study_from_mapping
+from searchbench.harness.declared.study import study_from_spec
+from searchbench.harness.declared.study_file import study_from_mapping
 from searchbench.reports.checklist import Item, checklist
 from searchbench.reports.dossier import Dossier, read
 from searchbench.reports.gathering import gather

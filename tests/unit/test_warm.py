@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from searchbench.errors import DataMissing, StudyError, TableError
-from searchbench.harness.components import Use, describe, make
+from searchbench.harness.declared.components import Use, describe, make
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.evolution import RegularizedEvolution

@@ -13,8 +13,8 @@ from tiny_lab import CLASSES, SHAPE, SPACE, lab
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
-from searchbench.harness.constraint import Constraint, Measures, view
-from searchbench.harness.loop import drive
+from searchbench.harness.declared.constraint import Constraint, Measures, view
+from searchbench.harness.running.loop import drive
 from searchbench.spaces import SPACES
 from searchbench.spaces.within import cheapest
 from searchbench.strategies.evolution import RegularizedEvolution

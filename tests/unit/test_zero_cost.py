@@ -29,13 +29,13 @@ from searchbench.estimators.proxies import (
     zen,
 )
 from searchbench.estimators.zero_cost import PASSES, ZeroCost
-from searchbench.harness.components import Use
-from searchbench.harness.lab import MeteredLab
-from searchbench.harness.loop import drive
-from searchbench.harness.plan import plan
-from searchbench.harness.problem import Problem
-from searchbench.harness.run import run_search
-from searchbench.harness.study import Study
+from searchbench.harness.declared.components import Use
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.problem import Problem
+from searchbench.harness.declared.study import Study
+from searchbench.harness.running.lab import MeteredLab
+from searchbench.harness.running.loop import drive
+from searchbench.harness.running.run import run_search
 from searchbench.results.columns import read_trials
 from searchbench.seeds import Seeds
 from searchbench.spaces.nasbench201.space import nasbench201

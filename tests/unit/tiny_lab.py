@@ -8,7 +8,7 @@ import torch
 from searchbench.cost import Budget
 from searchbench.estimators.batches import Batches
 from searchbench.estimators.bench import Bench
-from searchbench.harness.lab import MeteredLab
+from searchbench.harness.running.lab import MeteredLab
 from searchbench.seeds import Seeds
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies.strategy import Scenario

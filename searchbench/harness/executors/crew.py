@@ -10,10 +10,10 @@ import ray
 from ray import cloudpickle
 from ray.exceptions import RayError, WorkerCrashedError
 
+from searchbench.harness.declared.resources import Resources
 from searchbench.harness.executors.placed import placed
-from searchbench.harness.measuring import CrewLost, Elsewhere, MeasurementOutcome, Request, measure_elsewhere
-from searchbench.harness.process import one_thread
-from searchbench.harness.resources import Resources
+from searchbench.harness.processes.process import one_thread
+from searchbench.harness.running.measuring import CrewLost, Elsewhere, MeasurementOutcome, Request, measure_elsewhere
 from searchbench.working_folder import search_last
 
 RETRIES = 2

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from searchbench.harness.process import one_thread
-from searchbench.harness.resources import Resources
+from searchbench.harness.declared.plan import Role
+from searchbench.harness.declared.resources import Resources
+from searchbench.harness.processes.process import one_thread
 
 ONE_CPU = Resources()
-Role = Literal["search", "judge"]
-"""Processes of one role never do the work of the other: a search has never run where test data is read."""
 
 
 @dataclass(frozen=True, slots=True)

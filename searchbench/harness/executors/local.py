@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from searchbench.harness.executors.executor import ONE_CPU, Finished, Role, run_batch
-from searchbench.harness.resources import Resources
+from searchbench.harness.declared.plan import Role
+from searchbench.harness.declared.resources import Resources
+from searchbench.harness.executors.executor import ONE_CPU, Finished, run_batch
 
 
 class LocalExecutor:

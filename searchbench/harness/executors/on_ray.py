@@ -21,10 +21,11 @@ from ray import cloudpickle
 from ray.exceptions import LocalRayletDiedError, RayError
 
 from searchbench.errors import ClusterGone, InputError
-from searchbench.harness.executors.executor import ONE_CPU, Finished, Lost, Role, run_batch
+from searchbench.harness.declared.plan import Role
+from searchbench.harness.declared.resources import Resources
+from searchbench.harness.executors.executor import ONE_CPU, Finished, Lost, run_batch
 from searchbench.harness.executors.own_code import own_modules, staged
 from searchbench.harness.executors.placed import placed
-from searchbench.harness.resources import Resources
 from searchbench.working_folder import DRIVER, here, search_last
 
 STARTUP = {

@@ -7,8 +7,9 @@ from typing import Any
 
 import ray
 
-from searchbench.harness.executors.executor import ONE_CPU, Role
-from searchbench.harness.resources import Resources
+from searchbench.harness.declared.plan import Role
+from searchbench.harness.declared.resources import Resources
+from searchbench.harness.executors.executor import ONE_CPU
 
 
 def placed(function: Callable[..., Any], role: Role, needs: Resources, *, retries: int) -> Any:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from searchbench.errors import InputError
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.declared.study_file import read_study
 from searchbench.harness.executors.own_code import own_modules, staged
-from searchbench.harness.plan import plan
-from searchbench.harness.study_file import read_study
 from searchbench.results.location import Location
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from searchbench.errors import TableError
 from searchbench.harness.executors.executor import Executor, Lost
-from searchbench.harness.provenance import provenance
+from searchbench.harness.running.provenance import provenance
 from searchbench.tables.building.journal import BuildJournal
 from searchbench.tables.building.plan import TableJob, TablePlan
 from searchbench.tables.shipped import METADATA, column

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from searchbench.errors import UnknownName
-from searchbench.harness.components import canonical_json
+from searchbench.harness.declared.components import canonical_json
 from searchbench.seeds import Seeds, derive
 from searchbench.spaces import SPACES
 from searchbench.spaces.space import Architecture, Space
