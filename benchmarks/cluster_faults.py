@@ -190,6 +190,12 @@ class Disturbed:
             self.harm.again += self.standing.setdefault(str(row["run_id"]), now) != now
         return len(found)
 
+    def waiting(self) -> bool:
+        """Whether a run was recorded as lost, and has no result beside that row."""
+        found = every(self.store)
+        whole = {row["run_id"] for row in found if row["status"] != "infra"}
+        return any(row["run_id"] not in whole for row in found)
+
     def undisturbed(self) -> Path:
         store = self.folder / f"undisturbed-{self.number}.db"
         process = self.driver("--workers", "0", store=store)
@@ -281,8 +287,7 @@ def happen(seed: int, kills: int, folder: Path) -> Harm:
                     continue
                 end_group(process)
                 stands = one.look()
-                waiting = any(row["status"] == "infra" for row in every(one.store))
-                if status in (0, 1) and not waiting:
+                if status in (0, 1) and not one.waiting():
                     break
                 where = one.whole_cluster()
                 print(f"          study {number}: exit {status}, {stands} stand -> resumed{where}", flush=True)
