@@ -20,6 +20,12 @@ hypothesis.settings.register_profile("searchbench", deadline=None, derandomize="
 hypothesis.settings.load_profile("searchbench")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Decoded data go elsewhere than a user's."""
+    os.environ["SEARCHBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 def score(text: str, column: str) -> float:
     """A reproducible accuracy in [0, 1] for an architecture: share of convolutions plus a little noise."""
     noise = int.from_bytes(hashlib.sha256(f"{text}|{column}".encode()).digest()[:4], "big") / 2**32

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from searchbench.errors import StudyError
 from searchbench.estimators.augment import augmentations
 from searchbench.estimators.metrics import ErrorRate
+from searchbench.estimators.pixels import Pixels
 from searchbench.seeds import derive
 from searchbench.tasks.task import Batch, Split, Tokens
 
@@ -18,7 +20,7 @@ WHOLE: Share = (0.0, 1.0)
 
 
 class Batches:
-    """A split, copied once to a device.
+    """A split on a device, or read to it from what is kept as bytes, a minibatch at a time.
 
     A *share* (low, high) is the fixed part of the split between two fractions of its length, so disjoint shares never
     have a sample in common, whatever the epoch. A split comes in random order, so any share is a fair sample of it.
@@ -26,13 +28,19 @@ class Batches:
     Args:
         split: samples on the host.
         device: where minibatches are made.
-        resolution: multiplier of the image side, applied once, before any augmentation (bilinear, antialiased).
+        resolution: multiplier of the image side, applied before any augmentation (bilinear, antialiased).
     """
 
     metric = ErrorRate()
 
     def __init__(self, split: Split, device: torch.device | str = "cpu", resolution: float = 1.0) -> None:
-        self.inputs = resized(torch.from_numpy(split.inputs).to(device), resolution)
+        samples, to = split.samples, torch.device(device)
+        self.inputs: torch.Tensor | Pixels = (
+            resized(torch.from_numpy(samples).to(to), resolution)
+            if isinstance(samples, np.ndarray)
+            else Pixels(samples, to)
+        )
+        self._resolution = resolution
         self.targets = torch.from_numpy(split.targets).to(device)
 
     def __len__(self) -> int:
@@ -60,13 +68,12 @@ class Batches:
         changes = augmentations(augment)
         noise = torch.Generator().manual_seed(derive(seed, "augmentation"))
         order = torch.randperm(high - low, generator=torch.Generator().manual_seed(derive(seed, "order")))
-        order = (order[: self.count(batch_size, share)] + low).to(self.targets.device)
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            inputs = self.inputs[chosen]
+        order = order[: self.count(batch_size, share)] + low
+        for stored, targets in self._read(order, batch_size):
+            inputs = stored
             for change in changes:
                 inputs = change(inputs, noise)
-            yield Batch(inputs, self.targets[chosen])
+            yield Batch(inputs, targets)
 
     def measured(self, share: float = 1.0) -> int:
         """Samples that `in_order` yields, at least one."""
@@ -74,11 +81,18 @@ class Batches:
 
     def in_order(self, batch_size: int, share: float = 1.0) -> Iterator[Batch]:
         """Every sample of the first share once, as stored and not augmented: for measuring."""
-        samples = self.measured(share)
-        for start in range(0, samples, batch_size):
-            stop = min(start + batch_size, samples)
-            # a copy: a network that begins with an operation in place must not change the data
-            yield Batch(self.inputs[start:stop].clone(), self.targets[start:stop])
+        # read by their numbers and so copied: a network that begins with an operation in place must not change the data
+        for inputs, targets in self._read(torch.arange(self.measured(share)), batch_size):
+            yield Batch(inputs, targets)
+
+    def _read(self, order: torch.Tensor, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Images and targets by an order of sample numbers on the CPU, in minibatches."""
+        there = torch.split(order.to(self.targets.device), batch_size)
+        if isinstance(self.inputs, Pixels):
+            read = (resized(inputs, self._resolution) for inputs in self.inputs.read(order, batch_size))
+        else:
+            read = (self.inputs[chosen] for chosen in there)
+        return ((inputs, self.targets[chosen]) for inputs, chosen in zip(read, there, strict=True))
 
     def _bounds(self, share: Share) -> tuple[int, int]:
         if not 0 <= share[0] < share[1] <= 1:

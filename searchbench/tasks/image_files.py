@@ -69,15 +69,19 @@ def missing(title: str, wanted: Iterable[str], looked: list[Path], get: str) -> 
     )
 
 
+_OF_READERS: tuple[type[Exception], ...] = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError),
+    *(zlib.error, struct.error, tarfile.TarError, zipfile.BadZipFile, pickle.UnpicklingError),
+)
+"""What a damaged file may raise, whichever reads it."""
+
+
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn what a damaged file raises into one message."""
+def readable(path: Path, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn what a damaged file raises into one message, also what is peculiar to its reader."""
     try:
         yield
-    except (
-        *(OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError),
-        *(zlib.error, struct.error, tarfile.TarError, zipfile.BadZipFile, pickle.UnpicklingError),
-    ) as error:
+    except _OF_READERS + also as error:
         raise DataMissing(f"{path} is damaged or not what its name says ({error}); get it again.") from error
 
 

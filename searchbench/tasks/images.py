@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,8 @@ import numpy.typing as npt
 from searchbench.seeds import Seeds, derive
 from searchbench.tasks.cifar_files import find_cifar10, find_cifar100
 from searchbench.tasks.image_files import Images, ImageSource, find_mnist
-from searchbench.tasks.split import Indices, check_share, checksum, stratified
+from searchbench.tasks.shared_files import Bytes, StoredRows, shared, stamp_of
+from searchbench.tasks.split import Indices, Targets, check_share, checksum, in_parts, stratified
 from searchbench.tasks.task import JudgeData, Recipe, SearchData, Split
 
 
@@ -137,29 +139,68 @@ def mnist(folder: str | None = None, valid: float = 0.5, subset: float = 1.0) ->
     return PublishedImages(DataSet("mnist", (1, 28, 28), 10, recipe, find_mnist), folder, valid, subset)
 
 
+class Source(Protocol):
+    """Images as bytes, in files of this node or in memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Images, channels, height, width."""
+
+    @property
+    def held(self) -> bool:
+        """Whether they are decoded."""
+
+    def blocks(self, orders: Iterable[Indices]) -> Iterator[Bytes]:
+        """Images [B, C, H, W] of every order of their numbers, in turn. Raises DataMissing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """Some of the images of a source, in an order of their own, with what their bytes stand for."""
+
+    source: Source
+    rows: Indices
+    levels: npt.NDArray[np.float32]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return len(self.rows), *self.source.shape[1:]
+
+    @property
+    def held(self) -> bool:
+        return self.source.held
+
+    def blocks(self, orders: Iterable[Indices]) -> Iterator[Bytes]:
+        """Bytes [B, C, H, W] of every order of sample numbers, in turn. Raises DataMissing."""
+        return self.source.blocks(self.rows[order] for order in orders)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Labelled images of a source."""
+
+    source: Source
+    targets: Targets
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pictures:
     """Published train and test images, and what the tasks on them have in common.
 
-    Pixels stay bytes until a split is taken; each channel is standardised by its mean and deviation over all published
-    training images.
+    Pixels stay bytes until a minibatch is taken; each channel is standardised by its mean and deviation over all
+    published training images.
     """
 
-    train: Images
-    test: Images
+    train: Part
+    test: Part
     levels: npt.NDArray[np.float32]
     """[C, 256]: the standardised value of each pixel value."""
     classes: int
 
-    @classmethod
-    def of(cls, train: Images, test: Images, classes: int) -> Pictures:
-        """Pictures with the levels that the training images have."""
-        return cls(train, test, _standardised(train.inputs), classes)
-
     def checksum(self, task: str, valid: float, subset: float) -> str:
         """SHA-256 of everything and of the split rule."""
-        arrays = (self.train.inputs, self.train.targets, self.test.inputs, self.test.targets)
-        return checksum(f"{task} valid={valid} subset={subset}", *arrays)
+        parts = (self.train.source, self.train.targets, self.test.source, self.test.targets)
+        return checksum(f"{task} valid={valid} subset={subset}", *parts)
 
     def search_data(self, rng: np.random.Generator, valid: float, subset: float) -> SearchData:
         """Split the used training images, stratified."""
@@ -178,27 +219,43 @@ class Pictures:
         used, _ = stratified(self.train.targets, subset, rng)
         return used
 
-    def _split(self, images: Images, chosen: Indices) -> Split:
-        inputs = np.empty((len(chosen), *images.inputs.shape[1:]), dtype=np.float32)
-        for channel, level in enumerate(self.levels):
-            inputs[:, channel] = level[images.inputs[chosen, channel]]
-        return Split(inputs, images.targets[chosen])
+    def _split(self, part: Part, chosen: Indices) -> Split:
+        return Split(Chosen(part.source, chosen, self.levels), part.targets[chosen])
 
 
 @cache
 def _read(read: Callable[[Path], tuple[Images, Images]], path: Path, classes: int) -> Pictures:
-    """Read once per process: decoding takes seconds, and a process serves many runs."""
-    return Pictures.of(*read(path), classes)
+    """Decode once for all processes of this node, and open once in each."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+
+    def fill(folder: Path) -> None:
+        train, test = read(path)
+        for name, images in (("train", train), ("test", test)):
+            np.save(folder / f"{name}.npy", images.inputs)
+            np.save(folder / f"{name}_targets.npy", images.targets)
+        # in parts, since counting takes eight bytes a pixel
+        counts = [histogram(train.inputs[rows]) for rows in in_parts(len(train.inputs))]
+        np.save(folder / "levels.npy", standardised(np.sum(counts, axis=0)))
+
+    place = shared(f"images {read.__name__} {path}", stamp_of(file for file in files if file.is_file()), fill)
+    train, test = (
+        Part(StoredRows.opened(place / f"{name}.npy"), np.load(place / f"{name}_targets.npy"))
+        for name in ("train", "test")
+    )
+    return Pictures(train, test, np.load(place / "levels.npy"), classes)
 
 
-def _standardised(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """[C, 256] from the exact histogram of each channel of `pixels` [N, C, H, W]."""
+def histogram(block: Bytes) -> npt.NDArray[np.float64]:
+    """[C, 256] how often each byte stands in each channel of [N, C, H, W]."""
+    planes = block.swapaxes(0, 1)
+    return np.array([np.bincount(plane.reshape(-1), minlength=256) for plane in planes], dtype=np.float64)
+
+
+def standardised(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """[C, 256]: each byte's value, by the exact mean and deviation of its channel."""
     values, levels = np.arange(256, dtype=np.float64), []
-    for channel in range(pixels.shape[1]):
-        counts = np.zeros(256)
-        for start in range(0, len(pixels), 5000):  # in parts, since bincount copies to eight bytes a pixel
-            counts += np.bincount(pixels[start : start + 5000, channel].reshape(-1), minlength=256)
-        mean = (counts * values).sum() / counts.sum()
-        deviation = np.sqrt((counts * (values - mean) ** 2).sum() / counts.sum())
+    for of in counts:
+        mean = (of * values).sum() / of.sum()
+        deviation = np.sqrt((of * (values - mean) ** 2).sum() / of.sum())
         levels.append((values - mean) / deviation)
     return np.array(levels, dtype=np.float32)

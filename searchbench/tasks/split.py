@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from searchbench.errors import StudyError
-from searchbench.tasks.task import Split
+from searchbench.tasks.task import READ, Split
 
 Indices = npt.NDArray[np.intp]
 Targets = npt.NDArray[np.int64]
@@ -41,13 +43,34 @@ def take(inputs: npt.NDArray[np.float32], targets: Targets, chosen: Indices) -> 
     return Split(np.ascontiguousarray(inputs[chosen]), np.ascontiguousarray(targets[chosen]))
 
 
-def checksum(rule: str, *arrays: npt.NDArray[np.generic]) -> str:
+class Readable(Protocol):
+    """Bytes that are read in parts."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows, and the shape of one."""
+
+    def blocks(self, orders: Iterable[Indices]) -> Iterator[npt.NDArray[np.uint8]]:
+        """Rows of every order, in turn."""
+
+
+def checksum(rule: str, *arrays: npt.NDArray[Any] | Readable) -> str:
     """SHA-256 of the split rule and of every array's type, shape and content."""
     digest = hashlib.sha256(rule.encode())
     for array in arrays:
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        if isinstance(array, np.ndarray):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+            continue
+        digest.update(f"|u1{array.shape}".encode())
+        for block in array.blocks(in_parts(array.shape[0])):
+            digest.update(block.data)
     return digest.hexdigest()
+
+
+def in_parts(count: int) -> Iterator[Indices]:
+    """All row numbers, in parts that fit into memory."""
+    return (np.arange(low, min(low + READ, count)) for low in range(0, count, READ))
 
 
 def check_share(task: str, name: str, value: object, upto_one: bool = False) -> None:

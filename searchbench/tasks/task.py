@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -90,19 +91,62 @@ def _real(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+class Samples(Protocol):
+    """Images that are kept as bytes, and read where they are wanted."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Samples, channels, height, width."""
+
+    @property
+    def levels(self) -> npt.NDArray[np.float32]:
+        """[C, 256]: the normalised value of each byte."""
+
+    @property
+    def held(self) -> bool:
+        """Whether they lie decoded in memory or in a file, so that all of them may as well be taken."""
+
+    def blocks(self, orders: Iterable[npt.NDArray[np.intp]]) -> Iterator[npt.NDArray[np.uint8]]:
+        """Bytes [B, C, H, W] of every order of sample numbers, in turn; later ones may be read ahead."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Labelled samples: `inputs` [N, C, H, W] float32, normalised; `targets` [N] int64."""
+    """Labelled samples; `targets` [N] int64."""
 
-    inputs: npt.NDArray[np.float32]
+    samples: npt.NDArray[np.float32] | Samples
+    """Images [N, C, H, W]: normalised, or as bytes that are read where they are wanted."""
     targets: npt.NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        if len(self.inputs) != len(self.targets):
-            raise ValueError(f"inputs and targets differ in length: {len(self.inputs)} and {len(self.targets)}.")
+        if self.samples.shape[0] != len(self.targets):
+            raise ValueError(f"inputs and targets differ in length: {self.samples.shape[0]} and {len(self.targets)}.")
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def inputs(self) -> npt.NDArray[np.float32]:
+        """[N, C, H, W] float32, normalised: all of it, which is made anew where the samples are kept as bytes."""
+        if isinstance(self.samples, np.ndarray):
+            return self.samples
+        found, starts = np.empty(self.samples.shape, dtype=np.float32), range(0, len(self), READ)
+        orders = (np.arange(low, min(low + READ, len(self))) for low in starts)
+        for low, block in zip(starts, self.samples.blocks(orders), strict=True):
+            found[low : low + len(block)] = normalised(block, self.samples.levels)
+        return found
+
+
+READ = 1024
+"""Samples that are read at once where all are."""
+
+
+def normalised(block: npt.NDArray[np.uint8], levels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Values [B, C, H, W] of bytes of that shape by the levels [C, 256] of each channel."""
+    found = np.empty(block.shape, dtype=np.float32)
+    for channel, level in enumerate(levels):
+        found[:, channel] = level[block[:, channel]]
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

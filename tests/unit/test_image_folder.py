@@ -5,17 +5,23 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import shutil
 import tarfile
 
 import numpy as np
 import pytest
 
 from searchbench.errors import DataMissing, StudyError
+from searchbench.estimators.batches import Batches
+from searchbench.estimators.train import Train
 from searchbench.seeds import Seeds
-from searchbench.tasks import TASKS, cifar_files
-from searchbench.tasks.image_folder import ImageFolder, class_names, load
+from searchbench.spaces import SPACES
+from searchbench.tasks import TASKS, cifar_files, image_folder
+from searchbench.tasks.image_files import readable
+from searchbench.tasks.image_folder import ImageFolder, class_names, load, places_of
 from searchbench.tasks.images import cifar100
 from searchbench.tasks.task import Task
+from searchbench.trial import FULL
 
 # -- CIFAR-100 -----------------------------------------------------------------------------------------------------
 
@@ -144,6 +150,111 @@ def test_a_damaged_picture_is_one_message(photographs):
         ImageFolder(folder=str(photographs), side=9).checksum()
 
 
+def test_a_picture_whose_bytes_are_none_of_its_format_is_one_message(photographs):
+    whole = (photographs / "train" / "dog" / "1.png").read_bytes()
+    (photographs / "train" / "dog" / "1.png").write_bytes(whole[:60] + b"\xff" * 40 + whole[100:])
+    with pytest.raises(DataMissing, match=r"1\.png is damaged"):
+        ImageFolder(folder=str(photographs), side=10).checksum()
+
+
+def test_a_folder_without_the_images_to_test_says_so(photographs):
+    shutil.rmtree(photographs / "val")
+    with pytest.raises(DataMissing, match="holds `train`, but no folder `val`"):
+        ImageFolder(folder=str(photographs), side=8).checksum()
+
+
+def test_many_classes_that_only_one_part_has_are_counted(photographs):
+    for at in range(9):
+        (photographs / "train" / f"fox{at}").mkdir()
+    with pytest.raises(DataMissing, match="fox0, fox1, fox2, fox3, fox4 and 4 more"):
+        class_names(photographs)
+
+
+# -- kept decoded once for a node, or decoded again ----------------------------------------------------------------
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """Folders of files that are read without Pillow."""
+    rng = np.random.default_rng(0)
+    for part, number in (("train", 6), ("val", 2)):
+        for name in COLOURS:
+            (tmp_path / part / name).mkdir(parents=True)
+            for at in range(number):
+                content = rng.integers(256, size=(3, 8, 8), dtype=np.uint8).tobytes()
+                (tmp_path / part / name / f"{at}.bmp").write_bytes(content)
+
+    def read(path, side):
+        with readable(path):
+            return np.frombuffer(path.read_bytes(), dtype=np.uint8).reshape(3, side, side)
+
+    monkeypatch.setattr(image_folder, "load", read)
+    return tmp_path
+
+
+def drawn(folder, **settings):
+    """All that a replicate sees: checksum, samples to search and to judge by, two epochs of minibatches."""
+    task = ImageFolder(folder=str(folder), side=8, **settings)
+    search, judge = task.search_data(Seeds("s", 0)), task.judge_data(Seeds("s", 0))
+    batches = Batches(search.train)
+    epochs = [batch.inputs for seed in (1, 2) for batch in batches.epoch(4, seed, augment=("crop", "flip"))]
+    whole = [part.inputs for part in (search.train, search.valid, judge.train, judge.test)]
+    return task.checksum(), [np.asarray(array).tobytes() for array in (*whole, *epochs)]
+
+
+EACH = 3 * 8 * 8 / 1e9
+"""Gigabytes of an image of side 8."""
+
+
+@pytest.mark.parametrize("loaders", [1, 3])
+@pytest.mark.parametrize("cache_gb", [0, 5 * EACH, 23 * EACH])
+def test_samples_are_the_same_however_many_are_kept_and_whoever_decodes_the_others(pictures, cache_gb, loaders):
+    assert drawn(pictures, cache_gb=cache_gb, loaders=loaders) == drawn(pictures)
+
+
+def test_no_more_is_kept_than_there_may_be(pictures, monkeypatch, tmp_path):
+    monkeypatch.setenv("SEARCHBENCH_CACHE", str(tmp_path / "kept"))
+    drawn(pictures, cache_gb=5.5 * EACH)
+    (kept,) = (tmp_path / "kept").glob("*/held.npy")
+    assert np.load(kept).shape == (5, 3, 8, 8)
+
+
+def test_what_is_kept_is_spread_evenly_over_the_images():
+    for keeps, count in ((3, 10), (0, 4), (4, 4), (7, 9)):
+        kept, places = places_of(np.arange(count), keeps, count)
+        assert places.tolist() == list(range(keeps))
+        assert np.ptp(np.diff(np.flatnonzero(kept), prepend=-1)) <= 1 if keeps else not kept.any()
+
+
+def test_only_as_much_is_decoded_ahead_as_is_soon_wanted(pictures, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(image_folder, "load", lambda path, side: decoded.append(path) or np.zeros((3, side, side)))
+    source = image_folder.Photographs(pictures, np.array([b"x"] * 100), 0, 100, None, 8, 2)
+    blocks = source.blocks(np.arange(low, low + 5) for low in range(0, 100, 5))
+    next(blocks)
+    blocks.close()
+    assert len(decoded) <= 5 * (image_folder.AHEAD + 1)
+
+
+def test_a_picture_that_is_damaged_later_is_one_message_where_it_is_wanted(pictures):
+    train = ImageFolder(folder=str(pictures), side=8, cache_gb=0).judge_data(Seeds("s", 0)).train
+    (pictures / "train" / "eel" / "2.bmp").write_bytes(b"no picture")
+    with pytest.raises(DataMissing, match=r"2\.bmp is damaged"):
+        _ = train.inputs
+
+
+def test_an_estimator_trains_on_photographs_that_are_not_kept_as_on_those_that_are(pictures):
+    def error(**settings):
+        task = ImageFolder(folder=str(pictures), side=8, **settings)
+        space = SPACES.factory("nasbench201")(channels=4, cells=1, stages=1)
+        spec = Train(epochs=2, batch_size=4, resolution=0.75)
+        estimator = spec.open(space=space, task=task, seeds=Seeds("s", 0))
+        architecture = space.sample(np.random.default_rng(0))
+        return estimator.evaluate(architecture, estimator.complete(FULL), 1)[0]
+
+    assert error(cache_gb=0) == error()
+
+
 def test_a_missing_folder_says_what_is_wanted(tmp_path, monkeypatch):
     monkeypatch.delenv("SEARCHBENCH_DATA", raising=False)
     with pytest.raises(DataMissing, match="no folder was named"):
@@ -152,7 +263,9 @@ def test_a_missing_folder_says_what_is_wanted(tmp_path, monkeypatch):
         TASKS.factory("image-folder")(folder=str(tmp_path)).checksum()
 
 
-@pytest.mark.parametrize("settings", [{"side": 4}, {"side": 2.5}, {"valid": 0}, {"subset": 2}])
+@pytest.mark.parametrize(
+    "settings", [{"side": 4}, {"side": 2.5}, {"valid": 0}, {"subset": 2}, {"loaders": 0}, {"cache_gb": -1}]
+)
 def test_impossible_settings_are_refused(settings):
     with pytest.raises(StudyError, match=next(iter(settings))):
         ImageFolder(**settings)

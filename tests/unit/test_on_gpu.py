@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -77,6 +78,36 @@ def test_inherited_weights_score_on_a_gpu_what_they_score_on_a_cpu(space: str) -
         return [one.metrics["valid_loss"] for one in measured]
 
     assert losses("cuda") == pytest.approx(losses("cpu"), rel=1e-3)
+
+
+@dataclass
+class Bytes:
+    """Images as bytes; `held` where they are decoded."""
+
+    held: bool
+    images = np.random.default_rng(0).integers(256, size=(50, 3, 8, 8), dtype=np.uint8)
+    shape = images.shape
+    levels = np.random.default_rng(1).normal(size=(3, 256)).astype(np.float32)
+
+    def blocks(self, orders: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        return (self.images[order] for order in orders)
+
+
+def minibatches_of(samples: Bytes | np.ndarray, device: str) -> list[torch.Tensor]:
+    split = Split(samples, np.arange(50) % 10)  # type: ignore[arg-type]
+    batches = Batches(split, device)
+    return [batch.inputs.cpu() for batch in (*batches.epoch(16, 3, augment=("crop", "flip")), *batches.in_order(16))]
+
+
+def test_images_kept_as_bytes_give_the_minibatches_of_floats() -> None:
+    whole = minibatches_of(Split(Bytes(True), np.zeros(50, dtype=np.int64)).inputs, "cpu")  # type: ignore[arg-type]
+    assert all(map(torch.equal, whole, minibatches_of(Bytes(True), "cpu")))
+
+
+@gpu
+@pytest.mark.parametrize("held", [True, False])
+def test_images_kept_as_bytes_are_on_a_gpu_what_they_are_on_a_cpu(held: bool) -> None:
+    assert all(map(torch.equal, minibatches_of(Bytes(held), "cpu"), minibatches_of(Bytes(held), "cuda")))
 
 
 @gpu
