@@ -397,6 +397,37 @@ CHECKS = (
         ("beta-darts", "drnas", "sdarts-rs", "sdarts-adv", "darts-pt"),
     ),
     Check(
+        "XNAS: growth and wipeout of Algorithm 1; ASAP: temperatures and thresholds",
+        (
+            "test_differentiable_experts::test_experts_grow_and_are_wiped_out_as_in_the_published_algorithm",
+            "test_differentiable_experts::test_the_temperature_is_that_of_the_paper_in_fifty_epochs",
+            "test_differentiable_experts::test_operations_leave_that_weigh_less_than_a_share_of_the_even_weight",
+        ),
+        ("xnas", "asap"),
+    ),
+    Check(
+        "MANAS: EXP3's credit is unbiased; least squares and Zipf's law",
+        (
+            "test_differentiable_experts::test_credit_of_a_bandit_is_the_loss_over_the_probability_and_unbiased",
+            "test_differentiable_experts::test_least_squares_share_a_linear_loss_out_among_the_operations",
+            "test_differentiable_experts::test_draws_by_rank_follow_zipfs_law",
+        ),
+        ("manas", "manas-ls"),
+    ),
+    Check(
+        "SETN's finalists follow the logits; StacNAS's groups are the released ones",
+        (
+            "test_differentiable_experts::test_finalists_are_drawn_by_their_probabilities_and_the_most_accurate_wins",
+            "test_differentiable_experts::test_the_second_search_is_over_the_groups_that_won_the_first",
+        ),
+        ("setn", "stacnas"),
+    ),
+    Check(
+        "Shapley-NAS: marginals over all orders are Shapley's formula",
+        ("test_differentiable_experts::test_marginals_over_all_orders_are_the_shapley_values",),
+        ("shapley-nas",),
+    ),
+    Check(
         "FBNet-B and -C have their released sizes",
         ("test_chain_spaces::test_fbnets_have_the_released_sizes",),
         ("fbnet",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from searchbench.registry import Entry, Registry
 
 _PAPERS = "searchbench.strategies.differentiable.papers"
-_PRIME, _ROBUST, _SAMPLED = (f"{_PAPERS}_{part}" for part in ("prime", "robust", "sampled"))
+_PRIME, _ROBUST, _SAMPLED, _EXPERTS = (f"{_PAPERS}_{part}" for part in ("prime", "robust", "sampled", "experts"))
 
 STRATEGIES = Registry(
     kind="strategy",
@@ -155,6 +155,13 @@ STRATEGIES = Registry(
         "sdarts-rs": Entry(f"{_ROBUST}:sdarts_rs", "DARTS whose weights learn at random mixtures near (Chen 2020)"),
         "sdarts-adv": Entry(f"{_ROBUST}:sdarts_adv", "DARTS whose weights learn at the worst mixture near (Chen 2020)"),
         "darts-pt": Entry(f"{_ROBUST}:darts_pt", "DARTS that keeps what the supernet misses most (Wang 2021)"),
+        "xnas": Entry(f"{_EXPERTS}:xnas", "operations as experts, hopeless ones wiped out (Nayman 2019)"),
+        "asap": Entry(f"{_EXPERTS}:asap", "an annealed softmax, light operations pruned (Noy 2019)"),
+        "manas": Entry(f"{_EXPERTS}:manas", "every edge a bandit of EXP3 (Carlucci 2019)"),
+        "manas-ls": Entry(f"{_EXPERTS}:manas_ls", "credit by least squares, draws by rank (Carlucci 2019)"),
+        "setn": Entry(f"{_EXPERTS}:setn", "a template trained on uniform paths, finalists measured (Dong & Yang 2019)"),
+        "stacnas": Entry(f"{_EXPERTS}:stacnas", "groups of like operations first, their members then (Li 2019)"),
+        "shapley-nas": Entry(f"{_EXPERTS}:shapley_nas", "logits moved by sampled Shapley values (Xiao 2022)"),
         "drnas": Entry(f"{_SAMPLED}:drnas", "operations' weights drawn from Dirichlet distributions (Chen 2021)"),
         "fbnet": Entry(f"{_SAMPLED}:fbnet", "concrete relaxation, loss times a power of the cost (Wu 2019)"),
         "nasp": Entry(f"{_SAMPLED}:nasp", "proximal iterations: one operation per edge at a time (Yao 2020)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from searchbench.strategies.differentiable.adversary import Adversary
 from searchbench.strategies.differentiable.composition import AlphaTraining, Differentiable
+from searchbench.strategies.differentiable.credit import Exp3, LinearCredit, Shapley
 from searchbench.strategies.differentiable.curvature import Lanczos
 from searchbench.strategies.differentiable.discretise import (
     ArgmaxPerEdge,
@@ -21,8 +22,10 @@ from searchbench.strategies.differentiable.extras import (
     RandomSmoothing,
     SkipDropout,
 )
+from searchbench.strategies.differentiable.finalists import Finalists
 from searchbench.strategies.differentiable.hypergradient import FirstOrder, JointGradient, ScoreFunction, Unrolled
 from searchbench.strategies.differentiable.prune import Milestones, Monotone, Perturbation, Stages, Unpruned
+from searchbench.strategies.differentiable.prune_shares import BelowShare, Groups, Wipeout
 from searchbench.strategies.differentiable.regularise import (
     Admm,
     BetaDecay,
@@ -35,6 +38,7 @@ from searchbench.strategies.differentiable.regularise import (
     ZeroOneLinear,
 )
 from searchbench.strategies.differentiable.relaxation import ClippedLinear, Sigmoid, Softmax
+from searchbench.strategies.differentiable.relaxation_experts import AnnealedSoftmax, ByRank, ExpertAdvice, Template
 from searchbench.strategies.differentiable.relaxation_sampled import (
     BinaryGate,
     Concrete,
@@ -43,7 +47,14 @@ from searchbench.strategies.differentiable.relaxation_sampled import (
     GumbelHard,
     Proximal,
 )
-from searchbench.strategies.differentiable.schedule import Alternate, Constant, FisherInformed, Joint, WarmUp
+from searchbench.strategies.differentiable.schedule import (
+    Alternate,
+    Constant,
+    FisherInformed,
+    Joint,
+    OncePerEpoch,
+    WarmUp,
+)
 from searchbench.strategies.differentiable.split import Ratio, TaskSplit
 from searchbench.strategies.differentiable.stop import (
     Eigenvalue,
@@ -52,16 +63,22 @@ from searchbench.strategies.differentiable.stop import (
     SkipCount,
     ToTheEnd,
 )
+from searchbench.strategies.differentiable.update import AdamSteps, Assigned, Exponentiated
 
 __all__ = [
+    "AdamSteps",
     "Admm",
     "Adversary",
     "AlphaTraining",
     "Alternate",
+    "AnnealedSoftmax",
     "ArgmaxPerEdge",
+    "Assigned",
     "AuxiliarySkip",
+    "BelowShare",
     "BetaDecay",
     "BinaryGate",
+    "ByRank",
     "CappedTopEdges",
     "ClippedLinear",
     "Complexity",
@@ -75,17 +92,24 @@ __all__ = [
     "DropPath",
     "Eigenvalue",
     "EigenvalueRestart",
+    "Exp3",
     "ExpectedCost",
+    "ExpertAdvice",
+    "Exponentiated",
+    "Finalists",
     "FirstOrder",
     "FisherInformed",
     "FullEdges",
+    "Groups",
     "GumbelHard",
     "Joint",
     "JointGradient",
     "Lanczos",
+    "LinearCredit",
     "Milestones",
     "Monotone",
     "NodeNorm",
+    "OncePerEpoch",
     "PartialChannels",
     "Perturbation",
     "Proximal",
@@ -95,6 +119,7 @@ __all__ = [
     "Ratio",
     "ScaledByCost",
     "ScoreFunction",
+    "Shapley",
     "Sigmoid",
     "SkipCount",
     "SkipDropout",
@@ -102,12 +127,14 @@ __all__ = [
     "SpaceRule",
     "Stages",
     "TaskSplit",
+    "Template",
     "Threshold",
     "ToTheEnd",
     "TopEdges",
     "Unpruned",
     "Unrolled",
     "WarmUp",
+    "Wipeout",
     "ZeroOne",
     "ZeroOneLinear",
 ]

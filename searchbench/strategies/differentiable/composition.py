@@ -11,18 +11,21 @@ from searchbench.errors import StudyError
 from searchbench.spaces.space import Space
 from searchbench.spaces.topology import PLAIN, Form
 from searchbench.strategies.differentiable.adversary import Adversary
+from searchbench.strategies.differentiable.credit import LinearCredit, Shapley
 from searchbench.strategies.differentiable.curvature import Lanczos
 from searchbench.strategies.differentiable.discretise import Discretise, SpaceRule
 from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges
 from searchbench.strategies.differentiable.extras import AuxiliarySkip, Extra, Forming, Viewing
 from searchbench.strategies.differentiable.hypergradient import FirstOrder, Hypergradient
-from searchbench.strategies.differentiable.pace import FASTEST, Pace, Settings, paced
+from searchbench.strategies.differentiable.pace import Pace, Settings, paced
 from searchbench.strategies.differentiable.prune import Prune, Staged, Unpruned
 from searchbench.strategies.differentiable.regularise import Regulariser
 from searchbench.strategies.differentiable.relaxation import ClippedLinear, Relaxation, Softmax
+from searchbench.strategies.differentiable.relaxation_experts import ByRank
 from searchbench.strategies.differentiable.schedule import Alternate, Joint, Schedule
 from searchbench.strategies.differentiable.split import DataSplit, TaskSplit
 from searchbench.strategies.differentiable.stop import EarlyStop, ToTheEnd
+from searchbench.strategies.differentiable.update import AdamSteps, Assigned, LogitUpdate
 from searchbench.strategies.strategy import Lab, Scenario, TrainingSearch
 from searchbench.strategies.supernet import SupernetTraining
 
@@ -40,7 +43,8 @@ class Particular(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AlphaTraining:
-    """Adam on the logits of the architecture, which begin at N(mean, scale^2) around the relaxation's own centre.
+    """How the logits of the architecture are trained, which begin at N(mean, scale^2) around the relaxation's own
+    centre.
 
     Raises:
         StudyError: a value is out of range.
@@ -54,8 +58,10 @@ class AlphaTraining:
     clip: float | None = None
     """Largest norm of the gradient over the logits."""
     over: int | None = None
-    """Steps that `lr` is meant for: a search of fewer gets a higher rate, `FASTEST` at most, so that logits can travel
-    as far, and one of more a lower rate. None: the rate is as given."""
+    """Steps that `lr` is meant for: a search of fewer gets a higher rate, so that logits can travel as far, and one of
+    more a lower rate. None: the rate is as given."""
+    update: LogitUpdate = field(default=AdamSteps(), metadata={"described": "unless default"})
+    """The rule of a step; `betas` and `weight_decay` are Adam's."""
 
     def __post_init__(self) -> None:
         if not (self.lr > 0 and self.weight_decay >= 0 and self.scale >= 0):
@@ -72,13 +78,11 @@ class AlphaTraining:
         """The rate for a search of so many steps."""
         if self.over is None or not pace.logit_steps:
             return self
-        return replace(self, lr=min(max(FASTEST, self.lr), self.lr * self.over / pace.logit_steps), over=None)
+        return replace(self, lr=self.update.rate(self.lr, self.over, pace.logit_steps), over=None)
 
-    def optimizer(self, alpha: Iterable[torch.Tensor]) -> torch.optim.Adam:
+    def optimizer(self, alpha: Iterable[torch.Tensor]) -> torch.optim.Optimizer:
         """A fresh optimiser; its rate stays constant."""
-        import torch
-
-        return torch.optim.Adam(alpha, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
+        return self.update.optimizer(alpha, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +161,18 @@ class Differentiable:
             f"{' and a Joint schedule' if joint else ''}.",
         )
         yield (
-            self.hypergradient.scores and bool(self.regularise),
-            "a score function has no loss to regularise; put the cost into its reward (`target`).",
+            isinstance(self.hypergradient, LinearCredit) != isinstance(self.relax, ByRank),
+            f"least squares say which operation ranks first and nothing more, and draws by rank go by nothing else: "
+            f"LinearCredit and ByRank go together, not {type(self.hypergradient).__name__} with {relax}.",
+        )
+        yield (
+            isinstance(self.hypergradient, LinearCredit) != isinstance(self.alphas.update, Assigned),
+            "LinearCredit says what the logits are to be: its `update` is Assigned, and that of no other.",
+        )
+        yield (
+            (self.hypergradient.scores or isinstance(self.hypergradient, (LinearCredit, Shapley)))
+            and bool(self.regularise),
+            "a score function has no loss to regularise, nor has credit; put the cost into a reward (`target`).",
         )
         yield (
             self.prune.prunes and any(isinstance(extra, AuxiliarySkip) for extra in self.extras),

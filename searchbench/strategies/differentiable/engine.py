@@ -24,9 +24,11 @@ from searchbench.strategies.differentiable.connect import Chosen, Weights
 from searchbench.strategies.differentiable.curvature import Vector
 from searchbench.strategies.differentiable.decided import caveat, decided
 from searchbench.strategies.differentiable.discretise import path_of, skips_of
+from searchbench.strategies.differentiable.finalists import Electing
 from searchbench.strategies.differentiable.game import Game
+from searchbench.strategies.differentiable.hypergradient import Thorough
 from searchbench.strategies.differentiable.pace import LEAST_STEPS
-from searchbench.strategies.differentiable.prune import EpochPruning, Perturbing, StepPruning, stage_of
+from searchbench.strategies.differentiable.prune import EpochPruning, Opening, Perturbing, StepPruning, stage_of
 from searchbench.strategies.differentiable.regularise import Remembering
 from searchbench.strategies.differentiable.relaxation import Centred
 from searchbench.strategies.differentiable.schedule import Watching
@@ -104,11 +106,17 @@ class DifferentiableSearch:
         joint, batches = settings.hypergradient.joint, self._batches(lab)
         steps = length * (batches if joint else settings.schedule.alpha_steps(batches))
         by_chance = chance(settings.stop, settings.discretise, self._topology)
-        few = f"its logits take about {steps:.0f} steps, fewer than {LEAST_STEPS}: its choice will be chance"
+        few = f"its logits take about {steps:.0f} steps, fewer than {self._least}: its choice will be chance"
         early = f"the rule that stops it would act on undecided logits with probability {by_chance:.2g}"
         never = f"the rule that would stop it {reach(settings.stop, length)}"
-        said = ((steps < LEAST_STEPS, few), (not acts(settings.stop, length), never), (by_chance >= 0.05, early))
+        said = ((steps < self._least, few), (not acts(settings.stop, length), never), (by_chance >= 0.05, early))
         return "; ".join(text for true, text in said if true)
+
+    @property
+    def _least(self) -> int:
+        """Steps of the logits below which its choice is chance."""
+        how = self._given.hypergradient
+        return how.least_steps if isinstance(how, Thorough) else LEAST_STEPS
 
     def leaves(self, lab: Lab) -> Supernet:
         """The supernet, as it was trained."""
@@ -191,7 +199,8 @@ class DifferentiableSearch:
             mask[:, self._topology.none] = False
         for edge, allowed in enumerate(self._topology.allowed or ()):
             mask[edge] &= torch.isin(torch.arange(mask.shape[1], device=device), torch.tensor(allowed, device=device))
-        return mask
+        prune = self._settings.prune
+        return prune.opening(mask, self._topology) if isinstance(prune, Opening) else mask
 
     def _first_logits(self, mask: Tensor, generator: torch.Generator) -> Tensor:
         alphas, relax = self._settings.alphas, self._settings.relax
@@ -208,11 +217,19 @@ class DifferentiableSearch:
         price = game.price("w", train=sum(train))
         if settings.adversary is not None:
             price += settings.adversary.price(game, sum(train))
-        for at in range(round(settings.schedule.alpha_steps(len(train)))):
+        steps = settings.schedule.alpha_steps(len(train))
+        for at in range(round(steps) if steps >= 1 else 0):
             price += settings.hypergradient.price(game, train[at % len(train)], valid[at % len(valid)])
+        if 0 < steps < 1:  # not in every epoch: its share of one
+            price += settings.hypergradient.price(game, ceil(steps * train[0]), ceil(steps * valid[0]))
         if isinstance(settings.prune, Perturbing):
             looks = settings.prune.measurements(game.mask, self._topology) / epochs
             price += game.price("alpha", infer=ceil(looks * sum(valid)))
+        if isinstance(settings.discretise, Electing):
+            heaviest = tuple(int(op) for op in game.costs.argmax(1))
+            price += game.lab.price(
+                game.supernet, heaviest, infer=ceil(settings.discretise.draws * max(valid) / epochs)
+            )
         return price
 
     def _sizes(self, lab: Lab, part: Part) -> list[int]:
@@ -277,9 +294,23 @@ class DifferentiableSearch:
         update(game.alpha_optimizer, self._settings.alphas.clip)
         game.after_alpha_step(before, mixture)
         if isinstance(self._settings.prune, StepPruning):
-            game.mask = self._settings.prune.after_step(game.alpha, game.mask, self._topology)
+            weights, ahead = self._weights(game), self._settings.alphas.lr * self._steps_to_come(game.moment.batches)
+            self._settle(game, self._settings.prune.after_step(game.alpha, game.mask, self._topology, ahead), weights)
         self._last_valid = valid
         return loss
+
+    def _steps_to_come(self, batches: int) -> float:
+        """Steps of the logits until the last epoch ends, about."""
+        each = batches if self._settings.hypergradient.joint else self._settings.schedule.alpha_steps(batches)
+        return max(0.0, self._session.length * each - self._progress.logit_steps)
+
+    def _settle(self, game: Game, kept: Tensor, weights: Weights) -> None:
+        """Go on with what is kept, and remember the last weights that meant a choice: edges are ranked by them ever
+        after."""
+        if self._settings.relax.probabilities:
+            for edge in ((game.mask.sum(1) > 1) & (kept.sum(1) <= 1)).nonzero().flatten().tolist():
+                self._progress.settled[edge] = tuple(weights[edge].tolist())
+        game.mask = kept
 
     def _endless(self, lab: Lab, part: Part) -> Iterator[Batch]:
         """Minibatches of one pass after another."""
@@ -296,7 +327,7 @@ class DifferentiableSearch:
         if not self._settings.hypergradient.joint:
             losses |= game.noted["alpha"].means("valid")
         weights, decided = self._weights(game), self._decided(game)
-        chosen = self._settings.discretise.choose(weights, self._topology)
+        chosen = self._derived(game, weights)
         if prune.prunes:
             now = game.mask, session.epoch, session.length, self._topology
             if isinstance(prune, Perturbing):
@@ -306,10 +337,7 @@ class DifferentiableSearch:
                 kept = prune.after_epoch(torch.from_numpy(weights).to(game.alpha), *now)
             else:
                 kept = game.mask
-            # the last weights that meant a choice: edges are ranked by them ever after
-            for edge in ((game.mask.sum(1) > 1) & (kept.sum(1) <= 1)).nonzero().flatten().tolist():
-                at.settled[edge] = tuple(weights[edge].tolist())
-            game.mask = kept
+            self._settle(game, kept, weights)
         curvature = cache(partial(self._curvature, game))  # asked for by some rules, charged once
         report = Report(session.epoch, session.length, weights, chosen, self._topology, curvature)
         verdict, at.stop_memory = self._settings.stop.after_epoch(report, at.stop_memory)
@@ -366,13 +394,13 @@ class DifferentiableSearch:
     def _decided(self, game: Game) -> dict[str, Logged]:
         """What is known of how sure the choice is."""
         allowed = self._topology.none if self._settings.discretise.leaves_none(self._topology) else None
-        return decided(self._progress.logit_steps, [*game.walk, game.alpha.detach()], game.mask, allowed)
+        return decided(self._progress.logit_steps, [*game.walk, game.alpha.detach()], game.mask, allowed, self._least)
 
     def _caveat(self, decided: Mapping[str, Logged]) -> dict[str, Logged]:
         """What must be read with the result, if it ended so."""
         stop, length = self._settings.stop, self._session.length
         unacting = "" if acts(stop, length) else f"the rule that would stop it {reach(stop, length)}"
-        said = "; ".join(filter(None, (caveat(decided), unacting)))
+        said = "; ".join(filter(None, (caveat(decided, self._least), unacting)))
         return {"caveat": said} if said else {}
 
     def _chosen(self, game: Game) -> Chosen:
@@ -380,6 +408,21 @@ class DifferentiableSearch:
 
     def _architecture(self, game: Game) -> Architecture:
         return game.supernet.architecture(self._progress.paths[-1])
+
+    def _derived(self, game: Game, weights: Weights) -> Chosen:
+        """What an epoch derives; after the last one, of those that are measured for it."""
+        rule = self._settings.discretise
+        if not isinstance(rule, Electing) or self._session.epoch + 1 < self._session.length:
+            return rule.choose(weights, self._topology)
+        batches = self._endless(game.lab, self._settings.split.alpha)
+
+        def accuracy(chosen: Chosen) -> float:
+            batch = next(batches)
+            logits = game.lab.infer(game.supernet, batch, path_of(chosen, self._topology))
+            return float((logits.argmax(1) == batch.targets).double().mean())
+
+        rng = self._scenario.seeds.rng("search", "finalists")
+        return rule.elect(weights, self._topology, accuracy, rng)
 
     def _accuracy(self, game: Game, mask: Tensor) -> float:
         """Accuracy of the supernet under a mask, over the architecture's data."""

@@ -66,6 +66,8 @@ class Game:
     """The logits before each of their steps in the current epoch, [decisions, options] each."""
     baseline: float | None = None
     """Mean reward so far, of a score-function gradient."""
+    credit: Any = None
+    """What a hypergradient that gives credit remembers of what was measured."""
     _costs: Tensor | None = None
     _latencies: tuple[Tensor, float] | None = None
 
@@ -207,6 +209,7 @@ class Game:
             "memories": self.memories,
             "schedule": self.schedule_memory,
             "baseline": self.baseline,
+            "credit": self.credit,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -221,6 +224,7 @@ class Game:
         self.rng.set_state(state["rng"])
         self.memories = list(state["memories"])
         self.schedule_memory, self.baseline = state["schedule"], state["baseline"]
+        self.credit = state.get("credit")
 
 
 def _filled(rows: Sequence[Sequence[float]]) -> Tensor:

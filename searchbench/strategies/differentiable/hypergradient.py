@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from searchbench.cost import Cost
 from searchbench.errors import StudyError
@@ -36,6 +36,15 @@ class Hypergradient(Protocol):
 
     def price(self, game: Game, train: int, valid: int) -> Cost:
         """The (mean) charge of `fill` for minibatches of these sizes."""
+
+
+@runtime_checkable
+class Thorough(Protocol):
+    """A hypergradient of which few steps mean something, because each measures much."""
+
+    @property
+    def least_steps(self) -> int:
+        """Steps below which a choice is chance."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
@@ -49,12 +50,26 @@ def stage_of(prune: Prune, epoch: int, epochs: int) -> Stage:
     return prune.stage(epoch, epochs) if isinstance(prune, Staged) else Stage(0, 0, epochs)
 
 
+def equal_stage(epoch: int, epochs: int, number: int) -> Stage:
+    """Where an epoch lies among so many stages of the same length."""
+    bounds = [epochs * at // number for at in range(number + 1)]
+    at = max(at for at, first in enumerate(bounds[:-1]) if first <= epoch)
+    return Stage(at, bounds[at], bounds[at + 1] - bounds[at])
+
+
 @runtime_checkable
 class StepPruning(Protocol):
     """A pruning that goes by the logits, step by step."""
 
-    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
-        """The mask after a step of the architecture; may put logits in place."""
+    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology, ahead: float = math.inf) -> Tensor:
+        """The mask after a step of the architecture; may put logits in place.
+
+        Args:
+            alpha: [decisions, options] logits.
+            mask: before.
+            topology: of the space.
+            ahead: the rate of the logits times the steps that are still to come.
+        """
 
 
 @runtime_checkable
@@ -63,6 +78,14 @@ class EpochPruning(Protocol):
 
     def after_epoch(self, weights: Tensor, mask: Tensor, epoch: int, epochs: int, topology: Topology) -> Tensor:
         """The mask after an epoch, given the weights by which operations are ranked."""
+
+
+@runtime_checkable
+class Opening(Protocol):
+    """A pruning under which some operations are not in the race from the beginning."""
+
+    def opening(self, mask: Tensor, topology: Topology) -> Tensor:
+        """The mask of the first epoch, given that of what may stand on the edges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +106,7 @@ class Monotone:
 
     prunes = True
 
-    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology) -> Tensor:
+    def after_step(self, alpha: Tensor, mask: Tensor, topology: Topology, ahead: float = math.inf) -> Tensor:
         import torch
 
         alive = mask & (alpha > 0)
@@ -279,9 +302,7 @@ class Stages:
             raise StudyError(f"`depths` must have one entry per stage, {len(self.keep)}, but got {self.depths}.")
 
     def stage(self, epoch: int, epochs: int) -> Stage:
-        bounds = [epochs * at // len(self.keep) for at in range(len(self.keep) + 1)]
-        number = max(at for at, first in enumerate(bounds[:-1]) if first <= epoch)
-        return Stage(number, bounds[number], bounds[number + 1] - bounds[number])
+        return equal_stage(epoch, epochs, len(self.keep))
 
     def cells(self, stage: int) -> int | None:
         return self.depths[stage] if self.depths else None

@@ -212,10 +212,10 @@ class BinaryGate:
 
         probabilities = masked_softmax(alpha, turn)
         if turn.phase == "w":
-            chosen = _draw(probabilities, turn)
+            chosen = drawn(probabilities, turn)
             return Mixed(one_hot(chosen, probabilities).unbind(0), tuple((op,) for op in chosen.tolist()))
         if self.mode == "full":
-            gates = one_hot(_draw(probabilities, turn), probabilities)
+            gates = one_hot(drawn(probabilities, turn), probabilities)
             return Mixed(self._gated(gates, probabilities, turn).unbind(0), turn.active)
         return self._pair(alpha, probabilities, turn)
 
@@ -241,7 +241,7 @@ class BinaryGate:
         if turn.mask is not None:
             on_pair &= turn.mask
         shares = alpha.masked_fill(~on_pair, float("-inf")).softmax(-1)
-        weights = self._gated(one_hot(_draw(shares, turn), shares), shares, turn)
+        weights = self._gated(one_hot(drawn(shares, turn), shares), shares, turn)
         return Mixed(weights.unbind(0), tuple(tuple(row.nonzero().flatten().tolist()) for row in on_pair))
 
     def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
@@ -313,7 +313,7 @@ class Proximal:
         alpha.clamp_(0.0, 1.0)
 
 
-def _draw(probabilities: Tensor, turn: Turn) -> Tensor:
+def drawn(probabilities: Tensor, turn: Turn) -> Tensor:
     """One option per decision, [decisions]."""
     import torch
 

@@ -103,6 +103,22 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
+class OncePerEpoch:
+    """A step of the architecture before the first minibatch of every epoch.
+
+    Source: Xiao et al. 2022, "Shapley-NAS", whose logits move once an epoch.
+    """
+
+    watches = False
+
+    def steps(self, moment: Moment, memory: None) -> tuple[Sequence[Phase], None]:
+        return (("w",) if moment.batch else ALPHA_FIRST), None
+
+    def alpha_steps(self, batches: int) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class FisherInformed:
     """FIMT: a step of the architecture when the weights have settled.
 
