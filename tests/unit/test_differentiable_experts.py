@@ -15,8 +15,8 @@ from tiny_lab import lab, scenario
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
-from searchbench.harness.components import describe
-from searchbench.harness.loop import drive
+from searchbench.harness.declared.components import describe
+from searchbench.harness.running.loop import drive
 from searchbench.results.columns import read_traces
 from searchbench.spaces.darts.space import darts as darts_space
 from searchbench.spaces.networks import Mixed
