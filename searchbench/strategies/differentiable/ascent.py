@@ -16,7 +16,7 @@ class BoundedDescent(torch.optim.Optimizer):
         super().__init__(list(parameters), {"lr": lr, "bound": bound})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         """Move all parameters that have a gradient."""
         for group in self.param_groups:
             for p in (p for p in group["params"] if p.grad is not None):
@@ -31,7 +31,7 @@ class Assignment(torch.optim.Optimizer):
         super().__init__(list(parameters), {"lr": lr})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         """Put all parameters that have a gradient."""
         for group in self.param_groups:
             for p in (p for p in group["params"] if p.grad is not None):
