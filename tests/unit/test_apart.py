@@ -7,6 +7,9 @@ import faulthandler
 import os
 import random
 import signal
+import subprocess
+import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -159,3 +162,21 @@ def test_evaluation_that_goes_wrong_is_a_failure_and_not_the_end(seed: int, reas
         within.evaluate(None, None, seed)  # type: ignore[arg-type]
     assert failure.value.reason == reason
     assert within.evaluate(None, None, 0) == ("measurement", 1)  # type: ignore[arg-type]
+
+
+def test_pytorch_that_a_run_was_the_first_to_import_is_put_back_to_what_a_fresh_one_is() -> None:
+    code = """
+        from searchbench.harness.processes.global_state import GlobalState
+        found = GlobalState(classes=False)
+        import torch
+        untouched = torch.get_rng_state()
+        assert found.changes() == [], found.changes()
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        torch.rand(3)
+        assert found.changes() == ["torch default type", "torch gradients", "torch generator"], found.changes()
+        found.restore()
+        assert found.changes() == []
+        assert torch.get_default_dtype() is torch.float32 and torch.equal(torch.get_rng_state(), untouched)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)

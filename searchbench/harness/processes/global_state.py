@@ -37,7 +37,7 @@ class GlobalState:
     def changes(self) -> list[str]:
         """Names of what is not as it was found."""
         now, attributes = _simple(), dict(_attributes()) if self._attributes else {}
-        changed = [name for name, value in self._found.items() if name in now and not _same(now[name], value)]
+        changed = [name for name, value in self._before().items() if name in now and not _same(now[name], value)]
         for owner, before in self._attributes.items():
             after = attributes.get(owner, {})
             changed += [
@@ -49,7 +49,7 @@ class GlobalState:
 
     def restore(self) -> None:
         """Put everything back that can be."""
-        for name, value in self._found.items():
+        for name, value in self._before().items():
             _RESTORE[name](value)
         for owner, before in self._attributes.items():
             target = _owner(owner)
@@ -60,6 +60,19 @@ class GlobalState:
                         setattr(target, name, value)
                     except (AttributeError, TypeError) as error:
                         raise SearchbenchError(f"`{owner}.{name}` was changed and cannot be put back.") from error
+
+    def _before(self) -> dict[str, Any]:
+        """What was found, and of a PyTorch that was imported since, what it is when nobody has touched it."""
+        torch = sys.modules.get("torch")
+        if torch is None or "torch generator" in self._found:
+            return self._found
+        return self._found | {
+            "torch default type": torch.float32,
+            "torch gradients": True,
+            "torch determinism": False,
+            # each process draws its seed, so that a seed which was set cannot be told from it, but what was drawn can
+            "torch generator": torch.Generator().manual_seed(torch.initial_seed()).get_state().numpy().tobytes(),
+        }
 
 
 def _simple() -> dict[str, Any]:
