@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -13,7 +12,7 @@ from searchbench.estimators.augment import augmentations
 from searchbench.estimators.metrics import ErrorRate
 from searchbench.estimators.pixels import Pixels
 from searchbench.seeds import derive
-from searchbench.tasks.task import Batch, Split, Tokens
+from searchbench.tasks.task import Batch, ImageSplit, StoredSplit, Tokens
 
 Share = tuple[float, float]
 WHOLE: Share = (0.0, 1.0)
@@ -33,12 +32,12 @@ class Batches:
 
     metric = ErrorRate()
 
-    def __init__(self, split: Split, device: torch.device | str = "cpu", resolution: float = 1.0) -> None:
-        samples, to = split.samples, torch.device(device)
+    def __init__(self, split: ImageSplit, device: torch.device | str = "cpu", resolution: float = 1.0) -> None:
+        to = torch.device(device)
         self.inputs: torch.Tensor | Pixels = (
-            resized(torch.from_numpy(samples).to(to), resolution)
-            if isinstance(samples, np.ndarray)
-            else Pixels(samples, to)
+            Pixels(split.samples, to)
+            if isinstance(split, StoredSplit)
+            else resized(torch.from_numpy(split.inputs).to(to), resolution)
         )
         self._resolution = resolution
         self.targets = torch.from_numpy(split.targets).to(device)
@@ -107,7 +106,7 @@ class Batches:
         return low, high
 
 
-def pictures(split: Split | Tokens) -> Split:
+def pictures(split: ImageSplit | Tokens) -> ImageSplit:
     """The split, where something can use images only. Raises StudyError where it is a text."""
     if isinstance(split, Tokens):
         raise StudyError("this estimator is for images, but the task is a text; use the estimator `train`.")

@@ -14,7 +14,7 @@ from searchbench.estimators.batches import WHOLE, Batches, Share
 from searchbench.estimators.metrics import Perplexity
 from searchbench.seeds import derive
 from searchbench.spaces.recurrent.networks import Passage
-from searchbench.tasks.task import Batch, Split, Tokens
+from searchbench.tasks.task import Batch, ImageSplit, Tokens
 
 LONGER, SHORTEST = 20, 5
 """A passage is at most so much longer than usual, and not shorter than this."""
@@ -112,7 +112,7 @@ def for_supernets(batches: Batches | Passages) -> Batches | Passages:
 
 
 def batches_of(
-    split: Split | Tokens, device: torch.device | str = "cpu", resolution: float = 1.0
+    split: ImageSplit | Tokens, device: torch.device | str = "cpu", resolution: float = 1.0
 ) -> Batches | Passages:
     """The minibatches of a split of either kind."""
     if isinstance(split, Tokens):

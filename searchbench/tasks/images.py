@@ -16,7 +16,7 @@ from searchbench.tasks.cifar_files import find_cifar10, find_cifar100
 from searchbench.tasks.image_files import Images, ImageSource, find_mnist
 from searchbench.tasks.shared_files import Bytes, StoredRows, shared, stamp_of
 from searchbench.tasks.split import Indices, Targets, check_share, checksum, in_parts, stratified
-from searchbench.tasks.task import JudgeData, Recipe, SearchData, Split
+from searchbench.tasks.task import JudgeData, Recipe, SearchData, StoredSplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +219,8 @@ class Pictures:
         used, _ = stratified(self.train.targets, subset, rng)
         return used
 
-    def _split(self, part: Part, chosen: Indices) -> Split:
-        return Split(Chosen(part.source, chosen, self.levels), part.targets[chosen])
+    def _split(self, part: Part, chosen: Indices) -> StoredSplit:
+        return StoredSplit(Chosen(part.source, chosen, self.levels), part.targets[chosen])
 
 
 @cache

@@ -112,24 +112,34 @@ class Samples(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Labelled samples; `targets` [N] int64."""
+    """Labelled samples: `inputs` [N, C, H, W] float32, normalised; `targets` [N] int64."""
 
-    samples: npt.NDArray[np.float32] | Samples
-    """Images [N, C, H, W]: normalised, or as bytes that are read where they are wanted."""
+    inputs: npt.NDArray[np.float32]
     targets: npt.NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        if self.samples.shape[0] != len(self.targets):
-            raise ValueError(f"inputs and targets differ in length: {self.samples.shape[0]} and {len(self.targets)}.")
+        _check_lengths(len(self.inputs), len(self.targets))
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredSplit:
+    """A `Split` whose images stay bytes, and are read where they are wanted."""
+
+    samples: Samples
+    targets: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        _check_lengths(self.samples.shape[0], len(self.targets))
 
     def __len__(self) -> int:
         return len(self.targets)
 
     @property
     def inputs(self) -> npt.NDArray[np.float32]:
-        """[N, C, H, W] float32, normalised: all of it, which is made anew where the samples are kept as bytes."""
-        if isinstance(self.samples, np.ndarray):
-            return self.samples
+        """[N, C, H, W] float32, normalised: all of it, made anew at every call."""
         found, starts = np.empty(self.samples.shape, dtype=np.float32), range(0, len(self), READ)
         orders = (np.arange(low, min(low + READ, len(self))) for low in starts)
         for low, block in zip(starts, self.samples.blocks(orders), strict=True):
@@ -137,6 +147,12 @@ class Split:
         return found
 
 
+def _check_lengths(inputs: int, targets: int) -> None:
+    if inputs != targets:
+        raise ValueError(f"inputs and targets differ in length: {inputs} and {targets}.")
+
+
+ImageSplit = Split | StoredSplit
 READ = 1024
 """Samples that are read at once where all are."""
 
@@ -186,8 +202,8 @@ class Batch:
 class SearchData:
     """All the data a search may touch. It has no test split and no way to one."""
 
-    train: Split | Tokens
-    valid: Split | Tokens
+    train: ImageSplit | Tokens
+    valid: ImageSplit | Tokens
     classes: int
 
 
@@ -195,10 +211,10 @@ class SearchData:
 class JudgeData:
     """What the judge trains on (train and valid together, or train alone) and measures on."""
 
-    train: Split | Tokens
-    test: Split | Tokens
+    train: ImageSplit | Tokens
+    test: ImageSplit | Tokens
     classes: int
-    valid: Split | Tokens | None = None
+    valid: ImageSplit | Tokens | None = None
     """What a recipe decides by that validates; None where it is part of `train`."""
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from searchbench.errors import DataMissing
 from searchbench.seeds import Seeds
-from searchbench.tasks.task import JudgeData, Recipe, SearchData, Split, Task, Tokens
+from searchbench.tasks.task import ImageSplit, JudgeData, Recipe, SearchData, Task, Tokens
 from searchbench.testing.described import DESCRIBED, drawn_globally, elsewhere, implements
 from searchbench.testing.report import Behaviour, Inapplicable
 
@@ -42,7 +42,7 @@ class ReadTask:
     def judge(self) -> JudgeData:
         return self.task.judge_data(SEEDS)  # type: ignore[no-any-return]
 
-    def parts(self) -> Iterator[tuple[str, Split | Tokens]]:
+    def parts(self) -> Iterator[tuple[str, ImageSplit | Tokens]]:
         """Every part by name."""
         yield from (("train", self.search.train), ("valid", self.search.valid), ("test", self.judge.test))
 
@@ -77,7 +77,7 @@ def _samples(read: ReadTask) -> str | None:
     return None
 
 
-def _images(read: ReadTask, part: Split) -> str | None:
+def _images(read: ReadTask, part: ImageSplit) -> str | None:
     if part.inputs.dtype != np.float32 or part.targets.dtype != np.int64:
         return f"inputs and targets must be float32 and int64, but are {part.inputs.dtype} and {part.targets.dtype}."
     if not len(part) or part.inputs.shape[1:] != tuple(read.task.shape):
@@ -116,9 +116,9 @@ def _disjoint(read: ReadTask) -> str | None:
     return None
 
 
-def _shared(first: Split | Tokens, second: Split | Tokens) -> tuple[int, int, float]:
+def _shared(first: ImageSplit | Tokens, second: ImageSplit | Tokens) -> tuple[int, int, float]:
     """How many samples of the smaller part lie in the larger, of how many, and the share that may."""
-    if isinstance(first, Split) and isinstance(second, Split):
+    if not isinstance(first, Tokens) and not isinstance(second, Tokens):
         one, other = _counted(first), _counted(second)
         return (one & other).total(), min(one.total(), other.total()), SHARED
     small, large = sorted((_passages(part) for part in (first, second) if isinstance(part, Tokens)), key=len)
@@ -150,7 +150,7 @@ def _pools(read: ReadTask) -> str | None:
     )
 
 
-def _counted(part: Split) -> Counter[bytes]:
+def _counted(part: ImageSplit) -> Counter[bytes]:
     """Digests of the samples, and how often each is there."""
     pieces = (image.tobytes() + target.tobytes() for image, target in zip(part.inputs, part.targets, strict=True))
     return Counter(hashlib.blake2b(piece, digest_size=16).digest() for piece in pieces)
@@ -192,7 +192,7 @@ def told(task: Task) -> dict[str, str]:
     return {name: digests(part) for name, part in read.parts()} | {"checksum": task.checksum()}
 
 
-def digests(part: Split | Tokens) -> str:
+def digests(part: ImageSplit | Tokens) -> str:
     """SHA-256 of a part's samples in their order."""
     arrays = (part.tokens,) if isinstance(part, Tokens) else (part.inputs, part.targets)
     return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
