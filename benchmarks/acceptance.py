@@ -428,6 +428,14 @@ CHECKS = (
         ("shapley-nas",),
     ),
     Check(
+        "OLES compares gradients as the paper and as its code do",
+        (
+            "test_differentiable_halting::test_gradients_are_compared_as_wholes",
+            "test_differentiable_halting::test_accumulated_gradients_are_compared_as_in_the_released_code",
+        ),
+        ("oles",),
+    ),
+    Check(
         "FBNet-B and -C have their released sizes",
         ("test_chain_spaces::test_fbnets_have_the_released_sizes",),
         ("fbnet",),

@@ -70,6 +70,14 @@ class Supernet(Protocol):
 
 
 @runtime_checkable
+class Owning(Protocol):
+    """A supernet whose learnable operations have weights of their own."""
+
+    def owned(self) -> list[tuple[int, int, list[nn.Parameter]]]:
+        """(decision, option, weights) of every learnable operation of every cell."""
+
+
+@runtime_checkable
 class Executing(Protocol):
     """A supernet some of whose paths compute the same: operations on edges that lead nowhere are not executed."""
 

@@ -65,6 +65,7 @@ RULES = {  # (spaces, rows): the rule by which they are skipped; every other pai
         ("darts-pt",),
     ): "keeps 2 edges per node only, between which it does not decide",
     (CHAINS, ("r-darts-dp",)): "no form with drop_path",
+    (CHAINS, ("oles",)): "do not say which weights are theirs",
     (("darts-s2", "darts-s3", "darts-s4", *CHAINS), ("stacnas",)): "say in `like` which are alike",
     (CHAINS, ("darts-cs, clipped", "darts-fimt, clipped", "darts-prime, clipped")): "no form with node_norm",
 }

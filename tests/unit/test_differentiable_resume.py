@@ -35,6 +35,11 @@ RESUMED = {
     "darts-plus-rank": {"stable": 10},
     "darts-second-order": {},
     "r-darts-dp": {"drop": 0.4},
+    "xnas": {},
+    "manas-ls": {},
+    "stacnas": {},
+    "shapley-nas": {"samples": 1},
+    "oles": {"window": 2, "threshold": 0.9, "order": ("alpha", "w")},
 }
 
 

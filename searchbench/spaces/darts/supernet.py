@@ -100,6 +100,16 @@ class DartsSupernet(nn.Module):
             return tuple((op,) for op in active)
         return self._everything if active.active is None else active.active
 
+    def owned(self) -> list[tuple[int, int, list[nn.Parameter]]]:
+        learnable = () if self.space.wiring is None else self.space.wiring.learnable
+        found = []
+        for cell in cast(list[MixedCell], list(self.cells)):
+            for at, edge in enumerate(cast(list[MixedEdge], list(cell.edges))):
+                for name in (name for name in edge.operations if name in learnable):
+                    weights = list(edge.operations[name].parameters())
+                    found.append((len(EDGES) * cell.reduction + at, self.operations.index(name), weights))
+        return found
+
     def macs(self, active: Active) -> int:
         chosen = self._chosen(active)
         return self._fixed_macs + sum(

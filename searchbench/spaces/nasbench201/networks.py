@@ -10,12 +10,15 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchbench.spaces.nasbench201.cells import (
+    CONV1,
+    CONV3,
     KERNELS,
     LEAVING,
     SKIP,
@@ -85,6 +88,15 @@ class CellSupernet(nn.Module):
             more = () if known is None or at else (known,)
             value = cell(self.frame.enter(at, value), parts, how, *more)
         return self.frame.finish(value)
+
+    def owned(self) -> list[tuple[int, int, list[nn.Parameter]]]:
+        return [
+            (edge, op, [cast(nn.Parameter, banks[node].convs[at].weight)])
+            for cell in self.cells
+            for op, banks in ((CONV1, cell.conv1), (CONV3, cell.conv3))
+            for node, leaving in enumerate(LEAVING)
+            for at, edge in enumerate(leaving)
+        ]
 
     def kept_bytes(self, images: int) -> int | None:
         """Stem, ReLU and pool, and either kernel size for each subset of the three edges that leave the first node."""

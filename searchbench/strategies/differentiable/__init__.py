@@ -23,6 +23,7 @@ from searchbench.strategies.differentiable.extras import (
     SkipDropout,
 )
 from searchbench.strategies.differentiable.finalists import Finalists
+from searchbench.strategies.differentiable.halting import OperationStop
 from searchbench.strategies.differentiable.hypergradient import FirstOrder, JointGradient, ScoreFunction, Unrolled
 from searchbench.strategies.differentiable.prune import Milestones, Monotone, Perturbation, Stages, Unpruned
 from searchbench.strategies.differentiable.prune_shares import BelowShare, Groups, Wipeout
@@ -110,6 +111,7 @@ __all__ = [
     "Monotone",
     "NodeNorm",
     "OncePerEpoch",
+    "OperationStop",
     "PartialChannels",
     "Perturbation",
     "Proximal",

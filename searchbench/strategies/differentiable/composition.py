@@ -16,6 +16,7 @@ from searchbench.strategies.differentiable.curvature import Lanczos
 from searchbench.strategies.differentiable.discretise import Discretise, SpaceRule
 from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges
 from searchbench.strategies.differentiable.extras import AuxiliarySkip, Extra, Forming, Viewing
+from searchbench.strategies.differentiable.halting import OperationStop
 from searchbench.strategies.differentiable.hypergradient import FirstOrder, Hypergradient
 from searchbench.strategies.differentiable.pace import Pace, Settings, paced
 from searchbench.strategies.differentiable.prune import Prune, Staged, Unpruned
@@ -111,6 +112,8 @@ class Differentiable:
     """How the curvature is found, where `stop` asks for it."""
     adversary: Adversary | None = field(default=None, metadata={"described": "unless default"})
     """Who perturbs the architecture on the weights' turn."""
+    halt: OperationStop | None = field(default=None, metadata={"described": "unless default"})
+    """Which operations stop learning before the others."""
     settings: Settings = "budget"
     """ "budget": what parts say in steps follows the steps that are affordable; "paper": it stays as it is."""
 
@@ -175,6 +178,11 @@ class Differentiable:
             "a score function has no loss to regularise, nor has credit; put the cost into a reward (`target`).",
         )
         yield (
+            self.halt is not None and not isinstance(self.hypergradient, FirstOrder),
+            "operations that stop one by one go by the weights' gradients on the architecture's images, which "
+            f"FirstOrder leaves, and not {type(self.hypergradient).__name__}.",
+        )
+        yield (
             self.prune.prunes and any(isinstance(extra, AuxiliarySkip) for extra in self.extras),
             "an auxiliary skip needs its edge's operations unpruned.",
         )
@@ -217,7 +225,7 @@ class Differentiable:
         lacks = [name for name in self.form().changed if name not in topology.forms]
         if lacks:
             return f"the supernet of `{space.name}` has no form with {', '.join(lacks)}."
-        for part in (self.discretise, self.edges, self.prune):
+        for part in (self.discretise, self.edges, self.prune, self.halt):
             reason = part.unsupported(space) if isinstance(part, Particular) else None
             if reason is not None:
                 return reason

@@ -247,6 +247,8 @@ class DifferentiableSearch:
         # of the stage and not of the search: each stage trains a fresh supernet from its first rate to its last
         self._set_rate(game, within, stage.length)
         game.walk = []
+        if settings.halt is not None:
+            settings.halt.begin(game)
         batches = len(self._sizes(game.lab, settings.split.w))
         valid = self._endless(game.lab, settings.split.alpha)
         source, share = settings.split.w
@@ -281,7 +283,12 @@ class DifferentiableSearch:
         if isinstance(schedule, Watching) and schedule.watches:
             # before `update` clips: Fisher information is that of the gradient, not of the step
             game.schedule_memory = schedule.observe(game.schedule_memory, squared_norm(game.weights))
+        halt = self._settings.halt
+        if halt is not None:
+            halt.hold(game)
         update(game.weight_optimizer, self._settings.weights.clip, train.rate)
+        if halt is not None:
+            halt.note(game)
         return loss
 
     def _alpha_step(self, game: Game, train: Batch, valid: Batch | None) -> float:
@@ -291,6 +298,8 @@ class DifferentiableSearch:
         self._progress.logit_steps += 1
         game.alpha_optimizer.zero_grad(set_to_none=True)
         loss, mixture = self._settings.hypergradient.fill(game, train, valid)
+        if self._settings.halt is not None:
+            self._settings.halt.compare(game)
         update(game.alpha_optimizer, self._settings.alphas.clip)
         game.after_alpha_step(before, mixture)
         if isinstance(self._settings.prune, StepPruning):
@@ -351,6 +360,8 @@ class DifferentiableSearch:
             **decided,
             **self._caveat(decided),
         }
+        if game.halted is not None:
+            epoch["halted"] = float(game.halted.stopped.sum())
         if curvature.cache_info().currsize:
             epoch["curvature"] = curvature()
         if self._settings.stop.earliest is not None:

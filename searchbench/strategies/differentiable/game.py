@@ -17,6 +17,7 @@ from searchbench.spaces.topology import Topology
 from searchbench.strategies.differentiable.discretise import Discretise, SpaceRule
 from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges
 from searchbench.strategies.differentiable.extras import Dressing, Extra, Viewing
+from searchbench.strategies.differentiable.halting import Halted
 from searchbench.strategies.differentiable.regularise import Regulariser, Remembering
 from searchbench.strategies.differentiable.relaxation import Relaxation, Settling
 from searchbench.strategies.differentiable.turn import Moment, Phase, Turn
@@ -25,7 +26,7 @@ from searchbench.strategies.strategy import Lab, Loss
 from searchbench.strategies.supernet import mean_price
 
 if TYPE_CHECKING:
-    from searchbench.spaces.networks import Mixed, Supernet
+    from searchbench.spaces.networks import Mixed, Owning, Supernet
     from searchbench.tasks.task import Batch
 
 DRAWS = 64
@@ -68,6 +69,9 @@ class Game:
     """Mean reward so far, of a score-function gradient."""
     credit: Any = None
     """What a hypergradient that gives credit remembers of what was measured."""
+    halted: Halted | None = None
+    """Operations whose weights learn no more, where some may stop."""
+    _owned: list[list[nn.Parameter]] | None = None
     _costs: Tensor | None = None
     _latencies: tuple[Tensor, float] | None = None
 
@@ -128,6 +132,13 @@ class Game:
         prices = [self.lab.price(self.supernet, self.mixture(phase), train, infer) for _ in range(draws)]
         self.rng.set_state(before)
         return mean_price(prices)
+
+    @property
+    def owned(self) -> list[list[nn.Parameter]]:
+        """The weights of every learnable operation of every cell."""
+        if self._owned is None:
+            self._owned = [weights for _, _, weights in cast("Owning", self.supernet).owned()]
+        return self._owned
 
     @property
     def costs(self) -> Tensor:
@@ -210,6 +221,7 @@ class Game:
             "schedule": self.schedule_memory,
             "baseline": self.baseline,
             "credit": self.credit,
+            "halted": None if self.halted is None else self.halted.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -225,6 +237,8 @@ class Game:
         self.memories = list(state["memories"])
         self.schedule_memory, self.baseline = state["schedule"], state["baseline"]
         self.credit = state.get("credit")
+        halted = state.get("halted")
+        self.halted = None if halted is None else Halted(**{name: value.clone() for name, value in halted.items()})
 
 
 def _filled(rows: Sequence[Sequence[float]]) -> Tensor:

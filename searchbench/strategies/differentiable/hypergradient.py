@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -52,14 +53,16 @@ class FirstOrder:
     """g = grad_alpha L_val(w, alpha) at the current weights.
 
     Source: Liu et al. 2019, section 2.3 (xi = 0).
-    Differs: gradients of the weights, which nobody reads, are not computed.
+    Differs: gradients of the weights are not computed where nobody reads them.
     """
 
     unrolls = joint = scores = False
 
     def fill(self, game: Game, train: Batch, valid: Batch | None) -> tuple[float, Mixed | None]:
         assert valid is not None
-        with game.frozen_weights():
+        if game.halted is not None:  # who stops goes by the weights' gradients too
+            game.weight_optimizer.zero_grad(set_to_none=True)
+        with game.frozen_weights() if game.halted is None else nullcontext():
             mixture = game.mixture("alpha")
             return game.lab.gradients(game.supernet, valid, mixture, game.outer_loss(mixture)), mixture
 

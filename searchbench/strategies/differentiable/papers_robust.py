@@ -7,6 +7,7 @@ from dataclasses import replace
 from searchbench.strategies.differentiable.adversary import Adversary
 from searchbench.strategies.differentiable.composition import Differentiable
 from searchbench.strategies.differentiable.extras import Cutout, DropPath, RandomSmoothing
+from searchbench.strategies.differentiable.halting import Compared, OperationStop
 from searchbench.strategies.differentiable.hypergradient import Unrolled
 from searchbench.strategies.differentiable.papers import on_darts
 from searchbench.strategies.differentiable.prune import Perturbation
@@ -136,6 +137,28 @@ def sdarts_adv(host: Differentiable, radius: float = 0.3, steps: int = 7) -> Dif
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`.
     """
     return replace(host, adversary=Adversary(min(0.03, radius), radius, steps))
+
+
+@on_darts("order")
+def oles(
+    host: Differentiable, threshold: float | None = None, window: int = 20, compared: Compared = "apart"
+) -> Differentiable:
+    """OLES: an operation whose gradients on training and validation images point apart stops learning, so that none
+    with weights overfits while logits are chosen on other images.
+
+    Args:
+        threshold: mean cosine between the gradients below which an operation stops. None: 0.4 as in the released code
+            where they are "accumulated"; 0.1 where they are compared "apart".
+        window: steps over which the mean is taken.
+        compared: "apart" as in the paper, or "accumulated" as in the released code, see `OperationStop`.
+
+    Source: Jiang et al. 2023, "Operation-level early stopping for robustifying differentiable NAS", and its code.
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the threshold of
+        0.1 is ours; gradients of operations that have stopped are still computed, and paid.
+    """
+    if threshold is None:
+        threshold = 0.4 if compared == "accumulated" else 0.1
+    return replace(host, halt=OperationStop(threshold, window, compared))
 
 
 @on_darts("order", leaving_out=("none",))
