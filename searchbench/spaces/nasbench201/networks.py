@@ -32,7 +32,7 @@ from searchbench.spaces.nasbench201.cells import (
 from searchbench.spaces.nasbench201.forms import FormedCell
 from searchbench.spaces.nasbench201.space import EDGES, OPERATIONS
 from searchbench.spaces.networks import Active, Known, Mixed, Path, Shape
-from searchbench.spaces.operations import ConvNorm, Reduction
+from searchbench.spaces.operations import ConvBank, ConvNorm, Reduction
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form
 
@@ -90,13 +90,13 @@ class CellSupernet(nn.Module):
         return self.frame.finish(value)
 
     def owned(self) -> list[tuple[int, int, list[nn.Parameter]]]:
-        return [
-            (edge, op, [cast(nn.Parameter, banks[node].convs[at].weight)])
-            for cell in self.cells
-            for op, banks in ((CONV1, cell.conv1), (CONV3, cell.conv3))
-            for node, leaving in enumerate(LEAVING)
-            for at, edge in enumerate(leaving)
-        ]
+        found = []
+        for cell in cast(list[MixedCell], list(self.cells)):
+            for op, banks in ((CONV1, cell.conv1), (CONV3, cell.conv3)):
+                for bank, leaving in zip(cast(list[ConvBank], list(banks)), LEAVING, strict=True):
+                    pairs = zip(cast(list[nn.Conv2d], list(bank.convs)), leaving, strict=True)
+                    found += [(edge, op, [cast(nn.Parameter, conv.weight)]) for conv, edge in pairs]
+        return found
 
     def kept_bytes(self, images: int) -> int | None:
         """Stem, ReLU and pool, and either kernel size for each subset of the three edges that leave the first node."""

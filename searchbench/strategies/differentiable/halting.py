@@ -104,8 +104,8 @@ class OperationStop:
         if self.compared == "accumulated":
             pairs = zip(trained, validated, strict=True)
             return float(torch.stack([F.cosine_similarity(t + v, t, dim=0).mean() for t, v in pairs]).mean())
-        flat = (torch.cat([part.flatten() for part in parts]) for parts in (trained, validated))
-        return float(F.cosine_similarity(*flat, dim=0))
+        one, other = (torch.cat([part.flatten() for part in parts]) for parts in (trained, validated))
+        return float(F.cosine_similarity(one, other, dim=0))
 
     def unsupported(self, space: Space) -> str | None:
         if space.wiring is None or not space.wiring.learnable or space.reads != "images":
