@@ -200,9 +200,9 @@ def test_a_strategy_without_one_of_the_tasks_or_seeds_is_named() -> None:
 
 def test_one_of_several_alike_is_never_denied_the_first_place() -> None:
     rng = np.random.default_rng(5)
-    boards = [st.rank(st.Scores(tuple("abcde"), ("t",), rng.normal(0, 1, (5, 20, 1)), ("lower",))) for _ in range(16)]
+    boards = [st.rank(st.Scores(tuple("abcde"), ("t",), rng.normal(0, 1, (5, 20, 1)), ("lower",))) for _ in range(8)]
     denied = sum(any(p.low > 1 for p in board.places) for board in boards)  # type: ignore[operator]
-    assert denied <= 3  # 70 % by bootstrap ranks
+    assert denied <= 1  # 70 % by bootstrap ranks
 
 
 def test_rank_intervals_share_ranks_where_strategies_overlap() -> None:
