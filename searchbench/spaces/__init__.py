@@ -56,6 +56,26 @@ SPACES = Registry(
             "searchbench.spaces.chains.fbnet:fbnet",
             "22 inverted residuals of eight kinds, 16 of which can be left out: 4.9e20 networks (Wu et al. 2019)",
         ),
+        "mobile-ofa": Entry(
+            "searchbench.spaces.chains.elastic:mobile_ofa",
+            "five stages of two to four layers, kernels and widths cut from one: 2.2e19 networks (Cai et al. 2020)",
+        ),
+        "mobile-superkernel": Entry(
+            "searchbench.spaces.chains.elastic:mobile_superkernel",
+            "21 layers whose options are parts of one kernel: 1.25e14 networks (Stamoulis et al. 2019)",
+        ),
+        "mobile-scarlet": Entry(
+            "searchbench.spaces.chains.scarlet:mobile_scarlet",
+            "19 layers with squeeze and excite, skips stabilised in the supernet: 9.0e20 networks (Chu et al. 2021)",
+        ),
+        "mixnet": Entry(
+            "searchbench.spaces.chains.kernels:mixnet",
+            "15 layers whose channels are divided among up to five kernels: 1e15 networks (Tan & Le 2019)",
+        ),
+        "mixpath": Entry(
+            "searchbench.spaces.chains.kernels:mixpath",
+            "12 layers of one or two kernels at a time, added: 4.1e15 networks (Chu et al. 2023)",
+        ),
         "macro": Entry(
             "searchbench.spaces.chains.nasbench_macro:macro",
             "8 layers of three kinds: 6,561 networks, 3,969 distinct (Su et al. 2021, NAS-Bench-Macro)",

@@ -203,6 +203,30 @@ STRATEGIES = Registry(
             "searchbench.strategies.oneshot.papers:few_shot",
             "one supernet, then several, split by a decision's options (Zhao 2021)",
         ),
+        "ofa": Entry(
+            "searchbench.strategies.oneshot.papers:once_for_all",
+            "largest network first, then kernels, depths and widths cut from it, taught by it (Cai 2020)",
+        ),
+        "single-path": Entry(
+            "searchbench.strategies.oneshot.superkernels:single_path",
+            "thresholds against the norms of a kernel's parts, in one training of one path (Stamoulis 2019)",
+        ),
+        "mixpath": Entry(
+            "searchbench.strategies.oneshot.papers:mixpath",
+            "several kernels at a time, then NSGA-II on inherited weights (Chu 2023)",
+        ),
+        "prenas": Entry(
+            "searchbench.strategies.oneshot.papers:prenas",
+            "paths preferred by a zero-cost score, a supernet trained on those alone (Wang 2023)",
+        ),
+        "cars": Entry(
+            "searchbench.strategies.oneshot.papers:cars",
+            "evolution that goes on while the supernet is trained on its population (Yang 2020)",
+        ),
+        "pcnas": Entry(
+            "searchbench.strategies.oneshot.papers:pcnas",
+            "layers decided one after the other while the supernet is trained on what is left (Li 2020)",
+        ),
         "attentive-nas": Entry(
             "searchbench.strategies.oneshot.papers:attentive_nas",
             "BigNAS whose random paths are the best, or the worst, of some (Wang 2021)",

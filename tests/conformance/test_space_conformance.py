@@ -22,6 +22,11 @@ IMPOSSIBLE = {
     "mobile-fairnas": [{"strides": (2, 2)}],
     "mobile-proxyless": [{"last": 0}],
     "fbnet": [{"channels": (8, 15)}, {"strides": (2, 2)}],
+    "mobile-ofa": [{"kernels": (3, 4)}, {"depths": (3, 2)}, {"expansions": (1, 3)}],
+    "mobile-superkernel": [{"kernels": (5, 3)}, {"strides": (1, 2)}],
+    "mobile-scarlet": [{"last": 0}],
+    "mixnet": [{"kernels": (3, 6)}, {"pointwise": ("b",)}, {"channels": (24, 41, 80, 120, 200)}],
+    "mixpath": [{"paths": 5}, {"expansions": (1, 6)}],
     "macro": [{"layers": (2, 0)}],
 }
 

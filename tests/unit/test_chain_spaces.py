@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from searchbench.errors import SpaceError, StudyError
 from searchbench.spaces.chains.fbnet import fbnet
+from searchbench.spaces.chains.kernels import POINTWISE, mixnet
 from searchbench.spaces.chains.mobile import BLOCKS, mobile_fairnas, mobile_proxyless
 from searchbench.spaces.chains.nasbench_macro import macro
 from searchbench.spaces.chains.shuffle import RATIOS, shuffle, shuffle_channels
@@ -24,6 +25,17 @@ SMALL = [
     mobile_fairnas(stem=8, first=8, channels=(8, 16), layers=(2, 2), strides=(1, 2), last=32, stem_stride=1),
     mobile_proxyless(stem=8, first=8, channels=(8, 16), layers=(2, 2), strides=(1, 2), last=32, stem_stride=1),
     fbnet(stem=8, channels=(8, 16), layers=(2, 2), strides=(1, 2), last=32, stem_stride=1),
+    mixnet(
+        stem=8,
+        first=8,
+        channels=(8, 16),
+        layers=(2, 2),
+        strides=(1, 2),
+        squeezes=(0, 0.5),
+        pointwise=("", "ap"),
+        last=32,
+        stem_stride=1,
+    ),
     macro(stem=4, layers=(2, 2), last=32),
     shuffle_channels(stem=8, channels=(20, 40), layers=(2, 2), last=32, stem_stride=1),
 ]
@@ -155,6 +167,17 @@ def test_fbnets_have_the_released_sizes(blocks, macs, params):
     found_params, found_macs = space.builder().size(space.parse(blocks), *IMAGENET)
     assert found_macs / 1e6 == pytest.approx(macs, abs=0.15)
     assert found_params / 1e6 == pytest.approx(params, abs=0.1)  # printed with one digit, one of them cut off
+
+
+def test_mixnet_s_has_the_released_number_of_parameters():
+    space = mixnet(pointwise=POINTWISE)
+    released = space.parse(
+        "k3e6ap k3e3ap|k3.5.7e6 k3.5e6ap k3.5e6ap k3.5e6ap|k3.5.7e6p k3.5e6p k3.5e6p"
+        "|k3.5.7e6ap k3.5.7.9e3ap k3.5.7.9e3ap|k3.5.7.9.11e6 k3.5.7.9e6p k3.5.7.9e6p"
+    )
+    params, macs = count(space.builder().network(released, *IMAGENET), IMAGENET[0])
+    assert params == 4_134_606
+    assert macs / 1e6 == pytest.approx(256, rel=0.07)  # the published number counts more than multiply-accumulates
 
 
 def test_blocks_in_groups_halve_their_last_convolution_and_read_both_halves():

@@ -15,8 +15,16 @@ from torch import Tensor, nn
 from searchbench.errors import SpaceError
 from searchbench.spaces.chains.shuffle import RATIOS
 from searchbench.spaces.chains.shuffle_networks import KERNELS, ShuffleUnit
-from searchbench.spaces.layers.convolutions import Head, conv_norm, scaled
-from searchbench.spaces.layers.networks import Chain, ChainNetwork, Layer, begin, path_of, require_plain
+from searchbench.spaces.layers.convolutions import Head, conv_norm, leading_norm, scaled
+from searchbench.spaces.layers.networks import (
+    Chain,
+    ChainNetwork,
+    Layer,
+    architecture_of,
+    begin,
+    path_of,
+    require_plain,
+)
 from searchbench.spaces.networks import Active, Mixed, Path, Shape, count
 from searchbench.spaces.space import Architecture, Space
 from searchbench.spaces.topology import PLAIN, Form
@@ -42,21 +50,8 @@ class SlicedConv(nn.Module):
         kernel = self.conv.weight[:made] if self.depthwise else self.conv.weight[:made, :read]
         groups = read if self.depthwise else 1
         value = F.conv2d(inputs, kernel, None, self.conv.stride, self.conv.padding, 1, groups)
-        value = self._normalised(value, made)
+        value = leading_norm(self.norm, value)
         return F.relu(value) if self.relu else value
-
-    def _normalised(self, value: Tensor, channels: int) -> Tensor:
-        means, variances, tracked = self.norm.running_mean, self.norm.running_var, self.norm.num_batches_tracked
-        assert means is not None
-        assert variances is not None
-        assert tracked is not None
-        momentum = 0.0
-        if self.training:
-            tracked.add_(1)
-            # None is a plain average, which is exact while all batches go through one path
-            momentum = 1.0 / float(tracked) if self.norm.momentum is None else self.norm.momentum
-        at = slice(0, channels)  # views: the statistics are updated in place
-        return F.batch_norm(value, means[at], variances[at], None, None, self.training, momentum, self.norm.eps)
 
 
 class SlicedUnit(nn.Module):
@@ -129,8 +124,7 @@ class ShuffleChannelSupernet(nn.Module):
         return path_of(architecture)
 
     def architecture(self, path: Path) -> Architecture:
-        decisions = self.space.decisions
-        return self.space.architecture(tuple(tuple(d.values())[at] for d, at in zip(decisions, path, strict=True)))
+        return architecture_of(self.space, path)
 
 
 class ShuffleChannelNetworks:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchbench.spaces.operations import convolution
@@ -68,17 +68,36 @@ def inverted(
     return nn.Sequential(*parts)
 
 
-class SqueezeExcite(nn.Module):
-    """Scales every channel by a number in (0, 1) computed from all channels' means (Hu et al. 2018)."""
+def leading_norm(norm: nn.BatchNorm2d, value: Tensor) -> Tensor:
+    """[B, C, H, W] -> the same shape, by the first C channels of a batch norm that has more."""
+    means, variances, tracked = norm.running_mean, norm.running_var, norm.num_batches_tracked
+    assert means is not None
+    assert variances is not None
+    assert tracked is not None
+    momentum = 0.0
+    if norm.training:
+        tracked.add_(1)
+        # None is a plain average, which is exact while all batches go through one path
+        momentum = 1.0 / float(tracked) if norm.momentum is None else norm.momentum
+    at = slice(0, value.shape[1])  # views: the statistics are updated in place
+    weight, bias = (norm.weight[at], norm.bias[at]) if norm.affine else (None, None)
+    return F.batch_norm(value, means[at], variances[at], weight, bias, norm.training, momentum, norm.eps)
 
-    def __init__(self, channels: int, squeezed: int) -> None:
+
+class SqueezeExcite(nn.Module):
+    """Scales every channel by a number in [0, 1] computed from all channels' means (Hu et al. 2018)."""
+
+    def __init__(
+        self, channels: int, squeezed: int, activation: Activation = nn.ReLU, gate: Activation = nn.Sigmoid
+    ) -> None:
         super().__init__()
         self.reduce, self.expand = nn.Conv2d(channels, squeezed, 1), nn.Conv2d(squeezed, channels, 1)
+        self.activation, self.gate = activation(), gate()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[B, C, H, W] -> the same shape."""
-        squeezed = torch.relu(self.reduce(inputs.mean((2, 3), keepdim=True)))
-        return inputs * torch.sigmoid(self.expand(squeezed))
+        squeezed = self.activation(self.reduce(inputs.mean((2, 3), keepdim=True)))
+        return inputs * self.gate(self.expand(squeezed))  # type: ignore[no-any-return]
 
 
 class Head(nn.Module):

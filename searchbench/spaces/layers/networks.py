@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,11 @@ class Layer:
     """The blocks to choose from, in the order of the decision's options; None is nothing at all (zeros)."""
     residual: bool = False
     """Whether the layer's input is added to the block's output; then nothing is the identity."""
+    whole: Make | None = None
+    """One module that holds the weights of all blocks of the supernet's layer, called with inputs and the option; None:
+    each block has its own."""
+    stand_in: Make | None = None
+    """What computes in the supernet in place of nothing, without the addition of the layer's input; None: nothing."""
 
     def __post_init__(self) -> None:
         assert self.residual or None not in self.options, "a layer of nothing needs a residual to carry on"
@@ -38,11 +43,17 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A stem, layers that each have a decision, a head that ends in logits."""
+    """A stem, layers of options, a head that ends in logits."""
 
     stem: Make
     layers: tuple[Layer, ...]
     head: Make
+    route: Callable[[Path], Path] | None = None
+    """From an option per decision of the space to one per layer; None: every layer has a decision of its own."""
+
+    def routed(self, path: Path) -> Path:
+        """The option of every layer."""
+        return path if self.route is None else self.route(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +69,64 @@ class Sizes:
         return sum(params for params, _ in parts), sum(macs for _, macs in parts)
 
 
-class ChoiceLayer(nn.Module):
-    """Some options of a layer, of which every call executes those it is told to."""
+@runtime_checkable
+class Superposing(Protocol):
+    """Weights of all options of a layer, of which a mixture is computed in one go, at the price of the dearest."""
 
-    def __init__(self, layer: Layer, built: Collection[int]) -> None:
+    def superposed(self, inputs: Tensor, chosen: Sequence[int], weights: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C', H', W'] of the `chosen` options; `weights` [options]."""
+
+
+class ChoiceLayer(nn.Module):
+    """Some options of a layer, of which every call executes those it is told to.
+
+    Args:
+        layer: what there is to choose from.
+        built: the options that are wanted.
+        shared: whether it is a supernet's, in whose form its weights are held then.
+    """
+
+    def __init__(self, layer: Layer, built: Collection[int], shared: bool = False) -> None:
         super().__init__()
         self.residual = layer.residual
-        makers = ((at, make) for at, make in enumerate(layer.options) if at in built)
+        self.whole = layer.whole() if shared and layer.whole is not None else None
+        stand_in = layer.stand_in if shared else None
+        self.blocks = [at for at, make in enumerate(layer.options) if at in built and make is not None]
         # keyed by the option, so that a stand-alone network's weights have the names they have in the supernet
-        self.options = nn.ModuleDict({str(at): make() for at, make in makers if make is not None})
+        own = [] if self.whole is not None else self.blocks
+        self.options = nn.ModuleDict({str(at): layer.options[at]() for at in own})  # type: ignore[misc]
+        nothing = [at for at, make in enumerate(layer.options) if at in built and make is None]
+        self.stand_ins = nn.ModuleDict({str(at): stand_in() for at in nothing} if stand_in is not None else {})
 
     def one(self, inputs: Tensor, option: int) -> Tensor:
         """[B, C, H, W] -> [B, C', H', W'] through one option."""
-        if str(option) not in self.options:
+        if str(option) in self.stand_ins:
+            return self.stand_ins[str(option)](inputs)  # type: ignore[no-any-return]
+        if option not in self.blocks:
             return inputs
-        output: Tensor = self.options[str(option)](inputs)
+        output = self._block(inputs, option)
         return inputs + output if self.residual else output
 
     def mixed(self, inputs: Tensor, chosen: Sequence[int], weights: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C', H', W'], the weighted sum of the `chosen` options; `weights` [options]."""
-        terms = [weights[at] * self.options[str(at)](inputs) for at in chosen if str(at) in self.options]
+        blocks = [at for at in chosen if at in self.blocks]
+        whole: Any = self.whole
+        if blocks and isinstance(whole, Superposing):
+            terms = [whole.superposed(inputs, blocks, weights)]
+        else:
+            terms = [weights[at] * self._block(inputs, at) for at in blocks]
+        stood_for = [at for at in chosen if str(at) in self.stand_ins]
+        # the residual stands outside of the sum, and what replaces the whole layer is to have none
+        terms += [weights[at] * (self.stand_ins[str(at)](inputs) - inputs) for at in stood_for]
         terms += [inputs] * self.residual
         assert terms, "a mixture executes something"
         total: Tensor = reduce(torch.add, terms)
         return total
+
+    def _block(self, inputs: Tensor, option: int) -> Tensor:
+        if self.whole is not None:
+            return self.whole(inputs, option)  # type: ignore[no-any-return]
+        return self.options[str(option)](inputs)  # type: ignore[no-any-return]
 
 
 class ChainNetwork(nn.Module):
@@ -111,19 +156,26 @@ class ChainSupernet(nn.Module):
     def __init__(self, space: Space, chain: Chain, shape: Shape) -> None:
         super().__init__()
         self.space = space
-        self.options = tuple(len(layer.options) for layer in chain.layers)
+        self.options = tuple(decision.arity or 0 for decision in space.decisions)
         self.stem, self.head = chain.stem(), chain.head()
-        self.layers = nn.ModuleList(ChoiceLayer(layer, range(len(layer.options))) for layer in chain.layers)
-        self._sizes = measure(chain, shape)
+        self.layers = nn.ModuleList(
+            ChoiceLayer(layer, range(len(layer.options)), shared=True) for layer in chain.layers
+        )
+        self._chain, self._sizes = chain, measure(chain, shape, shared=True)
 
     def forward(self, inputs: Tensor, active: Active) -> Tensor:
         """[B, C, H, W] -> logits [B, classes]."""
         value = begin(self.stem, inputs)
+        if not isinstance(active, Mixed):
+            for layer, option in zip(self.layers, self._chain.routed(active), strict=True):
+                value = layer.one(value, option)  # type: ignore[operator]
+            return self.head(value)  # type: ignore[no-any-return]
+        if self._chain.route is not None:
+            raise SpaceError(
+                f"the supernet of `{self.space.name}` runs one path at a time; its layers have no mixtures."
+            )
         for at, layer in enumerate(self.layers):
-            if isinstance(active, Mixed):
-                value = layer.mixed(value, self._chosen(active, at), active.weights[at])  # type: ignore[operator]
-            else:
-                value = layer.one(value, active[at])  # type: ignore[operator]
+            value = layer.mixed(value, self._chosen(active, at), active.weights[at])  # type: ignore[operator]
         return self.head(value)  # type: ignore[no-any-return]
 
     def _chosen(self, active: Mixed, at: int) -> Sequence[int]:
@@ -131,18 +183,22 @@ class ChainSupernet(nn.Module):
 
     def macs(self, active: Active) -> int:
         if not isinstance(active, Mixed):
-            return self._sizes.total(active)[1]
-        sizes = self._sizes.options
-        return self._sizes.base[1] + sum(
-            sizes[at][op][1] for at in range(len(sizes)) for op in self._chosen(active, at)
-        )
+            return self._sizes.total(self._chain.routed(active))[1]
+        total = self._sizes.base[1]
+        for at, (layer, sizes) in enumerate(zip(self.layers, self._sizes.options, strict=True)):
+            macs = [sizes[option][1] for option in self._chosen(active, at)]
+            total += max(macs, default=0) if isinstance(layer.whole, Superposing) else sum(macs)
+        return total
+
+    def executed(self, path: Path) -> Path:
+        """The option of every layer: decisions that are not active change nothing."""
+        return self._chain.routed(path)
 
     def path(self, architecture: Architecture) -> Path:
         return path_of(architecture)
 
     def architecture(self, path: Path) -> Architecture:
-        decisions = self.space.decisions
-        return self.space.architecture(tuple(tuple(d.values())[at] for d, at in zip(decisions, path, strict=True)))
+        return architecture_of(self.space, path)
 
 
 ChainMaker = Callable[[Space, Shape, int, float, bool], Chain]
@@ -153,14 +209,14 @@ class ChainNetworks:
     """Builder of a chain space's networks, see `networks.Networks`.
 
     Args:
-        space: one categorical decision per layer. Its setting `affine` says whether its supernet's batch norms are.
-        chain: what its networks are made of.
+        space: categorical decisions. Its setting `affine` says whether its supernet's batch norms are.
+        chain: what its networks are made of: a layer per decision, or a route from decisions to layers.
     """
 
     def __init__(self, space: Space, chain: ChainMaker) -> None:
         self.space = space
         self._chain = chain
-        self._sizes: dict[tuple[Shape, int, float], Sizes] = {}
+        self._sizes: dict[tuple[Shape, int, float], tuple[Chain, Sizes]] = {}
 
     def chain(self, shape: Shape, classes: int) -> Chain:
         """What its stand-alone networks are made of."""
@@ -169,7 +225,8 @@ class ChainNetworks:
     def network(self, architecture: Architecture, shape: Shape, classes: int, width: float = 1.0) -> ChainNetwork:
         """The stand-alone network on the meta device; `width` multiplies its channels."""
         with torch.device("meta"):
-            return ChainNetwork(self._chain(self.space, shape, classes, width, True), path_of(architecture))
+            chain = self._chain(self.space, shape, classes, width, True)
+            return ChainNetwork(chain, chain.routed(path_of(architecture)))
 
     def supernet(self, shape: Shape, classes: int, form: Form = PLAIN) -> ChainSupernet:
         """The supernet on the meta device. Raises SpaceError unless it is the plain one."""
@@ -182,12 +239,18 @@ class ChainNetworks:
         """(parameters, MACs of one sample): a sum over the layers, each option counted once and remembered."""
         key = (shape, classes, width)
         if key not in self._sizes:
-            self._sizes[key] = measure(self._chain(self.space, shape, classes, width, True), shape)
-        return self._sizes[key].total(path_of(architecture))
+            chain = self._chain(self.space, shape, classes, width, True)
+            self._sizes[key] = chain, measure(chain, shape)
+        chain, sizes = self._sizes[key]
+        return sizes.total(chain.routed(path_of(architecture)))
 
 
-def measure(chain: Chain, shape: Shape) -> Sizes:
-    """The sizes of everything a chain can be made of; blocks made alike, of alike inputs, are counted once."""
+def measure(chain: Chain, shape: Shape, shared: bool = False) -> Sizes:
+    """The sizes of everything a chain can be made of; blocks made alike, of alike inputs, are counted once.
+
+    Args:
+        shared: whether it is of a supernet, where something may stand in for nothing.
+    """
     known: dict[Any, tuple[tuple[int, int], Shape]] = {}
 
     def counted(make: Make, value: Shape) -> tuple[tuple[int, int], Shape]:
@@ -201,7 +264,11 @@ def measure(chain: Chain, shape: Shape) -> Sizes:
         begun, value = counted(chain.stem, shape)
         found = []
         for layer in chain.layers:
-            makers = [counted(make, value) if make is not None else ((0, 0), value) for make in layer.options]
+            stand_in = layer.stand_in if shared else None
+            makers = [
+                counted(made, value) if (made := make or stand_in) is not None else ((0, 0), value)
+                for make in layer.options
+            ]
             found.append(tuple(sizes for sizes, _ in makers))
             value = makers[-1 if layer.options[-1] is not None else 0][1]
         ending = count(chain.head(), value)
@@ -228,6 +295,15 @@ def require_plain(space: Space, form: Form) -> None:
 
 
 def path_of(architecture: Architecture) -> Path:
-    """The index of every decision's value among its options."""
+    """The index of every decision's value among its options; 0 where it is not active."""
     pairs = zip(architecture.space.decisions, architecture.values, strict=True)
-    return tuple(tuple(decision.values()).index(value) for decision, value in pairs)
+    return tuple(0 if value is None else tuple(decision.values()).index(value) for decision, value in pairs)
+
+
+def architecture_of(space: Space, path: Path) -> Architecture:
+    """The architecture of a path; what is not active is left out of it."""
+    values: dict[str, object] = {}
+    for decision, at in zip(space.decisions, path, strict=True):
+        if decision.when is None or values.get(decision.when.name) in decision.when.values:
+            values[decision.name] = tuple(decision.values())[at]
+    return space.architecture(values)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from itertools import islice
@@ -20,11 +21,12 @@ from searchbench.cost import Cost
 from searchbench.errors import StudyError
 from searchbench.estimators.estimator import Estimator
 from searchbench.estimators.training import update
-from searchbench.spaces.networks import Supernet
+from searchbench.spaces.networks import Path, Supernet
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot.composition import Closing, OneShot, scored
-from searchbench.strategies.oneshot.samplers import Attending, Draw
+from searchbench.strategies.oneshot.revising import Finalists, Reviser, Revising, Revision
+from searchbench.strategies.oneshot.samplers import Attending, Draw, Phased, extremes
 from searchbench.strategies.oneshot.several import Several
 from searchbench.strategies.optional import Recommending
 from searchbench.strategies.sample import Listed
@@ -51,11 +53,19 @@ class Weights:
     draw: Draw
     rng: np.random.Generator
     """Of the draws."""
+    reviser: Reviser | None = None
+    """What learns which paths to train, where the sampler has it."""
+    phase: int = 0
+    teacher: Supernet | None = None
+    """The supernet as it was when its largest path became a teacher."""
 
     def state_dict(self) -> dict[str, Any]:
         several = self.supernet.decisions if isinstance(self.supernet, Several) else ()
         return {
             "several": several,
+            "phase": self.phase,
+            "teacher": None if self.teacher is None else cast(nn.Module, self.teacher).state_dict(),
+            "reviser": None if self.reviser is None else self.reviser.state_dict(),
             "supernet": cast(nn.Module, self.supernet).state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "rng": self.rng.bit_generator.state,
@@ -68,9 +78,27 @@ class Weights:
         self.supernet = Several(self.supernet, decisions)
         self.optimizer = self.training.optimizer(self.supernet.parameters())
 
+    def reach(self, sampler: Phased, phase: int) -> None:
+        """Enter every phase up to one, in turn."""
+        while self.phase < phase:
+            self.phase += 1
+            if self.teacher is None and sampler.tutored(self.phase):
+                self.teacher = copy.deepcopy(self.supernet)
+            sampler.enter(self.phase, self.supernet)
+            rates = [group["lr"] for group in self.optimizer.param_groups]
+            self.optimizer = self.training.optimizer(cast(nn.Module, self.supernet).parameters())
+            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if state.get("several"):
             self.split(state["several"])
+        self.phase = state.get("phase", 0)
+        if state.get("teacher") is not None:
+            self.teacher = copy.deepcopy(self.supernet)
+            cast(nn.Module, self.teacher).load_state_dict(state["teacher"])
+        if self.reviser is not None:
+            self.reviser.load_state_dict(state["reviser"])
         cast(nn.Module, self.supernet).load_state_dict(state["supernet"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rng.bit_generator.state = state["rng"]
@@ -134,6 +162,8 @@ class OneShotSearch:
         """One slice. The best so far is recommended, also when the budget ends."""
         # one kind of work a slice, so that a checkpoint may be taken between any two
         weights = self._session.begin(lab)
+        if self._finding is None and weights.reviser is not None:
+            self._revise(lab, weights, weights.reviser)
         if not self._session.over:
             noted = self._train(lab, weights)
             self._session.epoch += 1
@@ -141,9 +171,7 @@ class OneShotSearch:
             return
         if self._finding is None:
             # started late, and on a scenario whose evaluations are scores: to it, this is a search like any other
-            search = self._settings.finder.start(scored(self._scenario))
-            assert isinstance(search, AskTellSearch), "unsupported() refuses the others"
-            self._finding = Watched(search)
+            self._finding = Watched(self._second_half(weights))
         if not self._finding.exhausted:
             try:
                 self._find(lab, weights.supernet, self._finding)
@@ -152,6 +180,14 @@ class OneShotSearch:
                 self._recommend(lab, self._finding)
         elif not self.done:
             self._retrain(lab, self._finding)
+
+    def _second_half(self, weights: Weights) -> AskTellSearch:
+        if isinstance(self._settings.finder, Finalists):
+            assert weights.reviser is not None, "unsupported() refuses samplers that keep none"
+            return Listed([weights.supernet.architecture(path) for path in weights.reviser.kept()])
+        search = self._settings.finder.start(scored(self._scenario))
+        assert isinstance(search, AskTellSearch), "unsupported() refuses the others"
+        return search
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -172,12 +208,16 @@ class OneShotSearch:
     def _new_weights(self, lab: Lab) -> Weights:
         supernet = lab.supernet()
         optimizer = self._settings.weights.optimizer(cast(nn.Module, supernet).parameters())
-        sampler = self._settings.sampler
-        if isinstance(sampler, Attending):
+        sampler, reviser = self._settings.sampler, None
+        if isinstance(sampler, Revising):
+            reviser = sampler.reviser(supernet)
+            draw: Draw = reviser.draw
+        elif isinstance(sampler, Attending):
             draw = sampler.attending(supernet, partial(self._score, lab, supernet))
         else:
             draw = sampler.over(supernet)
-        return Weights(supernet, self._settings.weights, optimizer, draw, self._scenario.seeds.rng("search", "paths"))
+        rng = self._scenario.seeds.rng("search", "paths")
+        return Weights(supernet, self._settings.weights, optimizer, draw, rng, reviser)
 
     def _score(self, lab: Lab, supernet: Supernet, path: tuple[int, ...]) -> float:
         """The loss of a path on the minibatch that is learnt next."""
@@ -198,15 +238,29 @@ class OneShotSearch:
         per_round = 1 if self._settings.teaching.shared else len(rounds[0])
         # minibatches that would be left over from the last round are not trained, and not paid for
         used = sum(sizes[: len(sizes) // per_round * per_round]) or sizes[0]
-        seen = used * len(rounds[0]) // per_round  # by all paths together
+        seen = used * sum(map(len, rounds)) // (len(rounds) * per_round)  # by all paths together
         epoch = mean_price(lab.price(supernet, path, train=seen) for paths in rounds for path in paths)
         if isinstance(self._settings.sampler, Attending):
             looked = used // per_round * self._settings.sampler.looks
             epoch += mean_price(lab.price(supernet, path, infer=looked) for paths in rounds for path in paths)
+        sampler = self._settings.sampler
+        if isinstance(sampler, Phased):
+            taught = sum(sampler.tutored(sampler.phase(supernet, at / DRAWS)) for at in range(DRAWS))
+            epoch += lab.price(supernet, extremes(supernet)[0], infer=used * taught // DRAWS)
         path = tuple(rng.integers(supernet.options).tolist())
         # without one score, the training would have been for nothing
         score = self._estimator(lab, supernet).price(supernet.architecture(path), FULL)
-        return epochs_within(lab, epoch, self._settings.train_share, afterwards=score)
+        share = self._settings.train_share
+        if weights.reviser is not None:
+            some = [tuple(rng.integers(supernet.options).tolist()) for _ in range(DRAWS)]
+            look = mean_price(lab.price(supernet, path, train=self._settings.weights.batch_size) for path in some)
+            mean = mean_price(self._estimator(lab, supernet).price(supernet.architecture(path), FULL) for path in some)
+            epoch += _times(mean, weights.reviser.scores_an_epoch)
+            ahead = _times(mean, weights.reviser.scores) + _times(look, weights.reviser.looks)
+            share = min(
+                (share - getattr(ahead, axis) / left for axis, left in lab.left().items() if left > 0), default=share
+            )
+        return epochs_within(lab, epoch, max(share, 0.0), afterwards=score)
 
     def _train(self, lab: Lab, weights: Weights) -> Noted:
         """One pass over the training split, each minibatch through a path that was drawn for it."""
@@ -236,13 +290,19 @@ class OneShotSearch:
         Args:
             done: share of the pass that is over.
         """
+        at, sampler = (self._session.epoch + done) / self._session.length, self._settings.sampler
+        if isinstance(sampler, Phased):
+            weights.reach(sampler, sampler.phase(weights.supernet, at))
         first = self._next_batch = next(batches, None)
-        paths = weights.draw(weights.rng, (self._session.epoch + done) / self._session.length)
+        paths = weights.draw(weights.rng, at)
         teaching, wanted = self._settings.teaching, 1 if self._settings.teaching.shared else len(paths)
         taken = [] if first is None else [first, *islice(batches, wanted - 1)]
         if len(taken) < wanted:
             return 0
-        lessons = teaching.lessons(taken, len(paths))
+        known = None
+        if weights.teacher is not None:
+            known = lab.infer(weights.teacher, taken[0], extremes(weights.teacher)[0])
+        lessons = teaching.lessons(taken, len(paths), known)
         for group in self._settings.grouping.groups(paths):
             weights.optimizer.zero_grad(set_to_none=True)  # what is not touched gets neither momentum nor decay
             for path, (batch, loss) in zip(group, lessons, strict=False):
@@ -251,6 +311,40 @@ class OneShotSearch:
             # one update for the whole group: the gradients of its paths add up first
             update(weights.optimizer, self._settings.weights.clip, batch.rate)
         return wanted
+
+    def _revise(self, lab: Lab, weights: Weights, reviser: Reviser) -> None:
+        """What the sampler learns before the next epoch, or at the end of the last."""
+        if not reviser.due(self._session.epoch, self._session.length):
+            return
+        supernet, best = weights.supernet, Watched(Listed([]))
+
+        def scored(paths: Sequence[Path]) -> list[Trial]:
+            estimator = self._estimator(lab, supernet)
+            found: list[Trial] = []
+            for path in paths:
+                best.search = Listed([supernet.architecture(path)])
+                trial = lab.explore(best, estimator, trials=1)
+                assert trial is not None, "one was asked for"
+                found.append(trial)
+            return found
+
+        def salient(paths: Sequence[Path]) -> list[float]:
+            [batch] = islice(lab.batches("train", self._settings.weights.batch_size), 1)
+            found = []
+            for path in paths:
+                weights.optimizer.zero_grad(set_to_none=True)
+                lab.gradients(supernet, batch, path)
+                gradients = [w.grad for w in cast(nn.Module, supernet).parameters() if w.grad is not None]
+                found.append(float(torch.stack([gradient.abs().sum() for gradient in gradients]).sum()))
+            weights.optimizer.zero_grad(set_to_none=True)
+            return found
+
+        try:
+            reviser.revise(Revision(self._session.epoch, self._session.length, weights.rng, scored, salient))
+        finally:
+            choice = best.choice()
+            if choice is not None:
+                lab.recommend(*choice)
 
     # -- searching -----------------------------------------------------------------------------------------------
 

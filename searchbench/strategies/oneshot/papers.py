@@ -9,7 +9,11 @@ from searchbench.estimators.estimator import InheritedScore
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.oneshot.bounded import Bounded
 from searchbench.strategies.oneshot.composition import OneShot, Recalibration, Split
+from searchbench.strategies.oneshot.continuous import ContinuousEvolution
 from searchbench.strategies.oneshot.evolution import SposEvolution
+from searchbench.strategies.oneshot.posterior import PartialPaths
+from searchbench.strategies.oneshot.preferred import Preferred
+from searchbench.strategies.oneshot.revising import Finalists
 from searchbench.strategies.oneshot.samplers import (
     Attentive,
     MacsStratified,
@@ -18,9 +22,11 @@ from searchbench.strategies.oneshot.samplers import (
     StrictFair,
     Successive,
     Uniform,
+    UniformNumbers,
 )
 from searchbench.strategies.oneshot.screening import RandomScreening
-from searchbench.strategies.oneshot.teaching import InPlaceDistillation
+from searchbench.strategies.oneshot.shrinking import ProgressiveShrinking
+from searchbench.strategies.oneshot.teaching import InPlaceDistillation, KeptTeacher
 from searchbench.strategies.random import Random
 from searchbench.strategies.supernet import SupernetTraining
 
@@ -330,3 +336,149 @@ def few_shot(
     """
     host = spos(epochs, train_share, batch_size, lr, recalibrate, population, generations, score)
     return replace(host, split=Split(tuple(decisions), after))
+
+
+def once_for_all(
+    epochs: int | None = None,
+    train_share: float = 0.8,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    distillation: float = 1.0,
+    recalibrate: int = 4,
+    population: int = 50,
+    generations: int = 20,
+    score: InheritedScore | None = None,
+) -> OneShot:
+    """Train the largest network of a space whose kernels, depths and widths are cut from one, then ever smaller ones
+    beside it, taught by the largest as it was; then evolve paths by inherited weights.
+
+    see `ProgressiveShrinking` and `KeptTeacher`
+
+    Args:
+        epochs, train_share, batch_size, lr, recalibrate, population, generations, score: as in `spos`.
+        distillation: weight of what the teacher says, beside the labels.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Cai et al. 2020, "Once-for-all: train one network and specialize it for efficient deployment", and its code.
+    Differs: optimiser settings are NAS-Bench-201's for weight sharing, the norm of the summed gradient is clipped;
+        evolution by scores, where the code evolves by a predictor of accuracy; images keep their size.
+    """
+    host = spos(epochs, train_share, batch_size, lr, recalibrate, population, generations, score)
+    return replace(host, sampler=ProgressiveShrinking(), teaching=KeptTeacher(distillation))
+
+
+def mixpath(
+    epochs: int | None = None,
+    train_share: float = 0.5,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    recalibrate: int = 4,
+    population: int = 70,
+    generations: int = 200,
+    score: InheritedScore | None = None,
+) -> OneShot:
+    """Train a supernet some of whose kernels are active at a time, first as many as were drawn, then which; then search
+    by NSGA-II for low validation error, few multiply-accumulates and many parameters.
+
+    Args:
+        epochs, train_share, batch_size, lr, recalibrate, population, generations, score: as in `fairnas`.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Chu et al. 2023, "MixPath: a unified approach for one-shot neural architecture search"; the shadow batch
+        norms are the space's, `mixpath`.
+    Differs: as `fairnas`, with one path an update; the released search weighs its objectives.
+    """
+    return replace(
+        fairnas(epochs, train_share, batch_size, lr, recalibrate, population, generations, score),
+        sampler=UniformNumbers(),
+    )
+
+
+def prenas(
+    epochs: int | None = None,
+    train_share: float = 0.9,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    candidates: int = 100,
+    strata: int = 5,
+    each: int = 1,
+    recalibrate: int = 4,
+    score: InheritedScore | None = None,
+) -> OneShot:
+    """Choose paths by a zero-cost score of the untrained supernet, a few of every size; train those alone; hand over
+    the best of them by inherited weights.
+
+    Args:
+        epochs, train_share, batch_size, lr, recalibrate, score: as in `spos`.
+        candidates, strata, each: see `Preferred`.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Wang et al. 2023, "PreNAS: preferred one-shot learning towards efficient neural architecture search".
+    Differs: as `Preferred`; networks are convolutional, without the paper's transformers.
+    """
+    host = spos(epochs, train_share, batch_size, lr, recalibrate, score=score)
+    return replace(host, sampler=Preferred(candidates, strata, each), finder=Finalists())
+
+
+def cars(
+    epochs: int | None = None,
+    train_share: float = 0.95,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    population: int = 16,
+    offspring: int = 2,
+    every: int = 1,
+    warmup: float = 0.1,
+    recalibrate: int = 1,
+    score: InheritedScore | None = None,
+) -> OneShot:
+    """Evolve a population by inherited weights while the supernet is trained on it, with protection of what still
+    learns; hand over the best of the last population.
+
+    Args:
+        epochs, train_share, batch_size, lr, recalibrate, score: as in `spos`; the share is of training and evolution.
+        population, offspring, every, warmup: see `ContinuousEvolution`.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Yang et al. 2020, "CARS: continuous evolution for efficient neural architecture search".
+    Differs: as `ContinuousEvolution`; optimiser settings are NAS-Bench-201's for weight sharing.
+    """
+    host = spos(epochs, train_share, batch_size, lr, recalibrate, score=score)
+    return replace(host, sampler=ContinuousEvolution(population, offspring, every, warmup), finder=Finalists())
+
+
+def pcnas(
+    epochs: int | None = None,
+    train_share: float = 0.95,
+    batch_size: int = 64,
+    lr: float = 0.025,
+    pool: int = 5,
+    samples: int = 4,
+    warmup: float = 0.3,
+    recalibrate: int = 1,
+    score: InheritedScore | None = None,
+) -> OneShot:
+    """Decide layer after layer while the supernet is trained, keeping a pool of beginnings by what paths that begin so
+    are worth; hand over the best of the last pool.
+
+    Args:
+        epochs, train_share, batch_size, lr, recalibrate, score: as in `spos`; the share is of training and decisions.
+        pool, samples, warmup: see `PartialPaths`.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Li et al. 2020, "Improving one-shot NAS by suppressing the posterior fading" (PC-NAS).
+    Differs: as `PartialPaths`; the best of the pool is handed over by inherited weights, where the paper trains the
+        pool from scratch and compares.
+    """
+    host = spos(epochs, train_share, batch_size, lr, recalibrate, score=score)
+    return replace(host, sampler=PartialPaths(pool, samples, warmup), finder=Finalists())

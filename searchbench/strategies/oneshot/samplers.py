@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from searchbench.errors import StudyError
 
 if TYPE_CHECKING:
+    from searchbench.spaces.choices import Decision
     from searchbench.spaces.networks import Active, Mixed, Supernet
     from searchbench.strategies.strategy import Scenario
 
+T = TypeVar("T")
 Draw = Callable[[np.random.Generator, float], "tuple[Active, ...]"]
 """(the strategy's stream, share of the training that is done) -> what the next round trains, a minibatch for each."""
 
@@ -50,6 +52,20 @@ class Attending(Protocol):
 
     def attending(self, supernet: Supernet, score: Score) -> Draw:
         """The draw over a supernet's options, which may ask for scores."""
+
+
+@runtime_checkable
+class Phased(Protocol):
+    """A sampler whose training has phases, each of which begins with a change of the supernet."""
+
+    def phase(self, supernet: Supernet, done: float) -> int:
+        """The phase at a share of the training, counted from 0."""
+
+    def tutored(self, phase: int) -> bool:
+        """Whether paths learn from a teacher: the largest path as it was when the first such phase began."""
+
+    def enter(self, phase: int, supernet: Supernet) -> None:
+        """Change the weights of the supernet as a phase begins; its optimiser begins afresh."""
 
 
 class Grouping(Protocol):
@@ -98,6 +114,43 @@ class Uniform:
     def over(self, supernet: Supernet) -> Draw:
         options = supernet.options
         return lambda rng, done: tuple(tuple(rng.integers(options).tolist()) for _ in range(self.paths))
+
+
+@dataclass(frozen=True, slots=True)
+class UniformNumbers:
+    """One path. Of every decision first the number of kernels is drawn uniformly, then the kernels, then the expansion:
+    sums of few kernels are trained as often as sums of many, of which there are more.
+
+    Source: the released code of Chu et al. 2023, "MixPath".
+    """
+
+    def over(self, supernet: Supernet) -> Draw:
+        decisions = supernet.architecture((0,) * len(supernet.options)).space.decisions
+        groups = [_by_number(decision) for decision in decisions]
+
+        def draw(rng: np.random.Generator, done: float) -> tuple[tuple[int, ...]]:
+            return (tuple(_one_of(_one_of(group, rng), rng) for group in groups),)
+
+        return draw
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        if "paths" not in scenario.space.settings:
+            return (
+                f"it trains several kernels at a time, and layers of `{scenario.space.name}` have one; see `mixpath`."
+            )
+        return None
+
+
+def _by_number(decision: Decision) -> list[list[int]]:
+    """Options by how many kernels they have."""
+    found: dict[int, list[int]] = {}
+    for at, value in enumerate(decision.values()):
+        found.setdefault(str(value).count("."), []).append(at)
+    return list(found.values())
+
+
+def _one_of(listed: list[T], rng: np.random.Generator) -> T:
+    return listed[int(rng.integers(len(listed)))]
 
 
 @dataclass(frozen=True, slots=True)

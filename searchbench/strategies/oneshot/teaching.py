@@ -24,8 +24,12 @@ class Teaching(Protocol):
     def shared(self) -> bool:
         """Whether all paths of a round see one minibatch."""
 
-    def lessons(self, batches: list[Batch], paths: int) -> Iterator[Lesson]:
-        """A lesson for each path in turn; asked for when the one before has been learnt."""
+    def lessons(self, batches: list[Batch], paths: int, teacher: Tensor | None = None) -> Iterator[Lesson]:
+        """A lesson for each path in turn; asked for when the one before has been learnt.
+
+        Args:
+            teacher: logits of a teacher that was kept, on the one minibatch; None: there is none.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Labels:
 
     shared = False
 
-    def lessons(self, batches: list[Batch], paths: int) -> Iterator[Lesson]:
+    def lessons(self, batches: list[Batch], paths: int, teacher: Tensor | None = None) -> Iterator[Lesson]:
         return ((batch, None) for batch in batches)
 
 
@@ -49,12 +53,42 @@ class InPlaceDistillation:
 
     shared = True
 
-    def lessons(self, batches: list[Batch], paths: int) -> Iterator[Lesson]:
+    def lessons(self, batches: list[Batch], paths: int, teacher: Tensor | None = None) -> Iterator[Lesson]:
         [batch] = batches
         taught: list[Tensor] = []
         yield batch, listening(taught)
         for _ in range(paths - 1):
             yield batch, soft_cross_entropy(taught[0])
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTeacher:
+    """All paths of a round see one minibatch. Each learns its labels, and what a teacher makes of it if one was kept:
+
+    L = -log softmax(z)_y - ratio sum_c p_c log softmax(z)_c,  p = softmax(teacher), a constant
+
+    Source: Cai et al. 2020, "Once-for-all", section 3.3, and its code (ratio 1).
+    """
+
+    ratio: float = 1.0
+    shared = True
+
+    def lessons(self, batches: list[Batch], paths: int, teacher: Tensor | None = None) -> Iterator[Lesson]:
+        [batch] = batches
+        loss = None if teacher is None else labels_and(teacher, self.ratio)
+        return ((batch, loss) for _ in range(paths))
+
+
+def labels_and(teacher: Tensor, ratio: float) -> Loss:
+    """Cross-entropy with the labels, and `ratio` times that with the softmax of a teacher's logits [B, classes]."""
+    import torch.nn.functional as F
+
+    soft = soft_cross_entropy(teacher)
+
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(logits, targets) + ratio * soft(logits, targets)
+
+    return loss
 
 
 def listening(taught: list[Tensor]) -> Loss:
