@@ -15,8 +15,8 @@ from torch import nn
 
 from searchbench import Budget, Problem, Study, Use
 from searchbench.errors import SpaceError
-from searchbench.harness.plan import plan
-from searchbench.harness.run import run_search
+from searchbench.harness.declared.plan import plan
+from searchbench.harness.running.run import run_search
 from searchbench.seeds import Seeds
 from searchbench.spaces.chains.elastic import mobile_ofa, mobile_superkernel
 from searchbench.spaces.layers.elastic import ElasticInverted, elastic, gated

@@ -14,7 +14,7 @@ from tiny_lab import SPACE, lab, scenario
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
-from searchbench.harness.loop import drive
+from searchbench.harness.running.loop import drive
 from searchbench.spaces.networks import Path
 from searchbench.strategies.nsga2 import fronts
 from searchbench.strategies.oneshot.continuous import ContinuousEvolution, protected
