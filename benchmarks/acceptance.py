@@ -436,6 +436,17 @@ CHECKS = (
         ("oles",),
     ),
     Check(
+        "losses and gradients of GDAS's, SETN's, NASP's, SNAS's and DARTS-'s own programs, to 1e-12",
+        (
+            "test_recorded_gradients::test_gdas_as_released_for_nasbench201",
+            "test_recorded_gradients::test_setn_moves_its_logits_through_all_operations",
+            "test_recorded_gradients::test_nasp_takes_its_gradient_at_a_proximal_step",
+            "test_recorded_gradients::test_snas_draws_from_the_concrete_distribution",
+            "test_recorded_gradients::test_darts_minus_adds_a_skip_to_every_edge",
+        ),
+        ("gdas", "setn", "nasp", "snas", "darts-minus"),
+    ),
+    Check(
         "FBNet-B and -C have their released sizes",
         ("test_chain_spaces::test_fbnets_have_the_released_sizes",),
         ("fbnet",),
