@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from functools import cache
 from typing import Any, Final, Protocol, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from searchbench.errors import SpaceError
 
 Value = Hashable
+Array = npt.NDArray[np.float64]
 
 
 class Nothing(Enum):
@@ -102,6 +104,8 @@ class Decision(Protocol):
         """A different value, drawn at random (the same only where there is no other)."""
 
     def encode(self, value: Value) -> list[float]: ...
+    def encodings(self, values: Sequence[Value]) -> Array:
+        """`encode` of each, zeros for a None, [n, width]."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -172,6 +176,16 @@ class Choice:
     def encode(self, value: Value) -> list[float]:
         return [1.0 if option == value else 0.0 for option in self.options]
 
+    def encodings(self, values: Sequence[Value]) -> Array:
+        position = {option: at for at, option in enumerate(self.options)}
+        encoded = np.zeros((len(values), self.arity + 1))
+        encoded[np.arange(len(values)), [position.get(value, self.arity) for value in values]] = 1.0
+        return encoded[:, :-1]
+
+    def quantiles(self, units: Array) -> list[Value]:
+        """The values that `sample` takes for these uniform numbers [n]."""
+        return [self.options[at] for at in (units * self.arity).astype(np.int64).tolist()]
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class Integer:
@@ -237,6 +251,9 @@ class Integer:
     def encode(self, value: Value) -> list[float]:
         return [_unit(_number(value), self.low, self.high, self.log)]
 
+    def encodings(self, values: Sequence[Value]) -> Array:
+        return _units(values, self)
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class Float:
@@ -296,6 +313,19 @@ class Float:
     def encode(self, value: Value) -> list[float]:
         return [_unit(_number(value), self.low, self.high, self.log)]
 
+    def encodings(self, values: Sequence[Value]) -> Array:
+        if self.log or self.low == self.high or None in values:
+            return _units(values, self)
+        width = self.high - self.low
+        return ((np.array(values, dtype=np.float64) - self.low) / width)[:, None]
+
+    def quantiles(self, units: Array) -> list[Value]:
+        """The values that `sample` takes for these uniform numbers [n]."""
+        if self.log:  # powers of NumPy differ from those of `sample` in the last digit
+            return [self._at(unit) for unit in units.tolist()]
+        values: list[Value] = np.clip(self.low + units * (self.high - self.low), self.low, self.high).tolist()
+        return values
+
     def _at(self, unit: float) -> float:
         if self.log:
             drawn = math.exp(math.log(self.low) + unit * (math.log(self.high) - math.log(self.low)))
@@ -353,6 +383,11 @@ def _unit(value: float, low: float, high: float, log: bool) -> float:
     if log:
         return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
     return (value - low) / (high - low)
+
+
+def _units(values: Sequence[Value], range_: Integer | Float) -> Array:
+    ends = (range_.low, range_.high, range_.log)
+    return np.array([[0.0 if value is None else _unit(_number(value), *ends)] for value in values])
 
 
 def _number(value: Any) -> Any:

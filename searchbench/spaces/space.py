@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from searchbench.errors import SpaceError, did_you_mean
-from searchbench.spaces.choices import NOTHING, Choice, Decision, Value, settled
+from searchbench.spaces.choices import NOTHING, Choice, Decision, Float, Value, settled
 from searchbench.spaces.labelled import LabelledGraph
 from searchbench.spaces.notation import Notation
 from searchbench.spaces.topology import Edge, Topology
@@ -51,6 +51,11 @@ class Architecture:
     def key(self) -> str:
         """The canonical key, isomorphism-aware: what identifies the architecture in records and in seeds."""
         return self.space.key(self)
+
+    @property
+    def identity(self) -> Hashable:
+        """Equal where keys are, of one space in one process; quicker where the values say it all, as with numbers."""
+        return self.values if self.space.plain else self.space.key(self)
 
     def __getitem__(self, name: str) -> Value:
         try:
@@ -180,14 +185,15 @@ class Space:
         return any(decision.when is not None for decision in self.decisions)
 
     @cached_property
-    def _arities(self) -> Array | None:
-        """Arities, where every decision is an unconditional categorical (then one draw serves all); else None.
+    def plain(self) -> bool:
+        """Whether every point counts as a function of its own and is written by its values."""
+        return self.canonical is _plain_key and self.writer is _write_plain
 
-        Floats: scaled uniform draws cost a quarter of bounded integers, and never reach the arity itself.
-        """
-        if self.conditional or not all(isinstance(d, Choice) for d in self.decisions):
-            return None
-        return np.array([d.arity for d in self.decisions], dtype=np.float64)
+    @cached_property
+    def _laws(self) -> tuple[Choice | Float, ...] | None:
+        """The decisions, where none has a condition and a draw of each takes one uniform number; else None."""
+        alike = tuple(d for d in self.decisions if isinstance(d, Choice | Float))
+        return None if self.conditional or len(alike) < len(self.decisions) else alike
 
     @cached_property
     def _keys(self) -> dict[Values, str]:
@@ -271,18 +277,14 @@ class Space:
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """A uniform draw, decision by decision (not uniform over keys)."""
-        if self._arities is not None:
-            drawn = (rng.random(len(self.decisions)) * self._arities).astype(np.int64).tolist()
-            return Architecture(self, tuple(d.options[i] for d, i in zip(self.decisions, drawn, strict=True)))  # type: ignore[attr-defined]
         return self._complete([None] * len(self.decisions), rng)
 
     def draws(self, count: int, rng: np.random.Generator) -> list[Architecture]:
         """Draws, as many as asked for: those that `sample` would give one after the other."""
-        if self._arities is None:
+        if self._laws is None:
             return [self.sample(rng) for _ in range(count)]
-        drawn = (rng.random((count, len(self.decisions))) * self._arities).astype(np.int64).tolist()
-        options = [d.options for d in self.decisions]  # type: ignore[attr-defined]
-        return [Architecture(self, tuple([o[i] for o, i in zip(options, row, strict=True)])) for row in drawn]
+        columns = [law.quantiles(u) for law, u in zip(self._laws, rng.random((count, len(self._laws))).T, strict=True)]
+        return [Architecture(self, values) for values in zip(*columns, strict=True)]
 
     def sample_carrying(self, rng: np.random.Generator) -> Architecture:
         """A draw whose network can learn: uniform among those; after many draws without one, the last."""
@@ -405,6 +407,13 @@ class Space:
             return self.paths(architecture)
         known = ("one-hot", "path") if self.paths is not None else ("one-hot",)
         raise SpaceError(f"space `{self.name}` has no encoding `{kind}`; {did_you_mean(kind, known)}")
+
+    def encodings(self, architectures: Sequence[Architecture], kind: str = "one-hot") -> Array:
+        """`encode` of each of some architectures, [n, D]; raises what that raises."""
+        if kind != "one-hot" or not architectures:
+            return np.array([self.encode(architecture, kind) for architecture in architectures])
+        columns = zip(*(architecture.values for architecture in architectures), strict=True)
+        return np.hstack([d.encodings(column) for d, column in zip(self.decisions, columns, strict=True)])
 
     # -- networks ----------------------------------------------------------------------------------------------
 

@@ -159,7 +159,7 @@ class TreeSearch:
         best: tuple[int, Architecture] | None = None
         for _ in range(self._settings.tries):
             drawn = space.sample(self._rng)
-            if drawn.key in self._unseen.keys:
+            if drawn.identity in self._unseen.seen:
                 continue
             depth = int(leaf.depth(space.encode(drawn)[None])[0])
             if best is None or depth > best[0]:

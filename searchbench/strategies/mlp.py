@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Array, Space
 from searchbench.strategies.acquisition import Predict
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class MlpEnsemble:
         StudyError: a value is not positive.
 
     Source: White et al. 2021 (BANANAS), section 5 and its released code.
-    Differs: values are standardised, so that the learning rate suits any scale.
+    Differs: values are standardised, so that the learning rate suits any scale. As there, in single precision.
     """
 
     members: int = 5
@@ -51,61 +54,112 @@ class MlpEnsemble:
     def fit(self, encodings: Array, values: Array, rng: np.random.Generator) -> Predict:
         """Train from scratch on `encodings` [n, D] and `values` [n]."""
         centre, scale = float(values.mean()), float(values.std()) or 1.0
-        networks = Networks(self.members, [encodings.shape[1], *[self.width] * self.layers, 1], rng)
-        _train(networks, self, encodings, (values - centre) / scale, rng)
+        networks = Networks(self.members, encodings.shape[1], self.layers, self.width, rng)
+        held: Mask = (encodings != 0.0).any(axis=0)  # nothing pulls at the weights of what no sample has
+        trained = networks.reading(held)
+        _train(trained, self, encodings[:, held], (values - centre) / scale, rng)
+        networks.take(trained, held)
 
         def predict(points: Array) -> tuple[Array, Array]:
-            outputs = centre + scale * networks.forward(np.broadcast_to(points, (self.members, *points.shape)))[-1]
-            return outputs[:, :, 0].mean(axis=0), outputs[:, :, 0].std(axis=0)
+            read = with_ones(points.astype(networks.precision))
+            outputs = networks.forward(np.broadcast_to(read, (self.members, *read.shape)))[:, :, 0].astype(np.float64)
+            return centre + scale * outputs.mean(axis=0), scale * outputs.std(axis=0)
 
         return predict
 
 
 class Networks:
-    """`members` networks of equal shape. All parameters lie in one vector, of which layers are views."""
+    """`members` networks of equal shape. All parameters lie in one vector, of which layers are views [M, a + 1, b]:
+    the last row of weights, those of an input of 1, are the biases. So a layer is one product, and so is its slope.
+    """
 
-    def __init__(self, members: int, sizes: list[int], rng: np.random.Generator) -> None:
-        shapes = [shape for a, b in pairwise(sizes) for shape in ((members, a, b), (members, 1, b))]
-        lengths = [math.prod(shape) for shape in shapes]
-        self.parameters = np.zeros(sum(lengths))
+    def __init__(
+        self,
+        members: int,
+        inputs: int,
+        layers: int,
+        width: int,
+        rng: np.random.Generator | None = None,
+        precision: Any = np.float32,
+    ) -> None:
+        self._shape, self.precision = (members, layers, width), precision
+        shapes = [(members, inputs + 1, width), *[(members, width + 1, width)] * (layers - 1), (members, width + 1, 1)]
+        self.parameters = np.zeros(sum(map(math.prod, shapes)), precision)
         self.gradient = np.zeros_like(self.parameters)
-        self._layers = _views(self.parameters, shapes)
-        self._slopes = _views(self.gradient, shapes)
-        for weights, _ in self._layers:
-            bound = math.sqrt(6 / (weights.shape[1] + weights.shape[2]))
-            weights[:] = rng.uniform(-bound, bound, weights.shape)
+        self.layers, self._slopes = _views(self.parameters, shapes), _views(self.gradient, shapes)
+        start, stop = math.prod(shapes[0]), len(self.parameters) - math.prod(shapes[-1])
+        self._inner = self.gradient[start:stop].reshape(layers - 1, members, width + 1, width)
+        self._turned = [layer.transpose(0, 2, 1) for layer in self.layers]
+        self._rooms: dict[int, Room] = {}
+        for layer in self.layers if rng is not None else ():
+            a, b = layer.shape[1] - 1, layer.shape[2]
+            bound = math.sqrt(6 / (a + b))
+            layer[:, :-1] = rng.uniform(-bound, bound, (members, a, b))  # type: ignore[union-attr]
 
-    def forward(self, inputs: Array) -> list[Array]:
-        """[M, B, D] -> the inputs and every layer's outputs; the last is [M, B, 1]."""
-        outputs = [inputs]
-        for at, (weights, bias) in enumerate(self._layers):
-            sums = np.matmul(outputs[-1], weights)
-            sums += bias
-            outputs.append(np.maximum(sums, 0.0, out=sums) if at + 1 < len(self._layers) else sums)
-        return outputs
+    def reading(self, columns: Mask) -> Networks:
+        """A copy that reads some of the inputs only, [D]."""
+        members, layers, width = self._shape
+        smaller = Networks(members, int(columns.sum()), layers, width, precision=self.precision)
+        own = (self.layers[0][:, np.append(columns, True)], *self.layers[1:])
+        for theirs, layer in zip(smaller.layers, own, strict=True):
+            theirs[:] = layer
+        return smaller
+
+    def take(self, smaller: Networks, columns: Mask) -> None:
+        """The weights of such a copy."""
+        self.layers[0][:, np.append(columns, True)] = smaller.layers[0]
+        for own, layer in zip(self.layers[1:], smaller.layers[1:], strict=True):
+            own[:] = layer
+
+    def forward(self, inputs: Array) -> Array:
+        """[M, B, D + 1], the last column 1 -> [M, B, 1], the same memory every time."""
+        room = self._room(inputs.shape[1])
+        below = inputs
+        for layer, sums, found in zip(self.layers[:-1], room.sums, room.outputs, strict=True):
+            np.matmul(below, layer, out=sums)
+            below = np.maximum(found, 0.0, out=found)
+        return np.matmul(below, self.layers[-1], out=room.last)
 
     def descend(self, inputs: Array, targets: Array) -> None:
         """Leave the gradient of the summed members' mean absolute errors in `gradient`; `targets` [M, B]."""
-        outputs = self.forward(inputs)
-        slope = np.sign(outputs[-1] - targets[:, :, None]) / targets.shape[1]
-        for at in range(len(self._layers) - 1, -1, -1):
-            weights, _ = self._layers[at]
-            to_weights, to_bias = self._slopes[at]
-            np.matmul(outputs[at].transpose(0, 2, 1), slope, out=to_weights)
-            np.add.reduce(slope, axis=1, keepdims=True, out=to_bias)
-            if at:
-                slope = np.matmul(slope, weights.transpose(0, 2, 1))
-                slope *= np.sign(outputs[at])  # 0 or 1: rectified, and quicker than a comparison
+        slope, room = self.forward(inputs), self._room(inputs.shape[1])
+        np.sign(np.subtract(slope, targets[:, :, None], out=slope), out=slope)
+        slope /= targets.shape[1]
+        np.matmul(room.turned[-1], slope, out=self._slopes[-1])
+        np.greater(room.outputs, 0.0, out=room.positive)
+        np.copyto(room.rectified, room.positive)
+        for at in range(len(self.layers) - 2, -1, -1):
+            before = np.matmul(slope, self._turned[at + 1], out=room.slopes[at])
+            before *= room.rectified[at]
+            slope = before[:, :, :-1]
+        np.matmul(room.turned[:-1], room.slopes[1:, :, :, :-1], out=self._inner)
+        np.matmul(inputs.transpose(0, 2, 1), slope, out=self._slopes[0])
+
+    def _room(self, samples: int) -> Room:
+        if samples not in self._rooms:
+            self._rooms[samples] = Room(*self._shape, samples, self.precision)
+        return self._rooms[samples]
 
 
-def _views(vector: Array, shapes: list[tuple[int, int, int]]) -> list[tuple[Array, Array]]:
-    """(weights [M, a, b], bias [M, 1, b]) per layer."""
-    parts, start = [], 0
-    for shape in shapes:
-        stop = start + math.prod(shape)
-        parts.append(vector[start:stop].reshape(shape))
-        start = stop
-    return list(zip(parts[::2], parts[1::2], strict=True))
+class Room:
+    """Where a pass keeps what it computes of some samples; the columns behind the hidden layers' outputs are 1."""
+
+    def __init__(self, members: int, layers: int, width: int, samples: int, precision: Any) -> None:
+        self.outputs, self.slopes, self.rectified = np.ones((3, layers, members, samples, width + 1), precision)
+        self.positive = np.empty(self.outputs.shape, dtype=np.bool_)
+        self.last = np.empty((members, samples, 1), precision)
+        self.sums = self.outputs[..., :-1]
+        self.turned = self.outputs.swapaxes(-1, -2)
+
+
+def with_ones(inputs: Array) -> Array:
+    """Inputs [..., D] with a column of 1 behind them, which carries the biases."""
+    return np.concatenate([inputs, np.ones((*inputs.shape[:-1], 1), inputs.dtype)], axis=-1)
+
+
+def _views(vector: Array, shapes: list[tuple[int, int, int]]) -> list[Array]:
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True)]
 
 
 class AdamInPlace:
@@ -113,7 +167,7 @@ class AdamInPlace:
 
     def __init__(self, learning_rate: float, beta2: float, parameters: Array) -> None:
         self._learning_rate, self._beta2, self._parameters = learning_rate, beta2, parameters
-        self._first, self._second, self._change, self._scale = np.zeros((4, len(parameters)))
+        self._first, self._second, self._change, self._scale = np.zeros((4, len(parameters)), dtype=parameters.dtype)
         self._steps = 0
 
     def step(self, gradient: Array) -> None:
@@ -136,6 +190,7 @@ class AdamInPlace:
 
 def _train(networks: Networks, settings: MlpEnsemble, inputs: Array, targets: Array, rng: np.random.Generator) -> None:
     adam, n = AdamInPlace(settings.learning_rate, settings.beta2, networks.parameters), len(inputs)
+    inputs, targets = with_ones(inputs.astype(networks.precision)), targets.astype(networks.precision)
     for _ in range(settings.epochs):
         order = rng.permuted(np.tile(np.arange(n), (settings.members, 1)), axis=1)
         for start in range(0, n, settings.batch):

@@ -6,8 +6,9 @@ One search, put together from parts; Gaussian-process and forest optimisation an
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -29,9 +30,9 @@ class Candidates(Protocol):
     """What an acquisition chooses among."""
 
     def list(
-        self, space: Space, ranked: list[Architecture], seen: set[str], rng: np.random.Generator
+        self, space: Space, ranked: list[Architecture], seen: set[Hashable], rng: np.random.Generator
     ) -> list[Architecture]:
-        """Distinct architectures whose keys are not in `seen`. `ranked`: all measured ones, the best first."""
+        """Distinct architectures whose identities are not in `seen`. `ranked`: all measured ones, the best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,13 @@ class RandomAndNear:
     parents: int = 5
 
     def list(
-        self, space: Space, ranked: list[Architecture], seen: set[str], rng: np.random.Generator
+        self, space: Space, ranked: list[Architecture], seen: set[Hashable], rng: np.random.Generator
     ) -> list[Architecture]:
         drawn = space.draws(self.random, rng)
         best = ranked[: self.parents]
         drawn += [space.mutate(best[at % len(best)], rng) for at in range(self.near)]
-        return list({a.key: a for a in drawn if a.key not in seen}.values())
+        found = {a.identity: a for a in drawn}
+        return [a for identity, a in found.items() if identity not in seen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +62,32 @@ class Mutations:
     """Mutations drawn of each parent."""
 
     def list(
-        self, space: Space, ranked: list[Architecture], seen: set[str], rng: np.random.Generator
+        self, space: Space, ranked: list[Architecture], seen: set[Hashable], rng: np.random.Generator
     ) -> list[Architecture]:
-        found: dict[str, Architecture] = {}
+        found: dict[Hashable, Architecture] = {}
         for parent in ranked:
             for _ in range(self.tries):
                 child = space.mutate(parent, rng)
-                if child.key not in seen:
-                    found.setdefault(child.key, child)
+                if child.identity not in seen:
+                    found.setdefault(child.identity, child)
                 if len(found) == self.count:
                     return list(found.values())
         return list(found.values())
 
 
 class Encoding(Protocol):
-    """Architectures as vectors."""
+    """Architectures as vectors. A search remembers what it encoded."""
 
     def of(self, space: Space, architecture: Architecture) -> Array:
         """[D]."""
+
+
+@runtime_checkable
+class EncodingAtOnce(Protocol):
+    """An encoding that makes many vectors in less time than it takes to look them up."""
+
+    def of_each(self, space: Space, architectures: Sequence[Architecture]) -> Array:
+        """[n, D]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,9 @@ class OneHot:
 
     def of(self, space: Space, architecture: Architecture) -> Array:
         return space.encode(architecture)
+
+    def of_each(self, space: Space, architectures: Sequence[Architecture]) -> Array:
+        return space.encodings(architectures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,13 +258,13 @@ class Modelling:
 
     def _pick(self) -> list[Architecture]:
         ranked = [a for _, a in sorted(self._measured, key=lambda pair: pair[0])]
-        candidates = self._settings.candidates.list(self._space, ranked, self._unseen.keys, self._rng)
+        candidates = self._settings.candidates.list(self._space, ranked, self._unseen.seen, self._rng)
         if not candidates:
             return []
         values = np.array([value for value, _ in self._measured])
         values[~np.isfinite(values)] = values[np.isfinite(values)].max()
         predict = self._surrogate.fit(np.array(self._encoded), values, self._rng)
-        encodings = np.array([self._encoding(a) for a in candidates])
+        encodings = self._encode(candidates)
         if isinstance(self._acquisition, Considering):
             self._acquisition.consider(self._space, candidates, len(self._measured) - self._settings.initial)
         best, count = float(values.min()), min(self._settings.batch, len(candidates))
@@ -259,7 +272,12 @@ class Modelling:
 
     def tell(self, trial: Trial) -> None:
         self._measured.append((math.inf if trial.failed else trial.value, trial.architecture))
-        self._encoded.append(self._encoding(trial.architecture))
+        self._encoded.extend(self._encode([trial.architecture]))
+
+    def _encode(self, architectures: Sequence[Architecture]) -> Array:
+        if isinstance(self._settings.encoding, EncodingAtOnce):
+            return self._settings.encoding.of_each(self._space, architectures)
+        return np.array([self._encoding(architecture) for architecture in architectures])
 
     def _encoding(self, architecture: Architecture) -> Array:
         known = self._encodings.get(architecture.values)

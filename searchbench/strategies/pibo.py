@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,12 +75,12 @@ class WithBelieved:
     others: Candidates = field(default_factory=RandomAndNear)
 
     def list(
-        self, space: Space, ranked: list[Architecture], seen: set[str], rng: np.random.Generator
+        self, space: Space, ranked: list[Architecture], seen: set[Hashable], rng: np.random.Generator
     ) -> list[Architecture]:
         belief = self.prior.of(space)
         drawn = [belief.sample(rng) for _ in range(self.believed)]
-        found = {a.key: a for a in drawn if a.key not in seen}
-        return [*found.values(), *(a for a in self.others.list(space, ranked, seen, rng) if a.key not in found)]
+        found = {a.identity: a for a in drawn if a.identity not in seen}
+        return [*found.values(), *(a for a in self.others.list(space, ranked, seen, rng) if a.identity not in found)]
 
 
 def pibo(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,13 +77,14 @@ class Unseen:
         self._space, self._rng, self._patience = space, rng, patience
         self._listable = math.prod(math.inf if d.arity is None else d.arity for d in space.decisions) <= listable
         self._rest: list[Architecture] | None = None
-        self.keys: set[str] = set()
+        self.seen: set[Hashable] = set()
+        """Identities of the architectures."""
 
     def add(self, architecture: Architecture) -> bool:
         """Mark as seen; False if it was already."""
-        before = len(self.keys)
-        self.keys.add(architecture.key)
-        return len(self.keys) > before
+        before = len(self.seen)
+        self.seen.add(architecture.identity)
+        return len(self.seen) > before
 
     def draw(self) -> Architecture | None:
         """A draw not seen before, now marked as seen; None when there is none (or none can be found)."""
@@ -99,5 +101,5 @@ class Unseen:
         return None
 
     def _list(self) -> list[Architecture]:
-        rest = [architecture for architecture in self._space.enumerate() if architecture.key not in self.keys]
+        rest = [architecture for architecture in self._space.enumerate() if architecture.identity not in self.seen]
         return [rest[i] for i in self._rng.permutation(len(rest))]

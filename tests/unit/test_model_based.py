@@ -24,7 +24,7 @@ from searchbench.strategies.acquisition import (
     ProbabilityOfImprovement,
 )
 from searchbench.strategies.kernels import Hamming, Kernel, Likelihood, Matern, Range
-from searchbench.strategies.mlp import MlpEnsemble, Networks
+from searchbench.strategies.mlp import MlpEnsemble, Networks, with_ones
 from searchbench.strategies.model_based import ModelBased, Mutations, Paths, RandomAndNear, bananas
 from searchbench.strategies.random import Random
 from searchbench.strategies.strategy import Scenario, Strategy
@@ -182,17 +182,34 @@ def test_a_forest_draws_the_bootstraps_of_scikit_learn() -> None:
 
 def test_gradient_of_the_ensemble_is_right() -> None:
     rng = np.random.default_rng(3)
-    networks = Networks(2, [4, 5, 3, 1], rng)
-    inputs, targets = rng.normal(size=(2, 7, 4)), rng.normal(size=(2, 7))
+    networks = Networks(2, inputs=4, layers=3, width=5, rng=rng, precision=np.float64)
+    inputs, targets = with_ones(rng.normal(size=(2, 7, 4))), rng.normal(size=(2, 7))
     networks.descend(inputs, targets)
     gradient = networks.gradient.copy()
     for at in rng.choice(len(gradient), 25, replace=False):
         losses = []
         for step in (1e-6, -1e-6):
             networks.parameters[at] += step
-            losses.append(np.abs(networks.forward(inputs)[-1][:, :, 0] - targets).mean(axis=1).sum())
+            losses.append(np.abs(networks.forward(inputs)[:, :, 0] - targets).mean(axis=1).sum())
             networks.parameters[at] -= step
         assert gradient[at] == pytest.approx((losses[0] - losses[1]) / 2e-6, abs=1e-5)
+
+
+def test_weights_of_what_no_sample_has_stay_where_they_began() -> None:
+    rng, held = np.random.default_rng(5), np.array([True, False, True, False])
+    networks = Networks(2, inputs=4, layers=2, width=5, rng=rng, precision=np.float64)
+    inputs, targets = rng.normal(size=(2, 7, 4)) * held, rng.normal(size=(2, 7))
+    smaller = networks.reading(held)
+    assert np.array_equal(smaller.forward(with_ones(inputs[:, :, held])), networks.forward(with_ones(inputs)))
+    networks.descend(with_ones(inputs), targets)
+    smaller.descend(with_ones(inputs[:, :, held]), targets)
+    assert np.count_nonzero(networks.gradient) == np.count_nonzero(smaller.gradient)
+    smaller.parameters += 1.0
+    before = networks.layers[0].copy()
+    networks.take(smaller, held)
+    moved = networks.layers[0] - before
+    assert np.all(moved[:, [1, 3]] == 0.0)
+    assert np.allclose(moved[:, [0, 2, 4]], 1.0)
 
 
 TARGET = ("nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1")
@@ -252,7 +269,7 @@ def test_deviation_of_the_gaussian_process_is_of_the_function_and_not_of_a_measu
 def test_mutations_are_unseen_and_of_the_best_first() -> None:
     rng = np.random.default_rng(0)
     best, second = SPACE.sample(rng), SPACE.sample(rng)
-    listed = Mutations(30).list(SPACE, [best, second], {best.key}, rng)
+    listed = Mutations(30).list(SPACE, [best, second], {best.identity}, rng)
     assert len({a.key for a in listed}) == len(listed) == 30
     changed = [sum(x != y for x, y in zip(a.values, best.values, strict=True)) for a in listed]
     assert changed[:10] == [1] * 10

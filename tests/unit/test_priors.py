@@ -178,7 +178,7 @@ def test_candidates_from_the_prior_are_new_and_distinct() -> None:
     few = Space("few", (Choice("a", ("x", "y")), Choice("b", ("u", "v", "w"))))
     rule = WithBelieved(Prior((("a", "x"),), 0.75), believed=50, others=RandomAndNear(20, 5, 1))
     ranked = [few.architecture(("x", "u"))]
-    listed = [a.key for a in rule.list(few, ranked, {ranked[0].key}, np.random.default_rng(0))]
+    listed = [a.key for a in rule.list(few, ranked, {ranked[0].identity}, np.random.default_rng(0))]
     assert len(listed) == len(set(listed)) == 5
     assert ranked[0].key not in listed
 

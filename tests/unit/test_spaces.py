@@ -28,7 +28,8 @@ MIXED = Space(
     ),
 )
 FINITE = Space("finite", (Choice("a", (0, 1)), Choice("b", ("x", "y", "z"), when=When("a", (1,))), Integer("n", 1, 2)))
-SPACES = [NB201, MIXED, FINITE]
+NUMBERS = Space("numbers", (Float("x", -1.5, 7), Choice("c", ("a", "b", "c")), Float("y", 1e-4, 10, log=True)))
+SPACES = [NB201, MIXED, FINITE, NUMBERS]
 SEEDS = st.integers(0, 2**32)
 
 
@@ -64,6 +65,21 @@ def test_draws_are_those_of_as_many_samples(space: Space) -> None:
     one, other = np.random.default_rng(3), np.random.default_rng(3)
     assert space.draws(20, one) == [space.sample(other) for _ in range(20)]
     assert one.random() == other.random()
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda s: s.name)
+@pytest.mark.parametrize("count", [0, 1, 30])
+def test_encodings_are_those_of_each(space: Space, count: int) -> None:
+    drawn = space.draws(count, np.random.default_rng(4))
+    assert np.array_equal(space.encodings(drawn), np.array([space.encode(one) for one in drawn]))
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda s: s.name)
+def test_architectures_have_one_identity_where_they_have_one_key(space: Space) -> None:
+    drawn = space.draws(200, np.random.default_rng(5))
+    keys = {one.key: one.identity for one in drawn}
+    assert [one.identity for one in drawn] == [keys[one.key] for one in drawn]
+    assert len(set(keys.values())) == len(keys)
 
 
 @given(seed=SEEDS)
