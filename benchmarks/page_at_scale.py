@@ -1,4 +1,4 @@
-"""Whether the page and the leaderboard bear a large study: CPU seconds, peak memory and size, each in a fresh process.
+"""Whether the page and the leaderboard bear a large study: CPU seconds, peak memory and size of the commands.
 
     python benchmarks/page_at_scale.py [--runs 10000] [--trials 200] [--strategies 10] [--outlier] [--keep FOLDER]
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -24,26 +25,6 @@ from searchbench.results.store import open_store
 from searchbench.trial import FULL
 
 CELL = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"
-MEASURE = """
-import resource, sys, time
-began = time.process_time()
-{work}
-peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(time.process_time() - began, peak * 1024, {size})
-"""
-LEADERBOARD = """
-from searchbench.reports.dossier import read
-from searchbench.reports.render import render
-from searchbench.results.store import open_store
-with open_store(sys.argv[1]) as store:
-    text = render(read(store).board, "md")
-"""
-REPORT = """
-from searchbench.reports.report import report
-from searchbench.results.store import open_store
-with open_store(sys.argv[1]) as store:
-    written = report(store, None, sys.argv[2])
-"""
 
 
 def large_store(path: Path, *, runs: int, trials: int, strategies: int, outlier: bool = False) -> Path:
@@ -91,12 +72,17 @@ def _run(entry: dict[str, object], labels: list[str], trials: int, outlier: bool
     )  # fmt: skip
 
 
-def measured(work: str, size: str, *arguments: str) -> tuple[float, float, float]:
-    """CPU seconds, peak bytes and size in bytes of some work in a process of its own."""
-    code = MEASURE.format(work=work, size=size)
-    done = subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True)
-    cpu, peak, written = map(float, done.stdout.split()[-3:])
-    return cpu, peak, written
+def measured(*arguments: str) -> tuple[float, float, int]:
+    """CPU seconds, peak bytes and characters printed of a command, from its first import on."""
+    command = [sys.executable, "-m", "searchbench", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        printed = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"`{' '.join(command)}` ended with {process.returncode}")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, len(printed)
 
 
 def main() -> None:
@@ -114,10 +100,12 @@ def main() -> None:
         path = folder / "large.db"
         if not path.exists():
             large_store(path, runs=asked.runs, trials=asked.trials, strategies=asked.strategies, outlier=asked.outlier)
-        for what, work, size in (("leaderboard", LEADERBOARD, "len(text)"),
-                                 ("report", REPORT, "written.page.stat().st_size")):  # fmt: skip
-            cpu, peak, written = measured(work, size, str(path), str(folder / "report"))
-            print(f"{what:12} {cpu:6.2f} CPU-s  {peak / 1e6:5.0f} MB  {written / 1e6:7.3f} MB written")
+        report = folder / "report"
+        cpu, peak, written = measured("leaderboard", "--store", str(path))
+        print(f"leaderboard  {cpu:6.2f} CPU-s  {peak / 1e6:5.0f} MB  {written / 1e6:7.3f} MB printed")
+        cpu, peak, _ = measured("report", "--store", str(path), "--out", str(report))
+        page = (report / "index.html").stat().st_size
+        print(f"report       {cpu:6.2f} CPU-s  {peak / 1e6:5.0f} MB  {page / 1e6:7.3f} MB of page")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -28,6 +29,9 @@ from searchbench.printable import printable
 from searchbench.working_folder import search_last
 
 BAD_INPUT = 2
+COLLECTED_AFTER = 50_000
+"""Objects made before unreachable ones are looked for: what is read of a large store stays to the end, and looking
+through it again and again finds nothing."""
 
 
 @click.group(
@@ -74,6 +78,7 @@ def carry_out(arguments: Sequence[str] | None = None) -> None:
     from searchbench.errors import InputError
 
     search_last()
+    gc.set_threshold(COLLECTED_AFTER)
     try:
         code = cli.main(args=arguments, prog_name="searchbench", standalone_mode=False)
     except InputError as error:

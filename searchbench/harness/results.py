@@ -123,7 +123,7 @@ class Results:
             budget = store.study(self.study).declared.get("budget") or {}
             signs = self._signs(store)
         axis = axis or next((a for a in budget if a in CURVE_AXES), "evaluations")
-        found = incumbent_curves((run.trials for run in runs), axis)
+        found = incumbent_curves([run.trials for run in runs], axis)
         of = [runs[at] for at in found.run.tolist()]
         frame = pd.DataFrame({name: [getattr(r, name) for r in of] for name in ("problem", "strategy", "replicate")})
         value = found.value * frame["problem"].map(signs).fillna(1.0).to_numpy()

@@ -152,5 +152,5 @@ def _curves(runs: Sequence[RunRecord], axes: Sequence[str]) -> dict[str, Curves]
     """Along every axis on which anything was spent."""
     from searchbench.results.curves import curves_along
 
-    found = curves_along((run.trials for run in runs), axes)
+    found = curves_along([run.trials for run in runs], axes)
     return {axis: c for i, (axis, c) in enumerate(found.items()) if i == 0 or (len(c.spent) and c.spent.max() > 0)}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from types import SimpleNamespace
 from typing import Any
 
 from searchbench.printable import cell, escaped
@@ -16,7 +17,7 @@ from searchbench.reports.ranking import records as ranking_records
 from searchbench.reports.render.data import to_csv
 from searchbench.reports.tradeoff import records as tradeoff_records
 from searchbench.results.curves import Curves
-from searchbench.results.frames import run_frame
+from searchbench.results.frames import run_columns
 from searchbench.results.records import RunRecord
 from searchbench.statistics import Answer
 
@@ -29,7 +30,7 @@ def tables(dossier: Dossier) -> dict[str, str]:
         "leaderboard.csv": to_csv(dossier.board),
         "comparisons.csv": written(_comparisons(dossier)),
         "checklist.csv": written(_checks(dossier)),
-        "runs.csv": _frame(dossier.runs),
+        "runs.csv": written(_runs(dossier.runs)),
         "curves.csv": written(_curves(dossier)),
     }
     if dossier.across is not None:
@@ -43,26 +44,25 @@ def tables(dossier: Dossier) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
-def _frame(runs: Sequence[RunRecord]) -> str:
-    frame = run_frame(runs).drop(columns=["error"])
-    texts = frame.select_dtypes(exclude="number")
-    text: str = frame.assign(**{name: texts[name].map(cell) for name in texts}).to_csv(index=False, lineterminator="\n")
-    return text
+def _runs(runs: Sequence[RunRecord]) -> Iterable[dict[str, Any]]:
+    columns = {name: values for name, values in run_columns(runs).items() if name != "error"}
+    return (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
 
 
 def written(rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows under the keys of the first as CSV; empty where there is none."""
-    rows = list(rows)
-    if not rows:
+    left = iter(rows)
+    first = next(left, None)
+    if first is None:
         return ""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(
-            {k: "" if v is None or (isinstance(v, float) and math.isnan(v)) else cell(v) for k, v in row.items()}
-        )
-    return out.getvalue()
+    lines: list[str] = []  # a `StringIO` takes four bytes for each character
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\n")
+    writer.writerow(first)
+    for row in chain([first], left):
+        if row.keys() != first.keys():
+            raise ValueError(f"rows of one table have the same keys, but got {list(first)} and {list(row)}")
+        writer.writerow("" if v is None or (isinstance(v, float) and math.isnan(v)) else cell(v) for v in row.values())
+    return "".join(lines)
 
 
 def _comparisons(dossier: Dossier) -> Iterable[dict[str, Any]]:

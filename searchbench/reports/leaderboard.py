@@ -366,18 +366,17 @@ def _order(key: str, *, descending: bool, better_is_more: bool = False) -> Calla
     Test errors are in the order of the declared estimand, in which nobody stands above one shown better than it.
     """
 
-    def place(row: Row) -> tuple[Any, ...]:
-        values = row.values()
-        value = values[key]
-        turned = descending != better_is_more
-        if key == "test_error_mean" and row.standing.place is not None:
-            value, turned = values["place"], descending  # the first place is the best, whichever way the numbers go
+    def standing(row: Row) -> tuple[Any, ...]:
+        place, turned = row.standing.place, descending != better_is_more
+        value = row.test_error.mean if key == MAIN else row.values()[key]
+        if key == MAIN and place is not None:
+            value, turned = float(place), descending  # the first place is the best, whichever way the numbers go
         if isinstance(value, str):
             return (row.n == 0, False, [-ord(c) for c in value] if descending else value, row.strategy)
-        unknown = math.isnan(value) or (key == "test_error_mean" and row.failed_share > MAX_FAILED_SHARE)
+        unknown = math.isnan(value) or (key == MAIN and row.failed_share > MAX_FAILED_SHARE)
         return (row.n == 0, unknown, 0.0 if unknown else -value if turned else value, row.strategy)
 
-    return place
+    return standing
 
 
 def _known(value: float | None) -> float:

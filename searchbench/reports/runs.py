@@ -14,6 +14,7 @@ from searchbench.metric import Metric
 from searchbench.reports import drawings
 from searchbench.reports.dossier import Dossier
 from searchbench.results.columns import read_traces, read_trials
+from searchbench.results.curves import floats
 from searchbench.results.records import RunRecord, cost_to_json
 
 MAX_DETAILED = 200
@@ -112,8 +113,8 @@ def _trials(run: RunRecord, factor: float) -> dict[str, Any]:
     table = read_trials(run.trials) if run.trials else None
     if table is None or not table.num_rows:
         return {}
-    values = factor * table["value"].cast("float64").to_numpy(zero_copy_only=False)
-    chosen = table["recommended"].cast("float64").to_numpy(zero_copy_only=False)
+    values = factor * floats(table, "value")
+    chosen = floats(table, "recommended")
     known = np.isfinite(chosen) & (chosen >= 0) & (chosen < len(values))
     best = np.where(known, values[np.where(known, chosen, 0).astype(int)], np.nan)
     at = _thinned(len(values))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from searchbench.metric import Metric
@@ -19,7 +20,7 @@ from searchbench.results.history import EXPLORATORY, Caveat, caveats_of
 from searchbench.results.records import RunRecord
 
 if TYPE_CHECKING:
-    from searchbench.statistics import Answer, Arm, Family
+    from searchbench.statistics import Answer, Arm, Family, Scores
     from searchbench.statistics.estimand import EstimandName
 
 UNDECLARED = "nothing was declared in [comparison] before the first run"
@@ -90,6 +91,41 @@ class Declared:
         return any(caveat.kind == EXPLORATORY for caveat in self.caveats)
 
 
+@dataclass(frozen=True, eq=False)
+class FirstPlaces:
+    """How often each of some arms comes first when seeds are resampled jointly.
+
+    Counted when first asked for: it takes as long as all tests, and a short table shows none of it.
+    """
+
+    arms: tuple[Arm, ...]
+
+    @property
+    def known(self) -> bool:
+        """Whether there are shares at all, which takes no resample."""
+        import numpy as np
+
+        from searchbench.statistics.many_tasks import resampled
+
+        return any(np.isfinite(a.values).any() for a in self.arms) and resampled(self._scores)
+
+    @cached_property
+    def shares(self) -> Mapping[str, float]:
+        """By name; empty where refused."""
+        from searchbench import statistics as st
+
+        return st.p_best(self._scores) if self.known else {}
+
+    @property
+    def _scores(self) -> Scores:
+        import numpy as np
+
+        from searchbench import statistics as st
+
+        values = np.stack([a.values for a in self.arms])[:, :, None]
+        return st.Scores(tuple(a.name for a in self.arms), ("task",), values, (self.arms[0].better or "lower",))
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One strategy among those of its problem; answers are in shown units (percent where errors are shares)."""
@@ -98,8 +134,6 @@ class Standing:
     """Mean, t-interval, completed runs."""
     ranks: tuple[int, int] | None = None
     """First and last place it may hold; None where nothing is ranked."""
-    p_best: float | None = None
-    """How often it comes first when seeds are resampled: a description, no claim; None below 10 seeds."""
     top: bool = False
     """Whether it is in the group that nothing was shown better than, where some were told apart."""
     place: int | None = None
@@ -113,6 +147,15 @@ class Standing:
     failed for a comparison of means; empty where nothing was asked."""
     caveats: tuple[str, ...] = ()
     """What it must be read with; see `Answer.caveats`."""
+    first: FirstPlaces | None = field(default=None, compare=False)
+    """The resamples of all that are ranked with it; None where nothing is."""
+    name: str = ""
+    """Its own among them."""
+
+    @property
+    def p_best(self) -> float | None:
+        """How often it comes first when seeds are resampled: a description, no claim; None below 10 seeds."""
+        return None if self.first is None else self.first.shares.get(self.name)
 
     @property
     def said(self) -> str:
@@ -217,7 +260,7 @@ def judge_standings(
     started = {name: runs for name, runs in by_strategy.items() if runs}
     metric = declared.measured(run for runs in started.values() for run in runs)
     whole = {name: as_arm(name, runs, metric) for name, runs in started.items()}
-    described = {name: Standing(st.describe(a, level=1 - declared.level)) for name, a in whole.items()}
+    described = {name: Standing(st.describe(a, level=1 - declared.level, resamples=0)) for name, a in whole.items()}
     if not compare or len(whole) < 2:
         return ArmVerdicts(described, tuple(whole.values()), metric, declared=declared)
     everywhere = set(seeds).intersection(*(a.seeds for a in whole.values()))
@@ -259,14 +302,13 @@ def _compared(
     ranks = {} if ranked is None else ranked.rank_intervals()
     order = () if ranked is None else ranked.order()
     told_apart = any(low > 1 for low, _ in ranks.values())
-    best = _p_best([a for a in arms if a.name in sound])
+    first = FirstPlaces(tuple(a for a in arms if a.name in sound))
     standings = {}
     for name, plain in described.items():
         answer = None if versus is None or name == baseline else versus[(name, str(baseline))]
         standings[name] = Standing(
             estimate=plain.estimate,
             ranks=ranks.get(name),
-            p_best=best.get(name),
             top=told_apart and name in ranks and ranks[name][0] == 1,
             place=order.index(name) + 1 if name in order else None,
             location=ranked.locations.get(name) if ranked is not None and name in sound else None,
@@ -274,6 +316,8 @@ def _compared(
             verdict="failing"
             if answer is not None and name not in sound
             else _verdict(answer, versus, is_baseline=name == baseline),
+            first=first,
+            name=name,
         )
     notes += _family_notes(family, versus, declared) + _rope_notes(arms, declared, metric)
     return ArmVerdicts(standings, arms, metric, versus, family, notes, declared)
@@ -314,19 +358,6 @@ def family_of(arms: Sequence[Arm], declared: Declared, metric: Metric) -> Family
 def all_pairs_of(verdicts: ArmVerdicts) -> Family | None:
     """All pairs of a problem whose declared family is another: what an undeclared comparison is corrected over."""
     return family_of(verdicts.arms, replace(verdicts.declared, family="all-pairs"), verdicts.metric)
-
-
-def _p_best(arms: Sequence[Arm]) -> dict[str, float]:
-    """How often each comes first when seeds are resampled jointly; empty where refused."""
-    import numpy as np
-
-    from searchbench import statistics as st
-
-    values = np.stack([a.values for a in arms])[:, :, None] if arms else np.empty((0, 0, 1))
-    if not np.isfinite(values).any():
-        return {}
-    scores = st.Scores(tuple(a.name for a in arms), ("task",), values, (arms[0].better or "lower",))
-    return st.p_best(scores)
 
 
 def _verdict(answer: Answer | None, family: Family | None, *, is_baseline: bool) -> str:

@@ -226,10 +226,15 @@ def _is_nan(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _only(table: pa.Table, event: str) -> pa.Table:
+def are(table: pa.Table, event: str) -> pa.ChunkedArray:
+    """Which rows are of an event. Not by `equal`, which imports pandas to take in the word."""
     import pyarrow.compute as pc
 
-    return table.filter(pc.equal(table.column("event").cast("string"), event))
+    return pc.match_like(table.column("event").cast("string"), event)
+
+
+def _only(table: pa.Table, event: str) -> pa.Table:
+    return table.filter(are(table, event))
 
 
 def _kind_of(name: str, value: object) -> Kind:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from searchbench.cost import BUDGET_AXES, COST_AXES
 from searchbench.errors import InputError, did_you_mean
-from searchbench.results.columns import FIDELITY_PARTS, read_events
+from searchbench.results.columns import FIDELITY_PARTS, are, read_events
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,11 +46,11 @@ class Curves:
     """
 
     axis: str
-    run: npt.NDArray[np.int64]
+    run: npt.NDArray[np.int32]
     spent: Floats
     value: Floats
     ends: Floats
-    stretch: npt.NDArray[np.int64]
+    stretch: npt.NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -73,10 +73,12 @@ class Curves:
             raise ValueError(f"a curve's grid must be one ascending row of costs, but got {grid!r}.")
         # An event takes effect at the first grid point not before it; of several there, the last one counts.
         place = np.searchsorted(points, self.spent, side="left")
-        last = np.full((len(self), len(points) + 1), -1, dtype=np.int64)
-        np.maximum.at(last, (self.run, place), np.arange(len(self.run)))
+        last = np.full((len(self), len(points) + 1), -1, dtype=np.int32)
+        np.maximum.at(last, (self.run, place), np.arange(len(self.run), dtype=np.int32))
         last = np.maximum.accumulate(last[:, :-1], axis=1)
-        values = np.append(self.value, np.nan)[last]
+        values = np.full(last.shape, np.nan)
+        known = last >= 0
+        values[known] = self.value[last[known]]
         return values if hold else np.where(points[None, :] <= self.ends[:, None], values, np.nan)
 
     def final(self) -> Floats:
@@ -93,7 +95,7 @@ class Curves:
         return np.unique(np.quantile(changes, np.linspace(0.0, 1.0, points), method="nearest"))
 
 
-def incumbent_curves(recordings: Iterable[bytes], axis: str = "evaluations") -> Curves:
+def incumbent_curves(recordings: Sequence[bytes], axis: str = "evaluations") -> Curves:
     """The curves of some runs' recordings, along one axis.
 
     Raises:
@@ -102,7 +104,7 @@ def incumbent_curves(recordings: Iterable[bytes], axis: str = "evaluations") -> 
     return curves_along(recordings, (axis,))[axis]
 
 
-def curves_along(recordings: Iterable[bytes], axes: Sequence[str]) -> dict[str, Curves]:
+def curves_along(recordings: Sequence[bytes], axes: Sequence[str]) -> dict[str, Curves]:
     """Curves along several axes; each recording is read once.
 
     Raises:
@@ -112,29 +114,48 @@ def curves_along(recordings: Iterable[bytes], axes: Sequence[str]) -> dict[str, 
         if axis not in CURVE_AXES:
             raise InputError(f"unknown cost axis `{axis}`; {did_you_mean(axis, CURVE_AXES)}")
     lengths: list[int] = []
-    values: list[Floats] = []
-    stretches: list[npt.NDArray[np.int64]] = []
-    spent: dict[str, list[Floats]] = {axis: [] for axis in axes}
+    value, stretch, spent = _Growing(np.float64), _Growing(np.int32), {axis: _Growing(np.float64) for axis in axes}
     for tables in _together(recordings, axes):
         lengths += [table.num_rows for table in tables]
         events = _Events.of(tables)
-        values.append(np.append(floats(events.table, "value"), np.nan)[events.source])
-        stretches.append(events.stretches())
+        foreseen = sum(lengths) * len(recordings) // len(lengths)
+        value.add(np.append(floats(events.table, "value"), np.nan)[events.source], foreseen)
+        stretch.add(events.stretches(), foreseen)
         for axis in axes:
-            own = events.spent(axis)
-            spent[axis].append(own if own.any() else np.broadcast_to(0.0, own.shape))
+            spent[axis].add(events.spent(axis), foreseen)
         del tables, events  # before the next are read
-    run, last = np.repeat(np.arange(len(lengths)), lengths), np.cumsum(lengths, dtype=np.int64) - 1
-    value = _joined(values)
-    stretch = np.concatenate([np.empty(0, dtype=np.int64), *stretches])
-    values.clear()
-    stretches.clear()  # parts go as they are joined: together they would take the memory twice
-    found = {axis: _joined(spent.pop(axis)) if any(map(np.any, spent[axis])) else np.zeros(len(run)) for axis in axes}
+    run, last = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths), np.cumsum(lengths, dtype=np.int64) - 1
     some = np.array(lengths, dtype=np.int64) > 0
-    ends = {
-        axis: np.where(some, np.append(own, np.nan)[np.where(some, last, -1)], np.nan) for axis, own in found.items()
-    }
-    return {axis: Curves(axis, run, own, value, ends[axis], stretch) for axis, own in found.items()}
+    found = {}
+    for axis in axes:
+        own = spent.pop(axis).whole
+        own = own if own.any() else np.broadcast_to(0.0, own.shape)
+        ends = np.full(len(lengths), np.nan)
+        ends[some] = own[last[some]]
+        found[axis] = Curves(axis, run, own, value.whole, ends, stretch.whole)
+    return found
+
+
+class _Growing:
+    """An array to which parts are added: kept until the last is there, they would take the memory twice."""
+
+    def __init__(self, kind: npt.DTypeLike) -> None:
+        self._room, self._used = np.empty(0, dtype=kind), 0
+
+    def add(self, part: npt.NDArray[Any], foreseen: int) -> None:
+        """Add a part, where so many values in all are to be expected."""
+        needed = self._used + len(part)
+        if needed > len(self._room):
+            wider = np.empty(max(needed, foreseen, min(2 * len(self._room), needed + needed // 4)), self._room.dtype)
+            wider[: self._used] = self.whole
+            self._room = wider
+        self._room[self._used : needed] = part
+        self._used = needed
+
+    @property
+    def whole(self) -> npt.NDArray[Any]:
+        """All that was added."""
+        return self._room[: self._used]
 
 
 def _together(recordings: Iterable[bytes], axes: Sequence[str]) -> Iterator[list[pa.Table]]:
@@ -161,15 +182,14 @@ class _Events:
     @classmethod
     def of(cls, tables: Sequence[pa.Table]) -> _Events:
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         table = pa.concat_tables(tables, promote_options="permissive")
         lengths = [own.num_rows for own in tables]
         begins = np.repeat(np.cumsum([0, *lengths[:-1]], dtype=np.int64), lengths)
-        is_trial = np.asarray(pc.equal(table.column("event").cast("string"), "trial"), dtype=np.bool_)
+        is_trial = _bits(_joined(are(table, "trial")), 1)
         return cls(table, begins, is_trial, _source(floats(table, "recommended"), begins, is_trial))
 
-    def stretches(self) -> npt.NDArray[np.int64]:
+    def stretches(self) -> npt.NDArray[np.int32]:
         """[E] number of the stretch of every event, counted in its run."""
         parts = [np.nan_to_num(floats(self.table, f"fidelity_{part}"), nan=1.0) for part in FIDELITY_PARTS]
         levels = np.append(np.prod(parts, axis=0), 0.0)[self.source]
@@ -179,7 +199,7 @@ class _Events:
         higher = np.where(first, levels > 0, np.diff(levels, prepend=0.0) > 0)
         new = moved & (own | higher)
         counted = np.cumsum(new)
-        return np.asarray(counted - (counted - new)[self.begins], dtype=np.int64)
+        return np.asarray(counted - (counted - new)[self.begins], dtype=np.int32)
 
     def spent(self, axis: str) -> Floats:
         """[E] what an event's run had spent after it."""
@@ -210,9 +230,22 @@ def _source(
 
 def floats(table: pa.Table, name: str) -> Floats:
     """A column of recordings as numbers, NaN where there is none."""
-    column = table.column(name).cast("float64").to_numpy(zero_copy_only=False)
-    return np.asarray(column, dtype=np.float64)
+    column = _joined(table.column(name).cast("float64"))
+    values = np.frombuffer(column.buffers()[1] or b"", count=column.offset + len(column))[column.offset :]
+    return np.where(_bits(column, 0), values, np.nan) if column.null_count else values
 
 
-def _joined(parts: Sequence[Floats]) -> Floats:
-    return np.concatenate(parts) if parts else np.empty(0)
+# Arrow's buffers themselves: its `to_numpy` imports pandas, which takes longer than a thousand runs.
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _bits(column: pa.Array, buffer: int) -> npt.NDArray[np.bool_]:
+    """A buffer of bits, one for each value: whether there is one, or what it is."""
+    raw = np.frombuffer(column.buffers()[buffer] or b"", dtype=np.uint8)
+    own = np.unpackbits(raw, count=column.offset + len(column), bitorder="little")[column.offset :]
+    return own.astype(np.bool_)

@@ -26,6 +26,11 @@ def run_frame(runs: Sequence[RunRecord]) -> pd.DataFrame:
     """
     import pandas as pd
 
+    return pd.DataFrame(run_columns(runs))
+
+
+def run_columns(runs: Sequence[RunRecord]) -> dict[str, list[Any]]:
+    """The columns of `run_frame` as lists."""
     columns: dict[str, list[Any]] = {name: [getattr(run, name) for run in runs] for name in _PLAIN}
     columns["notes"] = ["; ".join(run.notes) for run in runs]
     for axis in COST_AXES:
@@ -34,4 +39,4 @@ def run_frame(runs: Sequence[RunRecord]) -> pd.DataFrame:
         columns[f"judge_{axis}"] = [getattr(run.judge_cost, axis) for run in runs]
     for name in dict.fromkeys(name for run in runs for name in run.test_metrics):
         columns[f"metric_{name}"] = [float(run.test_metrics.get(name, float("nan"))) for run in runs]
-    return pd.DataFrame(columns)
+    return columns

@@ -247,7 +247,7 @@ class ResultStore:
 
     def runs(self, study: str, *, recordings: bool = True) -> list[RunRecord]:
         """A study's runs in order of recording. Without `recordings` their trials are left empty, traces None."""
-        return [run_from_row(row) for row in self._latest(study, recorded=recordings)]
+        return [run_from_row(row) for row in self._each(self._of_runs(study, recorded=recordings))]
 
     def digests(self, study: str) -> dict[str, Digest]:
         """What boards ask of the recordings of a study's runs, by run id.
@@ -334,6 +334,16 @@ class ResultStore:
         recorded: bool = False,
     ) -> list[dict[str, Any]]:
         """Rows of runs, the last recorded of each id, in order of recording."""
+        return self._rows(self._of_runs(study, run_id=run_id, columns=columns, recorded=recorded))
+
+    def _of_runs(
+        self,
+        study: str | None = None,
+        *,
+        run_id: str | None = None,
+        columns: Iterable[str] | None = None,
+        recorded: bool = False,
+    ) -> Select[Any]:
         from sqlalchemy import func, select
 
         from searchbench.results.schema import recordings, runs
@@ -344,13 +354,18 @@ class ResultStore:
         query = select(*wanted).where(runs.c.id.in_(last)).order_by(runs.c.id)
         if recorded:
             query = query.add_columns(recordings.c.trials, recordings.c.traces).join(recordings)
-        return self._rows(query)
+        return query
 
     def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
+        return list(self._each(query))
+
+    def _each(self, query: Select[Any]) -> Iterator[dict[str, Any]]:
+        """Rows one by one, as they come."""
         with as_store_error(self.location), self.engine.connect() as connection:
             found = connection.execute(query)
             names = tuple(found.keys())
-            return [dict(zip(names, row, strict=True)) for row in found]
+            for row in found:
+                yield dict(zip(names, row, strict=True))
 
     def _commit(self, work: Callable[[Connection], object], same: Select[Any] | None = None) -> None:
         """Write in one transaction. `same`: finds what it writes, where that may be written once only."""

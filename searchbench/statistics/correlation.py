@@ -7,8 +7,8 @@ can honestly be expected near 1. And counting parameters is a proxy too: that is
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import Better, Floats
@@ -51,9 +51,9 @@ def rank_correlation(
             method=_METHOD, call=_CALL, n=n, status="undefined", code="undefined_constant_input",
             wording=f"the {which} is constant: nothing to rank", facts=facts(tau_b=None, spearman=None),
         )  # fmt: skip
-    tau = float(stats.kendalltau(x, y).statistic)
+    tau = float(scipy.stats.kendalltau(x, y).statistic)
     known = facts(
-        tau_b=tau, spearman=stats.spearmanr(x, y).statistic, variant="tau-b",
+        tau_b=tau, spearman=scipy.stats.spearmanr(x, y).statistic, variant="tau-b",
         ceiling=_reference(x, again), floor=_reference(x, n_params), **_counts(x, y, tau),
     )  # fmt: skip
     if decimals is not None:
@@ -103,7 +103,7 @@ def _vectors(truth: ArrayLike, proxy: ArrayLike) -> tuple[Floats, Floats]:
 def _tau(x: Floats, y: Floats) -> float | None:
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
-    return float(stats.kendalltau(x, y).statistic)
+    return float(scipy.stats.kendalltau(x, y).statistic)
 
 
 def _reference(x: Floats, other: ArrayLike | None) -> float | None:
@@ -127,8 +127,8 @@ def tau_interval(x: Floats, y: Floats, *, level: float = 0.95, resamples: int = 
     """
     n = len(x)
     if n > _EXACT_UP_TO:
-        tau = float(stats.kendalltau(x, y).statistic)
-        half = float(stats.norm.ppf(0.5 + level / 2)) * np.sqrt(0.437 / (n - 4))
+        tau = float(scipy.stats.kendalltau(x, y).statistic)
+        half = float(scipy.stats.norm.ppf(0.5 + level / 2)) * np.sqrt(0.437 / (n - 4))
         centre = np.arctanh(np.clip(tau, -1 + 1e-12, 1 - 1e-12))
         return Interval(float(np.tanh(centre - half)), float(np.tanh(centre + half)), level, "Fieller z")
     draws = resampled_tau(x, y, seed_counts(seed, resamples, n))
@@ -145,7 +145,7 @@ def resampled_tau(x: Floats, y: Floats, counts: Floats) -> Floats:
     """
     if len(x) > _EXACT_UP_TO:
         drawn = [np.repeat(np.arange(len(x)), row.astype(np.int64)) for row in counts]
-        return np.asarray([stats.kendalltau(x[at], y[at]).statistic for at in drawn])
+        return np.asarray([scipy.stats.kendalltau(x[at], y[at]).statistic for at in drawn])
     sx, sy = np.sign(x[:, None] - x), np.sign(y[:, None] - y)
     both, only_x, only_y = (((counts @ m) * counts).sum(axis=1) for m in (sx * sy, np.abs(sx), np.abs(sy)))
     room = np.sqrt(only_x * only_y)

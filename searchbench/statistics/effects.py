@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from searchbench.statistics.arms import Floats
 from searchbench.statistics.record import Effect, Interval
+from searchbench.statistics.ties import ranked
 
 MIN_N_FOR_WORDS = 4
 
@@ -20,7 +21,7 @@ def superiority(a: Floats, b: Floats) -> Floats:
     Infinities rank as the extreme values they are; NaN is not allowed.
     """
     n, m = len(a), len(b)
-    ranks = stats.rankdata(np.concatenate([a, b]), axis=0)
+    ranks = ranked(np.concatenate([a, b]))
     return np.asarray((ranks[:n].sum(axis=0) - n * (n + 1) / 2) / (n * m), dtype=np.float64)
 
 
@@ -28,7 +29,7 @@ def superiority_interval(a12: Floats, n: int, m: int, level: float = 0.95) -> tu
     """Score-type interval of A12 (Newcombe 2006, Statist. Med. 25:559, method 5): limits theta with
     |A12 - theta| = z sqrt(V(theta)). It stays inside [0, 1] and has width at complete separation.
     """
-    z = stats.norm.ppf(0.5 + level / 2)
+    z = special.ndtri(0.5 + level / 2)
     extra = (n + m) / 2 - 1
 
     def excess(theta: Floats) -> Floats:
@@ -66,9 +67,7 @@ def cliff_magnitude(delta: float) -> Literal["negligible", "small", "medium", "l
 
 def rank_biserial(d: Floats) -> Floats:
     """Matched-pairs rank-biserial correlation (R+ - R-)/(R+ + R-) per column, zeros dropped; 0 if all are."""
-    ranks = np.zeros_like(d)
-    size = np.where(d == 0, np.nan, np.abs(d))
-    ranks = np.nan_to_num(stats.rankdata(size, axis=0, nan_policy="omit"))
+    ranks = ranked(np.abs(d)) - (d == 0).sum(axis=0)
     plus, minus = (ranks * (d > 0)).sum(axis=0), (ranks * (d < 0)).sum(axis=0)
     total = plus + minus
     return np.asarray(np.divide(plus - minus, total, out=np.zeros_like(total), where=total > 0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import MAX_FAILED_SHARE, Arm, Floats, arm
@@ -71,9 +71,9 @@ def rope(a: Scores, b: Scores, *, delta: float | None, paired_by_seed: bool) -> 
     else:
         test = welch(x, y)
         se, df = test["se"], test["df"]
-    below, above = float(stats.t.cdf((-bound - diff) / se, df)), float(stats.t.sf((bound - diff) / se, df))
+    below, above = float(scipy.stats.t.cdf((-bound - diff) / se, df)), float(scipy.stats.t.sf((bound - diff) / se, df))
     within = max(0.0, 1.0 - below - above)
-    half = float(stats.t.ppf(0.975, df)) * se
+    half = float(scipy.stats.t.ppf(0.975, df)) * se
     decided = {"equivalent": within, "a smaller": below, "a larger": above}
     word = next((w for w, q in decided.items() if q >= MIN_POSTERIOR), "undecided")
     return Answer(
@@ -123,5 +123,5 @@ def _bound(delta: float | None) -> float:
 
 
 def _t_interval(d: Floats, level: float) -> Interval:
-    low, high = stats.t.interval(level, len(d) - 1, loc=d.mean(), scale=d.std(ddof=1) / math.sqrt(len(d)))
+    low, high = scipy.stats.t.interval(level, len(d) - 1, loc=d.mean(), scale=d.std(ddof=1) / math.sqrt(len(d)))
     return Interval(float(low), float(high), level, "paired t")

@@ -12,12 +12,21 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from searchbench.errors import StatisticsError, did_you_mean
 from searchbench.statistics.arms import Floats
 from searchbench.statistics.effects import hodges_lehmann, rank_biserial, standardised
-from searchbench.statistics.exact import canonical, flips, min_p_paired, sign_flip, signed_rank, typical_values
+from searchbench.statistics.exact import (
+    Signs,
+    canonical,
+    flips,
+    min_p_paired,
+    sign_flip,
+    signed_rank,
+    signed_rank_tail,
+    typical_values,
+)
 
 EstimandName = Literal["mean", "median", "iqm", "rank"]
 
@@ -125,10 +134,10 @@ class InterquartileMean:
     efficiency: float = 0.84
 
     def location(self, scores: Floats) -> float:
-        return float(stats.trim_mean(scores, 0.25))
+        return float(_trimmed(scores))
 
     def test(self, d: Floats, *, seed: int, resamples: int) -> Tested:
-        estimate = np.asarray(stats.trim_mean(d, 0.25, axis=0), dtype=np.float64)
+        estimate = _trimmed(d)
         signs, complete = flips(len(d), seed, resamples, exact_to=EXACT_TRIMMED_N)
         ordered = canonical(d)  # random flips must not depend on the order of seeds
         p = np.array([self._p(ordered[:, j], signs, complete) for j in range(d.shape[1])])
@@ -141,13 +150,13 @@ class InterquartileMean:
     def interval(self, d: Floats, *, alpha: float, seed: int, resamples: int) -> tuple[float, float]:
         signs, complete = flips(len(d), seed, resamples, exact_to=EXACT_TRIMMED_N)
         ordered = canonical(d[:, None])[:, 0]
-        return inverted(lambda at: self._p(ordered - at, signs, complete) >= alpha, d, float(stats.trim_mean(d, 0.25)))
+        return inverted(lambda at: self._p(ordered - at, signs, complete) >= alpha, d, float(_trimmed(d)))
 
     def least_p(self, n: int) -> float:
         # Flipping what is trimmed at the near end changes nothing, so that many flips are as extreme as the data.
         return min(1.0, 2.0 ** int(0.25 * n) * min_p_paired(n))
 
-    def _p(self, d: Floats, signs: Floats, complete: bool) -> float:
+    def _p(self, d: Floats, signs: Signs, complete: bool) -> float:
         cut = int(0.25 * len(d))
         observed = abs(float(np.sort(d)[cut : len(d) - cut].mean()))
         least = observed - 1e-9 * np.abs(d).max(initial=0.0)
@@ -178,14 +187,14 @@ class Median:
     def test(self, d: Floats, *, seed: int, resamples: int) -> Tested:
         above, below = (d > 0).sum(axis=0), (d < 0).sum(axis=0)
         total = np.maximum(1, above + below)
-        p = np.minimum(1.0, 2 * stats.binom.cdf(np.minimum(above, below), above + below, 0.5))
+        p = np.minimum(1.0, 2 * scipy.stats.binom.cdf(np.minimum(above, below), above + below, 0.5))
         balance = (above - below) / total
         return Tested(np.median(d, axis=0), balance, balance, np.asarray(p, dtype=np.float64))
 
     def interval(self, d: Floats, *, alpha: float, seed: int, resamples: int) -> tuple[float, float]:
         n = len(d)
         # The k-th smallest and largest: the largest k with 2 P(B <= k - 1) < alpha.
-        tails = 2 * stats.binom.cdf(np.arange(n), n, 0.5)
+        tails = 2 * scipy.stats.binom.cdf(np.arange(n), n, 0.5)
         return _agreeing(np.sort(d), int((tails < alpha).sum()), self._rejects(d, alpha))
 
     def least_p(self, n: int) -> float:
@@ -262,14 +271,6 @@ def opposed(led: Estimand, d: Floats, alpha: float) -> str:
     return f"the {led.noun} decides; another estimand points the other way ({'; '.join(said)})" if said else ""
 
 
-def signed_rank_tail(n: int) -> Floats:
-    """P(W+ <= w) for w = 0 … n(n+1)/2 under the null without ties."""
-    null = np.ones(1)
-    for rank in range(1, n + 1):
-        null = (np.concatenate([null, np.zeros(rank)]) + np.concatenate([np.zeros(rank), null])) / 2
-    return np.asarray(np.cumsum(null), dtype=np.float64)
-
-
 def inverted(accepts: Callable[[float], bool], d: Floats, inside: float) -> tuple[float, float]:
     """Bounds of what a test accepts, by bisection from the estimate outwards; zero falls on the side the test says."""
     zero = accepts(0.0)
@@ -300,6 +301,12 @@ def _agreeing(values: Floats, k: int, rejects: bool) -> tuple[float, float]:
         k += 1
         low, high = float(values[k - 1]), float(values[-k])
     return low, high
+
+
+def _trimmed(d: Floats) -> Floats:
+    """Mean of the middle half down each column [n] or [n, columns], as `scipy.stats.trim_mean(d, 0.25)`."""
+    n, cut = len(d), int(0.25 * len(d))
+    return np.asarray(np.partition(d, (cut, n - cut - 1), axis=0)[cut : n - cut].mean(axis=0), dtype=np.float64)
 
 
 def _winsorised_std(d: Floats) -> Floats:

@@ -8,16 +8,24 @@ independent or exchangeable ranks, so doubling mid-ranks makes them integers and
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+import numpy.typing as npt
+import scipy
+from scipy import special
 
 from searchbench.statistics.arms import Floats
+from searchbench.statistics.ties import ranked
+
+Signs = npt.NDArray[np.int8]
 
 EXACT_SIGNED_RANK_N = 50
 EXACT_FLIPS_N = 16
 RESAMPLES = 9_999
+AT_ONCE = 500_000
+"""Signs that are multiplied at once: a sign is a byte, and eight in the product."""
 
 
 def signed_rank(d: Floats) -> tuple[Floats, Floats]:
@@ -32,35 +40,40 @@ def signed_rank(d: Floats) -> tuple[Floats, Floats]:
     Returns:
         W and p, [columns] each.
     """
-    n, columns = d.shape
-    size = np.sort(np.abs(d), axis=0)
-    tied = (size[0] == 0) | (np.diff(size, axis=0) == 0).any(axis=0)
-    w, p = np.zeros(columns), np.ones(columns)
-    if (~tied).any():
-        method = "exact" if n <= EXACT_SIGNED_RANK_N else "asymptotic"
-        found = stats.wilcoxon(d[:, ~tied], axis=0, method=method)
-        w[~tied], p[~tied] = found.statistic, found.pvalue
-    if n > EXACT_SIGNED_RANK_N and (tied := tied & d.any(axis=0)).any():
-        found = stats.wilcoxon(d[:, tied], axis=0, method="asymptotic")
-        w[tied], p[tied] = found.statistic, found.pvalue
-        return w, np.minimum(p, 1.0)
-    for j in np.flatnonzero(tied):
-        w[j], p[j] = _signed_rank_tied(d[:, j])
+    ranks = np.sign(d) * (ranked(np.abs(d)) - (d == 0).sum(axis=0))
+    w = np.minimum(np.where(ranks > 0, ranks, 0.0).sum(axis=0), np.where(ranks < 0, -ranks, 0.0).sum(axis=0))
+    null = _signed_rank_exact if len(d) <= EXACT_SIGNED_RANK_N else _signed_rank_normal
+    p = np.array([null(np.abs(own[own != 0]), least) for own, least in zip(ranks.T, w, strict=True)])
     return w, np.minimum(p, 1.0)
 
 
-def _signed_rank_tied(d: Floats) -> tuple[float, float]:
-    d = d[d != 0]
-    if d.size == 0:
-        return 0.0, 1.0
-    ranks = stats.rankdata(np.abs(d))
-    plus, total = float(ranks[d > 0].sum()), float(ranks.sum())
+def _signed_rank_exact(ranks: Floats, w: float) -> float:
+    if len(np.unique(ranks)) == len(ranks):
+        return 2 * float(signed_rank_tail(len(ranks))[round(w)])
     null = np.ones(1)
     for rank in np.rint(2 * ranks).astype(int):
         null = np.concatenate([null, np.zeros(rank)]) + np.concatenate([np.zeros(rank), null])
         null /= 2
-    low = round(2 * min(plus, total - plus))
-    return low / 2, min(1.0, 2 * float(null[: low + 1].sum()))
+    return 2 * float(null[: round(2 * w) + 1].sum())
+
+
+def _signed_rank_normal(ranks: Floats, w: float) -> float:
+    n, (_, ties) = len(ranks), np.unique(ranks, return_counts=True)
+    if not n:
+        return 1.0
+    variance = (n * (n + 1.0) * (2.0 * n + 1.0) - (ties.astype(np.float64) ** 3 - ties).sum() / 2) / 24
+    return 2 * float(special.ndtr((w - n * (n + 1.0) / 4) / np.sqrt(variance)))
+
+
+@lru_cache(maxsize=EXACT_SIGNED_RANK_N)
+def signed_rank_tail(n: int) -> Floats:
+    """P(W+ <= w) for w = 0 … n(n+1)/2 under the null without ties; read-only."""
+    null = np.ones(1)
+    for rank in range(1, n + 1):
+        null = (np.concatenate([null, np.zeros(rank)]) + np.concatenate([np.zeros(rank), null])) / 2
+    tail = np.asarray(np.cumsum(null), dtype=np.float64)
+    tail.setflags(write=False)
+    return tail
 
 
 def signed_rank_demsar(d: Floats) -> tuple[float, float, float]:
@@ -69,7 +82,7 @@ def signed_rank_demsar(d: Floats) -> tuple[float, float, float]:
     Returns:
         T = min(R+, R-), |z| and the two-sided p.
     """
-    found = stats.wilcoxon(d, zero_method="zsplit", method="asymptotic")
+    found = scipy.stats.wilcoxon(d, zero_method="zsplit", method="asymptotic")
     return float(found.statistic), abs(float(found.zstatistic)), float(found.pvalue)
 
 
@@ -94,8 +107,8 @@ def sign_flip(d: Floats, *, seed: int, resamples: int = RESAMPLES) -> tuple[Floa
     return np.asarray((hits + 1) / (resamples + 1), dtype=np.float64), resamples
 
 
-def flips(n: int, seed: int, resamples: int, *, exact_to: int = EXACT_FLIPS_N) -> tuple[Floats, bool]:
-    """Sign vectors [R, n] and whether they are complete: every flip up to a global sign, or random ones."""
+def flips(n: int, seed: int, resamples: int, *, exact_to: int = EXACT_FLIPS_N) -> tuple[Signs, bool]:
+    """Sign vectors [R, n] and whether they are complete: every flip up to a global sign, or random ones; read-only."""
     # A flip and its negation have the same |sum|: half of them, first sign fixed, is all of them.
     return (_half_flips(n), True) if n <= exact_to else (_random_flips(n, seed, resamples), False)
 
@@ -110,7 +123,7 @@ def typical_values(d: Floats, *, alpha: float, seed: int, resamples: int = RESAM
     d = canonical(d[:, None])[:, 0]
     signs, complete = flips(len(d), seed, resamples)
     flipped = _flipped(len(d), seed, resamples)
-    total = signs @ d
+    total = np.concatenate(list(_sums(signs, d)))
     with np.errstate(invalid="ignore", divide="ignore"):  # the empty set has no mean; it always counts
         inside, outside = (d.sum() - total) / 2 / flipped, (d.sum() + total) / 2 / (len(d) - flipped)
     ends = np.stack([np.fmin(inside, outside), np.fmax(inside, outside)])
@@ -140,11 +153,18 @@ def _heavier_side(d: Floats) -> Floats:
     return np.asarray(np.sign(np.take_along_axis(gap, first[None], axis=0)[0]), dtype=np.float64)
 
 
-def _hits(signs: Floats, d: Floats, threshold: Floats) -> Floats:
+def _hits(signs: Signs, d: Floats, threshold: Floats) -> Floats:
     out = np.zeros(d.shape[1])
-    for start in range(0, len(signs), 4_096):
-        out += (np.abs(signs[start : start + 4_096] @ d) >= threshold).sum(axis=0)
+    for sums in _sums(signs, d):
+        out += (np.abs(sums) >= threshold).sum(axis=0)
     return out
+
+
+def _sums(signs: Signs, d: Floats) -> Iterator[Floats]:
+    """Sums of flipped differences [n] or [n, columns], some flips after others."""
+    rows = max(1, AT_ONCE // max(1, len(d)))
+    for start in range(0, len(signs), rows):
+        yield signs[start : start + rows].astype(np.float64) @ d
 
 
 @lru_cache(maxsize=4)
@@ -155,17 +175,18 @@ def _flipped(n: int, seed: int, resamples: int) -> Floats:
 
 
 @lru_cache(maxsize=4)
-def _random_flips(n: int, seed: int, resamples: int) -> Floats:
-    rng = np.random.default_rng(seed)
-    signs = rng.integers(0, 2, (resamples, n), dtype=np.int8).astype(np.float64) * 2 - 1
+def _random_flips(n: int, seed: int, resamples: int) -> Signs:
+    signs = np.random.default_rng(seed).integers(0, 2, (resamples, n), dtype=np.int8)
+    signs *= 2
+    signs -= 1
     signs.setflags(write=False)
     return signs
 
 
 @lru_cache(maxsize=4)
-def _half_flips(n: int) -> Floats:
+def _half_flips(n: int) -> Signs:
     codes = np.arange(2 ** (n - 1))[:, None]
-    signs = np.asarray(1.0 - 2.0 * ((codes >> np.arange(n)) & 1), dtype=np.float64)
+    signs = (1 - 2 * ((codes >> np.arange(n)) & 1)).astype(np.int8)
     signs.setflags(write=False)
     return signs
 
@@ -180,7 +201,7 @@ def rank_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     pooled = np.sort(np.concatenate([a, b]), axis=0)
     tied = (np.diff(pooled, axis=0) == 0).any(axis=0)
     small = min(n, m) < 10 and n * m <= 2_500
-    found = stats.mannwhitneyu(a, b, axis=0, method="exact" if small else "asymptotic", use_continuity=True)
+    found = scipy.stats.mannwhitneyu(a, b, axis=0, method="exact" if small else "asymptotic", use_continuity=True)
     u, p = np.atleast_1d(found.statistic).astype(float), np.atleast_1d(found.pvalue).astype(float)
     constant = pooled[0] == pooled[-1]
     p[constant] = 1.0
@@ -193,8 +214,8 @@ def rank_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 def _rank_sum_tied(a: Floats, b: Floats) -> float:
     n = min(len(a), len(b))
     first = a if len(a) == n else b
-    ranks = np.rint(2 * stats.rankdata(np.concatenate([a, b]))).astype(int)
-    observed = int(np.rint(2 * stats.rankdata(np.concatenate([a, b]))[: len(a)].sum()))
+    ranks = np.rint(2 * ranked(np.concatenate([a, b]))).astype(int)
+    observed = int(ranks[: len(a)].sum())
     if first is b:
         observed = int(ranks.sum()) - observed
     ways = np.zeros((n + 1, int(ranks.sum()) + 1))

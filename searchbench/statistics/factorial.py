@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import MAX_FAILED_SHARE, Arm, Better, Floats, direction
@@ -274,7 +274,7 @@ def _independent(
     if min(sizes) < MIN_PER_CELL:
         reason = f"{min(sizes)} runs in a cell; {MIN_PER_CELL - min(sizes)} more are needed to test"
         return refused(method, call, sum(sizes), reason, estimate=value, interval=interval, facts=known)  # fmt: skip
-    p = float(2 * stats.t.sf(abs(t), df))
+    p = float(2 * scipy.stats.t.sf(abs(t), df))
     return Answer(
         method=method, call=call, n=sum(sizes), n_failed=lost, estimate=value, interval=interval,
         effect=Effect("t", t), p=p, wording="", facts=known, status="incomplete" if lost else "ok",
@@ -291,7 +291,7 @@ def _cell_summary(x: Arm | Summary) -> Summary:
 
 
 def _interval(mean: float, se: float, df: float, asked: Question) -> Interval:
-    half = float(stats.t.ppf(1 - asked.tail / 2, df)) * se
+    half = float(scipy.stats.t.ppf(1 - asked.tail / 2, df)) * se
     return Interval(mean - half, mean + half, asked.level, "Welch-Satterthwaite t", asked.comparisons)
 
 

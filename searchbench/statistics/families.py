@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import Floats
@@ -86,7 +86,7 @@ def _together(x: Answer, worst: float, done: float, m: int, alpha: float) -> Ans
 
 def benjamini_hochberg(p: ArrayLike) -> Floats:
     """Benjamini-Hochberg adjusted p-values (false discovery rate). Raises as `holm` does."""
-    return np.asarray(stats.false_discovery_control(_family(p), method="bh"), dtype=np.float64)
+    return np.asarray(scipy.stats.false_discovery_control(_family(p), method="bh"), dtype=np.float64)
 
 
 def _family(p: ArrayLike) -> Floats:

@@ -13,8 +13,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from searchbench.errors import StatisticsError, did_you_mean
 from searchbench.statistics.arms import Better, Floats
@@ -77,7 +78,7 @@ def _test(mean: Floats, spread: float, n: int, k: int, *, unit: str, alpha: floa
         warnings=() if n >= k else (f"{k} strategies over {n} {unit}: rows are {unit}; is the matrix transposed?",),
         wording=f"{word}: F={f:.3g} on {k - 1} and {(k - 1) * (n - 1)} df, p={p_f:.3g}, W={w:.2f}",
         facts=facts(
-            average_ranks=mean, Q=q, p_chi2=stats.chi2.sf(q, k - 1), kendall_W=w, F=f,
+            average_ranks=mean, Q=q, p_chi2=special.chdtrc(k - 1, q), kendall_W=w, F=f,
             df=(k - 1, (k - 1) * (n - 1)), chi2_uncorrected=plain[0], F_uncorrected=plain[1], p_F_uncorrected=plain[2],
         ),
     )  # fmt: skip
@@ -91,7 +92,7 @@ def chi_square(mean_ranks: Floats, n: int, k: int, tie_spread: float) -> tuple[f
         # Perfect agreement makes F infinite; its exact probability is (1/k!)^(N-1).
         return q, math.inf, math.exp(-(n - 1) * math.lgamma(k + 1))
     f = (n - 1) * q / room
-    return q, f, float(stats.f.sf(f, k - 1, (k - 1) * (n - 1)))
+    return q, f, float(special.fdtrc(k - 1, (k - 1) * (n - 1), f))
 
 
 def _tie_spread(ranks: Floats) -> float:
@@ -114,13 +115,13 @@ def type_one_error(n: int, k: int, alpha: float = 0.05) -> tuple[float, float]:
         draws = rng.permuted(np.tile(base, (4_000 * n, 1)), axis=1).reshape(4_000, n, k).mean(axis=1)
     q = 12 * n / (k * (k + 1)) * ((draws - (k + 1) / 2) ** 2).sum(axis=1)
     room = np.maximum(n * (k - 1) - q, 1e-12)
-    p = stats.f.sf((n - 1) * q / room, k - 1, (k - 1) * (n - 1))
-    return float((p < alpha).mean()), float((stats.chi2.sf(q, k - 1) < alpha).mean())
+    p = special.fdtrc(k - 1, (k - 1) * (n - 1), (n - 1) * q / room)
+    return float((p < alpha).mean()), float((special.chdtrc(k - 1, q) < alpha).mean())
 
 
 def critical_difference(k: int, n: int, *, alpha: float = 0.05) -> Answer:
     """Nemenyi's critical difference of average ranks: q_alpha / sqrt(2) * sqrt(k (k + 1) / (6 N))."""
-    q = float(stats.studentized_range.ppf(1 - alpha, k, np.inf)) / math.sqrt(2)
+    q = float(scipy.stats.studentized_range.ppf(1 - alpha, k, np.inf)) / math.sqrt(2)
     cd = q * math.sqrt(k * (k + 1) / (6 * n))
     tail = "" if cd < k - 1 else ", more than any two can differ"
     return Answer(
@@ -158,7 +159,7 @@ def nemenyi_p(gap: Floats, k: int, n: int) -> Floats:
     i, j = np.triu_indices(len(gap), 1)
     unique, back = np.unique(np.round(gap[i, j], 12), return_inverse=True)
     # The studentised range is slow to integrate (about 1 ms each): only distinct gaps are looked up.
-    found = stats.studentized_range.sf(unique * math.sqrt(2) / math.sqrt(k * (k + 1) / (6 * n)), k, np.inf)
+    found = scipy.stats.studentized_range.sf(unique * math.sqrt(2) / math.sqrt(k * (k + 1) / (6 * n)), k, np.inf)
     p = np.ones_like(gap)
     p[i, j] = p[j, i] = np.clip(found, 0.0, 1.0)[back]
     return p
@@ -182,7 +183,7 @@ def against_control(scores: ArrayLike, *, control: int | str, better: Better, al
         raise StatisticsError(f"there is no control `{control}`; {did_you_mean(str(control), names)}")
     others = [j for j in range(k) if j != control]
     z = (mean[control] - mean[others]) / math.sqrt(k * (k + 1) / (6 * n))
-    p = np.minimum(1.0, 2 * stats.norm.sf(np.abs(z)))
+    p = np.minimum(1.0, 2 * special.ndtr(-np.abs(z)))
     adjusted = holm(p)
     return Answer(
         method="ranks against a control, Holm", call="scipy.stats.norm; Holm", n=n,

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import MAX_FAILED_SHARE, Better, Floats
@@ -24,6 +24,9 @@ from searchbench.statistics.resampling import percentile, seed_counts
 
 MIN_SEEDS = 10
 """Bootstrap intervals are printed from 10 seeds up; below they cover clearly less than they say."""
+
+AT_ONCE = 500
+"""Resamples that are gone through together: all of a large study would take more memory than everything else."""
 
 SHORT = {"mean": "mean", "median": "median", "iqm": "IQM", "rank": "Hodges-Lehmann location"}
 _METHOD, _CALL = "interquartile mean, joint-seed stratified bootstrap", "numpy"
@@ -129,7 +132,7 @@ def iqm(scores: ArrayLike) -> Answer:
     """Interquartile mean of scores [runs, tasks], with the mean, median of task means and optimality gap."""
     x = _finite(scores)
     n = x.size
-    mean = float(stats.trim_mean(x, 0.25, axis=None))
+    mean = float(scipy.stats.trim_mean(x, 0.25, axis=None))
     small = n < 4
     return Answer(
         method="interquartile mean", call="scipy.stats.trim_mean(0.25)", n=n, n_effective=n - 2 * int(0.25 * n),
@@ -295,12 +298,17 @@ def p_best(scores: Scores, *, resamples: int = 2_000, seed: int = 0) -> dict[str
     It describes the sample and is no claim: of five identical strategies one is first in most resamples. Empty below
     10 seeds, and where the aggregate is refused.
     """
-    found = aggregate(scores, resamples=resamples, seed=seed)
-    if not len(found.draws):
+    if not resampled(scores):
         return {}
+    found = aggregate(scores, resamples=resamples, seed=seed)
     first = found.draws == found.draws.min(axis=1, keepdims=True)
     share = (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
     return {name: float(x) for name, x in zip(found.names, share, strict=True)}
+
+
+def resampled(scores: Scores) -> bool:
+    """Whether seeds are resampled: there are 10, and no mean is refused."""
+    return int(scores.ran.sum(axis=0).min()) >= MIN_SEEDS and _refusal(scores) is None
 
 
 def _refusal(scores: Scores) -> Answer | None:
@@ -344,16 +352,17 @@ def iqm_draws(
     out = np.empty((resamples, k))
     for i in range(k):
         if i == 0 or not joint:
-            drawn = np.zeros((resamples, *ran.shape))
+            drawn = np.zeros((resamples, *ran.shape), dtype=np.int32)
             for task, seeds in enumerate(ran.sum(axis=0)):
                 stream = task + (0 if joint else i * t)
                 drawn[:, :seeds, task] = seed_counts(seed, resamples, int(seeds), stream)
-            counts = np.ascontiguousarray(drawn[:, ran].T, dtype=np.int32)  # [runs, resamples]: sorted as whole rows
+            counts = np.ascontiguousarray(drawn[:, ran].T)  # [runs, resamples]: sorted as whole rows
         own = losses[i][ran]
         order = np.argsort(own, kind="stable")
-        inside = np.clip(np.cumsum(counts[order], axis=0, dtype=np.int32), cut, n - cut)
-        weights = np.ascontiguousarray(np.diff(inside, axis=0, prepend=np.int32(cut)).T, dtype=np.float64)
-        out[:, i] = weights @ own[order] / (n - 2 * cut)
+        for at in range(0, resamples, AT_ONCE):
+            inside = np.clip(np.cumsum(counts[:, at : at + AT_ONCE][order], axis=0, dtype=np.int32), cut, n - cut)
+            weights = np.ascontiguousarray(np.diff(inside, axis=0, prepend=np.int32(cut)).T, dtype=np.float64)
+            out[at : at + AT_ONCE, i] = weights @ own[order] / (n - 2 * cut)
     return out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from searchbench.statistics.arms import Arm, Better, Floats, arm
 from searchbench.statistics.record import Answer, Interval, facts
@@ -36,7 +36,8 @@ def describe(
         x: an arm, or its scores.
         evaluations_each: final evaluations per search, for the wording.
         decimals: printed decimals.
-        seed: declared seed of the BCa bootstrap (used from 10 runs up).
+        resamples: of the BCa bootstrap (used from 10 runs up); 0 leaves it out.
+        seed: its declared seed.
     """
     a = arm(x, name=name, better=better)
     done, n = a.completed, len(a.completed)
@@ -61,7 +62,7 @@ def describe(
             a, mean, None, known, status="degenerate", code="degenerate",
             wording=f"{said}: every score is the same; duplicated runs or a deterministic search?",
         )  # fmt: skip
-    low, high = stats.t.interval(level, n - 1, loc=mean, scale=std / np.sqrt(n))
+    low, high = mean + special.stdtrit(n - 1, [(1 - level) / 2, (1 + level) / 2]) * (std / np.sqrt(n))
     known += facts(bca_ci=_bca(done, level, resamples, seed))
     short = a.n_ok < a.n
     return _answer(
@@ -99,14 +100,14 @@ def _spread_facts(done: Floats, std: float | None) -> tuple:  # type: ignore[typ
         q25=q25,
         q50=q50,
         q75=q75,
-        mad_raw=stats.median_abs_deviation(done),
+        mad_raw=np.median(np.abs(done - np.median(done))),
         min=done.min(),
         max=done.max(),
     )
 
 
 def _bca(done: Floats, level: float, resamples: int, seed: int) -> tuple[float, float] | None:
-    if len(done) < BCA_MIN_N:
+    if len(done) < BCA_MIN_N or not resamples:
         return None
     return bca_mean(done, level=level, resamples=resamples, seed=seed)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import (
@@ -177,8 +177,10 @@ class _Beside:
     def of(cls, d: Floats, level: float) -> _Beside:
         dz = standardised(d)
         t = dz * np.sqrt(len(d))
-        t_p = np.nan_to_num(2 * stats.t.sf(np.abs(t), len(d) - 1), nan=1.0)
-        return cls(d, t, t_p, *signed_rank(d), rank_biserial(d), dz, float(stats.t.ppf(0.5 + level / 2, len(d) - 1)))
+        t_p = np.nan_to_num(2 * special.stdtr(len(d) - 1, -np.abs(t)), nan=1.0)
+        return cls(
+            d, t, t_p, *signed_rank(d), rank_biserial(d), dz, float(special.stdtrit(len(d) - 1, 0.5 + level / 2))
+        )
 
     def facts(self, j: int) -> tuple[tuple[str, Any], ...]:
         n = len(self.d)
@@ -207,7 +209,7 @@ def t_interval(d: Floats, asked: Question) -> Interval | None:
     """Paired t-interval of the mean of differences [n]; None where nothing varies."""
     if len(d) < 2 or np.ptp(d) == 0:
         return None
-    half = float(stats.t.ppf(1 - asked.tail / 2, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d)))
+    half = float(special.stdtrit(len(d) - 1, 1 - asked.tail / 2) * d.std(ddof=1) / np.sqrt(len(d)))
     mean = float(d.mean())
     return Interval(mean - half, mean + half, asked.level, NORMAL_T, asked.comparisons)
 

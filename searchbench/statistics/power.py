@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from scipy import special, stats
-from scipy.optimize import brentq
+import scipy
+from scipy import special
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import Floats
@@ -47,15 +47,17 @@ def required_n(d: float, *, paired: bool, alpha: float = 0.05, power: float = 0.
     top = 4.0
     while power_at(abs(d), top, paired=paired, alpha=alpha) < power:
         top *= 2
-    return float(brentq(lambda n: power_at(abs(d), n, paired=paired, alpha=alpha) - power, 2.0, top, xtol=1e-9))
+    return float(
+        scipy.optimize.brentq(lambda n: power_at(abs(d), n, paired=paired, alpha=alpha) - power, 2.0, top, xtol=1e-9)
+    )
 
 
 def power_at(d: float, n: float, *, paired: bool, alpha: float = 0.05) -> float:
     """Power of the two-sided t-test with `n` pairs, or `n` runs per arm, at standardised difference `d`."""
     df = n - 1 if paired else 2 * (n - 1)
     shift = abs(d) * math.sqrt(n if paired else n / 2)
-    bound = stats.t.ppf(1 - alpha / 2, df)
-    found = float(stats.nct.sf(bound, df, shift) + stats.nct.cdf(-bound, df, shift))
+    bound = special.stdtrit(df, 1 - alpha / 2)
+    found = float(scipy.stats.nct.sf(bound, df, shift) + scipy.stats.nct.cdf(-bound, df, shift))
     # scipy's noncentral t gives NaN far in the tail, where the power is 1 to every digit.
     return found if math.isfinite(found) else float(shift > bound)
 
@@ -65,7 +67,9 @@ def detectable_d(n: int, *, paired: bool, alpha: float = 0.05, power: float = 0.
     """Smallest standardised difference seen with the given power at `n`; None below 2 runs."""
     if n < 2:
         return None
-    return float(brentq(lambda d: power_at(d, n, paired=paired, alpha=alpha) - power, 1e-6, 1e3, xtol=1e-6))
+    return float(
+        scipy.optimize.brentq(lambda d: power_at(d, n, paired=paired, alpha=alpha) - power, 1e-6, 1e3, xtol=1e-6)
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -93,13 +97,15 @@ def claim_power(d: float, n: int, *, alpha: float = 0.05, rope: float = 0.0, pai
 def _bounds(n: int, alpha: float, paired: bool) -> Floats:
     """What the mean must exceed, in standard errors of a known variance, at each quantile of the estimated one."""
     df = n - 1 if paired else 2 * (n - 1)
-    return np.asarray(stats.t.ppf(1 - alpha / 2, df) * _estimated(df, 400), dtype=np.float64)
+    return np.asarray(special.stdtrit(df, 1 - alpha / 2) * _estimated(df, 400), dtype=np.float64)
 
 
 @lru_cache(maxsize=1024)
 def _estimated(df: int, quantiles: int) -> Floats:
     """Quantiles of an estimated over the true standard deviation."""
-    return np.asarray(np.sqrt(stats.chi2.ppf((np.arange(quantiles) + 0.5) / quantiles, df) / df), dtype=np.float64)
+    return np.asarray(
+        np.sqrt(2 * special.gammaincinv(df / 2, (np.arange(quantiles) + 0.5) / quantiles) / df), dtype=np.float64
+    )
 
 
 def _reached(alpha: float, n: int) -> float:
@@ -123,14 +129,15 @@ def detectable_in(n: int, *, alpha: float, rope: float = 0.0, power: float = 0.8
     """
     if claim_power(1e6, n, alpha=alpha, rope=rope, paired=paired) < power:
         return None
-    df = n - 1 if paired else 2 * (n - 1)
-    seen = _estimated(df, 40)
-
-    def short(d: float) -> float:
-        found = [claim_power(round(d * s, 9), n, alpha=alpha, rope=round(rope * s, 9), paired=paired) for s in seen]
-        return float(np.mean(found)) - power
-
-    return float(brentq(short, 1e-6, 1e4, xtol=1e-4))
+    seen = _estimated(n - 1 if paired else 2 * (n - 1), 40)[:, None]
+    se = 1 / math.sqrt(n if paired else n / 2)
+    bounds = np.maximum(_bounds(n, _reached(alpha, n) if paired else alpha, paired) * se, rope * seen)
+    low, high = 1e-6, 1e4
+    for _ in range(40):  # halvings of the logarithm: to ten digits
+        middle = math.sqrt(low * high)
+        short = float(special.ndtr((middle * seen - bounds) / se).mean()) < power
+        low, high = (middle, high) if short else (low, middle)
+    return high
 
 
 def sd_upper_factor(df: int, confidence: float = 0.80) -> float:
@@ -138,7 +145,7 @@ def sd_upper_factor(df: int, confidence: float = 0.80) -> float:
 
     Browne (1995, Statist. Med. 14:1933): s sqrt(df / chi2_{1-confidence, df}).
     """
-    return float(np.sqrt(df / stats.chi2.ppf(1 - confidence, df)))
+    return float(np.sqrt(df / special.gammaincinv(df / 2, 1 - confidence) / 2))
 
 
 def achieved(delta: float, std_a: float, std_b: float, n: int, *, alpha: float = 0.05) -> Answer:
@@ -251,7 +258,7 @@ def _enough(n: int, d: float, rope: float, alpha: float, *, power: float, paired
     """The first number of runs, from `n` on, with which the claim keeps its power."""
     per = 1.0 if paired else 2.0
     if rope:
-        n = max(n, math.ceil(per * (float(stats.norm.ppf(power)) / (d - rope)) ** 2 / share))
+        n = max(n, math.ceil(per * (float(special.ndtri(power)) / (d - rope)) ** 2 / share))
     while (
         n < MANY
         and claim_power(d * math.sqrt(share), n, alpha=alpha, rope=rope * math.sqrt(share), paired=paired) < power

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import Arm, Floats, arm
@@ -122,7 +122,7 @@ def _ratio_interval(
         se, df = math.sqrt(vx + vy) / y.mean(), (vx + vy) ** 2 / (vx**2 / (n - 1) + vy**2 / (m - 1))
     if not se > 1e-15 * abs(ratio):
         return None, None
-    half = stats.t.ppf(1 - (1 - level) / comparisons / 2, df) * se
-    p = float(2 * stats.t.sf(abs(ratio - 1) / se, df))
+    half = scipy.stats.t.ppf(1 - (1 - level) / comparisons / 2, df) * se
+    p = float(2 * scipy.stats.t.sf(abs(ratio - 1) / se, df))
     low, high = (100 * (ratio + s * half - 1) for s in (-1, 1))
     return Interval(float(low), float(high), level, "delta-method t", comparisons), min(1.0, np.float64(p).item())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scipy import stats
+import scipy
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import Arm
@@ -64,7 +64,7 @@ def failure_rates(a: Arm, b: Arm, *, alpha: float = 0.05) -> Answer:
             method=method, call=call, n=sum(sizes), status="undefined", code="no_runs",
             wording="an arm has no finished run",
         )  # fmt: skip
-    p = min(1.0, float(stats.fisher_exact(table).pvalue))
+    p = min(1.0, float(scipy.stats.fisher_exact(table).pvalue))
     rates = [row[0] / size for row, size in zip(table, sizes, strict=True)]
     said = f"{a.name} failed {table[0][0]}/{sizes[0]}, {b.name} {table[1][0]}/{sizes[1]} (Fisher p={p:.3g})"
     tail = "" if p < alpha else "; no evidence that they fail at different rates"

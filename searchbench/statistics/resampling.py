@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from searchbench.statistics.arms import Floats
 from searchbench.statistics.record import Interval
@@ -42,11 +42,11 @@ def bca_mean(x: Floats, *, level: float, resamples: int, seed: int) -> tuple[flo
     """
     draws = seed_counts(seed, resamples, len(x)) @ x / len(x)
     below = (np.mean(draws < x.mean()) + np.mean(draws <= x.mean())) / 2
-    bias = stats.norm.ppf(np.clip(below, 0.5 / resamples, 1 - 0.5 / resamples))
+    bias = special.ndtri(np.clip(below, 0.5 / resamples, 1 - 0.5 / resamples))
     away = x - x.mean()
     # The jackknife means of a mean are linear in x, so its acceleration is the skewness over 6 sqrt(n).
     acceleration = (away**3).sum() / (6 * (away**2).sum() ** 1.5)
-    z = bias + stats.norm.ppf([0.5 - level / 2, 0.5 + level / 2])
-    at = stats.norm.cdf(bias + z / (1 - acceleration * z))
+    z = bias + special.ndtri([0.5 - level / 2, 0.5 + level / 2])
+    at = special.ndtr(bias + z / (1 - acceleration * z))
     low, high = np.quantile(draws, at)
     return float(low), float(high)

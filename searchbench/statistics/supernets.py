@@ -8,8 +8,8 @@ common to all supernets (they score the same ones) and supernets in common to al
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import Floats
@@ -39,7 +39,7 @@ def supernet_correlation(
     """
     x, ys = _checked(truth, proxies)
     n = len(x)
-    taus = tuple(float(stats.kendalltau(x, y).statistic) for y in ys) if n > 1 else (np.nan,) * len(ys)
+    taus = tuple(float(scipy.stats.kendalltau(x, y).statistic) for y in ys) if n > 1 else (np.nan,) * len(ys)
     if not np.isfinite(taus).all():
         return Answer(
             method=_METHOD, call=_CALL, n=n, status="undefined", code="undefined_constant_input",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.anytime import Curve
@@ -44,9 +44,9 @@ class Hits:
         """Runs."""
         return len(self.times) + len(self.censored)
 
-    def censored_data(self) -> stats.CensoredData:
+    def censored_data(self) -> scipy.stats.CensoredData:
         """Data for `scipy.stats.ecdf` and `logrank`."""
-        return stats.CensoredData(uncensored=self.times, right=self.censored)
+        return scipy.stats.CensoredData(uncensored=self.times, right=self.censored)
 
 
 def hits(curves: Sequence[Curve], target: float, *, better: Better = "lower", name: str = "a") -> Hits:
@@ -92,7 +92,7 @@ def kaplan_meier(reached: Hits, *, level: float = 0.95) -> Answer:
         reason = f"{len(reached.times)} hits; {MIN_HITS - len(reached.times)} more are needed for a survival curve"
         return refused(method, call, reached.n, reason, code="too_few_hits", facts=ert.facts,
                        wording=f"{ert.wording}; {reason}")  # fmt: skip
-    survival = stats.ecdf(reached.censored_data()).sf
+    survival = scipy.stats.ecdf(reached.censored_data()).sf
     times, share = survival.quantiles, survival.probabilities
     median = _first_below(times, share, 0.5)
     interval = _median_interval(survival, level)
@@ -109,7 +109,7 @@ def _first_below(times: Floats, share: Floats, level: float) -> float | None:
     return float(times[below[0]]) if below.size else None
 
 
-def _median_interval(survival: stats._survival.EmpiricalDistributionFunction, level: float) -> Interval | None:
+def _median_interval(survival: scipy.stats._survival.EmpiricalDistributionFunction, level: float) -> Interval | None:
     """Brookmeyer & Crowley (1982): the times whose log-log interval of survival still holds one half."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -136,7 +136,7 @@ def log_rank(a: Hits, b: Hits, *, alpha: float = 0.05) -> Answer:
         reason = f"{fewest} hits in an arm; {MIN_HITS - fewest} more are needed for a log-rank test"
         return refused(method, call, a.n + b.n, reason, code="too_few_hits", facts=known,
                        wording=f"{ert_a.wording}; {ert_b.wording}; {reason}")  # fmt: skip
-    found = stats.logrank(a.censored_data(), b.censored_data())
+    found = scipy.stats.logrank(a.censored_data(), b.censored_data())
     if not np.isfinite(found.pvalue):
         return Answer(method=method, call=call, n=a.n + b.n, status="degenerate", code="degenerate", facts=known,
                       wording="both arms reach the target at one and the same time")  # fmt: skip

@@ -7,7 +7,6 @@ a 0.1 grid). Numbers nearer to each other than eleven digits of the scores are o
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 from searchbench.statistics.arms import Floats
 
@@ -37,6 +36,23 @@ def settled(d: Floats, least: Floats) -> Floats:
     return np.sign(d) * out
 
 
+def ranked(x: Floats) -> Floats:
+    """Mid-ranks down each column [n] or [n, columns], 1 = least; what is to the last bit equal shares its ranks.
+
+    As `scipy.stats.rankdata`, without importing `scipy.stats`, which takes longer than a table of ten thousand runs.
+    """
+    order = np.argsort(x, axis=0, kind="stable")
+    ordered = np.take_along_axis(x, order, axis=0)
+    end = np.ones((1, *x.shape[1:]), dtype=bool)
+    changes = ordered[1:] != ordered[:-1]
+    place = np.arange(1.0, len(x) + 1).reshape(-1, *[1] * (x.ndim - 1))
+    first = np.maximum.accumulate(np.where(np.concatenate([end, changes]), place, 0.0), axis=0)
+    last = np.minimum.accumulate(np.where(np.concatenate([changes, end]), place, np.inf)[::-1], axis=0)[::-1]
+    out = np.empty(x.shape)
+    np.put_along_axis(out, order, (first + last) / 2, axis=0)
+    return out
+
+
 def mid_ranks(x: Floats, axis: int) -> Floats:
     """Mid-ranks along `axis` (1 = least), float noise tied; infinities rank as the extremes they are."""
     least = np.expand_dims(resolution(np.moveaxis(x, axis, 0)), axis)
@@ -47,5 +63,5 @@ def mid_ranks(x: Floats, axis: int) -> Floats:
     first = np.zeros_like(np.take(sorted_x, [0], axis=axis))
     group = np.concatenate([first, np.cumsum(steps, axis=axis)], axis=axis)
     out = np.empty_like(x)
-    np.put_along_axis(out, order, stats.rankdata(group, axis=axis), axis=axis)
+    np.put_along_axis(out, order, np.moveaxis(ranked(np.moveaxis(group, axis, 0)), 0, axis), axis=axis)
     return out

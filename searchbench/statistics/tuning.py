@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import integrate, stats
 from scipy.special import gammaln
 
 from searchbench.errors import StatisticsError
@@ -99,8 +99,8 @@ def order_statistic(k: int) -> float:
     if k == 1:
         return 0.0
     # x k phi(x) Phi(x)^(k-1), in logs so that large k does not underflow.
-    value, _ = integrate.quad(
-        lambda x: x * k * math.exp(float(stats.norm.logpdf(x) + (k - 1) * stats.norm.logcdf(x))),
+    value, _ = scipy.integrate.quad(
+        lambda x: x * k * math.exp(float(scipy.stats.norm.logpdf(x) + (k - 1) * scipy.stats.norm.logcdf(x))),
         -12, 12, epsabs=1e-12, epsrel=1e-10, limit=200,
     )  # fmt: skip
     return float(value)

@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.arms import Better, Floats
@@ -56,8 +56,8 @@ def welch(
             wording=f"neither arm varies; they differ by {diff:.4g}, which no test can weigh",
         )  # fmt: skip
     df = (va + vb) ** 2 / (va**2 / (x.n - 1) + vb**2 / (y.n - 1))
-    test = stats.ttest_ind_from_stats(x.mean, x.std, x.n, y.mean, y.std, y.n, equal_var=False)
-    half = float(stats.t.ppf(0.5 + level / 2, df)) * math.sqrt(va + vb)
+    test = scipy.stats.ttest_ind_from_stats(x.mean, x.std, x.n, y.mean, y.std, y.n, equal_var=False)
+    half = float(scipy.stats.t.ppf(0.5 + level / 2, df)) * math.sqrt(va + vb)
     d = diff / math.sqrt((x.std**2 + y.std**2) / 2)
     answer = Answer(
         method=method,
@@ -144,7 +144,7 @@ def brunner_munzel_columns(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     apart = (a12 == 0) | (a12 == 1) | (np.ptp(np.concatenate([x, y]), axis=0) == 0)
     stat, p = np.full(x.shape[1], np.nan), np.ones(x.shape[1])
     if (~apart).any():
-        found = stats.brunnermunzel(x[:, ~apart], y[:, ~apart], axis=0)
+        found = scipy.stats.brunnermunzel(x[:, ~apart], y[:, ~apart], axis=0)
         stat[~apart], p[~apart] = found.statistic, found.pvalue
     if apart.any():
         p[apart] = rank_sum(x[:, apart], y[:, apart])[1]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from searchbench.statistics.arms import MAX_FAILED_SHARE, Arm, Better, Floats, arm, direction
 from searchbench.statistics.claims import sensitivity, with_claim
@@ -20,6 +20,7 @@ from searchbench.statistics.exact import min_p_unpaired, rank_sum
 from searchbench.statistics.power import detectable_d, min_per_arm
 from searchbench.statistics.record import Answer, Effect, Interval, facts
 from searchbench.statistics.reliability import failure_rates
+from searchbench.statistics.ties import ranked
 from searchbench.statistics.two_sample import brunner_munzel_columns
 
 BRUNNER_MUNZEL_MIN_N = 10
@@ -114,8 +115,8 @@ def _means(x: Floats, y: Floats, level: float, alpha: float) -> Means:
         df = se2**2 / ((vx / n) ** 2 / (n - 1) + (vy / m) ** 2 / (m - 1))
         t = diff / np.sqrt(se2)
         d = diff / np.sqrt(((n - 1) * vx + (m - 1) * vy) / (n + m - 2))
-        half = stats.t.ppf(0.5 + level / 2, df) * np.sqrt(se2)
-        p = 2 * stats.t.sf(np.abs(t), df)
+        half = special.stdtrit(df, 0.5 + level / 2) * np.sqrt(se2)
+        p = 2 * special.stdtr(df, -np.abs(t))
     multiple = detectable_d(min(n, m), paired=False, alpha=alpha) or np.nan
     factor = 1 - 3 / (4 * (n + m - 2) - 1)
     return Means(diff, diff - half, diff + half, t, df, p, d, multiple * np.sqrt((vx + vy) / 2), factor)
@@ -129,7 +130,7 @@ def columns(x: Floats, y: Floats, means: Means | None, *, better: Better | None,
     """One unworded `Answer` per column of complete scores [n, columns] and [m, columns] (±inf = ranked worst)."""
     n, m = len(x), len(y)
     # Ranks stand in for scores: an infinity among them would reach a variance.
-    ranks = stats.rankdata(np.concatenate([x, y]), axis=0)
+    ranks = ranked(np.concatenate([x, y]))
     rx, ry = ranks[:n], ranks[n:]
     big = min(n, m) >= BRUNNER_MUNZEL_MIN_N
     larger = superiority(rx, ry)

@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from searchbench.errors import StatisticsError
 from searchbench.statistics.record import Answer, Interval, facts, refused
@@ -60,7 +60,7 @@ def variance_components(
     if msb == 0:
         return Answer(method=_METHOD, call=_CALL, n=n, estimate=mean, status="degenerate", code="degenerate",
                       facts=known, wording="the searches do not differ at all; duplicated runs?")  # fmt: skip
-    half = float(stats.t.ppf(0.5 + level / 2, n - 1)) * se
+    half = float(scipy.stats.t.ppf(0.5 + level / 2, n - 1)) * se
     return Answer(
         method=_METHOD, call=_CALL, n=n, estimate=mean, facts=known,
         interval=Interval(mean - half, mean + half, level, "t over searches"),

@@ -16,10 +16,12 @@ from searchbench import statistics as st
 from searchbench.statistics import exact
 from searchbench.statistics.correlation import tau_interval
 from searchbench.statistics.effects import rank_biserial, superiority
+from searchbench.statistics.estimand import ESTIMANDS
 from searchbench.statistics.friedman import type_one_error
 from searchbench.statistics.many_tasks import iqm_draws
-from searchbench.statistics.power import detectable_d, power_at
+from searchbench.statistics.power import claim_power, detectable_d, detectable_in, power_at
 from searchbench.statistics.resampling import bca_mean, seed_counts
+from searchbench.statistics.ties import ranked
 
 RNG = np.random.default_rng(7)
 
@@ -308,3 +310,24 @@ def test_adjusted_p_values_agree_with_statsmodels() -> None:
     for p in (RNG.random(9) ** 2, np.round(RNG.random(9), 1), np.array([0.03])):
         assert st.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
         assert st.benjamini_hochberg(p) == pytest.approx(multipletests(p, method="fdr_bh")[1])
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+def test_mid_ranks_and_trimmed_means_agree_with_scipy(n: int) -> None:
+    for x in (RNG.normal(size=(n, 3)), RNG.integers(0, 4, (n, 3)).astype(float), np.full((n, 2), 1.5)):
+        np.testing.assert_array_equal(ranked(x), stats.rankdata(x, axis=0))
+        np.testing.assert_array_equal(ranked(x[:, 0]), stats.rankdata(x[:, 0]))
+        iqm = ESTIMANDS["iqm"].location(x[:, 0])
+        assert iqm == stats.trim_mean(x[:, 0], 0.25)
+
+
+@pytest.mark.parametrize("n", [3, 12, 60])
+def test_the_difference_that_a_study_can_see_is_where_the_power_is_reached(n: int) -> None:
+    for alpha, rope in ((0.05, 0.0), (0.05 / 9, 0.3)):
+        found = detectable_in(n, alpha=alpha, rope=rope)
+        if found is None:
+            assert claim_power(1e6, n, alpha=alpha, rope=rope) < 0.8
+            continue
+        known = np.sqrt(stats.chi2.ppf((np.arange(40) + 0.5) / 40, n - 1) / (n - 1))  # estimated over true spread
+        power = np.mean([claim_power(found * s, n, alpha=alpha, rope=rope * s) for s in known])
+        assert power == pytest.approx(0.8, abs=1e-6)

@@ -10,6 +10,7 @@ import re
 import shutil
 import statistics
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -480,3 +481,20 @@ def test_published_rows_stand_beside_and_are_never_ranked() -> None:
     assert all(line["ranked"] == "False" and line["rank_low"] == "" for line in reported)
     with pytest.raises(InputError, match="no published row for task `CIFAR-11`"):
         board.with_published("CIFAR-11")
+
+
+def test_a_short_leaderboard_imports_neither_scipys_tests_nor_pandas(tmp_path: Path) -> None:
+    with open_store(tmp_path / "s.db", write=True) as store:
+        store.add_study(a_study(12))
+        for seed in range(12):
+            for label in LABELS[:3]:
+                store.add_run(a_run(label, seed))
+    code = (
+        "import sys; from searchbench.reports.dossier import read; from searchbench.reports.render import render; "
+        "from searchbench.results.store import open_store; board = read(open_store(sys.argv[1])).board; "
+        "render(board, 'md'); print(sorted({'scipy.stats', 'scipy.optimize', 'pandas', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "s.db")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from searchbench.metric import Metric
 from searchbench.reports.leaderboard import Block, Leaderboard
@@ -26,12 +26,34 @@ TOP = "•"
 """Before the ranks of the tied top group."""
 
 
+class Later(Sequence[str]):
+    """Cells that are worked out when one is first read: what few tables show, and takes long."""
+
+    __slots__ = ("_cells", "_work_out")
+
+    def __init__(self, work_out: Callable[[], tuple[str, ...]]) -> None:
+        self._cells: tuple[str, ...] | None = None
+        self._work_out = work_out
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[str]: ...
+    def __getitem__(self, at: int | slice) -> str | Sequence[str]:
+        if self._cells is None:
+            self._cells = self._work_out()
+        return self._cells[at]
+
+    def __len__(self) -> int:
+        return len(self[:])
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A heading in one or two lines, and the cells under it."""
 
     heading: tuple[str, ...]
-    cells: tuple[str, ...]
+    cells: Sequence[str]
     rank: int = 0
     """Where it is too narrow for all, columns of the highest rank go first; those of rank 0 stay."""
     numeric: bool = True
@@ -46,6 +68,11 @@ class Column:
     def title(self) -> str:
         """The heading in one line."""
         return " ".join(self.heading).strip()
+
+    @property
+    def says(self) -> bool:
+        """Whether there is anything in it; what is worked out later is there for something."""
+        return isinstance(self.cells, Later) or any(cell != NONE for cell in self.cells)
 
 
 def columns(block: Block) -> list[Column]:
@@ -74,7 +101,7 @@ def columns(block: Block) -> list[Column]:
         found.append(column(("judging", "failed"), lambda row: str(row.judge_failed), 1))
     if block.missing:
         found.append(column(("not yet", "run"), lambda row: str(row.missing), 1))
-    return [c for c in found if c.rank == 0 or any(cell != NONE for cell in c.cells)]
+    return [c for c in found if c.rank == 0 or c.says]
 
 
 def _statistics(block: Block) -> list[Column]:
@@ -101,9 +128,19 @@ def _statistics(block: Block) -> list[Column]:
             column(("adjusted", "p"), p_value, 1),
             column(("effect", "size"), effect, 3),
         ]
-    if any(row.standing.p_best is not None for row in rows):
-        found.append(column(("P(best)",), lambda at: NONE if at.p_best is None else f"{at.p_best:.2f}", 4))
-    return [c for c in found if any(cell != NONE for cell in c.cells)]
+    if comes_first(rows):
+        found.append(Column(("P(best)",), Later(lambda: tuple(first_places(row.standing) for row in rows)), 4))
+    return [c for c in found if c.says]
+
+
+def comes_first(rows: Iterable[Row]) -> bool:
+    """Whether it is known how often strategies come first."""
+    return any(first.known for first in {row.standing.first for row in rows} if first is not None)
+
+
+def first_places(at: Standing) -> str:
+    """Share of resamples in which it comes first."""
+    return NONE if at.p_best is None else f"{at.p_best:.2f}"
 
 
 def ranks(at: Standing) -> str:
@@ -195,7 +232,7 @@ def notes(board: Leaderboard, block: Block) -> list[str]:
     ungraded = [row.strategy for row in block.rows if row.total and row.failed_share > MAX_FAILED_SHARE]
     if ungraded:
         said.append(f"not ranked, because more than a fifth of the runs failed: {', '.join(ungraded)}")
-    if any(row.standing.p_best is not None for row in block.rows):
+    if comes_first(block.rows):
         said.append("P(best): how often it comes first when the seeds are resampled; a description, no test")
     if any(row.n == 1 for row in block.rows):
         said.append("one run has no spread: no ± where n = 1")

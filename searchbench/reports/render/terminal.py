@@ -58,10 +58,12 @@ def fitting(all_columns: list[Column], width: int) -> tuple[list[Column], list[C
     """Columns that fit, and those left out: the highest rank first, rank 0 never."""
     shown = list(all_columns)
     for column in sorted(all_columns, key=lambda c: -c.rank):
-        if column.rank == 0 or _needed(shown) <= width:
+        others = [own for own in shown if own is not column]
+        room = width - _needed(others) - 2
+        if column.rank == 0 or (max(map(cell_len, column.heading)) <= room and _needed(shown) <= width):
             break
-        shown.remove(column)
-    return shown, [column for column in all_columns if column not in shown]
+        shown = others
+    return shown, [own for own in all_columns if all(own is not other for other in shown)]
 
 
 def _needed(shown: list[Column]) -> int:
