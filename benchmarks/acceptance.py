@@ -447,6 +447,11 @@ CHECKS = (
         ("gdas", "setn", "nasp", "snas", "darts-minus"),
     ),
     Check(
+        "P-DARTS through all three stages: the genotypes of its authors' program",
+        ("test_progressive_darts::test_all_three_stages_end_in_the_genotypes_of_the_authors_program",),
+        ("p-darts",),
+    ),
+    Check(
         "FBNet-B and -C have their released sizes",
         ("test_chain_spaces::test_fbnets_have_the_released_sizes",),
         ("fbnet",),

@@ -79,7 +79,8 @@ class Unrolled:
     eps = 0.01/||v||; xi is the weights' current rate unless given. Four passes instead of one.
 
     Source: Liu et al. 2019, equations 7 and 8, and the released code (momentum m and decay in the virtual step).
-    Differs: w is restored from a copy, to the bit. Running statistics of batch norms see the virtual weights too. Where
+    Differs: the virtual step is the plain one with momentum also where the weights' own steps are Nesterov's. w is
+        restored from a copy, to the bit. Running statistics of batch norms see the virtual weights too. Where
         paths are dropped, both sides of the difference drop the same.
 
     Raises:

@@ -26,8 +26,8 @@ def darts_second_order(host: Differentiable, xi: float | None = None) -> Differe
         xi: rate of the virtual step; None: the weights' current rate.
 
     Source: Liu, Simonyan & Yang 2019, Algorithm 1, equations 7 and 8.
-    Differs: the order of steps and the settings are those of `darts`; the virtual step moves the running statistics
-        of batch norms, and it is a plain one with momentum, where the weights' own steps are Nesterov's.
+    Differs: the order of steps and the settings are those of `darts`; the virtual step moves the running statistics of
+        batch norms, and it is a plain one with momentum, where the weights' own steps are Nesterov's.
     """
     return replace(host, hypergradient=Unrolled(xi))
 
@@ -41,8 +41,8 @@ def r_darts_l2(host: Differentiable, factor: float = 9.0) -> Differentiable:
             strategy of its own: choosing among runs is paid from a budget of its own.
 
     Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
-    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; one factor per
-        strategy instead of the best of five runs.
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`, and the virtual
+        step is that of `darts_second_order`; one factor per strategy instead of the best of five runs.
     """
     return replace(host, hypergradient=Unrolled(), weights=replace(host.weights, weight_decay=DECAY * factor))
 
@@ -59,8 +59,9 @@ def r_darts_dp(host: Differentiable, drop: float = 0.2, cutout: float = 1.0) -> 
 
     Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search", and its code.
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`, but the weights'
-        decay is 3e-4; one probability per strategy instead of the best of four runs; cutout comes behind the task's
-        own augmentation; both sides of the second-order difference drop the same paths.
+        decay is 3e-4; the virtual step is that of `darts_second_order`; one probability per strategy instead of the
+        best of four runs; cutout comes behind the task's own augmentation; both sides of the second-order difference
+        drop the same paths.
     """
     weights = replace(host.weights, weight_decay=DECAY)
     return replace(host, hypergradient=Unrolled(), extras=(DropPath(drop), Cutout(cutout)), weights=weights)
@@ -76,9 +77,9 @@ def darts_es(host: Differentiable, factor: float = 1.3, begin: int | None = None
             its checks, in proportion.
 
     Source: Zela et al. 2020, "Understanding and robustifying differentiable architecture search".
-    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the eigenvalue
-        comes from Lanczos steps on exact products, each charged, instead of the whole Hessian, and there is no extra
-        check after the last epoch.
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`, and the virtual
+        step is that of `darts_second_order`; the eigenvalue comes from Lanczos steps on exact products, each charged,
+        instead of the whole Hessian, and there is no extra check after the last epoch.
     """
     return replace(host, hypergradient=Unrolled(), stop=_watch(factor, begin))
 
