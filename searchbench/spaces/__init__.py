@@ -92,6 +92,14 @@ SPACES = Registry(
             "searchbench.spaces.chains.mnasnet:mnasnet",
             "seven blocks of like layers on MobileNetV2's skeleton: 432 forms each (Tan et al. 2019)",
         ),
+        "efficientnet": Entry(
+            "searchbench.spaces.chains.efficientnet:efficientnet",
+            "depth, width and resolution of EfficientNet-B0, apart or compound: 336 scalings (Tan & Le 2019)",
+        ),
+        "nsga-net": Entry(
+            "searchbench.spaces.graphs.phases:phases",
+            "three phases of six nodes, a bit per connection: 2.8e14 (Lu et al. 2019, NSGA-Net)",
+        ),
         "randwire": Entry(
             "searchbench.spaces.graphs.randwire:randwire",
             "randomly wired networks of the small regime, by a graph generator (Xie et al. 2019)",

@@ -31,6 +31,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.evolution:non_aging_evolution",
             "tournament selection, the worst of each tournament dies (Real 2019, 6.1)",
         ),
+        "renas": Entry(
+            "searchbench.strategies.renas:renas",
+            "tournaments, and a controller that learns which mutations are worth making (Chen 2019)",
+        ),
         "hierarchical-evolution": Entry(
             "searchbench.strategies.hierarchical:HierarchicalEvolution",
             "tournaments among motifs of motifs, nobody dies (Liu 2018, hierarchical)",
@@ -93,6 +97,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.pibo:pibo",
             "Gaussian-process optimisation with a declared belief, which counts ever less (Hvarfner 2022)",
         ),
+        "zero-cost-prior": Entry(
+            "searchbench.strategies.zero_cost_prior:zero_cost_prior",
+            "forest with zero-cost proxies' ranks as features, and as a belief (Krishnakumar 2022; Hvarfner 2022)",
+        ),
         "priorband": Entry(
             "searchbench.strategies.priorband:priorband",
             "Hyperband with a declared belief, as long as it holds (Mallik 2023)",
@@ -125,6 +133,10 @@ STRATEGIES = Registry(
         ),
         "nsga2": Entry(
             "searchbench.strategies.nsga2:Nsga2", "evolution towards a front of several objectives (Deb 2002)"
+        ),
+        "nsga-net": Entry(
+            "searchbench.strategies.nsga_net:NsgaNet",
+            "fronts of crossed phases, then phases drawn by a Bayesian network of the best (Lu 2019)",
         ),
         "darts": Entry(f"{_PAPERS}:darts", "first-order differentiable search (Liu 2019)"),
         "darts-second-order": Entry(
@@ -284,13 +296,16 @@ STRATEGIES = Registry(
 FAMILIES: dict[str, tuple[str, ...]] = {
     "Draws and grids": ("random", "generator", "generator-grid", "grid", "stratified-sample"),
     "Local search and evolution": (
-        "local-search", "regularized-evolution", "non-aging-evolution", "hierarchical-evolution", "nsga2",
+        "local-search", "regularized-evolution", "non-aging-evolution", "renas", "hierarchical-evolution", "nsga2",
+        "nsga-net",
     ),
     "Short trainings first": (
         "successive-halving", "hyperband", "asha", "multi-objective-asha", "median-stopping", "predicted-stopping",
         "bohb", "dehb", "priorband",
     ),
-    "Models of the objective": ("gp", "forest", "bananas", "nas-bowl", "nasbot", "pibo", "turbo", "lanas", "pnas"),
+    "Models of the objective": (
+        "gp", "forest", "bananas", "nas-bowl", "nasbot", "pibo", "zero-cost-prior", "turbo", "lanas", "pnas",
+    ),
     "Controllers": ("reinforce", "lstm-reinforce", "ppo", "mnasnet"),
     "Compositions of others": ("scheduled", "warm-start"),
 }  # fmt: skip

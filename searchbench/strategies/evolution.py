@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
+from searchbench.strategies.optional import Restricted
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
@@ -58,6 +59,43 @@ class Worst:
         return max(range(len(population)), key=lambda i: population[i].value)
 
 
+class Mutator(Protocol):
+    """How children are made of parents, within one run."""
+
+    def child(self, parent: Architecture, rng: np.random.Generator) -> tuple[Architecture, Any]:
+        """A mutant, and what is to be known of it when it has been measured."""
+
+    def learn(self, mark: Any, trial: Trial) -> None:
+        """Take into account what came of a mutant."""
+
+
+class Mutation(Protocol):
+    """How children are made of parents."""
+
+    def start(self, scenario: Scenario) -> Mutator: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OneDecision:
+    """One decision, drawn uniformly, gets another value, drawn uniformly."""
+
+    def start(self, scenario: Scenario) -> Mutator:
+        return UniformMutator(scenario)
+
+
+class UniformMutator:
+    """`OneDecision` within one run."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._space = scenario.space
+
+    def child(self, parent: Architecture, rng: np.random.Generator) -> tuple[Architecture, Any]:
+        return self._space.mutate(parent, rng), None
+
+    def learn(self, mark: Any, trial: Trial) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True)
 class RegularizedEvolution:
     """A population of random designs; then, for ever: the best of a random sample is mutated in one decision, the
@@ -71,6 +109,7 @@ class RegularizedEvolution:
         sample: size of the tournament.
         removal: who leaves, `Oldest()`, `WorstOfTournament()` or `Worst()`.
         identity: probability that a child is a copy of its parent, evaluated anew.
+        mutation: how a child is made.
 
     Raises:
         StudyError: a value is out of range.
@@ -86,6 +125,7 @@ class RegularizedEvolution:
     sample: int = 25
     removal: Removal = field(default_factory=Oldest)
     identity: float = 0.0
+    mutation: Mutation = field(default=OneDecision(), metadata={"described": "unless default"})
 
     def __post_init__(self) -> None:
         for name in ("population", "sample"):
@@ -99,6 +139,9 @@ class RegularizedEvolution:
             )
         if not 0 <= self.identity < 1:
             raise StudyError(f"`identity` is a probability below 1, but got {self.identity!r}.")
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        return self.mutation.unsupported(scenario) if isinstance(self.mutation, Restricted) else None
 
     def start(self, scenario: Scenario) -> Evolution:
         return Evolution(self, scenario)
@@ -123,7 +166,8 @@ class Evolution:
         self._designs, self._rng = scenario.seeds.rng("init"), scenario.seeds.rng("search")
         self._population: list[Member] = []
         self._born = 0
-        self._asked: UnderWay[list[Member]] = UnderWay()
+        self._mutator = settings.mutation.start(scenario)
+        self._asked: UnderWay[tuple[list[Member], Any]] = UnderWay()
         self._alive: set[int] = set()
         """Births of the population."""
         self._replacements = scenario.seeds.rng("search", "removal")
@@ -132,7 +176,8 @@ class Evolution:
         if len(self._population) < self._settings.population:
             return Proposal(self._space.sample(self._designs))
         tournament = self._draw(self._settings.sample, self._rng)
-        return self._asked.add(Proposal(self._child(tournament)), tournament)
+        child, mark = self._child(tournament)
+        return self._asked.add(Proposal(child), (tournament, mark))
 
     def _draw(self, members: int, rng: np.random.Generator) -> list[Member]:
         """Members of the population, drawn with replacement."""
@@ -140,14 +185,16 @@ class Evolution:
         # scaled uniforms: bounded integers cost four times as much in draws this small
         return [population[int(u * size)] for u in rng.random(members).tolist()]
 
-    def _child(self, tournament: list[Member]) -> Architecture:
+    def _child(self, tournament: list[Member]) -> tuple[Architecture, Any]:
         parent: Architecture = min(tournament, key=itemgetter(0)).architecture
         if self._settings.identity and self._rng.random() < self._settings.identity:
-            return parent
-        return self._space.mutate(parent, self._rng)
+            return parent, None
+        return self._mutator.child(parent, self._rng)
 
     def tell(self, trial: Trial) -> None:
-        tournament = self._asked.take(trial) or []
+        tournament, mark = self._asked.take(trial) or ([], None)
+        if mark is not None:
+            self._mutator.learn(mark, trial)
         newborn = Member(math.inf if trial.failed else trial.value, self._born, trial.architecture)
         self._born += 1
         full = len(self._population) == self._settings.population

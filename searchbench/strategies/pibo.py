@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,9 +12,25 @@ from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture, Array, Space
 from searchbench.strategies.acquisition import ExpectedImprovement, Predict
 from searchbench.strategies.model_based import Candidates, ModelBased, RandomAndNear
-from searchbench.strategies.priors import Prior, prior_of
+from searchbench.strategies.priors import prior_of
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.surrogates import GaussianProcess
+
+
+class SpaceBelief(Protocol):
+    """What is believed of a space's architectures."""
+
+    def density(self, architecture: Architecture) -> float: ...
+    def sample(self, rng: np.random.Generator) -> Architecture: ...
+
+
+class Unplaced(Protocol):
+    """A belief that is not yet about any one space."""
+
+    def unfit(self, space: Space) -> str | None:
+        """Why nobody can believe this of a space, or None."""
+
+    def of(self, space: Space) -> SpaceBelief: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +49,7 @@ class Believed:
         equation 5; beta = 10.
     """
 
-    prior: Prior
+    prior: Unplaced
     beta: float = 10.0
     improvement: ExpectedImprovement = field(default_factory=ExpectedImprovement)
 
@@ -54,9 +70,10 @@ class Weighing:
     def __init__(self, settings: Believed) -> None:
         self._settings = settings
         self._weights: Array = np.ones(0)
+        self._belief: SpaceBelief | None = None
 
     def consider(self, space: Space, candidates: Sequence[Architecture], known: int) -> None:
-        belief = self._settings.prior.of(space)
+        belief = self._belief = self._belief or self._settings.prior.of(space)
         densities = np.array([belief.density(candidate) for candidate in candidates])
         self._weights = densities ** (self._settings.beta / max(known, 1))
 
@@ -70,7 +87,7 @@ class Weighing:
 class WithBelieved:
     """Other candidates, and draws from a prior."""
 
-    prior: Prior
+    prior: Unplaced
     believed: int = 200
     others: Candidates = field(default_factory=RandomAndNear)
 

@@ -11,6 +11,7 @@ from searchbench.spaces.space import Architecture
 from searchbench.strategies.evolution import Member, Oldest, RegularizedEvolution, Removal, Worst, WorstOfTournament
 from searchbench.strategies.local import FirstImprovement, LocalSearch
 from searchbench.strategies.nsga2 import Nsga2
+from searchbench.strategies.nsga_net import NsgaNet, phase_spans
 from searchbench.strategies.oneshot.evolution import SposEvolution
 from searchbench.testing import Flight
 from searchbench.testing.in_flight import Anything
@@ -125,6 +126,21 @@ class Front(Anything):
                 if not any(all(x <= y for x, y in zip(o, points[at], strict=True)) and o != points[at] for o in others):
                     found[at] = depth
         return found
+
+
+class PhasesOfParents(Front):
+    """Of NSGA-Net: as of NSGA-II; and once it exploits, every phase of a child is one of a member's at that place."""
+
+    def __init__(self, strategy: NsgaNet) -> None:
+        super().__init__(strategy.fronts)
+
+    def asked(self, flight: Flight, proposal: Proposal | None) -> None:
+        super().asked(flight, proposal)
+        search: Any = flight.search
+        if proposal is not None and search.exploiting:
+            for left, right in phase_spans(flight.scenario.space):
+                own = {architecture.values[left:right] for architecture, _ in self.parents}
+                assert proposal.architecture.values[left:right] in own, "a phase that nobody kept has"
 
 
 class Generations(Anything):

@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from rules_of_adapters import OwnJobs, OwnPoints, OwnTrainings, OwnTrials
-from rules_of_evolution import Deaths, Front, Generations, Standing, evolution
+from rules_of_evolution import Deaths, Front, Generations, PhasesOfParents, Standing, evolution
 from rules_of_learning import (
     GradientsWhereDrawn,
     Halves,
@@ -59,12 +59,14 @@ from searchbench.strategies.median import MedianStopping, PredictedStopping
 from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.nsga2 import Nsga2
+from searchbench.strategies.nsga_net import NsgaNet
 from searchbench.strategies.oneshot.evolution import SposEvolution
 from searchbench.strategies.pibo import pibo
 from searchbench.strategies.pnas import pnas
 from searchbench.strategies.priorband import priorband
 from searchbench.strategies.random import Random
 from searchbench.strategies.reinforce import Ascent, Reinforce
+from searchbench.strategies.renas import Reinforced
 from searchbench.strategies.sample import StratifiedSample
 from searchbench.strategies.scalarised import MnasReward, Scalarised
 from searchbench.strategies.scheduled import Scheduled
@@ -96,6 +98,14 @@ ROWS = {
     "the oldest dies": Row(evolution(Oldest(), population=12, sample=4), Deaths),
     "the worst of a tournament dies": Row(evolution(WorstOfTournament(), population=12, sample=4), Deaths),
     "the worst of all dies": Row(evolution(Worst(), population=12, sample=4), Deaths),
+    "renas": Row(
+        evolution(WorstOfTournament(), population=12, sample=4, mutation=Reinforced(units=4, batch=3)),
+        Deaths,
+        60,
+        CELLS,
+        1,
+    ),
+    "nsga-net": Row(NsgaNet(("value", "params"), population=6, explore=1, mutation=0.0), PhasesOfParents),
     "copies of parents": Row(evolution(WorstOfTournament(), population=6, sample=3, identity=0.4), Deaths),
     "nsga2": Row(Nsga2(population=10, mutation=0.0), Front),
     "spos-evolution": Row(SposEvolution(20, 6, keep=5, mutations=8, crossovers=8), Generations),

@@ -26,6 +26,8 @@ IMPOSSIBLE = {
     "mobile-superkernel": [{"kernels": (5, 3)}, {"strides": (1, 2)}],
     "mobile-scarlet": [{"last": 0}],
     "mixnet": [{"kernels": (3, 6)}, {"pointwise": ("b",)}, {"channels": (24, 41, 80, 120, 200)}],
+    "efficientnet": [{"widths": (0.0,)}, {"layers": (1, 2)}],
+    "nsga-net": [{"nodes": 0}],
     "mixpath": [{"paths": 5}, {"expansions": (1, 6)}],
     "macro": [{"layers": (2, 0)}],
 }

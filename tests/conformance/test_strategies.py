@@ -35,11 +35,13 @@ from searchbench.strategies.median import MedianStopping, PredictedStopping
 from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.nsga2 import Nsga2
+from searchbench.strategies.nsga_net import NsgaNet
 from searchbench.strategies.pibo import pibo
 from searchbench.strategies.pnas import pnas
 from searchbench.strategies.priorband import priorband
 from searchbench.strategies.random import Random
 from searchbench.strategies.reinforce import Ascent, Reinforce
+from searchbench.strategies.renas import renas
 from searchbench.strategies.sample import StratifiedSample
 from searchbench.strategies.scalarised import mnasnet
 from searchbench.strategies.scheduled import Scheduled
@@ -59,6 +61,7 @@ ROWS = {
     "regularized-evolution with identity": RegularizedEvolution(population=6, sample=6, identity=0.3),
     "non-aging evolution": non_aging_evolution(population=10, sample=3),
     "evolution, worst of all dies": RegularizedEvolution(population=10, sample=3, removal=Worst()),
+    "renas": renas(population=6, sample=3, units=4, batch=2),
     "reinforce": Reinforce(learning_rate=0.1),
     "reinforce in batches, plain ascent": Reinforce(0.1, batch=4, entropy=0.01, initial_std=0, update=Ascent()),
     "successive-halving": SuccessiveHalving(),
@@ -78,6 +81,7 @@ ROWS = {
     "ppo": ppo(batch=4, units=12),
     "mnasnet": mnasnet("macs", 9000, strategy="regularized-evolution", population=8, sample=3),
     "nsga2": Nsga2(population=6),
+    "nsga-net": NsgaNet(population=4, explore=1),
     "optuna:random": adapt("random", startup=3),
     "optuna:tpe": adapt("tpe", startup=5),
     "optuna:tpe, multivariate": adapt("tpe", startup=5, multivariate=True),

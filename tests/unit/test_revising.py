@@ -21,7 +21,7 @@ from searchbench.strategies.oneshot.continuous import ContinuousEvolution, prote
 from searchbench.strategies.oneshot.papers import cars, pcnas, prenas, spos
 from searchbench.strategies.oneshot.posterior import PartialPaths
 from searchbench.strategies.oneshot.preferred import Preferred
-from searchbench.strategies.oneshot.revising import NO_FINALISTS, Finalists, Revision
+from searchbench.strategies.oneshot.revising import NO_FINALISTS, KeptPaths, Revision
 from searchbench.strategies.oneshot.samplers import Uniform
 
 PAPERS = {
@@ -216,7 +216,7 @@ def test_a_search_that_learns_keeps_to_its_budget_and_uses_it(name: str) -> None
 
 
 def test_finalists_need_a_sampler_that_keeps_some() -> None:
-    assert replace(spos(), finder=Finalists()).unsupported(scenario()) == NO_FINALISTS
+    assert replace(spos(), finder=KeptPaths()).unsupported(scenario()) == NO_FINALISTS
     assert replace(cars(), sampler=Uniform()).unsupported(scenario()) == NO_FINALISTS
     assert cars().unsupported(scenario()) is None
     for wrong in (

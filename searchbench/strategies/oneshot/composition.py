@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from searchbench.errors import StudyError
 from searchbench.estimators.estimator import InheritedScore
 from searchbench.strategies.oneshot.evolution import SposEvolution
-from searchbench.strategies.oneshot.revising import NO_FINALISTS, Finalists, Revising
+from searchbench.strategies.oneshot.revising import NO_FINALISTS, KeptPaths, Revising
 from searchbench.strategies.oneshot.samplers import Grouping, Sampler, Together, Uniform
 from searchbench.strategies.oneshot.teaching import Labels, Teaching
 from searchbench.strategies.optional import Restricted
@@ -139,7 +139,7 @@ class OneShot:
             reason = self.sampler.unsupported(scenario)
         if reason is None and self.split is not None:
             reason = self.split.unsupported(scenario)
-        if isinstance(self.finder, Finalists):
+        if isinstance(self.finder, KeptPaths):
             return reason if isinstance(self.sampler, Revising) else NO_FINALISTS
         return unsearched(self.finder, scored(scenario)) if reason is None else reason
 

@@ -13,7 +13,7 @@ from searchbench.strategies.oneshot.continuous import ContinuousEvolution
 from searchbench.strategies.oneshot.evolution import SposEvolution
 from searchbench.strategies.oneshot.posterior import PartialPaths
 from searchbench.strategies.oneshot.preferred import Preferred
-from searchbench.strategies.oneshot.revising import Finalists
+from searchbench.strategies.oneshot.revising import KeptPaths
 from searchbench.strategies.oneshot.samplers import (
     Attentive,
     MacsStratified,
@@ -423,7 +423,7 @@ def prenas(
     Differs: as `Preferred`; networks are convolutional, without the paper's transformers.
     """
     host = spos(epochs, train_share, batch_size, lr, recalibrate, score=score)
-    return replace(host, sampler=Preferred(candidates, strata, each), finder=Finalists())
+    return replace(host, sampler=Preferred(candidates, strata, each), finder=KeptPaths())
 
 
 def cars(
@@ -452,7 +452,7 @@ def cars(
     Differs: as `ContinuousEvolution`; optimiser settings are NAS-Bench-201's for weight sharing.
     """
     host = spos(epochs, train_share, batch_size, lr, recalibrate, score=score)
-    return replace(host, sampler=ContinuousEvolution(population, offspring, every, warmup), finder=Finalists())
+    return replace(host, sampler=ContinuousEvolution(population, offspring, every, warmup), finder=KeptPaths())
 
 
 def pcnas(
@@ -481,4 +481,4 @@ def pcnas(
         pool from scratch and compares.
     """
     host = spos(epochs, train_share, batch_size, lr, recalibrate, score=score)
-    return replace(host, sampler=PartialPaths(pool, samples, warmup), finder=Finalists())
+    return replace(host, sampler=PartialPaths(pool, samples, warmup), finder=KeptPaths())

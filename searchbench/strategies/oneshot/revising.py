@@ -73,7 +73,7 @@ class Revising(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Finalists:
+class KeptPaths:
     """Score once more the paths that the sampler kept, and hand over the best: a second half."""
 
     def start(self, scenario: Scenario) -> AskTellSearch:
