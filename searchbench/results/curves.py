@@ -21,6 +21,8 @@ from searchbench.results.columns import FIDELITY_PARTS, are, read_events
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    Recording = bytes | pa.Table
+
 Floats = npt.NDArray[np.float64]
 
 CURVE_AXES = tuple(dict.fromkeys((*COST_AXES, *BUDGET_AXES, "trials")))
@@ -95,7 +97,7 @@ class Curves:
         return np.unique(np.quantile(changes, np.linspace(0.0, 1.0, points), method="nearest"))
 
 
-def incumbent_curves(recordings: Sequence[bytes], axis: str = "evaluations") -> Curves:
+def incumbent_curves(recordings: Sequence[Recording], axis: str = "evaluations") -> Curves:
     """The curves of some runs' recordings, along one axis.
 
     Raises:
@@ -104,7 +106,7 @@ def incumbent_curves(recordings: Sequence[bytes], axis: str = "evaluations") -> 
     return curves_along(recordings, (axis,))[axis]
 
 
-def curves_along(recordings: Sequence[bytes], axes: Sequence[str]) -> dict[str, Curves]:
+def curves_along(recordings: Sequence[Recording], axes: Sequence[str]) -> dict[str, Curves]:
     """Curves along several axes; each recording is read once.
 
     Raises:
@@ -158,14 +160,14 @@ class _Growing:
         return self._room[: self._used]
 
 
-def _together(recordings: Iterable[bytes], axes: Sequence[str]) -> Iterator[list[pa.Table]]:
+def _together(recordings: Iterable[Recording], axes: Sequence[str]) -> Iterator[list[pa.Table]]:
     """The events of so many recordings at a time that arrays pay, and no more than memory bears."""
     parts = {part for axis in axes if axis != "trials" for part in SUMS.get(axis, (axis,))}
     wanted = ["event", "value", "recommended", *(f"fidelity_{part}" for part in FIDELITY_PARTS)]
     wanted += [f"spent_{part}" for part in sorted(parts)]
     left = iter(recordings)
-    while tables := [read_events(blob).select(wanted) for blob in islice(left, TOGETHER)]:
-        yield tables
+    while own := list(islice(left, TOGETHER)):
+        yield [(read_events(one) if isinstance(one, bytes) else one).select(wanted) for one in own]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

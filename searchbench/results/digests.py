@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from searchbench.cost import COST_AXES
 from searchbench.results.columns import read_events, read_traces
 from searchbench.results.curves import SUMS, floats, incumbent_curves
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Stretch = tuple[float, ...]
 
@@ -41,7 +45,8 @@ def digest(trials: bytes, traces: bytes | None) -> Digest:
     Raises:
         ValueError: they are unreadable.
     """
-    return Digest(_stretches(trials), _steps(trials, traces))
+    events = read_events(trials)
+    return Digest(_stretches(events), _steps(events, traces))
 
 
 def digests_from_json(texts: Iterable[str]) -> list[Digest]:
@@ -50,16 +55,16 @@ def digests_from_json(texts: Iterable[str]) -> list[Digest]:
     return [Digest(tuple(map(tuple, stretches)), steps) for stretches, steps in found]
 
 
-def _stretches(trials: bytes) -> tuple[Stretch, ...]:
-    curves = incumbent_curves([trials])
+def _stretches(events: pa.Table) -> tuple[Stretch, ...]:
+    curves = incumbent_curves([events])
     known = ~np.isnan(curves.value)
     value, stretch = curves.value[known], curves.stretch[known]
     parts = np.split(value, np.flatnonzero(np.diff(stretch)) + 1) if len(value) else []
     return tuple(tuple(own[np.diff(own, prepend=np.inf) != 0].tolist()) for own in parts)
 
 
-def _steps(trials: bytes, traces: bytes | None) -> dict[str, float]:
-    tables = [table for table in (read_traces(traces), read_events(trials)) if table is not None and table.num_rows]
+def _steps(events: pa.Table, traces: bytes | None) -> dict[str, float]:
+    tables = [table for table in (read_traces(traces), events) if table is not None and table.num_rows]
     spent = [
         {axis: floats(table, name) for axis in COST_AXES if (name := f"spent_{axis}") in table.column_names}
         for table in tables
