@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/parallel_efficiency.py [--measure] [--evaluations 20]
+    python benchmarks/parallel_efficiency.py [--measure] [--evaluations 20] [--strategies asha bohb …]
 
 In virtual time an evaluation really lasts its declared duration times a lognormal factor (median 1) that nobody knows
 beforehand; told in the order that is declared, a process waits where an earlier turn takes longer than was declared.
@@ -15,6 +15,8 @@ import argparse
 import math
 import tempfile
 import time
+import zlib
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,30 +24,66 @@ from typing import Any
 import numpy as np
 
 import searchbench as sb
+from searchbench.errors import StudyError
 from searchbench.harness.declared.plan import plan
 from searchbench.harness.running.loop import drive
 from searchbench.harness.running.measuring import MeasurementOutcome, Request, measure
 from searchbench.harness.running.run import open_lab
+from searchbench.spaces.block_cells.nasnet import pnas as pnas_space
+from searchbench.spaces.nasbench201.space import nasbench201
 
-STRATEGIES: dict[str, Any] = {
-    "random": "random",
-    "regularized-evolution": sb.Use("regularized-evolution", population=50, sample=10),
-    "asha": "asha",
-    "hyperband": "hyperband",
-    "bohb": "bohb",
-    "optuna:tpe": "optuna:tpe",
-}
 SPACE = {"x": sb.Float(0, 1), "y": sb.Float(0, 1)}
+CELLS = nasbench201()
+BLOCKS = pnas_space(blocks=3)
 
 
-def lasts(config: dict[str, float], epochs: float = 27) -> float:
+@dataclass(frozen=True)
+class Searched:
+    """A strategy, on which space, and with how many processes at most: beyond, its models would take hours."""
+
+    strategy: Any
+    space: Any = None
+    most: int = 512
+
+
+STRATEGIES: dict[str, Searched] = {
+    "random": Searched("random"),
+    "regularized-evolution": Searched(sb.Use("regularized-evolution", population=50, sample=10)),
+    "asha": Searched("asha"),
+    "hyperband": Searched("hyperband"),
+    "bohb": Searched("bohb"),
+    "reinforce": Searched("reinforce", CELLS),
+    "lstm-reinforce, 8 replicas": Searched(sb.Use("lstm-reinforce", replicas=8, batch=8), CELLS, 64),
+    "pnas": Searched(sb.Use("pnas", beam=64, members=2, epochs=3), BLOCKS),
+    "optuna:tpe": Searched("optuna:tpe", most=64),
+    "optuna:cmaes": Searched("optuna:cmaes", most=64),
+    "optuna:random, median": Searched(sb.Use("optuna:random", pruner="median")),
+    "tune:optuna": Searched("tune:optuna", most=64),
+    "tune:hyperopt": Searched("tune:hyperopt", most=64),
+    "tune:asha": Searched("tune:asha"),
+    "tune:median-stopping": Searched("tune:median-stopping"),
+    "skopt:forest": Searched("skopt:forest", most=8),
+    "cmaes:catcma": Searched("cmaes:catcma"),
+    "nni:evolution": Searched("nni:evolution", CELLS),
+    "nni:tpe": Searched("nni:tpe", CELLS, 64),
+    "smac:forest": Searched("smac:forest", most=8),
+}
+
+
+def height(config: dict[str, Any]) -> float:
+    """Where a configuration lies in [0, 1]: its `y`, or a number drawn from what it is."""
+    found = config.get("y")
+    return zlib.crc32(repr(sorted(config.items())).encode()) / 2**32 if found is None else float(found)
+
+
+def lasts(config: dict[str, Any], epochs: float = 27) -> float:
     """Declared: unequal by a factor of ten between configurations."""
-    return float(epochs * 10 ** config["y"])
+    return float(epochs * 10 ** height(config))
 
 
-def loss(config: dict[str, float], *, seed: int, epochs: int = 27) -> float:
+def loss(config: dict[str, Any], *, seed: int, epochs: int = 27) -> float:
     """A bowl, noisier where it was trained less."""
-    return (config["x"] - 0.3) ** 2 + (config["y"] - 0.6) ** 2 + (seed % 97) / 97 / epochs
+    return float((config.get("x", 0.3) - 0.3) ** 2 + (height(config) - 0.6) ** 2 + (seed % 97) / 97 / epochs)
 
 
 class Virtual:
@@ -73,11 +111,15 @@ class Virtual:
         return min(tickets, key=self.ends_s.__getitem__)
 
 
-def idle(strategy: Any, parallel: int, spread: float, order: Any, each: int) -> float:
+def idle(searched: Searched, parallel: int, spread: float, order: Any, each: int) -> float:
     """Share of process-seconds in which nothing is evaluated, from the first proposal to the last result."""
-    problem = sb.Objective(loss, SPACE, parallel=parallel, duration=lasts, order=order, epochs=27)
-    study = sb.Study("idle", problem, [strategy], 1, sb.Budget(evaluations=each * parallel))
-    (spec,) = plan(study).runs
+    space = SPACE if searched.space is None else searched.space
+    problem = sb.Objective(loss, space, parallel=parallel, duration=lasts, order=order, epochs=27)
+    study = sb.Study("idle", problem, [searched.strategy], 1, sb.Budget(evaluations=each * parallel))
+    planned = plan(study)
+    if not planned.runs:
+        raise StudyError(planned.skipped[0].reason)
+    (spec,) = planned.runs
     made = spec.contestant.make()
     lab = open_lab(spec, spec.seeds(made))
     lab.evaluation.crew = crew = Virtual(lab.evaluation.estimator, spread)
@@ -85,16 +127,21 @@ def idle(strategy: Any, parallel: int, spread: float, order: Any, each: int) -> 
     return 1 - crew.busy_s / (parallel * crew.now_s)
 
 
-def simulated(each: int) -> None:
-    """Print the idle shares."""
+def simulated(each: int, chosen: list[str]) -> None:
+    """Print the idle shares; a strategy whose package is not installed says so."""
     print(f"idle share, {each} evaluations a process; real durations spread around the declared ones (sd of the log)\n")
-    print(f"{'strategy':<24}{'processes':>10}" + "".join(f"{f'{o} {s}':>16}" for s in (0.1, 0.3) for o in ORDERS))
-    for name, strategy in STRATEGIES.items():
+    print(f"{'strategy':<28}{'processes':>10}" + "".join(f"{f'{o} {s}':>16}" for s in (0.1, 0.3) for o in ORDERS))
+    for name in chosen:
+        searched = STRATEGIES[name]
         for parallel in (8, 64, 512):
-            if parallel == 512 and name == "optuna:tpe":
-                continue  # ten thousand fits of a model
-            shares = [idle(strategy, parallel, spread, order, each) for spread in (0.1, 0.3) for order in ORDERS]
-            print(f"{name:<24}{parallel:>10}" + "".join(f"{share:>16.3f}" for share in shares), flush=True)
+            if parallel > searched.most:
+                continue
+            try:
+                shares = [idle(searched, parallel, spread, order, each) for spread in (0.1, 0.3) for order in ORDERS]
+            except StudyError as missing:
+                print(f"{name:<28}{parallel:>10}  {missing}", flush=True)
+                break
+            print(f"{name:<28}{parallel:>10}" + "".join(f"{share:>16.3f}" for share in shares), flush=True)
 
 
 ORDERS = ("declared", "arrival")
@@ -148,12 +195,13 @@ def main() -> None:
     """Print what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--evaluations", type=int, default=20, help="for each process")
+    parser.add_argument("--strategies", nargs="+", choices=tuple(STRATEGIES), default=list(STRATEGIES))
     parser.add_argument("--measure", action="store_true")
     given = parser.parse_args()
     if given.measure:
         measured()
     else:
-        simulated(given.evaluations)
+        simulated(given.evaluations, given.strategies)
 
 
 if __name__ == "__main__":

@@ -202,6 +202,16 @@ def test_a_range_of_one_value_is_no_dimension_and_comes_back() -> None:
     assert unflatten(space, [0.25]) == only
 
 
+@pytest.mark.parametrize("strategy", [tune.adapt("optuna"), pytest.param(nni.adapt("evolution"), marks=needs_nni)])
+def test_more_than_a_library_has_to_propose_at_once_waits_for_a_result(strategy) -> None:  # type: ignore[no-untyped-def]
+    search = strategy.start(scenario())
+    under_way = [proposal for _ in range(80) if (proposal := search.ask()) is not None]
+    assert len(under_way) >= 30
+    for number, proposal in enumerate(under_way):
+        search.tell(told(number, proposal, 0.5))
+    assert search.ask() is not None
+
+
 def test_nni_is_given_integers_that_its_tuners_do_not_list() -> None:
     assert nni._described(Integer("n", 0, 10**9))["_type"] == "uniform"
     assert nni._described(Integer("n", 0, 10_000)) == {"_type": "randint", "_value": [0, 10_001]}

@@ -38,6 +38,8 @@ class Tuner:
     """A package NNI does not install."""
     layers: bool = False
     """Whether it searches NNI's layer choices and nothing else."""
+    waits: Callable[[Any], bool] = lambda tuner: False
+    """Whether it has nothing to propose until a result arrives; where it raises `NoMoreTrialError` this need not."""
     rounds_logs: bool = True
     """Whether it knows integers on a log scale."""
 
@@ -60,7 +62,7 @@ def _seed_hyperopt(tuner: Any, seed: int) -> None:
 TUNERS = {
     "random": Tuner("random_tuner:RandomTuner", seeded=True, minimises=False),
     "tpe": Tuner("tpe_tuner:TpeTuner", seeded=True),
-    "evolution": Tuner("evolution_tuner:EvolutionTuner", _seed_evolution),
+    "evolution": Tuner("evolution_tuner:EvolutionTuner", _seed_evolution, waits=lambda tuner: not tuner.population),
     "anneal": Tuner(
         "hyperopt_tuner:HyperoptTuner",
         _seed_hyperopt,
@@ -145,6 +147,8 @@ class NniSearch:
     def ask(self) -> Proposal | None:
         import nni
 
+        if self._kind.waits(self._tuner):
+            return None
         with self._numbers.use():
             try:
                 parameters = self._tuner.generate_parameters(self._number)
