@@ -40,6 +40,8 @@ Run = Callable[[Any, Tensor, Any], Tensor]
 class Player:
     """A supernet with its optimisers and two batches; `step` does one step of a kind."""
 
+    fused = True
+
     def __init__(self, run: Run, size: tuple[int, int, int, int], form: Form = PLAIN, device: str = "cpu") -> None:
         channels, cells, batch, side = size
         self.run, self.form = run, form
@@ -52,7 +54,7 @@ class Player:
         draw = lambda: torch.randn((batch, 3, side, side), generator=generator).to(device)  # noqa: E731
         self.inputs, self.valid = draw(), draw()
         self.targets = (torch.arange(batch) % 10).to(device)
-        self.weight_optimizer = torch.optim.SGD(self.weights, 0.025, momentum=0.9, weight_decay=3e-4, fused=True)
+        self.weight_optimizer = torch.optim.SGD(self.weights, 0.025, momentum=0.9, weight_decay=3e-4, fused=self.fused)
         self.alpha_optimizer = torch.optim.Adam([self.alpha], 3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
 
     def active(self, alpha: Tensor) -> Mixed:
@@ -179,6 +181,7 @@ GPU_STEPS = 12
 class Drawn(Player):
     """GDAS: one operation per edge, drawn anew in every pass, its weight straight through the softmax."""
 
+    fused = False  # what was never drawn has no momentum yet, which the fused step wants of all
     draws = torch.Generator().manual_seed(0)
 
     def active(self, alpha: Tensor) -> Mixed:
