@@ -6,10 +6,11 @@ and validation data (or validation columns) only. A judge is opened in another p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from searchbench.cost import Cost
+from searchbench.errors import EvaluationFailed
 from searchbench.metric import Metric
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Architecture, Space
@@ -117,6 +118,26 @@ class Parallel(Protocol):
     @property
     def workers(self) -> int | None:
         """How many; None: there is no simulated clock, one evaluation follows the other."""
+
+
+@runtime_checkable
+class Stacking(Protocol):
+    """A description of an estimator that may train networks that are under way at once in one graph."""
+
+    @property
+    def together(self) -> int:
+        """How many at most; 1: each by itself."""
+
+
+Asked = tuple[Architecture, Fidelity, int]
+"""What to measure at which fidelity, and the seed."""
+
+
+class Stack(Protocol):
+    """A live estimator that trains networks in one graph."""
+
+    def evaluate_together(self, asked: Sequence[Asked]) -> list[tuple[Measurement, Cost] | EvaluationFailed]:
+        """Measure each, all at the same fidelity and none continued: like `evaluate`, up to the order of sums."""
 
 
 @runtime_checkable

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from searchbench.cost import Cost
-from searchbench.errors import StudyError
+from searchbench.errors import EvaluationFailed, StudyError
 from searchbench.estimators.batches import Batches, side
 from searchbench.estimators.bench import Bench
+from searchbench.estimators.estimator import Asked
 from searchbench.estimators.passages import Passages, batches_of, for_supernets
 from searchbench.estimators.recipes import check_subset
+from searchbench.estimators.together import fit_together
 from searchbench.estimators.training import (
     Training,
     begin,
@@ -27,6 +30,7 @@ from searchbench.estimators.training import (
     weights_seed,
     within_memory,
 )
+from searchbench.spaces.nasbench201.stacks import Stacks
 from searchbench.spaces.networks import Networks, Shape, initialise
 from searchbench.spaces.space import Architecture
 from searchbench.tasks.task import Recipe, SearchData
@@ -110,6 +114,48 @@ class FromScratch:
         metrics = self._metrics(architecture, at, training, error)
         spent = replace(cost, device_s=time.perf_counter() - started, peak_memory_bytes=peak_memory(self._device))
         return Measurement(error, metrics), spent
+
+    def evaluate_together(self, asked: Sequence[Asked]) -> list[tuple[Measurement, Cost] | EvaluationFailed]:
+        """Train all in one graph, at one fidelity, and measure each.
+
+        Raises:
+            EvaluationFailed: what fails them all: time, memory, or something broke.
+        """
+        at, builder = self._setting(asked[0][1]), cast(Stacks, self._networks)
+        limit, started = self._spec.time_limit_s, time.perf_counter()
+        deadline = None if limit is None else time.monotonic() + limit
+        train, valid = (cast(Batches, part) for part in self._batches(at.resolution))
+        watch_memory(self._device)
+        found: list[tuple[Measurement, Cost] | EvaluationFailed] = []
+        with failures_named():
+            trainings = [self._begin(architecture, at, seed, self._recipe) for architecture, _, seed in asked]
+            failures = fit_together(
+                trainings, builder, train, at.epochs, share=(0.0, at.subset),
+                measure_on=valid if self._spec.curve else None, deadline=deadline, at_once=len(trainings),
+            )  # fmt: skip
+            for (architecture, _, seed), training, failure in zip(asked, trainings, failures, strict=True):
+                found.append(failure or self._measured(architecture, at, seed, training, valid))
+        each = (time.perf_counter() - started) / len(asked)
+        peak = peak_memory(self._device)
+        return [
+            one
+            if isinstance(one, EvaluationFailed)
+            else (one[0], replace(one[1], device_s=each, peak_memory_bytes=peak))
+            for one in found
+        ]
+
+    def _measured(
+        self, architecture: Architecture, at: _Setting, seed: int, training: Training, valid: Batches
+    ) -> tuple[Measurement, Cost] | EvaluationFailed:
+        try:
+            error = training.errors[-1] if self._spec.curve else measure(training.network, valid)
+        except EvaluationFailed as failure:
+            return failure
+        if at.epochs < self._recipe.epochs:
+            self._keep((architecture.values, seed, at.subset, at.width, at.resolution), training)
+        fidelity = Fidelity(float(at.epochs), at.subset, at.width, at.resolution)
+        metrics = self._metrics(architecture, at, training, error)
+        return Measurement(error, metrics), self.price(architecture, fidelity)
 
     def bench(self) -> Bench:
         """This data and device, and the recipe's augmentation, for searches that train a supernet."""

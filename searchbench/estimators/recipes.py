@@ -88,6 +88,22 @@ def check_training(spec: Trains) -> None:
         raise StudyError(f"`device` must be one of {', '.join(DEVICES)}, but got {spec.device!r}.")
 
 
+def check_together(spec: TrainingFields, recipe: Recipe, space: Space) -> None:
+    """Raise StudyError where trainings by a recipe do not fit into one graph."""
+    from searchbench.spaces.nasbench201.stacks import Stacks
+
+    if not isinstance(space.builder(), Stacks):
+        raise StudyError(f"the networks of `{space.name}` cannot be trained `together`; leave it out.")
+    alone = ("auxiliary", "drop_path", "drop_edge", "keep_best", "average_after")
+    odd = [name for name in alone if getattr(recipe, name) not in (None, 0, False)]
+    odd += ["halvings"] if spec.halvings else []
+    if odd:
+        raise StudyError(
+            f"trainings `together` are by the plain recipe, but this one has {', '.join(f'`{name}`' for name in odd)}; "
+            "leave one or the other out."
+        )
+
+
 def check_networks(recipe: Recipe, space: Space, task: Task) -> None:
     """Raise StudyError, SpaceError where a recipe asks for an auxiliary classifier, drop-path or drop-edge in vain."""
     if not (recipe.auxiliary or recipe.drop_path or recipe.drop_edge):

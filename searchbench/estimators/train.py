@@ -6,12 +6,12 @@ PyTorch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from searchbench.errors import StudyError
 from searchbench.estimators.judge import TrainJudge
-from searchbench.estimators.recipes import TrainingFields, check_subset, positive, recipe_of
+from searchbench.estimators.recipes import TrainingFields, check_subset, check_together, positive, recipe_of
 from searchbench.seeds import Seeds
 from searchbench.spaces.space import Space
 from searchbench.tasks.task import Task
@@ -43,17 +43,27 @@ class Train(TrainingFields):
     """Measure after every epoch, and charge it; the metrics then hold `valid_error_1`, `valid_error_2` …"""
     precision: str = "fp32"
     """Of supernets on a GPU: "fp32", or "bf16" for autocast. On a CPU, and for stand-alone networks, always "fp32"."""
+    together: int = field(default=1, metadata={"described": "unless default"})
+    """Most networks that are trained in one graph, of those that a problem with `parallel` has under way. Results agree
+    with those of single trainings up to the order in which numbers are summed."""
 
     def __post_init__(self) -> None:
         TrainingFields.__post_init__(self)
         if self.precision not in PRECISIONS:
             raise StudyError(f"`precision` must be one of {', '.join(PRECISIONS)}, but got {self.precision!r}.")
+        if not isinstance(self.together, int) or isinstance(self.together, bool) or self.together < 1:
+            raise StudyError(f"`together` must be a positive integer, but got {self.together!r}.")
         positive("resolution", self.resolution)
         check_subset(self.subset)
 
     @property
     def trains(self) -> bool:
         return True
+
+    def check(self, space: Space, task: Task) -> None:
+        """Raise StudyError where networks are to train together whose trainings do not fit into one graph."""
+        if self.together > 1:
+            check_together(self, recipe_of(self, task.recipe), space)
 
     def checksum(self) -> str:
         """Empty: it reads nothing besides the task's data."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from searchbench.results.columns import FIDELITY_PARTS, are, read_events
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    Recording = bytes | pa.Table
+    Recording: TypeAlias = bytes | pa.Table
 
 Floats = npt.NDArray[np.float64]
 

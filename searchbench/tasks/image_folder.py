@@ -17,7 +17,7 @@ import numpy.typing as npt
 from searchbench.errors import DataMissing, StudyError
 from searchbench.seeds import Seeds
 from searchbench.tasks.image_files import missing, readable
-from searchbench.tasks.images import Part, Pictures, histogram, standardised
+from searchbench.tasks.images import LabelledImages, Pictures, histogram, standardised
 from searchbench.tasks.shared_files import Bytes, StoredRows, free_bytes, remembered, shared
 from searchbench.tasks.split import Indices, check_share, in_parts
 from searchbench.tasks.task import JudgeData, Recipe, SearchData
@@ -149,7 +149,7 @@ def _read(root: Path, side: int, cache_gb: float, loaders: int) -> Folder:
     trained = int((place / "trained").read_text())
     held = StoredRows.opened(place / "held.npy")
     train, test = (
-        Part(Photographs(root, files, low, high, held, side, loaders), targets[low:high])
+        LabelledImages(Photographs(root, files, low, high, held, side, loaders), targets[low:high])
         for low, high in ((0, trained), (trained, len(files)))
     )
     return Folder(Pictures(train, test, np.load(place / "levels.npy"), len(names)), place)
@@ -171,7 +171,7 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedFile:
     """A file of a photograph."""
 
     path: str
@@ -181,7 +181,7 @@ class Listed:
     changed: int
 
 
-def _listed(root: Path, names: list[str]) -> list[Listed]:
+def _listed(root: Path, names: list[str]) -> list[ListedFile]:
     """All photographs: those to train first, by class and name. Raises DataMissing where a class has none."""
     found = []
     for part in (TRAIN, TEST):
@@ -194,7 +194,7 @@ def _listed(root: Path, names: list[str]) -> list[Listed]:
                 )
             for file in mine:
                 told = file.stat()
-                found.append(Listed(f"{part}/{name}/{file.name}", label, told.st_size, told.st_mtime_ns))
+                found.append(ListedFile(f"{part}/{name}/{file.name}", label, told.st_size, told.st_mtime_ns))
     return found
 
 
@@ -202,7 +202,7 @@ def _is_picture(file: os.DirEntry[str]) -> bool:
     return file.name.lower().endswith(SUFFIXES) and file.is_file()
 
 
-def _fill(folder: Path, root: Path, listed: list[Listed], side: int, cache_gb: float, loaders: int) -> None:
+def _fill(folder: Path, root: Path, listed: list[ListedFile], side: int, cache_gb: float, loaders: int) -> None:
     """Decode everything once: keep as much as there may be, and count how often each byte stands in each channel."""
     files, each = np.array([one.path.encode() for one in listed]), 3 * side * side
     trained = sum(one.path.startswith(f"{TRAIN}/") for one in listed)

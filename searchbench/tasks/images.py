@@ -155,7 +155,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chosen:
+class ChosenImages:
     """Some of the images of a source, in an order of their own, with what their bytes stand for."""
 
     source: Source
@@ -176,7 +176,7 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class LabelledImages:
     """Labelled images of a source."""
 
     source: Source
@@ -191,8 +191,8 @@ class Pictures:
     published training images.
     """
 
-    train: Part
-    test: Part
+    train: LabelledImages
+    test: LabelledImages
     levels: npt.NDArray[np.float32]
     """[C, 256]: the standardised value of each pixel value."""
     classes: int
@@ -219,8 +219,8 @@ class Pictures:
         used, _ = stratified(self.train.targets, subset, rng)
         return used
 
-    def _split(self, part: Part, chosen: Indices) -> StoredSplit:
-        return StoredSplit(Chosen(part.source, chosen, self.levels), part.targets[chosen])
+    def _split(self, part: LabelledImages, chosen: Indices) -> StoredSplit:
+        return StoredSplit(ChosenImages(part.source, chosen, self.levels), part.targets[chosen])
 
 
 @cache
@@ -239,7 +239,7 @@ def _read(read: Callable[[Path], tuple[Images, Images]], path: Path, classes: in
 
     place = shared(f"images {read.__name__} {path}", stamp_of(file for file in files if file.is_file()), fill)
     train, test = (
-        Part(StoredRows.opened(place / f"{name}.npy"), np.load(place / f"{name}_targets.npy"))
+        LabelledImages(StoredRows.opened(place / f"{name}.npy"), np.load(place / f"{name}_targets.npy"))
         for name in ("train", "test")
     )
     return Pictures(train, test, np.load(place / "levels.npy"), classes)

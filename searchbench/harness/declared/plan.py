@@ -8,7 +8,7 @@ from typing import Literal
 
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
-from searchbench.estimators.estimator import Charging, Measuring, Staying
+from searchbench.estimators.estimator import Charging, Measuring, Stacking, Staying
 from searchbench.harness.declared.limits import Limits
 from searchbench.harness.declared.problem import Posed
 from searchbench.harness.declared.resources import Resources
@@ -126,6 +126,9 @@ def _check_ends(study: Study, problem: Posed) -> None:
 
 
 def _run(study: Study, problem: Posed, contestant: Contestant, replicate: int) -> RunSpec:
+    estimator = problem.resolve().estimator
+    if study.limits and isinstance(estimator, Stacking) and estimator.together > 1:
+        raise StudyError("`limits` end single trainings, but those `together` share a graph; leave one of them out.")
     identity = run_identity(study, problem, contestant, replicate)
     placed = study.resources
     return RunSpec(

@@ -10,7 +10,15 @@ from typing import Any, Literal, Protocol, cast, get_args
 
 from searchbench.errors import StudyError
 from searchbench.estimators import ESTIMATORS, JUDGES
-from searchbench.estimators.estimator import Checking, Checksummed, EstimatorSpec, JudgeSpec, Parallel, Stoppable
+from searchbench.estimators.estimator import (
+    Checking,
+    Checksummed,
+    EstimatorSpec,
+    JudgeSpec,
+    Parallel,
+    Stacking,
+    Stoppable,
+)
 from searchbench.estimators.latency import LATENCIES, LatencySpec
 from searchbench.harness.declared.components import Named, Use, as_use, describe, fingerprint, make, written
 from searchbench.harness.declared.constraint import Constraint, Measures, view
@@ -158,6 +166,11 @@ def _resolve(problem: Problem) -> ResolvedProblem:
     searched = space if constraint is None else cast(Space, view(space, constraint, measures))
     known = _fingerprint(space, task, estimator, judge, latency, constraint, problem)
     parallel = problem.parallel or (estimator.workers if isinstance(estimator, Parallel) else None)
+    if isinstance(estimator, Stacking) and estimator.together > 1 and parallel is None:
+        raise StudyError(
+            f"`together = {estimator.together}` trains what is under way at once in one graph, but the problem has one "
+            f"evaluation after the other; say `parallel = {estimator.together}`, or leave it out."
+        )
     return ResolvedProblem(
         space, task, estimator, judge, known, measures, searched, latency, constraint, None, parallel, problem.order
     )

@@ -1,9 +1,10 @@
-"""Whether a run's evaluations may happen in other processes than its own, and those processes."""
+"""Whether a run's evaluations happen by several at once: in other processes than its own, or in one graph."""
 
 from __future__ import annotations
 
 import sys
 
+from searchbench.estimators.estimator import Stacking
 from searchbench.harness.declared.plan import RunSpec
 from searchbench.harness.running.measuring import Crew, Elsewhere
 from searchbench.seeds import Seeds
@@ -11,7 +12,14 @@ from searchbench.seeds import Seeds
 
 def apart(spec: RunSpec) -> bool:
     """Whether a search's evaluations may happen in other processes than its own."""
-    return spec.problem.resolve().parallel is not None and not spec.stays and not spec.limits
+    resolved = spec.problem.resolve()
+    return resolved.parallel is not None and stacked(spec) == 1 and not spec.stays and not spec.limits
+
+
+def stacked(spec: RunSpec) -> int:
+    """How many networks of a run are trained in one graph at most."""
+    estimator = spec.problem.resolve().estimator
+    return estimator.together if isinstance(estimator, Stacking) else 1
 
 
 def crew_of(spec: RunSpec, seeds: Seeds) -> Crew | None:

@@ -91,10 +91,15 @@ def measure(estimator: Estimator, request: Request, *, timed: bool = True) -> Me
     except (BudgetExhausted, Interrupted):
         raise
     except BaseException as error:  # a failure is a value: charged, recorded, told to the search
-        status, message = failure(error)
         wasted = request.price + Cost(device_s=time.perf_counter() - started) if timed else request.price
-        return MeasurementOutcome(status, math.nan, wasted, error=message)
+        return failed(error, wasted)
     return MeasurementOutcome("ok", value, cost, metrics)
+
+
+def failed(error: BaseException, cost: Cost) -> MeasurementOutcome:
+    """A measurement that raised, and what it is charged."""
+    status, message = failure(error)
+    return MeasurementOutcome(status, math.nan, cost, error=message)
 
 
 def completed(

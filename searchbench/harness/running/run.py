@@ -14,13 +14,14 @@ from searchbench.harness.declared.study import strategy_description
 from searchbench.harness.processes.memory import PeakMemory
 from searchbench.harness.running.borders import checked_outcome, numbers, told
 from searchbench.harness.running.checkpoint import Checkpoint
-from searchbench.harness.running.crews import crew_of
+from searchbench.harness.running.crews import crew_of, stacked
 from searchbench.harness.running.entries import left_behind, unrecorded
 from searchbench.harness.running.guarded import guarded
 from searchbench.harness.running.lab import MeteredLab
 from searchbench.harness.running.loop import drive
 from searchbench.harness.running.measuring import CrewLost
 from searchbench.harness.running.remembered import Remembered
+from searchbench.harness.running.stacked import StackedCrew
 from searchbench.results.records import SearchResult, timestamp
 from searchbench.seeds import Seeds
 from searchbench.strategies.strategy import Scenario, Strategy, TrainingSearch
@@ -116,6 +117,8 @@ def open_lab(spec: RunSpec, seeds: Seeds, remembered: Remembered | None = None) 
     measuring, crew = guarded(estimator, spec.limits), crew_of(spec, seeds)
     if remembered is not None and not spec.stays:
         measuring, crew = remembered.around(measuring, crew)
+    if (most := stacked(spec)) > 1:
+        crew = StackedCrew(estimator, most, remembered or Remembered())
     return MeteredLab(scenario, measuring, spec.duplicates, bench, metrics, crew)
 
 
