@@ -45,6 +45,7 @@ def build(study: str, out: str, problem: str | None, repeats: int, batch_size: i
     are named."""
     import csv
 
+    from searchbench.errors import StudyError
     from searchbench.estimators.latency import Measured
     from searchbench.estimators.stopwatch import indistinct, measure_blocks
     from searchbench.harness.declared.components import make
@@ -53,6 +54,8 @@ def build(study: str, out: str, problem: str | None, repeats: int, batch_size: i
     from searchbench.tasks import TASKS
 
     chosen = _chosen(read_study(study).problems, problem)
+    if chosen.task is None:
+        raise StudyError(f"problem `{chosen.name}` has no `task`, whose images are what a block reads; name one.")
     space, task = make(chosen.space, SPACES), make(chosen.task, TASKS)
     found = measure_blocks(space, task.shape, task.classes, Measured(batch_size, repeats=repeats))
     with whole(out) as place, place.open("w", newline="", encoding="utf-8") as file:

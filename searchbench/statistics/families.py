@@ -42,27 +42,23 @@ def graphical(p: ArrayLike, weights: ArrayLike, passing: ArrayLike) -> Floats:
     """
     raw, w = _family(p), np.array(weights, dtype=np.float64)
     g = np.array(passing, dtype=np.float64)
-    out, least, still = np.ones(len(raw)), 0.0, np.ones(len(raw), dtype=bool)
-    while still.any():
-        ratio = np.full(len(raw), np.inf)
-        np.divide(raw, w, out=ratio, where=still & (w > 0))
+    out, least, left = np.ones(len(raw)), 0.0, np.arange(len(raw))
+    while len(left):
+        ratio = np.full(len(left), np.inf)
+        np.divide(raw[left], w, out=ratio, where=w > 0)
         j = int(np.argmin(ratio))
         least = max(least, float(ratio[j]))
         if least >= 1:
             break
-        out[j], still[j] = least, False
-        w += w[j] * g[j]
-        w[j] = 0.0
-        loop = 1 - g[:, j] * g[j]
-        moved = g + np.outer(g[:, j], g[j])
-        g = np.divide(moved, loop[:, None], out=np.zeros_like(g), where=loop[:, None] > 1e-12)
-        _close(g, j)
+        out[left[j]] = least
+        others = np.arange(len(left)) != j
+        onwards, back, left = g[j, others], g[others, j], left[others]
+        w = w[others] + w[j] * onwards
+        g = g[others][:, others] + np.outer(back, onwards)
+        loop = (1 - back * onwards)[:, None]
+        g = np.divide(g, loop, out=np.zeros_like(g), where=loop > 1e-12)
+        np.fill_diagonal(g, 0.0)
     return out
-
-
-def _close(g: Floats, j: int) -> None:
-    g[j] = g[:, j] = 0.0
-    np.fill_diagonal(g, 0.0)
 
 
 def adjusted_together(
@@ -73,8 +69,10 @@ def adjusted_together(
     A comparison that could not be tested stays in the family as p = 1: leaving would flatter the others. The line
     between failures ranked worst and left out is drawn where the claim is made, on p-values adjusted twice.
     """
-    worst = adjust([1.0 if x.p is None else x.p for x in found])
-    done = adjust([x.get("p_completed_only", 1.0 if x.p is None else x.p) for x in found])
+    raw = [1.0 if x.p is None else x.p for x in found]
+    completed = [x.get("p_completed_only", p) for x, p in zip(found, raw, strict=True)]
+    worst = adjust(raw)
+    done = worst if completed == raw else adjust(completed)
     return [_together(x, float(q), float(c), len(found), alpha) for x, q, c in zip(found, worst, done, strict=True)]
 
 

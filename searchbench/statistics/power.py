@@ -133,7 +133,7 @@ def detectable_in(n: int, *, alpha: float, rope: float = 0.0, power: float = 0.8
     se = 1 / math.sqrt(n if paired else n / 2)
     bounds = np.maximum(_bounds(n, _reached(alpha, n) if paired else alpha, paired) * se, rope * seen)
     low, high = 1e-6, 1e4
-    for _ in range(40):  # halvings of the logarithm: to ten digits
+    for _ in range(30):  # halvings of the logarithm: to seven digits
         middle = math.sqrt(low * high)
         short = float(special.ndtr((middle * seen - bounds) / se).mean()) < power
         low, high = (middle, high) if short else (low, middle)

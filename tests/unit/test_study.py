@@ -87,7 +87,7 @@ def test_a_recorded_declaration_rebuilds_the_study(tmp_path: Path) -> None:
         (("population = 5", "population = 1"), "population"),
         (("population = 5", 'population = "big"'), "population"),
         (('task = "digits"', 'task = "digit"'), "did you mean `digits`"),
-        (('task = "digits"', ""), "needs the key `task`"),
+        (('task = "digits"', ""), "estimator `train` needs the problem's `task`"),
         (('task = "digits"', 'task = "digits"\nsplit = 3'), "a problem has no key `split`"),
         (("channels = 4", "channels = 0"), "must be a positive integer"),
         (("epochs = 1", "epochs = 0"), "epochs"),
@@ -189,3 +189,30 @@ def test_a_comparison_names_its_estimand_and_refuses_an_unknown_one() -> None:
     assert ComparisonPlan(estimand="iqm").estimand == "iqm"
     with pytest.raises(StudyError, match='one of "mean", "median", "iqm", "rank", but got \'mode\''):
         ComparisonPlan(estimand="mode")
+
+
+RECORDED = GOOD.replace('task = "digits"\n', "").replace(
+    '{ use = "train", epochs = 1 }', '{ use = "table", path = "nasbench201-digits" }'
+)
+
+
+def test_recorded_results_need_no_task(tmp_path: Path) -> None:
+    study = from_text(tmp_path, RECORDED)
+    (problem,) = study.problems
+    assert problem.name == "nasbench201"
+    assert "task" not in problem.given()
+    assert study_from_spec(study.spec()) == study
+    assert len(plan(study).runs) == 4
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ('judge = "train"', "no task, so nothing can be trained"),
+        ("constraint = { params = 1e5 }", "a constraint needs the problem's `task`"),
+    ],
+)
+def test_what_reads_a_task_asks_for_it_where_results_are_recorded(tmp_path: Path, more: str, message: str) -> None:
+    study = from_text(tmp_path, RECORDED.replace("[[strategies]]", f"{more}\n[[strategies]]", 1))
+    with pytest.raises(StudyError, match=message):
+        plan(study)

@@ -28,7 +28,7 @@ from searchbench.spaces import SPACES
 from searchbench.spaces.notation import check_round_trip
 from searchbench.spaces.space import Space
 from searchbench.tasks import TASKS
-from searchbench.tasks.task import Task
+from searchbench.tasks.task import NoTask, Task
 
 Order = Literal["declared", "arrival"]
 """Evaluations under way at once are told by their declared durations, or as they end."""
@@ -54,7 +54,8 @@ class Problem:
     """What is searched, on what data, measured how and judged how.
 
     Args:
-        space, task, estimator: a registered name, a `Use` with parameters, or the object.
+        space, task, estimator: a registered name, a `Use` with parameters, or the object. Recorded results need no
+            task, of which nothing would be read.
         judge: likewise; None takes the one that fits the estimator.
         label: how tables call it; None makes one from its parts.
         latency: where latencies come from, likewise; reported as the metric `latency_ms`. None: nothing is reported.
@@ -68,7 +69,7 @@ class Problem:
     """
 
     space: Named | Space
-    task: Named | Task
+    task: Named | Task | None = None
     estimator: Named | EstimatorSpec = "train"
     judge: Named | JudgeSpec | None = None
     label: str | None = None
@@ -85,10 +86,10 @@ class Problem:
 
     @property
     def name(self) -> str:
-        """The label, or "space × task"."""
+        """The label, or "space × task"; the space's name alone where there is no task."""
         if self.label is not None:
             return self.label
-        return f"{_short(self.space)} × {_short(self.task)}"
+        return " × ".join(_short(part) for part in (self.space, self.task) if part is not None)
 
     def resolve(self) -> ResolvedProblem:
         """The parts themselves; the same object for equal problems within a process.
@@ -101,6 +102,8 @@ class Problem:
     def given(self) -> dict[str, Any]:
         """The problem as it was given, in plain values; what most problems do not have only where it is there."""
         told = {name: written(getattr(self, name)) for name in ("space", "task", "estimator", "judge", "label")}
+        if self.task is None:
+            del told["task"]
         if self.latency is not None:
             told["latency"] = written(self.latency)
         constraint = Constraint.of(self.constraint)
@@ -139,13 +142,17 @@ class ResolvedProblem:
 @lru_cache(maxsize=64)
 def _resolve(problem: Problem) -> ResolvedProblem:
     space = make(problem.space, SPACES)
-    task = make(problem.task, TASKS)
+    task = NoTask() if problem.task is None else make(problem.task, TASKS)
     estimator = make(problem.estimator, ESTIMATORS)
     for part, kind, name in ((space, Space, "space"), (task, Task, "task"), (estimator, EstimatorSpec, "estimator")):
+        if problem.task is None and kind is Task:
+            continue
         if not isinstance(part, kind):
             missing = () if kind is Space else lacking(part, kind)
             reason = f", which lacks {', '.join(f'`{member}`' for member in missing)}" if missing else ""
             raise StudyError(f"a problem's `{name}` must be a {kind.__name__}, but got {part!r}{reason}.")
+    if problem.task is None and (reader := _reader(problem, estimator)):
+        raise StudyError(f"{reader} needs the problem's `task`, which is missing; only recorded results need none.")
     judge = make(problem.judge, JUDGES) if problem.judge is not None else estimator.judge()
     check_round_trip(space)
     if estimator.trains and space.networks is None:
@@ -176,6 +183,17 @@ def _resolve(problem: Problem) -> ResolvedProblem:
     )
 
 
+def _reader(problem: Problem, estimator: EstimatorSpec) -> str:
+    """Which part of a problem reads its task; the judge says so itself. Empty where none does."""
+    if _reads(estimator):
+        return f"estimator `{_short(problem.estimator)}`"
+    return "a latency" if problem.latency is not None else "a constraint" if problem.constraint is not None else ""
+
+
+def _reads(estimator: EstimatorSpec) -> bool:
+    return estimator.trains or bool(getattr(estimator, "reads_task", False))
+
+
 def check_parallel(parallel: object, order: object) -> None:
     """Raise StudyError where a number of evaluations under way, or their order, is impossible."""
     if parallel is not None and (type(parallel) is not int or parallel < 1):
@@ -200,8 +218,7 @@ def _fingerprint(
     constraint: Constraint | None,
     problem: Problem,
 ) -> str:
-    reads = estimator.trains or getattr(estimator, "reads_task", False)
-    data = [task.checksum() if reads else "", estimator.checksum()]
+    data = [task.checksum() if _reads(estimator) else "", estimator.checksum()]
     if isinstance(judge, Checksummed):
         data.append(judge.checksum())
     parts = [describe(space), describe(task), describe(estimator), describe(judge), data]

@@ -181,7 +181,7 @@ def _metric(content: Mapping[str, Any]) -> Metric | None:
 def _problem(entry: Any) -> Posed:
     _check_is(entry, Mapping, "an entry of `problems`", 'a table such as space = "nasbench201", task = "digits"')
     if "objective" not in entry and "command" not in entry:
-        _check_keys(entry, PROBLEM_KEYS, "a problem", required=("space", "task", "estimator"))
+        _check_keys(entry, PROBLEM_KEYS, "a problem", required=("space", "estimator"))
     for key in entry if "objective" in entry or "command" in entry else ():
         if key in PROBLEM_KEYS and key not in OBJECTIVE_KEYS:
             raise StudyError(f"a problem with an objective has no `{key}`: it is all there is; leave it out.")

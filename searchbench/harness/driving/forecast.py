@@ -20,6 +20,7 @@ from searchbench.harness.running.borders import text
 from searchbench.harness.running.run import open_lab
 from searchbench.seeds import Seeds
 from searchbench.strategies.optional import Foretelling
+from searchbench.tasks.task import NoTask
 from searchbench.trial import FULL
 
 START_S = 8.0
@@ -152,7 +153,7 @@ def _macs_of_budget(budget: Budget, price: Cost) -> float | None:
 
 def _macs_of_judge(resolved: ResolvedProblem, price: Cost) -> float:
     """About what the judge's training takes: that of an evaluation, over its own epochs."""
-    recipe = getattr(resolved.task, "recipe", None)
+    recipe = None if isinstance(resolved.task, NoTask) else getattr(resolved.task, "recipe", None)
     given: Any = getattr(resolved.judge, "epochs", None) or getattr(recipe, "epochs", 0)
     epochs = float(given)
     return price.macs * epochs / price.epochs if price.epochs else 0.0
