@@ -1,6 +1,7 @@
 """How much each differentiable search decides in a share of its paper's steps: margin, entropy, agreement of seeds.
 
     python benchmarks/decisions.py [--methods darts gdas …] [--shares 0.01 0.1] [--seeds 3] [--settings budget paper]
+                                   [--keep FILE] [--minutes 15]
 
 Every method searches the NAS-Bench-201 space (narrow, one cell a stage) on the bundled digits for a share of the
 steps that logits take in its paper: 1 % and 10 % as they come, 100 % with `--shares 1`. Printed, over the seeds:
@@ -9,20 +10,23 @@ steps that logits take in its paper: 1 % and 10 % as they come, 100 % with `--sh
 * margin, noise: distance of the two largest logits of an edge, and how much that distance moved in the last epoch;
 * entropy: of the operations' weights, in nats (1.609: all five alike);
 * agreement: share of edges on which two seeds hand over the same operation, mean over pairs (chance: .25 without none);
-* decided: searches that say that they decided anything.
+* decided: searches that say that they decided anything;
+* CPU-s: of one search, and what all of the paper's steps would take at that rate.
 
-Cost: 3 searches of 1 % each for DARTS, CS and GDAS take about two minutes of one core; the other shares in proportion.
-
-Measured, 2 seeds, 1 %: margin of DARTS .758 (settings = "budget") against .023 ("paper"), entropy 1.320 against 1.609;
-CS 132 steps of the logits against none, GDAS entropy 1.116 against 1.607.
+With `--minutes` no search is begun after so many; with `--keep` what was measured is kept in FILE, a line a search, and
+not measured again: so all methods and shares can be measured piece by piece, in as many calls as it takes.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import math
 import statistics
+import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -56,8 +60,8 @@ def methods() -> list[str]:
     return found
 
 
-def searched(name: str, share: float, seed: int, settings: str) -> tuple[dict[str, Any], tuple[Any, ...]]:
-    """The last line of a search's trace, and what it handed over."""
+def searched(name: str, share: float, seed: int, settings: str) -> dict[str, Any]:
+    """The last line of a search's trace, what it handed over, and what it cost."""
     space, seeds = nasbench201(channels=4, cells=1, stages=2), Seeds("decisions", seed, "digits")
     estimator = Train(device="cpu").open(space, TASKS.factory("digits")(), seeds)
     scenario = Scenario(space, seeds, Budget(epochs=10**6), trains=True)
@@ -65,48 +69,93 @@ def searched(name: str, share: float, seed: int, settings: str) -> tuple[dict[st
     own = {"keep": (4, 2, 1)} if name == "p-darts" else {}
     strategy = STRATEGIES.factory(name)(epochs=1, batch_size=BATCH, settings=settings, **own)
     batches = len(lab.sizes(strategy.split.w[0], BATCH, strategy.split.w[1]))
-    each = batches if strategy.hypergradient.joint else max(strategy.schedule.alpha_steps(batches), batches / 11)
-    epochs = max(2, math.ceil(share * (strategy.alphas.over or 1) / each))
+    each = batches if strategy.hypergradient.joint else strategy.schedule.alpha_steps(batches)
+    # a schedule so sparse that it has no step in an epoch of this length has one in about ten of the paper's
+    epochs = max(2, math.ceil(share * (strategy.alphas.over or 1) / (each or batches / 11)))
     strategy = STRATEGIES.factory(name)(epochs=epochs, batch_size=BATCH, settings=settings, **own)
     lines: list[dict[str, Any]] = []
     lab.log = lambda **values: lines.append(values)  # type: ignore[method-assign]
+    began = time.process_time()
     drive(strategy.start(scenario), lab)
     assert lab.final is not None
-    return lines[-1], lab.final.architecture.values
+    last = {key: lines[-1].get(key) for key in ("logit_steps", *MEASURED, "decided")}
+    return last | {"values": list(lab.final.architecture.values), "cpu_s": time.process_time() - began}
 
 
-def row(name: str, share: float, seeds: int, settings: str) -> list[str]:
-    """Means over the seeds, as printed."""
-    found = [searched(name, share, seed, settings) for seed in range(seeds)]
-    last = [line for line, _ in found]
-    pairs = itertools.combinations([values for _, values in found], 2)
+def row(name: str, share: float, settings: str, found: list[dict[str, Any]]) -> list[str]:
+    """Means over the searches, as printed."""
+    pairs = itertools.combinations([search["values"] for search in found], 2)
     agreement = [statistics.mean(a == b for a, b in zip(one, two, strict=True)) for one, two in pairs]
-    mean = {key: statistics.mean(line.get(key, math.nan) for line in last) for key in MEASURED}
-    decided = sum(line["decided"] == "yes" for line in last)
+    mean = {key: _mean([search.get(key) for search in found]) for key in ("logit_steps", *MEASURED, "cpu_s")}
+    decided = sum(search["decided"] == "yes" for search in found)
     return [
-        name, f"{100 * share:g} %", settings, f"{mean['logit_steps']:.0f}", f"{mean['margin']:.3f}",
-        f"{mean['noise']:.3f}", f"{mean['entropy']:.3f}", f"{statistics.mean(agreement or [math.nan]):.2f}",
-        f"{decided}/{seeds}",
+        name, f"{100 * share:g} %", settings, f"{mean['logit_steps']:.0f}", *(f"{mean[key]:.3f}" for key in MEASURED),
+        f"{_mean(agreement):.2f}", f"{decided}/{len(found)}", f"{mean['cpu_s']:.1f}", f"{mean['cpu_s'] / share:.0f}",
     ]  # fmt: skip
 
 
-MEASURED = ("logit_steps", "margin", "noise", "entropy")
+def _mean(values: list[Any]) -> float:
+    given = [value for value in values if value is not None]
+    return statistics.mean(given) if given else math.nan
+
+
+MEASURED = ("margin", "noise", "entropy")
+
+
+class Kept:
+    """What was measured, in a file of a line a search; in memory alone where no file is given."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path is not None and path.exists() else []
+        self._found = {self._key(line): line for line in map(json.loads, lines)}
+
+    @staticmethod
+    def _key(search: Mapping[str, Any]) -> tuple[Any, ...]:
+        return search["method"], search["share"], search["settings"], search["seed"]
+
+    def get(self, **asked: Any) -> dict[str, Any] | None:
+        """The search that was asked for, if it was measured."""
+        return self._found.get(self._key(asked))
+
+    def add(self, search: dict[str, Any]) -> None:
+        """Keep a search."""
+        self._found[self._key(search)] = search
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(search) + "\n")
 
 
 def main() -> None:
-    """Run and print."""
+    """Run what is not known yet, as long as there is time, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", default=methods())
     parser.add_argument("--shares", nargs="+", type=float, default=[0.01, 0.1])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--settings", nargs="+", default=["budget", "paper"], choices=["budget", "paper"])
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--minutes", type=float, default=math.inf)
     options = parser.parse_args()
+    kept, ends, missing = Kept(options.keep), time.monotonic() + 60 * options.minutes, 0
+    for share, seed, name, settings in itertools.product(
+        options.shares, range(options.seeds), options.methods, options.settings
+    ):
+        asked = {"method": name, "share": share, "settings": settings, "seed": seed}
+        if kept.get(**asked) is None and time.monotonic() < ends:
+            kept.add(asked | searched(name, share, seed, settings))
+        missing += kept.get(**asked) is None
     table = Table(title=f"searchbench {sb.__version__}: decisions of differentiable searches")
-    for heading in ("method", "steps of the paper", "settings", "steps", *MEASURED[1:], "agreement", "decided"):
+    headings = ("method", "of the paper", "settings", "steps", *MEASURED, "agreement", "decided", "CPU-s", "100 %")
+    for heading in headings:
         table.add_column(heading)
     for share, name, settings in itertools.product(options.shares, options.methods, options.settings):
-        table.add_row(*row(name, share, options.seeds, settings))
-    Console().print(table)
+        asked = ({"method": name, "share": share, "settings": settings, "seed": seed} for seed in range(options.seeds))
+        found = [search for search in (kept.get(**one) for one in asked) if search is not None]
+        if found:
+            table.add_row(*row(name, share, settings, found))
+    Console(width=140).print(table)
+    if missing:
+        print(f"{missing} searches were not begun within {options.minutes:g} minutes; run it again to go on")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -39,6 +40,7 @@ from searchbench.strategies.differentiable import (
     ZeroOne,
 )
 from searchbench.strategies.differentiable.ascent import Assignment, BoundedDescent
+from searchbench.strategies.differentiable.game import Game
 from searchbench.strategies.differentiable.pace import Pace
 from searchbench.strategies.differentiable.papers import darts
 from searchbench.strategies.differentiable.papers_experts import asap, manas, manas_ls, setn, stacnas, xnas
@@ -341,7 +343,7 @@ def coalition_game(credit=None):
         logits[:right, 0], logits[right:, 1] = 1.0, 1.0
         return logits
 
-    return SimpleNamespace(
+    game = SimpleNamespace(
         lab=SimpleNamespace(infer=infer),
         supernet=None,
         alpha=torch.zeros(2, 2, dtype=torch.float64, requires_grad=True),
@@ -350,7 +352,9 @@ def coalition_game(credit=None):
         topology=SimpleNamespace(cells=("cell",), rows=lambda cell: [0, 1]),
         rng=rng(1),
         credit=credit,
-    ), SimpleNamespace(targets=torch.zeros(100, dtype=torch.long))
+    )
+    game.reduced = partial(Game.reduced, game)
+    return game, SimpleNamespace(targets=torch.zeros(100, dtype=torch.long))
 
 
 def by_definition(player):
@@ -408,6 +412,23 @@ def test_searches_end_within_their_budget_with_something_to_hand_over(name):
     assert given.spent.samples <= 1500
     assert given.final is not None
     assert len(read_traces(given.traces.to_bytes()).to_pylist()) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("xnas", {}), ("asap", {"last": 0.01}), ("pd-darts", {}), ("pd-darts", {"fix_best": True}), ("darts-pt", {})],
+)
+def test_an_operation_that_was_left_alone_on_its_edge_is_what_is_handed_over(name, settings):
+    metered = lab()
+    search = STRATEGIES.factory(name)(epochs=10, batch_size=12, **settings).start(metered.scenario)
+    drive(search, metered)
+    game = search._session.trained
+    path = game.supernet.path(metered.final.architecture)
+    others = game.mask.clone()
+    others[:, 0] = False  # beside `none`
+    assert int((others.sum(1) == 1).sum()) >= 3
+    for edge in (others.sum(1) == 1).nonzero().flatten().tolist():
+        assert path[edge] == int(others[edge].int().argmax())
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -60,10 +60,6 @@ RULES = {  # (spaces, rows): the rule by which they are skipped; every other pai
     (CHAINS, ("p-darts", "p-darts, two stages")): "no form with skip_dropout",
     (CHAINS, ("darts-minus",)): "no form with auxiliary_skip",
     (CHAINS, ("pc-darts",)): "no form with partial",
-    (
-        ("darts", "darts, sparse", "darts-s1", "darts-s2", "darts-s3", "darts-s4", "darts-nasp"),
-        ("darts-pt",),
-    ): "keeps 2 edges per node only, between which it does not decide",
     (CHAINS, ("r-darts-dp",)): "no form with drop_path",
     (CHAINS, ("oles",)): "do not say which weights are theirs",
     (("darts-s2", "darts-s3", "darts-s4", *CHAINS), ("stacnas",)): "say in `like` which are alike",

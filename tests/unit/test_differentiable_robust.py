@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from small_cells import SMALL, rng
+from test_differentiable_darts import cell_lab
 from tiny_lab import SPACE, lab, scenario
 
 from searchbench.cost import Budget
@@ -32,6 +33,7 @@ from searchbench.strategies.differentiable import (
     JointGradient,
     Perturbation,
     RandomSmoothing,
+    Softmax,
 )
 from searchbench.strategies.differentiable.dirichlet import concentration, divergence, draw
 from searchbench.strategies.differentiable.extras import on_the_simplex
@@ -219,6 +221,9 @@ def test_a_part_that_came_later_leaves_older_descriptions_as_they_were():
     assert describe(sdarts_adv())["adversary"]["steps"] == 7
 
 
+EVERY_EDGE = replace(SMALL, keeps=None)
+
+
 def test_the_operation_is_kept_that_the_supernet_misses_most():
     mask = torch.ones(5, 3, dtype=torch.bool)
     worth = torch.tensor([[9.0, 1.0, 2.0], [0.0, 3.0, 1.0], [5.0, 0.5, 0.4], [0.0, 0.0, 0.1], [7.0, 2.0, 2.0]])
@@ -232,12 +237,12 @@ def test_the_operation_is_kept_that_the_supernet_misses_most():
     decided = []
     for epoch in range(10):
         before = mask.clone()
-        mask = part.after_measured_epoch(accuracy, np.random.default_rng(epoch), mask, epoch, 10, SMALL)
+        mask = part.after_measured_epoch(accuracy, np.random.default_rng(epoch), mask, epoch, 10, EVERY_EDGE)
         decided += [(epoch, edge) for edge in range(5) if not torch.equal(before[edge], mask[edge])]
     assert [epoch for epoch, _ in decided] == [5, 6, 7, 8, 9]
     assert sorted(edge for _, edge in decided) == [0, 1, 2, 3, 4]
     assert mask.int().argmax(1).tolist() == [2, 1, 1, 2, 1]  # `none`, the first, is never kept
-    assert len(asked) == part.measurements(torch.ones(5, 3, dtype=torch.bool), SMALL) == 10
+    assert len(asked) == part.measurements(torch.ones(5, 3, dtype=torch.bool), EVERY_EDGE) == 10
     for first, second in zip(asked[::2], asked[1::2], strict=True):
         assert int((first != second).sum()) == 2  # two absences of one edge, all else alike
 
@@ -248,7 +253,7 @@ def test_edges_are_decided_in_the_last_share_of_the_epochs_in_random_order():
         mask, order, generator = torch.ones(5, 3, dtype=torch.bool), [], np.random.default_rng(seed)
         for epoch in range(10):
             before = mask
-            mask = Perturbation(0.2).after_measured_epoch(lambda given: 0.0, generator, mask, epoch, 10, SMALL)
+            mask = Perturbation(0.2).after_measured_epoch(lambda given: 0.0, generator, mask, epoch, 10, EVERY_EDGE)
             order.append(tuple(edge for edge in range(5) if not torch.equal(before[edge], mask[edge])))
         assert order[:8] == [()] * 8
         assert sorted(order[8] + order[9]) == [0, 1, 2, 3, 4]
@@ -278,9 +283,71 @@ def test_every_epoch_perturbs_by_a_stream_of_its_own_and_puts_the_mask_back():
     assert Noting.drawn == [seeds.rng("search", f"perturbation|{epoch}").random() for epoch in (0, 1)]
 
 
-def test_selection_by_perturbation_needs_every_edge():
-    assert "between which it does not decide" in str(darts_pt().unsupported(scenario(space=darts_space(4, 3))))
-    assert darts_pt().unsupported(scenario()) is None
+def test_edges_go_node_by_node_when_every_edge_has_its_operation():
+    """Two nodes of SMALL have two and three edges, of which two are kept."""
+    worth = torch.tensor([0.0, 0.0, 0.5, 0.2, 0.4])
+    mask = torch.zeros(5, 3, dtype=torch.bool)
+    mask[:, 2] = True
+    asked = []
+
+    def measured(given):
+        asked.append(given.clone())
+        return float((worth * given.any(1)).sum())
+
+    part = Perturbation(0.5)
+    after = [part.after_measured_epoch(measured, np.random.default_rng(0), mask, epoch, 12, SMALL) for epoch in (5, 6)]
+    assert torch.equal(after[0], mask)  # nothing is due yet
+    assert after[1].any(1).tolist() == [True, True, True, False, True]
+    assert len(asked) == 3
+    assert part.measurements(torch.ones(5, 3, dtype=torch.bool), SMALL) == 10 + 3
+
+
+def test_of_edges_that_are_missed_alike_the_last_goes():
+    mask = torch.zeros(5, 3, dtype=torch.bool)
+    mask[:, 1] = True
+    after = Perturbation(0.5).after_measured_epoch(lambda _: 0.0, np.random.default_rng(0), mask, 6, 12, SMALL)
+    assert after.any(1).tolist() == [True, True, True, True, False]
+
+
+@pytest.mark.parametrize("measure", ["accuracy", "loss"])
+def test_what_is_handed_over_is_what_the_supernet_misses_and_not_what_weighs_most(measure):
+    metered = lab()
+    search = darts_pt(epochs=12, alpha_lr=0.1, batch_size=20, measure=measure).start(metered.scenario)
+    drive(search, metered)
+    game = search._session.trained
+    assert game.mask.sum(1).tolist() == [1] * 6
+    assert game.mask.int().argmax(1).tolist() == list(game.supernet.path(metered.final.architecture))
+    assert metered.spent.inference_samples == 6 * 4 * metered.samples("valid")
+
+
+def test_cells_of_darts_keep_two_edges_of_every_node_by_perturbation():
+    space, asked = darts_space(4, 3), []
+    metered = cell_lab(space)
+    search = darts_pt(epochs=2, tuned=1.0, batch_size=64).start(metered.scenario)
+    values = torch.rand((28, 8), generator=rng(1))
+    search._worth = lambda game, measure, kept: asked.append(measure) or float((values * kept).sum())
+    drive(search, metered)
+    game = search._session.trained
+    path = game.supernet.path(metered.final.architecture)
+    # seven operations of 28 edges; then, of either cell, nodes of three, four and five edges
+    assert len(asked) == 28 * 7 + 2 * (3 + (4 + 3) + (5 + 4 + 3))
+    kept = values.clone()
+    kept[:, space.wiring.none] = -1
+    for rows in space.wiring.nodes():
+        best = sorted(rows, key=lambda edge: -float(kept[edge].max()))[:2]
+        for edge in rows:
+            assert path[edge] == (int(kept[edge].argmax()) if edge in best else space.wiring.none)
+
+
+def test_an_edge_that_was_taken_out_has_nothing_to_share_and_no_gradient():
+    alpha = ALPHA.clone().requires_grad_()
+    mask = torch.tensor([[False, False, False], [True, False, True]])
+    weights = Softmax().weights(alpha, Turn(mask=mask))
+    assert weights[0].tolist() == [0.0, 0.0, 0.0]
+    assert torch.allclose(weights[1, [0, 2]], ALPHA[1, [0, 2]].softmax(-1))
+    (weights * weights).sum().backward()
+    assert alpha.grad[0].tolist() == [0.0, 0.0, 0.0]
+    assert bool(alpha.grad.isfinite().all())
 
 
 def test_fbnet_cools_as_published_and_multiplies_the_loss_by_a_power_of_the_cost():

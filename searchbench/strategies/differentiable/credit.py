@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -167,10 +167,7 @@ def _loss(game: Game, valid: Batch, path: tuple[int, ...]) -> float:
 
 def _accuracy(game: Game, valid: Batch, kept: Tensor) -> float:
     """Accuracy of the supernet with these operations alone, their weights as in the whole."""
-    mixture = game.mixture("alpha")
-    weights = [row.detach() * there for row, there in zip(mixture.weights, kept, strict=True)]
-    active = tuple(tuple(row.nonzero().flatten().tolist()) for row in kept & game.mask)
-    logits = game.lab.infer(game.supernet, valid, replace(mixture, weights=weights, active=active))
+    logits = game.lab.infer(game.supernet, valid, game.reduced(kept))
     return float((logits.argmax(1) == valid.targets).double().mean())
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchbench.cost import Cost
@@ -28,7 +29,14 @@ from searchbench.strategies.differentiable.finalists import Electing
 from searchbench.strategies.differentiable.game import Game
 from searchbench.strategies.differentiable.hypergradient import Thorough
 from searchbench.strategies.differentiable.pace import LEAST_STEPS
-from searchbench.strategies.differentiable.prune import EpochPruning, Opening, Perturbing, StepPruning, stage_of
+from searchbench.strategies.differentiable.prune import (
+    EpochPruning,
+    Measure,
+    Opening,
+    Perturbing,
+    StepPruning,
+    stage_of,
+)
 from searchbench.strategies.differentiable.regularise import Remembering
 from searchbench.strategies.differentiable.relaxation import Centred
 from searchbench.strategies.differentiable.schedule import Watching
@@ -315,10 +323,13 @@ class DifferentiableSearch:
 
     def _settle(self, game: Game, kept: Tensor, weights: Weights) -> None:
         """Go on with what is kept, and remember the last weights that meant a choice: edges are ranked by them ever
-        after."""
+        after; one of which nothing is kept weighs nothing."""
         if self._settings.relax.probabilities:
-            for edge in ((game.mask.sum(1) > 1) & (kept.sum(1) <= 1)).nonzero().flatten().tolist():
+            before, after = game.mask.sum(1), kept.sum(1)
+            for edge in ((before > 1) & (after <= 1)).nonzero().flatten().tolist():
                 self._progress.settled[edge] = tuple(weights[edge].tolist())
+            for edge in ((before > 0) & (after == 0)).nonzero().flatten().tolist():
+                self._progress.settled[edge] = (0.0,) * kept.shape[1]
         game.mask = kept
 
     def _endless(self, lab: Lab, part: Part) -> Iterator[Batch]:
@@ -336,17 +347,15 @@ class DifferentiableSearch:
         if not self._settings.hypergradient.joint:
             losses |= game.noted["alpha"].means("valid")
         weights, decided = self._weights(game), self._decided(game)
+        now = game.mask, session.epoch, session.length, self._topology
+        if isinstance(prune, Perturbing):  # what is kept is its choice, not that of the weights
+            rng = self._scenario.seeds.rng("search", f"perturbation|{session.epoch}")
+            kept = prune.after_measured_epoch(partial(self._worth, game, prune.measure), rng, *now)
+            self._settle(game, kept, weights * kept.cpu().numpy())
+            weights = self._weights(game)
         chosen = self._derived(game, weights)
-        if prune.prunes:
-            now = game.mask, session.epoch, session.length, self._topology
-            if isinstance(prune, Perturbing):
-                rng = self._scenario.seeds.rng("search", f"perturbation|{session.epoch}")
-                kept = prune.after_measured_epoch(partial(self._accuracy, game), rng, *now)
-            elif isinstance(prune, EpochPruning):
-                kept = prune.after_epoch(torch.from_numpy(weights).to(game.alpha), *now)
-            else:
-                kept = game.mask
-            self._settle(game, kept, weights)
+        if isinstance(prune, EpochPruning):  # edges are ranked, and derived, by what they were before
+            self._settle(game, prune.after_epoch(torch.from_numpy(weights).to(game.alpha), *now), weights)
         curvature = cache(partial(self._curvature, game))  # asked for by some rules, charged once
         report = Report(session.epoch, session.length, weights, chosen, self._topology, curvature)
         verdict, at.stop_memory = self._settings.stop.after_epoch(report, at.stop_memory)
@@ -435,19 +444,18 @@ class DifferentiableSearch:
         rng = self._scenario.seeds.rng("search", "finalists")
         return rule.elect(weights, self._topology, accuracy, rng)
 
-    def _accuracy(self, game: Game, mask: Tensor) -> float:
-        """Accuracy of the supernet under a mask, over the architecture's data."""
+    def _worth(self, game: Game, measure: Measure, kept: Tensor) -> float:
+        """What the supernet is worth over the architecture's data with the operations in `kept` alone."""
         part, size = self._settings.split.alpha, self._settings.weights.batch_size
-        whole, game.mask = game.mask, mask
-        right = seen = 0
-        try:
-            mixture = game.mixture("alpha")
-            for batch in game.lab.batches(part[0], size, part[1]):
-                right += int((game.lab.infer(game.supernet, batch, mixture).argmax(1) == batch.targets).sum())
-                seen += len(batch)
-        finally:
-            game.mask = whole
-        return right / seen
+        mixture, total, seen = game.reduced(kept), 0.0, 0
+        for batch in game.lab.batches(part[0], size, part[1]):
+            logits = game.lab.infer(game.supernet, batch, mixture)
+            if measure == "loss":
+                total -= float(F.cross_entropy(logits, batch.targets, reduction="sum"))
+            else:
+                total += int((logits.argmax(1) == batch.targets).sum())
+            seen += len(batch)
+        return total / seen
 
     def _curvature(self, game: Game) -> float:
         """Largest eigenvalue of the Hessian of L_val in alpha, on the last validation minibatch."""

@@ -90,6 +90,14 @@ class Game:
                 mixture = extra.dress(mixture, turn)
         return mixture
 
+    def reduced(self, kept: Tensor) -> Mixed:
+        """The architecture's mixture with the operations in `kept` [decisions, options] alone, their weights as they
+        are in the whole; without gradient."""
+        mixture = self.mixture("alpha")
+        weights = [row.detach() * there for row, there in zip(mixture.weights, kept, strict=True)]
+        active = tuple(tuple(row.nonzero().flatten().tolist()) for row in kept & self.mask)
+        return replace(mixture, weights=weights, active=active)
+
     def viewed(self, batch: Batch) -> Batch:
         """A minibatch as the supernet is shown it, by both players."""
         for extra in self.extras:

@@ -10,7 +10,7 @@ from searchbench.strategies.differentiable.extras import Cutout, DropPath, Rando
 from searchbench.strategies.differentiable.halting import Compared, OperationStop
 from searchbench.strategies.differentiable.hypergradient import Unrolled
 from searchbench.strategies.differentiable.papers import on_darts
-from searchbench.strategies.differentiable.prune import Perturbation
+from searchbench.strategies.differentiable.prune import Measure, Perturbation
 from searchbench.strategies.differentiable.regularise import BetaDecay
 from searchbench.strategies.differentiable.stop import Eigenvalue, EigenvalueRestart
 
@@ -163,19 +163,22 @@ def oles(
 
 
 @on_darts("order", leaving_out=("none",))
-def darts_pt(host: Differentiable, tuned: float = 0.2) -> Differentiable:
-    """DARTS-PT: after DARTS, edge by edge, the operation is kept without which the supernet loses most.
+def darts_pt(host: Differentiable, tuned: float = 0.2, measure: Measure = "accuracy") -> Differentiable:
+    """DARTS-PT: after DARTS, edge by edge, the operation is kept without which the supernet loses most; then, node by
+    node, the edges without which it loses least go, where a space keeps some of them.
 
     Args:
-        tuned: share of the epochs in which edges are decided, one after the other, and the supernet goes on.
+        tuned: share of the epochs in which edges and nodes are decided, one after the other, and the supernet goes on.
+        measure: what is lost: "accuracy", or "loss" as it grows, both on the architecture's images.
 
-    Source: Wang et al. 2021, "Rethinking architecture selection in differentiable NAS", Algorithm 1 on NAS-Bench-201
-        (100 epochs of search, then five after each of its edges: a fifth of all).
+    Source: Wang et al. 2021, "Rethinking architecture selection in differentiable NAS", Algorithm 1 (on NAS-Bench-201
+        100 epochs of search, then five after each of its edges: a fifth of all), and its code.
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; the rate of the
-        weights goes on along its cosine, where the released code begins again at a tenth of the first; logits learn on
-        what is left open; `none` is never kept, as it is left out of what DARTS derives.
+        weights goes on along its cosine, where the released code begins again at a tenth of the first; edges of both
+        cells are decided one after the other, not two at a time; logits learn on what is left open; `none` is never
+        kept, as it is left out of what DARTS derives.
     """
-    return replace(host, prune=Perturbation(tuned))
+    return replace(host, prune=Perturbation(tuned, measure))
 
 
 def _watch(factor: float, begin: int | None) -> Eigenvalue:

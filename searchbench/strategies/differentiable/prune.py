@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Space
@@ -179,16 +179,23 @@ class Milestones:
         return mask
 
 
+Measure = Literal["accuracy", "loss"]
+
+
 @runtime_checkable
 class Perturbing(Protocol):
-    """A pruning that goes by what the supernet is worth without an operation."""
+    """A pruning that goes by what the supernet is worth without an operation, or without an edge."""
+
+    @property
+    def measure(self) -> Measure:
+        """What worth is: accuracy, or less loss."""
 
     def measurements(self, mask: Tensor, topology: Topology) -> int:
-        """How often it will ask, at most, for the accuracy under a mask."""
+        """How often it will ask, at most, for the worth under a mask."""
 
     def after_measured_epoch(
         self,
-        accuracy: Callable[[Tensor], float],
+        worth: Callable[[Tensor], float],
         rng: np.random.Generator,
         mask: Tensor,
         epoch: int,
@@ -198,7 +205,8 @@ class Perturbing(Protocol):
         """The mask after an epoch.
 
         Args:
-            accuracy: of the supernet on the architecture's data, under a mask [decisions, options].
+            worth: of the supernet on the architecture's data, with the operations in a mask [decisions, options]
+                alone, their weights as they are in the whole.
             rng: the strategy's own stream for this epoch.
             mask: before.
             epoch, epochs: which one, counted from 0, of how many.
@@ -209,27 +217,35 @@ class Perturbing(Protocol):
 @dataclass(frozen=True, slots=True)
 class Perturbation:
     """PT: in the last `share` of the epochs, at regular milestones, an edge drawn at random keeps one operation alone:
-    the one without which the supernet is least accurate, of equals the first. `none` is not kept.
+    the one without which the supernet is worth least, of equals the first. `none` is not kept. Where a space keeps
+    some edges per node, nodes drawn at random follow when all edges are decided: of each, one by one, the edge goes
+    without which the supernet is worth most, of equals the last.
 
-    Source: Wang et al. 2021, "Rethinking architecture selection in differentiable NAS", Algorithm 1.
+    Source: Wang et al. 2021, "Rethinking architecture selection in differentiable NAS", Algorithm 1 and its topology
+    stage, and the released code, which leaves the weights of what stays as they are.
 
     Raises:
-        StudyError: `share` is out of range.
+        StudyError: a value is out of range.
     """
 
     share: float = 0.2
+    measure: Measure = "accuracy"
     prunes = True
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise StudyError(f"`share` of the epochs must lie in (0, 1], but got {self.share!r}.")
+        if self.measure not in get_args(Measure):
+            raise StudyError(f'`measure` must be "accuracy" or "loss", but got {self.measure!r}.')
 
     def measurements(self, mask: Tensor, topology: Topology) -> int:
-        return sum(len(self._contenders(row, topology)) for row in mask)
+        operations = sum(len(self._contenders(row, topology)) for row in mask)
+        keeps = topology.keeps or 0
+        return operations + sum(sum(range(keeps + 1, len(rows) + 1)) for rows in self._crowded(topology))
 
     def after_measured_epoch(
         self,
-        accuracy: Callable[[Tensor], float],
+        worth: Callable[[Tensor], float],
         rng: np.random.Generator,
         mask: Tensor,
         epoch: int,
@@ -237,40 +253,54 @@ class Perturbation:
         topology: Topology,
     ) -> Tensor:
         mask = mask.clone()
-        for _ in range(self._due(epoch + 1, epochs, len(mask)) - self._due(epoch, epochs, len(mask))):
+        total = len(mask) + len(self._crowded(topology))
+        for _ in range(self._due(epoch + 1, epochs, total) - self._due(epoch, epochs, total)):
             undecided = (mask.sum(1) > 1).nonzero().flatten().tolist()
-            if not undecided:
-                break
-            edge = undecided[int(rng.integers(len(undecided)))]
-            kept = self._missed(accuracy, mask, edge, topology)
-            mask[edge] = False
-            mask[edge, kept] = True
+            nodes = [rows for rows in self._crowded(topology) if self._entering(rows, mask) > (topology.keeps or 0)]
+            if undecided:
+                edge = undecided[int(rng.integers(len(undecided)))]
+                kept = self._missed(worth, mask, edge, topology)
+                mask[edge] = False
+                mask[edge, kept] = True
+            elif nodes:
+                self._thin(worth, mask, nodes[int(rng.integers(len(nodes)))], topology.keeps or 0)
         return mask
 
-    def _missed(self, accuracy: Callable[[Tensor], float], mask: Tensor, edge: int, topology: Topology) -> int:
+    def _missed(self, worth: Callable[[Tensor], float], mask: Tensor, edge: int, topology: Topology) -> int:
         """The operation whose absence costs most."""
         without = {}
         for option in self._contenders(mask[edge], topology):
             absent = mask.clone()
             absent[edge, option] = False
-            without[option] = accuracy(absent)
+            without[option] = worth(absent)
         return min(without, key=without.__getitem__)
+
+    def _thin(self, worth: Callable[[Tensor], float], mask: Tensor, rows: list[int], keeps: int) -> None:
+        """Take the edges of a node that are missed least out of a mask."""
+        while self._entering(rows, mask) > keeps:
+            without = {}
+            for edge in (edge for edge in rows if mask[edge].any()):
+                absent = mask.clone()
+                absent[edge] = False
+                without[edge] = worth(absent)
+            most = max(without.values())
+            mask[max(edge for edge, found in without.items() if found == most)] = False
+
+    def _entering(self, rows: list[int], mask: Tensor) -> int:
+        return int(mask[rows].any(1).sum())
+
+    def _crowded(self, topology: Topology) -> list[list[int]]:
+        """The edges of every node that has more than an architecture keeps."""
+        keeps = topology.keeps
+        return [] if keeps is None else [rows for rows in topology.nodes() if len(rows) > keeps]
 
     def _contenders(self, row: Tensor, topology: Topology) -> list[int]:
         return [option for option in row.nonzero().flatten().tolist() if option != topology.none]
 
     def _due(self, done: int, epochs: int, total: int) -> int:
-        """Edges decided when so many epochs are done: the first at the end of the search, the last with the last
-        epoch."""
+        """Edges and nodes decided when so many epochs are done: the first at the end of the search, the last with the
+        last epoch."""
         return round(total * max(0.0, done - (1 - self.share) * epochs) / (self.share * epochs))
-
-    def unsupported(self, space: Space) -> str | None:
-        if space.wiring is not None and space.wiring.keeps is not None:
-            return (
-                f"it decides the operation of every edge, and `{space.name}` keeps {space.wiring.keeps} edges per node "
-                "only, between which it does not decide; search a space in which every edge is kept."
-            )
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,9 @@ def masked_softmax(alpha: Tensor, turn: Turn) -> Tensor:
     """Softmax over the operations that are not pruned; pruned ones weigh nothing."""
     if turn.mask is None or bool(turn.mask.all()):
         return alpha.softmax(-1)
-    return alpha.masked_fill(~turn.mask, float("-inf")).softmax(-1)
+    alive = turn.mask.any(-1, keepdim=True)
+    weights = alpha.masked_fill(~turn.mask & alive, float("-inf")).softmax(-1)
+    return weights if bool(alive.all()) else weights * alive  # an edge that was taken out has nothing to share
 
 
 def masked_log_softmax(alpha: Tensor, turn: Turn) -> Tensor:
