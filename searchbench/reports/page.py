@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -43,6 +44,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 MAX_EMBEDDED = 2_000_000
 """Characters of a CSV that the page carries; a larger one lies beside it."""
 MAX_TRACEBACKS = 40
+NEGATIVE = re.compile(r"(?<![\w.\-–])-(?=\.?\d)")
+"""A hyphen that begins a number: neither within a word or a date, nor between two numbers."""
 MAX_CELLS = 12
 
 
@@ -102,10 +105,17 @@ def index_html(stores: Sequence[Mapping[str, Any]]) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-    return Environment(
+    found = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(["j2"]), undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    found.filters["minus"] = minus
+    return found
+
+
+def minus(text: str) -> str:
+    """The text with a minus sign before every negative number, where a hyphen stands."""
+    return NEGATIVE.sub("\N{MINUS SIGN}", text)
 
 
 def to_html(

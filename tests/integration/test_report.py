@@ -26,6 +26,7 @@ from recorded import BROKEN, CELL, ERRORS, EVIL, a_store
 from searchbench.cli.entry import cli
 from searchbench.errors import InputError
 from searchbench.reports import report as report_module
+from searchbench.reports.page import minus
 from searchbench.reports.report import Written, default_folder, report
 from searchbench.results.store import open_store
 
@@ -286,12 +287,27 @@ def test_it_prints_every_figure_on_light_paper(tmp_path: Path, written: Written)
       await new Promise(r => setTimeout(r, 1500));
       const plots = [...document.querySelectorAll('.plot[data-drawn]')];
       const widths = [...new Set(plots.map(p => p._fullLayout.width))];
-      const out = { widths, theme: document.documentElement.dataset.theme };
+      const high = plots.every(p => p._fullLayout.height <= 800);
+      const wide = [...document.querySelectorAll('.scroll table')].map(t => {
+        const shrink = t.style.getPropertyValue('--shrink'), size = parseFloat(getComputedStyle(t).fontSize);
+        return t.scrollWidth * shrink * 8.67 / size; });
+      const out = { widths, high, fits: wide.every(w => w <= 641), theme: document.documentElement.dataset.theme };
       dispatchEvent(new Event('afterprint'));
       return { ...out, after: document.documentElement.dataset.theme }; })()"""
     seen, console = browse(tmp_path, written.page, script, "--window-size=1280,900")
     assert console == []
-    assert seen == {"widths": [620], "theme": "light", "after": "dark"}
+    assert seen == {"widths": [620], "high": True, "fits": True, "theme": "light", "after": "dark"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-3.81", "−3.81"), ("-3.8 [-4.2, -.5]", "−3.8 [−4.2, −.5]"), ("+1.5", "+1.5"), ("2025-01-03", "2025-01-03"),
+        ("p-2 and 1-3", "p-2 and 1-3"), ("1e-05", "1e-05"),
+    ],
+)  # fmt: skip
+def test_negative_numbers_have_minus_signs(text: str, shown: str) -> None:
+    assert minus(text) == shown
 
 
 @in_browser

@@ -128,6 +128,7 @@ def test_intervals_are_named_by_the_level_that_was_declared(tmp_path: Path) -> N
     (sheet,) = of_ablation(found.ablations)
     assert sheet.columns[2].title == "99 % CI"
     assert "99 %" in meaning(next(c for c in columns(block) if c.title == "rank"), block)
+    assert all(meaning(column, block)[:1].isupper() for column in columns(block))
 
 
 def test_every_figure_is_json_and_svg(dossier: Dossier) -> None:

@@ -14,6 +14,12 @@ _SAID = {
     "P(best)": "How often its interquartile mean comes first when the seeds are resampled; a description, no test.",
     "params": "Parameters of the network that was found, on average.",
     "MACs": "Multiply-accumulates of one forward pass of the network that was found, on average.",
+    "search evals": "Evaluations that one search made, on average.",
+    "search epochs": "Epochs of training that one search spent, on average.",
+    "search samples": "Samples that one search trained and measured on, on average.",
+    "search MACs": "Multiply-accumulates that one search spent, on average.",
+    "search device": "Seconds of computing on a device that one search spent, on average.",
+    "search simulated": "Recorded seconds that the look-ups of one search stand for, on average.",
     "strategy itself": "CPU time of the strategy's own decisions in one search, on average.",
     "peak memory": "The most memory that a search held, on average.",
     "judging failed": "Searches that ended well and whose result could not be judged.",
@@ -38,11 +44,9 @@ def meaning(column: Column, block: Block) -> str:
     if title.startswith(metric.name):
         return f"Mean ± standard deviation over n searches, each judged once; {metric.better} is better."
     if title.endswith(" CI"):
-        return f"t-interval of the mean over n searches, at {declared.confidence} confidence, each by itself."
+        return f"Student's t-interval of the mean over n searches, at {declared.confidence} confidence, each by itself."
     if title.startswith("against"):
         return f"The {declared.estimand} of the paired differences from {known['baseline']}."
     if title.startswith("validation"):
         return "What the search itself saw of the result it chose: optimistic, never ranked by."
-    if title.startswith("search "):
-        return f"{title.removeprefix('search ')} that one search spent, on average."
     return f"The {title}, by which the table is sorted." if title == declared.estimand else ""

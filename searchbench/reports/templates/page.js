@@ -116,6 +116,7 @@
       const seen = chosen && names.has(chosen) ? who === chosen || !who : !focus.length || focus.includes(who) || !names.has(who);
       line.style.opacity = seen ? "" : chosen ? "0.12" : "0.14";
       line.dataset.seen = String(Boolean(seen));
+      line.querySelectorAll(".js-fill").forEach((band) => { band.style.visibility = seen ? "" : "hidden"; });  // thirty faint bands are mud
     });
   }
   function highlight(who) {
@@ -151,14 +152,19 @@
   const unfold = () => { for (let at = document.getElementById(location.hash.slice(1)); at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true; };
   addEventListener("hashchange", unfold);
   unfold();
+  const PAPER = { width: 640, height: 800, type: 8.67 };  // pixels: of a page, of a figure with its caption on it, of a table's letters
   let folded = [];
   addEventListener("beforeprint", () => { folded = folds.filter((fold) => !fold.open); folded.forEach((fold) => { fold.open = true; }); });
   addEventListener("afterprint", () => folded.forEach((fold) => { fold.open = false; }));
   addEventListener("beforeprint", () => { root.dataset.before = root.dataset.theme; root.dataset.theme = "light";
-    const all = () => { showTheme(); document.querySelectorAll(".plot[data-drawn]").forEach((node) => Plotly.relayout(node, { width: 620, autosize: false })); };
+    document.querySelectorAll(".scroll table").forEach((table) => {  // what is wider than the paper is set smaller, in the ratio of its type on screen
+      const size = parseFloat(getComputedStyle(table).fontSize);
+      table.style.setProperty("--shrink", Math.min(1, PAPER.width * size / (PAPER.type * Math.max(1, table.scrollWidth))));
+    });
+    const all = () => { showTheme(); document.querySelectorAll(".plot[data-drawn]").forEach((node) => Plotly.relayout(node, { width: 620, height: Math.min(node._fullLayout.height, PAPER.height), autosize: false })); };
     Promise.all([...document.querySelectorAll(".plot")].map(draw)).then(all); if (window.Plotly) all(); });
   addEventListener("afterprint", () => { root.dataset.theme = root.dataset.before || "auto"; showTheme();
-    document.querySelectorAll(".plot[data-drawn]").forEach((node) => Plotly.relayout(node, { width: null, autosize: true })); });
+    document.querySelectorAll(".plot[data-drawn]").forEach((node) => Plotly.relayout(node, { width: null, height: figures[node.dataset.figure].layout.height || null, autosize: true })); });
 
   document.querySelectorAll("select[data-chooser]").forEach((select) => select.addEventListener("change", () => {
     [...document.getElementById(select.dataset.chooser).children].forEach((child, i) => { child.hidden = i !== Number(select.value); });
