@@ -14,6 +14,8 @@ from searchbench.errors import StudyError, did_you_mean
 
 EVERY_S = 20.0
 KEYS = ("url", "every_s")
+OBJECTS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "hf"})
+"""Protocols of object stores in fsspec's registry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def shown(url: str | Path) -> str:
 def write(url: str | Path, *parts: bytes | memoryview) -> None:
     """Replace a file by these bytes: whoever reads it meanwhile, or after a crash, finds the old ones or the new."""
     files, path = _opened(url)
-    files.makedirs(files._parent(path), exist_ok=True)
+    if not _keeps_objects(files):
+        files.makedirs(files._parent(path), exist_ok=True)
     with files.open(_partial(path), "wb") as file:
         for part in parts:
             file.write(part)
@@ -130,6 +133,12 @@ def remove_empty(folder: str | Path) -> None:
 def below(folder: str | Path, name: str) -> str | Path:
     """A file or folder in a folder."""
     return folder / name if isinstance(folder, Path) else f"{folder.rstrip('/')}/{name}"
+
+
+def _keeps_objects(files: Any) -> bool:
+    """Whether it is a store of objects: it has no folders to make, and its buckets are not ours to make."""
+    protocols = (files.protocol,) if isinstance(files.protocol, str) else files.protocol
+    return not OBJECTS.isdisjoint(protocols)
 
 
 def _partial(path: str) -> str:
