@@ -10,7 +10,7 @@ import pytest
 import ray
 from ray.exceptions import LocalRayletDiedError
 
-from searchbench.errors import ClusterGone
+from searchbench.errors import ClusterGone, InputError
 from searchbench.harness.executors import on_ray
 from searchbench.harness.executors.on_ray import RayExecutor
 
@@ -52,3 +52,23 @@ def test_the_loss_of_the_drivers_own_node_is_not_the_loss_of_its_runs(
     with pytest.raises(ClusterGone, match="this driver's own node of the Ray cluster has gone"):
         joined(listening)._collect("a reference")
     assert issubclass(LocalRayletDiedError, ray.exceptions.RayError)
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once_with_the_way_out(listening: socket.socket) -> None:
+    address = "{}:{}".format(*listening.getsockname())
+    listening.close()
+    began = time.monotonic()
+    with pytest.raises(InputError, match=r"no Ray cluster at `.*`: nothing listens there .* a local Ray starts"):
+        RayExecutor(address=address)
+    assert time.monotonic() - began < 10
+
+
+def test_who_waits_for_a_cluster_is_told_what_runs_without_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_ray, "SLOW_S", 0.01)
+    with on_ray._told_if_slow("the Ray cluster at head:1", "without an address a local Ray starts"):
+        time.sleep(0.1)
+    told = capsys.readouterr().err.splitlines()[0]
+    assert told.startswith("waiting for the Ray cluster at head:1 (0 s so far")
+    assert told.endswith("without an address a local Ray starts")

@@ -39,6 +39,11 @@ def test_a_plug_in_its_later_imports_and_its_package_are_sent_and_nothing_that_i
     assert sorted(file.name for file in (to / "sent_package").iterdir()) == ["__init__.py", "inner.py", "settings.json"]
 
 
+def test_a_driver_without_modules_of_its_own_sends_none(tmp_path: Path) -> None:
+    assert staged({}, tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_module_with_its_data_beside_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_code, "MOST_BYTES", 10)
     package = tmp_path / "heavy"

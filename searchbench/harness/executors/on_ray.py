@@ -119,10 +119,9 @@ class RayExecutor:
 
     def _answers(self) -> bool:
         """Whether somebody listens at the cluster's address. Ray's own questions would wait for a minute."""
-        host, _, port = self._address.rpartition(":")
         try:
-            socket.create_connection((host, int(port)), timeout=5).close()
-        except OSError:
+            _check_listening(self._address)
+        except ConnectionError:
             return False
         return True
 
@@ -168,7 +167,7 @@ def _connect(workers: int | None, address: str | None, quiet: dict[str, Any]) ->
     cores = workers or os.cpu_count() or 1
     for left in reversed(range(TRIES)):
         try:
-            with _told_if_slow("a local Ray to start"):
+            with _told_if_slow("a local Ray to start", "0 workers run without it"):
                 ray.init(
                     address="local",  # not the cluster that RAY_ADDRESS or a file of Ray's names: none was asked for
                     num_cpus=cores,
@@ -195,7 +194,11 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
             "study is interrupted; start the study on a machine of the cluster, with `auto` or `host:port`."
         )
     try:
-        with _told_if_slow(f"the Ray cluster at {address}"), tempfile.TemporaryDirectory() as folder:
+        _check_listening(address)
+        with (
+            _told_if_slow(f"the Ray cluster at {address}", "without an address a local Ray starts"),
+            tempfile.TemporaryDirectory() as folder,
+        ):
             own = own_modules()
             found = _import_paths(without={str(origin.parent) for origin in own.values()})  # the copy alone is imported
             environment = _environment(found)
@@ -210,6 +213,17 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
         raise InputError(f"{told}; without an address a local Ray starts.") from error
 
 
+def _check_listening(address: str) -> None:
+    """Raise ConnectionError where nothing listens at `host:port`: Ray itself would try for two minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():  # `auto`
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except OSError as error:
+        raise ConnectionError(f"nothing listens there ({error.strerror or error})") from error
+
+
 def _gone(told: str) -> ClusterGone:
     what = f"{told}; what has finished is recorded. Complete the study, there or on another cluster, with"
     return ClusterGone(f"{what} `resume=True`.", command=f"{what} --resume.")
@@ -222,8 +236,8 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _told_if_slow(what: str) -> Iterator[None]:
-    """Say on the standard error, every `SLOW_S` seconds, what is waited for."""
+def _told_if_slow(what: str, way: str) -> Iterator[None]:
+    """Say on the standard error, every `SLOW_S` seconds, what is waited for, and the way out."""
     over = threading.Event()
 
     def tell() -> None:
@@ -231,7 +245,7 @@ def _told_if_slow(what: str) -> Iterator[None]:
         while not over.wait(SLOW_S):
             load = f", load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores" if hasattr(os, "getloadavg") else ""
             print(
-                f"waiting for {what} ({time.monotonic() - began:.0f} s so far{load}); 0 workers run without it",
+                f"waiting for {what} ({time.monotonic() - began:.0f} s so far{load}); {way}",
                 file=sys.stderr,
                 flush=True,
             )
