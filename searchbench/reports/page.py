@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -32,6 +31,7 @@ from searchbench.reports.render.cells import (
 )
 from searchbench.reports.render.effects import cells_of
 from searchbench.reports.render.meanings import meaning
+from searchbench.reports.render.numbers import minus
 from searchbench.reports.render.short import concerning, short
 from searchbench.reports.runs import overview
 from searchbench.reports.words import headline, sentences
@@ -44,8 +44,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 MAX_EMBEDDED = 2_000_000
 """Characters of a CSV that the page carries; a larger one lies beside it."""
 MAX_TRACEBACKS = 40
-NEGATIVE = re.compile(r"(?<![\w.\-–])-(?=\.?\d)")
-"""A hyphen that begins a number: neither within a word or a date, nor between two numbers."""
 MAX_CELLS = 12
 
 
@@ -111,11 +109,6 @@ def _environment() -> Environment:
     )  # fmt: skip
     found.filters["minus"] = minus
     return found
-
-
-def minus(text: str) -> str:
-    """The text with a minus sign before every negative number, where a hyphen stands."""
-    return NEGATIVE.sub("\N{MINUS SIGN}", text)
 
 
 def to_html(

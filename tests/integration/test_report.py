@@ -26,7 +26,7 @@ from recorded import BROKEN, CELL, ERRORS, EVIL, a_store
 from searchbench.cli.entry import cli
 from searchbench.errors import InputError
 from searchbench.reports import report as report_module
-from searchbench.reports.page import minus
+from searchbench.reports.render.numbers import minus
 from searchbench.reports.report import Written, default_folder, report
 from searchbench.results.store import open_store
 

@@ -18,8 +18,8 @@ from searchbench.errors import InputError
 from searchbench.reports.dossier import Dossier, read
 from searchbench.reports.render import render, written
 from searchbench.reports.render.cells import Column
-from searchbench.reports.render.latex import SPREAD, _cell, _kind
-from searchbench.reports.render.sheets import Fit, of_ablation, of_fronts, of_pairs
+from searchbench.reports.render.latex import SPREAD, _cell, _kind, to_latex
+from searchbench.reports.render.sheets import Fit, Sheet, of_ablation, of_fronts, of_pairs
 from searchbench.results.store import open_store
 from tests.recorded import a_store
 
@@ -137,7 +137,7 @@ def test_tables_of_tasks_need_two_problems(path: Path) -> None:
 
 
 def test_ablations_and_fronts_are_tables_for_papers_too(path: Path) -> None:
-    for command, said in (("ablation", "what each part changes"), ("pareto", "hypervolume handed over")):
+    for command, said in (("ablation", "what each part changes"), ("pareto", "the share of the box")):
         for kind in ("md", "tex"):
             found = CliRunner().invoke(cli, [command, "--store", str(path), "--format", kind], catch_exceptions=False)
             assert said in found.output
@@ -204,3 +204,13 @@ def test_unknown_columns_and_formats_without_columns_are_refused(dossier: Dossie
         render(dossier.board, "md", columns=["rnak"])
     with pytest.raises(InputError, match="chosen and transposed in"):
         render(dossier.board, "csv", columns=["rank"])
+
+
+def test_a_heading_is_no_wider_than_the_numbers_below_it() -> None:
+    shown = (
+        Column(("strategy",), ("a", "b"), numeric=False),
+        Column(("hypervolume handed over",), ("0.148 ± 0.010", "-0.131 ± 0.053")),
+    )
+    written = to_latex([Sheet("t", "A title", shown, ("alone -0.5",))])
+    assert r"\shortstack{hypervolume\\handed over}" in written
+    assert "alone $-$0.5" in written.lower()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from textwrap import wrap
 
 from searchbench.printable import one_line, printable
 from searchbench.reports.render.cells import Column
+from searchbench.reports.render.numbers import minus
 from searchbench.reports.render.sheets import Fit, Sheet
 
 _SPECIAL = {
@@ -34,7 +36,7 @@ _NOT_IN_T1 = "ĦħĿŀĸŉŦŧſ"
 
 HEAD = (
     r"% \usepackage{booktabs, threeparttable, siunitx, textcomp, etoolbox} \usepackage[T1]{fontenc} "
-    r"\robustify\bfseries \sisetup{detect-weight, retain-explicit-plus}"
+    r"\robustify\bfseries \sisetup{detect-weight, retain-explicit-plus, group-digits=none}"
 )
 _NUMBER = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")
 """A cell that siunitx reads: sign, digits before and behind the point, and those of the spread."""
@@ -128,7 +130,7 @@ LONG = 22
 def _notes(notes: Sequence[str], size: str) -> list[str]:
     if not notes:
         return []
-    items = [rf"    \item {escape(_begun(note))}." for note in notes]
+    items = [rf"    \item {escape(minus(_begun(note)))}." for note in notes]
     return [rf"  \begin{{tablenotes}}[flushleft]{size}", *items, r"  \end{tablenotes}"]
 
 
@@ -165,7 +167,12 @@ def _room(found: Sequence[re.Match[str]], *at: int) -> str:
 
 
 def _head(column: Column, kind: str) -> str:
-    lines = [escape(line) for line in column.heading if line]
+    lines = list(filter(None, column.heading))
+    if SPREAD in kind:  # what is wider than two columns of numbers would pull them apart
+        lines = [
+            part for line in lines for part in wrap(line, max(10, *map(len, column.cells)), break_long_words=False)
+        ]
+    lines = [escape(line) for line in lines]
     text = lines[0] if len(lines) == 1 else rf"\shortstack{{{BREAK.join(lines)}}}" if lines else ""
     if SPREAD in kind:
         return rf"\multicolumn{{2}}{{c}}{{{text}}}"
@@ -178,9 +185,7 @@ def _cell(column: Column, row: int, kind: str) -> str:
     number = _NUMBER.fullmatch(plain)
     if kind.startswith("S") and number and (number[4] or SPREAD not in kind):
         return " & ".join((r"\bfseries " if bold else "") + part for part in plain.split(" ± "))
-    text = escape(plain)
-    if column.numeric:
-        text = re.sub(r"(?<![\w.-])-(?=\d)", "$-$", text)
+    text = escape(minus(plain) if column.numeric else plain)
     text = rf"\textbf{{{text}}}" if bold else text
     if SPREAD in kind:
         return rf"\multicolumn{{2}}{{c}}{{{text}}}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 from searchbench.metric import Metric
 from searchbench.reports.summary import Summary
@@ -90,3 +91,12 @@ def _limit(value: float) -> str:
 def _three(value: float) -> str:
     """Three significant digits, with their zeros; all digits of a larger number."""
     return f"{value:.0f}" if value >= 99.95 or value == 0 else f"{value:#.3g}"
+
+
+NEGATIVE = re.compile(r"(?<![\w.\-–])-(?=\.?\d)")
+"""A hyphen that begins a number: neither within a word or a date, nor between two numbers."""
+
+
+def minus(text: str) -> str:
+    """The text with a minus sign before every negative number, where a hyphen stands."""
+    return NEGATIVE.sub("\N{MINUS SIGN}", text)

@@ -124,7 +124,7 @@ def _about(board: Leaderboard, block: Block) -> list[str]:
     common = ("mean ±", "rank:")
     shown = [Column(("strategy",), ())]
     return [
-        note if note.startswith(common) else f"{block.problem}: {note}"
+        note if note.startswith(common) else f"on {block.problem}: {note}"
         for note in concerning(notes(board, block), shown)
     ]
 
