@@ -111,7 +111,9 @@ def language_training(
     )
 
 
-def epochs_within(lab: Lab, epoch: Cost, share: float = 1.0, afterwards: Cost | None = None) -> int:
+def epochs_within(
+    lab: Lab, epoch: Cost, share: float = 1.0, afterwards: Cost | None = None, besides: Cost | None = None
+) -> int:
     """How many epochs fit into a share of what is left, at least one.
 
     Args:
@@ -119,13 +121,15 @@ def epochs_within(lab: Lab, epoch: Cost, share: float = 1.0, afterwards: Cost | 
         share: of every limited axis.
         afterwards: the price of what is to be paid from the rest; on an axis on which it costs nothing, the epochs
             may take all.
+        besides: the price of what is paid from the same share, however many epochs there are.
     """
     fits = []
     for axis, left in lab.left().items():
         each = getattr(epoch, axis)
         if axis in TRAINING_AXES and each > 0:
             keeps = share if afterwards is None or getattr(afterwards, axis) > 0 else 1.0
-            fits.append(int(keeps * left * (1 + 1e-12) / each))
+            spent = 0.0 if besides is None else getattr(besides, axis)
+            fits.append(int((keeps * left - spent) * (1 + 1e-12) / each))
     return max(1, min(fits, default=1))
 
 

@@ -38,12 +38,16 @@ def priced(*costs: list[int]) -> Any:
     )
 
 
-def revision(worth: Any, salience: Any = None, epoch: int = 0, epochs: int = 10, seed: int = 0) -> Revision:
+def revision(
+    worth: Any, salience: Any = None, epoch: int = 0, epochs: int = 10, seed: int = 0, looks: int = 500
+) -> Revision:
     def trial(path: Path) -> Any:
         return SimpleNamespace(failed=False, value=worth(path), metrics={"params": float(sum(path))})
 
     rng = np.random.default_rng(seed)
-    return Revision(epoch, epochs, rng, lambda paths: [trial(p) for p in paths], lambda ps: [salience(p) for p in ps])
+    return Revision(
+        epoch, epochs, rng, lambda paths: [trial(p) for p in paths], lambda ps: [salience(p) for p in ps], looks
+    )
 
 
 # -- PreNAS --------------------------------------------------------------------------------------------------------
@@ -69,6 +73,20 @@ def test_the_most_salient_paths_of_every_size_are_preferred_and_no_other_is_trai
     assert not work.due(1, 10)
 
 
+def test_fewer_are_looked_at_where_the_budget_affords_fewer_but_one_for_each_that_is_kept() -> None:
+    for looks, expected in ((10, 10), (2, 3)):
+        asked: list[Path] = []
+        work = Preferred(200, 3, 1).reviser(priced(*[list(range(9))] * 4))
+        work.revise(revision(None, lambda path: asked.append(path) or 0.0, looks=work.looks(looks)))  # noqa: B023
+        assert len(asked) == expected
+        assert len(work.kept()) == 3
+    metered = lab(Budget(epochs=8))
+    drive(prenas(batch_size=20).start(metered.scenario), metered)
+    assert metered.final is not None
+    assert metered.final.value < 1  # of its preferred paths, trained and scored
+    assert metered.spent.epochs > 6
+
+
 def test_salience_is_the_sum_of_the_paths_own_gradients_and_leaves_weights_alone() -> None:
     metered, plain = lab(), lab()
     search: Any = PAPERS["prenas"].start(metered.scenario)
@@ -80,7 +98,7 @@ def test_salience_is_the_sum_of_the_paths_own_gradients_and_leaves_weights_alone
         paths: list[Path] = [(3, 2, 3, 3, 3, 3), (1, 2, 3, 0, 3, 1)]
         found.update(zip(paths, given.salient(paths), strict=True))
 
-    weights.reviser = SimpleNamespace(due=lambda epoch, epochs: True, revise=revise)
+    weights.reviser = SimpleNamespace(due=lambda epoch, epochs: True, revise=revise, looks=lambda affordable: 2)
     search._revise(metered, weights, weights.reviser)
     supernet: Any = plain.supernet()
     batch = next(iter(plain.batches("train", 20)))

@@ -72,7 +72,7 @@ class ContinuousEvolution:
 class BredPopulation:
     """The sampler at work."""
 
-    scores = looks = 0
+    scores = 0
 
     def __init__(self, settings: ContinuousEvolution, supernet: Supernet) -> None:
         self._settings, self._supernet = settings, supernet
@@ -89,6 +89,9 @@ class BredPopulation:
             return self._uniform(rng, done)  # type: ignore[return-value]
         population = list(self._known)
         return (population[int(rng.integers(len(population)))],)
+
+    def looks(self, affordable: int) -> int:
+        return 0
 
     def due(self, epoch: int, epochs: int) -> bool:
         begun = max(1, round(self._settings.warmup * epochs))

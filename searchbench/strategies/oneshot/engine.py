@@ -39,6 +39,8 @@ from searchbench.trial import FULL, Proposal, Trial, better
 ROUND = 50
 """Scores per slice of the search, after which a checkpoint may be taken."""
 
+LOOKED = 0.2
+"""Share of what is left that looks at gradients may take."""
 DRAWS = 256
 """Updates drawn to estimate the mean price of one."""
 
@@ -250,17 +252,20 @@ class OneShotSearch:
         path = tuple(rng.integers(supernet.options).tolist())
         # without one score, the training would have been for nothing
         score = self._estimator(lab, supernet).price(supernet.architecture(path), FULL)
-        share = self._settings.train_share
+        besides = Cost()
         if weights.reviser is not None:
             some = [tuple(rng.integers(supernet.options).tolist()) for _ in range(DRAWS)]
-            look = mean_price(lab.price(supernet, path, train=self._settings.weights.batch_size) for path in some)
             mean = mean_price(self._estimator(lab, supernet).price(supernet.architecture(path), FULL) for path in some)
             epoch += _times(mean, weights.reviser.scores_an_epoch)
-            ahead = _times(mean, weights.reviser.scores) + _times(look, weights.reviser.looks)
-            share = min(
-                (share - getattr(ahead, axis) / left for axis, left in lab.left().items() if left > 0), default=share
-            )
-        return epochs_within(lab, epoch, max(share, 0.0), afterwards=score)
+            besides = _times(mean, weights.reviser.scores) + _times(*self._looks(lab, weights, weights.reviser))
+        return epochs_within(lab, epoch, self._settings.train_share, afterwards=score, besides=besides)
+
+    def _looks(self, lab: Lab, weights: Weights, reviser: Reviser) -> tuple[Cost, int]:
+        """The mean price of a look at a path's gradients, and how many are taken."""
+        rng, supernet = self._scenario.seeds.rng("search", "looks"), weights.supernet
+        some = [tuple(rng.integers(supernet.options).tolist()) for _ in range(DRAWS)]
+        price = mean_price(lab.price(supernet, path, train=self._settings.weights.batch_size) for path in some)
+        return price, reviser.looks(int(LOOKED * lab.affordable(price)))
 
     def _train(self, lab: Lab, weights: Weights) -> Noted:
         """One pass over the training split, each minibatch through a path that was drawn for it."""
@@ -340,7 +345,8 @@ class OneShotSearch:
             return found
 
         try:
-            reviser.revise(Revision(self._session.epoch, self._session.length, weights.rng, scored, salient))
+            looks = self._looks(lab, weights, reviser)[1]
+            reviser.revise(Revision(self._session.epoch, self._session.length, weights.rng, scored, salient, looks))
         finally:
             choice = best.choice()
             if choice is not None:

@@ -61,7 +61,7 @@ class PartialPaths:
 class Lengthening:
     """The sampler at work."""
 
-    scores_an_epoch = looks = 0
+    scores_an_epoch = 0
 
     def __init__(self, settings: PartialPaths, supernet: Supernet) -> None:
         self._settings, self._options = settings, supernet.options
@@ -95,6 +95,9 @@ class Lengthening:
         begun = min(max(1, round(self._settings.warmup * epochs)), epochs)
         share = (epoch - begun + 1) / (epochs - begun + 1)
         return math.ceil(len(self._options) * share) if epoch >= begun else 0
+
+    def looks(self, affordable: int) -> int:
+        return 0
 
     def due(self, epoch: int, epochs: int) -> bool:
         return self._wanted(epoch, epochs) > self.length

@@ -22,7 +22,8 @@ class Preferred:
     multiply-accumulates; train those alone, one drawn uniformly per update.
 
     Args:
-        candidates: random paths, distinct.
+        candidates: random paths, distinct; fewer where a fifth of the budget affords fewer looks, but one for each that
+            is kept.
         strata: equally many candidates in each.
         each: kept of a stratum.
 
@@ -63,9 +64,9 @@ class Preferring:
         self._uniform = settings.over(supernet)
         self._kept: list[Path] = []
 
-    @property
-    def looks(self) -> int:
-        return self._settings.candidates
+    def looks(self, affordable: int) -> int:
+        settings = self._settings
+        return max(min(settings.candidates, affordable), settings.strata * settings.each)
 
     def draw(self, rng: np.random.Generator, done: float) -> tuple[Path, ...]:
         if not self._kept:  # while the training is priced
@@ -77,12 +78,13 @@ class Preferring:
 
     def revise(self, revision: Revision) -> None:
         """Choose the preferred ones."""
-        drawn = dict.fromkeys(self._uniform(revision.rng, 0.0)[0] for _ in range(self._settings.candidates))
+        settings = self._settings
+        drawn = dict.fromkeys(self._uniform(revision.rng, 0.0)[0] for _ in range(revision.looks))
         paths: list[Path] = sorted(drawn, key=self._supernet.macs)  # type: ignore[arg-type]
         by_score = dict(zip(paths, revision.salient(paths), strict=True))
-        for part in np.array_split(np.arange(len(paths)), self._settings.strata):
+        for part in np.array_split(np.arange(len(paths)), settings.strata):
             ranked = sorted((paths[at] for at in part.tolist()), key=lambda path: -by_score[path])
-            self._kept += ranked[: self._settings.each]
+            self._kept += ranked[: settings.each]
 
     def kept(self) -> list[Path]:
         return self._kept

@@ -31,6 +31,8 @@ class Revision:
     salient: Callable[[Sequence[Path]], list[float]]
     """For each path the sum of its gradients' absolute values, |dL/dw|, on one training minibatch; paid for as
     training, though weights stay as they are."""
+    looks: int = 0
+    """Paths that are to be looked at so, as `Reviser.looks` said."""
 
 
 class Reviser(Protocol):
@@ -44,9 +46,8 @@ class Reviser(Protocol):
     def scores_an_epoch(self) -> int:
         """Paths that are scored for every epoch besides, rounded up."""
 
-    @property
-    def looks(self) -> int:
-        """Paths of which the gradients are looked at."""
+    def looks(self, affordable: int) -> int:
+        """Paths of which the gradients are looked at, where so many can well be afforded."""
 
     def draw(self, rng: np.random.Generator, done: float) -> tuple[Path, ...]:
         """What the next round trains."""
