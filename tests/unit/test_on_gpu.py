@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import searchbench as sb
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
 from searchbench.estimators.batches import Batches
@@ -17,7 +18,10 @@ from searchbench.estimators.bench import Bench
 from searchbench.estimators.graphs import Graphs
 from searchbench.estimators.train import Train
 from searchbench.estimators.training import reproducible
+from searchbench.harness.declared.plan import plan
 from searchbench.harness.running.lab import MeteredLab
+from searchbench.harness.running.run import run_search
+from searchbench.results.columns import read_trials
 from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
 from searchbench.spaces.networks import Mixed
@@ -192,6 +196,27 @@ def test_a_stack_trained_on_a_gpu_agrees_with_a_cpu_to_a_few_samples() -> None:
     rows = [train_stack(TableJob(plan, texts, 0, device)) for device in ("cpu", "cuda")]
     gaps = [abs(a - b) for x, y in zip(*rows, strict=True) for a, b in zip(x.valid, y.valid, strict=True)]
     assert sorted(gaps)[len(gaps) // 2] <= 3 / 599
+
+
+@gpu
+@pytest.mark.parametrize(("halvings", "status"), [(0, "memory"), (6, "ok")])
+def test_a_card_that_is_too_small_fails_the_trial_or_halves_its_batch_as_declared(halvings: int, status: str) -> None:
+    space = sb.Use("nasbench201", channels=64, cells=3)
+    train = sb.Use("train", epochs=1, batch_size=512, halvings=halvings, device="cuda")
+    problem = sb.Problem(space, "digits", train, label="small card")
+    (spec,) = plan(sb.Study("s", problem, ["random"], 1, sb.Budget(evaluations=1))).runs
+    torch.cuda.empty_cache()
+    _, total = torch.cuda.mem_get_info()
+    torch.cuda.set_per_process_memory_fraction(min(1.0, 4e8 / total))
+    try:
+        (trial,) = read_trials(run_search(spec).trials).to_pylist()
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert trial["status"] == status
+    if status == "memory":
+        assert "too small for minibatches of 512 samples" in trial["error"]
+    else:
+        assert trial["metric_batch_size"] < 512
 
 
 def test_an_unknown_precision_is_refused() -> None:
