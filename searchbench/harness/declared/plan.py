@@ -92,7 +92,9 @@ def plan(study: Study) -> Plan:
                 skipped.append(Skipped(contestant.label, problem.name, reason))
         if len(possible) > before:
             _check_ends(study, problem)
-    runs = [_run(study, problem, contestant, r) for r in study.seeds for problem, contestant in possible]
+            _check_graphs(study, problem)
+    placed = [(problem, contestant, *_held(study, problem, contestant)) for problem, contestant in possible]
+    runs = [_run(study, *of, r) for r in study.seeds for of in placed]
     return Plan(tuple(runs), tuple(skipped), {problem.name: _measured(study, problem) for problem in study.problems})
 
 
@@ -125,12 +127,22 @@ def _check_ends(study: Study, problem: Posed) -> None:
         )
 
 
-def _run(study: Study, problem: Posed, contestant: Contestant, replicate: int) -> RunSpec:
+def _check_graphs(study: Study, problem: Posed) -> None:
+    """Raise StudyError where single trainings would be ended that share a graph."""
     estimator = problem.resolve().estimator
     if study.limits and isinstance(estimator, Stacking) and estimator.together > 1:
         raise StudyError("`limits` end single trainings, but those `together` share a graph; leave one of them out.")
+
+
+def _held(study: Study, problem: Posed, contestant: Contestant) -> tuple[Resources, Resources]:
+    """What a search and its judgement hold, the same objects for all replicates: there may be very many."""
+    return study.resources.search(problem.name, contestant.label), study.resources.verdict(problem.name)
+
+
+def _run(
+    study: Study, problem: Posed, contestant: Contestant, needs: Resources, judge_needs: Resources, replicate: int
+) -> RunSpec:
     identity = run_identity(study, problem, contestant, replicate)
-    placed = study.resources
     return RunSpec(
         identity,
         study.name,
@@ -140,8 +152,8 @@ def _run(study: Study, problem: Posed, contestant: Contestant, replicate: int) -
         study.budget,
         study.duplicates,
         study.limits,
-        placed.search(problem.name, contestant.label),
-        placed.verdict(problem.name),
+        needs,
+        judge_needs,
     )
 
 

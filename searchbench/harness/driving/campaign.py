@@ -112,14 +112,17 @@ class _Campaign:
         """Judge what waits for it since an earlier driver died; no finished search is run again."""
         studies = {spec.study for spec in self.searches}
         kept = {one.run_id: from_waiting(one) for study in studies for one in self.writing.store.waiting(study)}
-        for spec in list(self.searches):
+        unsearched: deque[RunSpec] = deque()
+        for spec in self.searches:
             if (found := kept.get(spec.run_id)) is not None:
-                self.searches.remove(spec)
                 self.judges.append((spec, found[0]))
                 self.attempts[spec.run_id] = found[1]
             elif (before := self.known.get(spec.run_id)) is not None and before.ok and before.architecture:
-                self.searches.remove(spec)  # its judge has failed: the search stands as it was recorded
+                # its judge has failed: the search stands as it was recorded
                 self.judges.append((spec, self.writing.store.run(spec.run_id).search))
+            else:
+                unsearched.append(spec)
+        self.searches = unsearched
 
     def _submit(self) -> None:
         """Keep every worker busy and one batch waiting for each, so that none idles while the driver writes."""
