@@ -40,7 +40,7 @@ class LaNas:
     Raises:
         StudyError: a value is out of range.
 
-    Source: Wang et al. 2021, "Sample-efficient neural architecture search by learning actions for Monte Carlo tree
+    Source: Wang et al. 2022, "Sample-efficient neural architecture search by learning actions for Monte Carlo tree
         search", sections 3 and 4.
     Differs: c is relative to the deviation of the values, where the paper tunes it to their maximum; draws are
         rejected until one falls into the leaf (the paper: a Markov chain in spaces too large for that); a failed
