@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
+import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 import searchbench as sb
@@ -38,6 +41,31 @@ def test_budget_twice_as_large_takes_about_twice_as_long_on_every_axis() -> None
         assert said[0] is not None
         assert said[1] is not None
         assert 1.5 < said[1] / said[0] < 8, axis
+
+
+def test_what_other_threads_do_meanwhile_is_not_taken_for_the_step() -> None:
+    (spec, _) = plan(trained(evaluations=6)).runs
+    before, quiet = torch.get_num_threads(), seconds_of_run(spec)
+    stop = threading.Event()
+
+    def work() -> None:
+        a = np.ones((300, 300))
+        while not stop.is_set():
+            a @ a
+
+    others = [threading.Thread(target=work) for _ in range(4)]
+    for other in others:
+        other.start()
+    try:
+        busy = seconds_of_run(spec)
+    finally:
+        stop.set()
+        for other in others:
+            other.join()
+    assert quiet is not None
+    assert busy is not None
+    assert busy < 4 * quiet
+    assert torch.get_num_threads() == before
 
 
 def test_look_ups_promise_no_time() -> None:

@@ -26,6 +26,8 @@ from searchbench.trial import FULL
 START_S = 8.0
 """Seconds until worker processes are up and have imported what they need."""
 STEP_IMAGES = 32
+STEPS = 8
+"""Of which the quickest counts: the first allocates, and others may be at work."""
 BACKWARD = 1.6
 """How much longer than forward passes of the same multiply-accumulates a training takes: the backward pass and the
 update are slower per operation, and batches are cut and augmented. See docs/performance.md."""
@@ -120,7 +122,7 @@ def _price_and_rate(resolved: ResolvedProblem, spec: RunSpec) -> tuple[Cost, flo
 
 
 def _rate(resolved: ResolvedProblem, architecture: Any) -> float | None:
-    """Multiply-accumulates per processor second of training, from the second forward pass of a few images."""
+    """Multiply-accumulates per processor second of training, from forward passes of a few images."""
     import torch
 
     from searchbench.spaces.networks import initialise
@@ -132,12 +134,17 @@ def _rate(resolved: ResolvedProblem, architecture: Any) -> float | None:
     _, macs = builder.size(architecture, task.shape, task.classes)
     network = initialise(builder.network(architecture, task.shape, task.classes), 0, torch.device("cpu"))
     images = torch.zeros(STEP_IMAGES, *task.shape)
-    took = math.inf
-    with torch.no_grad():
-        for _ in range(5):
-            started = time.process_time()
-            network(images)
-            took = min(took, time.process_time() - started)
+    took, threads = math.inf, torch.get_num_threads()
+    # By one thread and by its clock: where others are at work, threads of a pool mostly wait for each other.
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            for _ in range(STEPS):
+                started = time.thread_time()
+                network(images)
+                took = min(took, time.thread_time() - started)
+    finally:
+        torch.set_num_threads(threads)
     return float(STEP_IMAGES * macs / max(took, 1e-4) / BACKWARD)
 
 
