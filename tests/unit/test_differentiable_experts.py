@@ -23,7 +23,9 @@ from searchbench.spaces.darts.space import darts as darts_space
 from searchbench.spaces.networks import Mixed
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.differentiable import (
+    AlphaTraining,
     AnnealedSoftmax,
+    Assigned,
     BelowShare,
     ByRank,
     Differentiable,
@@ -39,12 +41,16 @@ from searchbench.strategies.differentiable import (
     Wipeout,
     ZeroOne,
 )
-from searchbench.strategies.differentiable.ascent import Assignment, BoundedDescent
 from searchbench.strategies.differentiable.game import Game
 from searchbench.strategies.differentiable.pace import Pace
 from searchbench.strategies.differentiable.papers import darts
 from searchbench.strategies.differentiable.papers_experts import asap, manas, manas_ls, setn, stacnas, xnas
 from searchbench.strategies.differentiable.turn import Moment, Turn
+
+
+def steps_of(update, alpha, lr=1.0):
+    return AlphaTraining(lr=lr, update=update).optimizer([alpha])
+
 
 # -- XNAS ------------------------------------------------------------------------------------------------------------
 
@@ -75,7 +81,7 @@ def test_experts_grow_and_are_wiped_out_as_in_the_published_algorithm(seed):
     rounds, eta = 30, 0.3
     slopes = losses(seed, rounds, 4)
     alpha = torch.zeros(2, 4, dtype=torch.float64, requires_grad=True)
-    mask, part, step = torch.ones(2, 4, dtype=torch.bool), Wipeout(), BoundedDescent([alpha], eta, 1.0)
+    mask, part, step = torch.ones(2, 4, dtype=torch.bool), Wipeout(), steps_of(Exponentiated(1.0), alpha, eta)
     topology = SimpleNamespace(none=None)
     v, left = algorithm_1(slopes, eta, 1.0)
     for t in range(rounds):
@@ -106,7 +112,7 @@ def test_nothing_else_being_left_the_heaviest_other_than_none_stays():
 def test_rewards_beyond_the_bound_are_cut_to_it():
     alpha = torch.zeros(2, requires_grad=True)
     alpha.grad = torch.tensor([-7.0, 0.5])
-    BoundedDescent([alpha], 0.1, 1.0).step()
+    steps_of(Exponentiated(1.0), alpha, 0.1).step()
     assert alpha.tolist() == pytest.approx([0.1, -0.05])
 
 
@@ -187,7 +193,7 @@ def test_policies_of_bandits_are_softmaxes_of_minus_their_blame():
     alpha = torch.zeros(1, 3, requires_grad=True)
     for part in (0.25, 0.75):
         alpha.grad = part * blame
-        BoundedDescent([alpha], eta, None).step()
+        steps_of(Exponentiated(), alpha, eta).step()
     assert torch.allclose(manas().relax.weights(alpha, Turn()), (-eta * blame).softmax(-1))
 
 
@@ -195,7 +201,7 @@ def test_least_squares_share_a_linear_loss_out_among_the_operations():
     worth = torch.tensor([[0.5, 1.0, 2.0], [0.3, 0.1, 0.7]], dtype=torch.float64)
     alpha = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
     game, batch, draws = bandits(ByRank(), alpha, lambda path: float(sum(worth[e, o] for e, o in enumerate(path))))
-    step = Assignment([alpha], 1.0)
+    step = steps_of(Assigned(), alpha)
     for _ in range(40):
         LinearCredit().fill(game, None, batch)
         step.step()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -64,9 +64,17 @@ class Exponentiated:
         return float(given * (over / steps) ** 0.5)
 
     def optimizer(self, logits: Iterable[torch.Tensor], training: AlphaTraining) -> torch.optim.Optimizer:
-        from searchbench.strategies.differentiable.ascent import BoundedDescent
+        import torch
 
-        return BoundedDescent(logits, training.lr, self.bound)
+        optimizer = torch.optim.SGD(logits, lr=training.lr)
+        if self.bound is not None:
+            optimizer.register_step_pre_hook(self._cut)
+        return optimizer
+
+    def _cut(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
+        assert self.bound is not None
+        for p in _moving(optimizer):
+            p.grad.clamp_(-self.bound, self.bound)  # type: ignore[union-attr]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,21 @@ class Assigned:
         return given
 
     def optimizer(self, logits: Iterable[torch.Tensor], training: AlphaTraining) -> torch.optim.Optimizer:
-        from searchbench.strategies.differentiable.ascent import Assignment
+        import torch
 
-        return Assignment(logits, training.lr)
+        optimizer = torch.optim.SGD(logits, lr=1.0)
+        optimizer.register_step_pre_hook(lambda moved, *_: _forget(moved))
+        return optimizer
+
+
+def _forget(optimizer: torch.optim.Optimizer) -> None:
+    """From 0, a step at rate 1 leads to what it takes away."""
+    for group in optimizer.param_groups:
+        group["lr"] = 1.0
+    for p in _moving(optimizer):
+        p.data.zero_()
+
+
+def _moving(optimizer: torch.optim.Optimizer) -> Iterator[torch.Tensor]:
+    """The parameters that have a gradient."""
+    return (p for group in optimizer.param_groups for p in group["params"] if p.grad is not None)
