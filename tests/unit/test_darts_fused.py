@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+from searchbench.spaces.darts.fused import channels_last, convolved_with
 from searchbench.spaces.darts.space import darts
 from searchbench.spaces.networks import Mixed, initialise
 from searchbench.spaces.topology import PLAIN, Form
@@ -77,9 +81,25 @@ def test_the_mixture_of_everything_is_the_weighted_sum_written_out(form):
 
 
 def test_wide_cells_convolve_in_two_steps_to_the_same_numbers(monkeypatch):
-    monkeypatch.setattr("searchbench.spaces.darts.fused.DENSE_WIDTH", 0)
+    monkeypatch.setattr("searchbench.spaces.darts.fused.DENSE_EXTENT", 0)
     net, alpha = supernet(), logits()
     agree(net, alpha, lambda: mixture(alpha, PLAIN))
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 7, 8])
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), list(itertools.product((3, 5), (1, 2), (1, 2))))
+@pytest.mark.parametrize("depthwise", [True, False])
+def test_convolutions_without_dilation_and_padded_taps_are_those_with_them(side, kernel, stride, dilation, depthwise):
+    groups, padding = 4 if depthwise else 1, dilation * (kernel - 1) // 2
+    conv = nn.Conv2d(4, 8, kernel, stride, padding, dilation, groups, bias=False, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(side)
+    value = torch.randn((2, 4, side, side + 1), generator=generator, dtype=torch.float64, requires_grad=True)
+    last = channels_last(value)
+    found, expected = convolved_with(conv.weight, conv, last, groups), conv(value)
+    assert torch.allclose(found, expected, atol=1e-12)
+    upstream = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+    slopes = [torch.autograd.grad(output, (value, conv.weight), upstream) for output in (found, expected)]
+    assert all(torch.allclose(one, other, atol=1e-12) for one, other in zip(*slopes, strict=True))
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)

@@ -4,7 +4,8 @@ The same mathematics as operation by operation (`searchbench.testing.plain_darts
 
 - convolutions of one kind read one state with one call; their batch norms are one over the stacked channels;
 - the weight of an operation in a mixture is the scale of its batch norm, which has none of its own;
-- depthwise and pointwise convolutions, between which nothing stands, are multiplied into one dense one if narrow;
+- depthwise and pointwise convolutions, between which nothing stands, are multiplied into one dense one if small;
+- dilated convolutions are done without dilation, and taps that meet padding only are left out;
 - a state has one ReLU and one pool of each kind, and a pool's batch norm is the same for all its edges.
 
 On a CPU everything works on channels-last tensors.
@@ -30,9 +31,10 @@ from searchbench.spaces.darts.operations import (
 )
 from searchbench.spaces.operations import subsampled, weighted_sums
 
-DENSE_WIDTH = 16
-"""Channels up to which a CPU convolves faster with the product of a depthwise and a pointwise kernel than with both.
-A GPU does for several edges at once, whatever the width: it has no quick depthwise convolution of stacked channels."""
+DENSE_EXTENT = 128
+"""Channels times side up to which a CPU convolves a state faster with the product of a depthwise and a pointwise kernel
+than with both. A GPU does for several edges at once, whatever the extent: it has no quick depthwise convolution of
+stacked channels."""
 
 
 @dataclass(slots=True, eq=False)
@@ -172,14 +174,55 @@ def _once(parts: Sequence[DepthwisePointwise], state: State | None, own: Tensor 
     depthwise = _stacked(part.depthwise.weight for part in parts)
     pointwise = _stacked(part.pointwise.weight for part in parts)
     like = cast(Tensor, own if state is None else state.inner)
-    if n > 1 if like.is_cuda else width <= DENSE_WIDTH:
+    small = state is not None and width * max(like.shape[2:]) <= DENSE_EXTENT
+    if n > 1 if like.is_cuda else small:
         taps = depthwise.view(n, 1, width, *conv.kernel_size)
         dense = (pointwise.view(n, width, width, 1, 1) * taps).flatten(0, 1)
         value, groups = (state.activated, 1) if state is not None else (like, n)
-        return F.conv2d(value, dense, None, conv.stride, conv.padding, conv.dilation, groups)
+        return convolved_with(dense, conv, value, groups)
     value = like if state is None else state.activated_times(n)
-    value = F.conv2d(value, depthwise, None, conv.stride, conv.padding, conv.dilation, n * width)
-    return F.conv2d(value, pointwise, groups=n)
+    return F.conv2d(convolved_with(depthwise, conv, value, n * width), pointwise, groups=n)
+
+
+def convolved_with(kernel: Tensor, conv: nn.Conv2d, value: Tensor, groups: int) -> Tensor:
+    """A square convolution with another kernel. On a CPU in the form whose backward pass is quick:
+
+    - where stride and dilation are equal, what is read are pixels that far apart, without either;
+    - a dilated depthwise convolution is a plain one of all pixels that far apart, from each of the first ones;
+    - taps so far out that they meet padding only are left out.
+    """
+    stride, padding, dilation = conv.stride[0], conv.padding[0], conv.dilation[0]
+    if value.is_cuda:
+        return F.conv2d(value, kernel, None, stride, padding, dilation, groups)
+    if stride == dilation > 1:
+        value = channels_last(subsampled(value, stride, stride))
+        stride, padding, dilation = 1, padding // dilation, 1
+    apart = dilation if groups == value.shape[1] and not any(side % dilation for side in value.shape[2:]) else 1
+    value = _apart(value, apart)
+    padding, dilation = padding // apart, dilation // apart
+    spare = kernel.shape[-1] // 2 - (max(value.shape[2:]) - 1) // dilation
+    if spare > 0 and stride == 1:
+        kernel, padding = kernel[:, :, spare:-spare, spare:-spare], padding - spare * dilation
+    return _together(F.conv2d(value, kernel, None, stride, padding, dilation, groups), apart)
+
+
+def _apart(value: Tensor, step: int) -> Tensor:
+    """[B, C, H, W] -> every `step`-th row and column from each of the first ones, [step^2 B, C, H / step, W / step]."""
+    if step == 1:
+        return value
+    batch, channels, height, width = value.shape
+    rows = value.permute(0, 2, 3, 1).reshape(batch, height // step, step, width // step, step, channels)
+    return rows.permute(2, 4, 0, 1, 3, 5).flatten(0, 2).permute(0, 3, 1, 2)
+
+
+def _together(value: Tensor, step: int) -> Tensor:
+    """Undo `_apart`."""
+    if step == 1:
+        return value
+    channels, height, width = value.shape[1:]
+    rows = value.permute(0, 2, 3, 1).reshape(step, step, -1, height, width, channels)
+    joined = rows.permute(2, 3, 0, 4, 1, 5).reshape(-1, step * height, step * width, channels)
+    return joined.permute(0, 3, 1, 2)
 
 
 def _stacked(kernels: Iterable[Tensor]) -> Tensor:
