@@ -191,7 +191,7 @@ def convolved_with(kernel: Tensor, conv: nn.Conv2d, value: Tensor, groups: int) 
     - a dilated depthwise convolution is a plain one of all pixels that far apart, from each of the first ones;
     - taps so far out that they meet padding only are left out.
     """
-    stride, padding, dilation = conv.stride[0], conv.padding[0], conv.dilation[0]
+    stride, padding, dilation = conv.stride[0], int(conv.padding[0]), conv.dilation[0]
     if value.is_cuda:
         return F.conv2d(value, kernel, None, stride, padding, dilation, groups)
     if stride == dilation > 1:
