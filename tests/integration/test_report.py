@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ET
 import zlib
@@ -28,6 +29,7 @@ from searchbench.errors import InputError
 from searchbench.reports import report as report_module
 from searchbench.reports.render.numbers import minus
 from searchbench.reports.report import Written, default_folder, report
+from searchbench.reports.serving import serving
 from searchbench.results.store import open_store
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -240,6 +242,57 @@ def test_pointing_at_a_row_brings_its_strategy_forward_in_every_figure(tmp_path:
     assert seen["at"] == ["false", "true"]
     assert seen["kept"]
     assert {"random", "base", "+A", "+B", "A and B"} <= set(seen["labels"])  # names at the ends of their lines
+
+
+@in_browser
+def test_a_crowded_plot_shows_the_best_and_the_baseline_at_first_and_all_on_request(tmp_path: Path) -> None:
+    from benchmarks.page_at_scale import large_store
+
+    store = large_store(tmp_path / "crowd.db", runs=15 * 10, trials=6, strategies=15)
+    with open_store(store) as opened:
+        page = report(opened, None, tmp_path / "out").page
+    script = """(async () => {
+      const node = document.querySelector('[data-figure="anytime-cells-evaluations"]');
+      const traces = () => [...node.querySelectorAll('.scatterlayer .trace')];
+      const seen = () => traces().filter(e => e.dataset.seen === 'true');
+      const bands = () => traces().flatMap(e => [...e.querySelectorAll('.js-fill')])
+        .filter(e => getComputedStyle(e).visibility !== 'hidden').length;
+      const button = node.nextElementSibling;
+      const found = { said: button.textContent, title: button.title, seen: seen().length, bands: bands() };
+      const labels = [...node.querySelectorAll('.annotation-text')].map(e => e.textContent);
+      button.click();
+      const after = { all: traces().length === seen().length, more: bands(), then: button.textContent };
+      return { ...found, ...after, labels }; })()"""
+    seen, console = browse(tmp_path, page, script)
+    assert console == []
+    assert seen["said"] == "All alike"
+    assert "random" in seen["title"]
+    assert len(seen["labels"]) == 6  # the best five and the baseline
+    assert 0 < seen["bands"] < seen["more"]
+    assert seen["all"]
+    assert seen["then"] == "Best and baseline"
+
+
+@in_browser
+def test_a_served_page_says_how_far_its_study_is_and_what_failed(tmp_path: Path) -> None:
+    a_store(tmp_path / "r.db", seeds=3, trials=2, missing=2)
+    with serving(tmp_path / "r.db") as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/r.db/recorded/"
+        assert CHROMIUM is not None
+        flags = [flag for flag in FLAGS if "resolver" not in flag and "virtual" not in flag]
+        said = subprocess.run(
+            [CHROMIUM, *flags, "--virtual-time-budget=3000", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+             address],
+            capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        server.shutdown()
+        thread.join()
+    live = said.stdout[said.stdout.index('id="live"') :].split("</div>", 1)[0]
+    assert "19 of 21 runs, 2 without a result" in live
+    assert f"{BROKEN} on cells, seed 1" in html.unescape(live)
+    assert [line for line in said.stderr.splitlines() if "CONSOLE" in line] == []
 
 
 @in_browser
