@@ -15,6 +15,7 @@ from searchbench.errors import EvaluationFailed, StudyError
 from searchbench.estimators.batches import Batches, side
 from searchbench.estimators.bench import Bench
 from searchbench.estimators.estimator import Asked
+from searchbench.estimators.graphs import Graphs
 from searchbench.estimators.passages import Passages, batches_of, for_supernets
 from searchbench.estimators.recipes import check_subset
 from searchbench.estimators.together import fit_together
@@ -171,6 +172,7 @@ class FromScratch:
             bn_momentum=self._recipe.bn_momentum,
             device=self._device,
             precision=self._spec.precision,
+            graphs=Graphs() if self._spec.recorded else Graphs(after=None),
         )
 
     def _train(self, architecture: Architecture, at: _Setting, seed: int, resume: bool) -> tuple[Training, float]:

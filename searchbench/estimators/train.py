@@ -43,6 +43,9 @@ class Train(TrainingFields):
     """Measure after every epoch, and charge it; the metrics then hold `valid_error_1`, `valid_error_2` …"""
     precision: str = "fp32"
     """Of supernets on a GPU: "fp32", or "bf16" for autocast. On a CPU, and for stand-alone networks, always "fp32"."""
+    recorded: bool = field(default=True, metadata={"described": "unless default"})
+    """Whether passes through a whole mixture, which come again and again, are recorded on a GPU as CUDA graphs and
+    replayed; their sums may round otherwise. On a CPU nothing is."""
     together: int = field(default=1, metadata={"described": "unless default"})
     """Most networks that are trained in one graph, of those that a problem with `parallel` has under way. Results agree
     with those of single trainings up to the order in which numbers are summed."""
@@ -51,6 +54,8 @@ class Train(TrainingFields):
         TrainingFields.__post_init__(self)
         if self.precision not in PRECISIONS:
             raise StudyError(f"`precision` must be one of {', '.join(PRECISIONS)}, but got {self.precision!r}.")
+        if not isinstance(self.recorded, bool):
+            raise StudyError(f"`recorded` must be true or false, but got {self.recorded!r}.")
         if not isinstance(self.together, int) or isinstance(self.together, bool) or self.together < 1:
             raise StudyError(f"`together` must be a positive integer, but got {self.together!r}.")
         positive("resolution", self.resolution)

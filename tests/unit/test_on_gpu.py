@@ -18,6 +18,7 @@ from searchbench.estimators.bench import Bench
 from searchbench.estimators.graphs import Graphs
 from searchbench.estimators.train import Train
 from searchbench.estimators.training import reproducible
+from searchbench.harness.declared.components import describe
 from searchbench.harness.declared.plan import plan
 from searchbench.harness.running.lab import MeteredLab
 from searchbench.harness.running.run import run_search
@@ -29,6 +30,7 @@ from searchbench.strategies import STRATEGIES
 from searchbench.strategies.strategy import Scenario
 from searchbench.tables.building.plan import TableJob, table_plan
 from searchbench.tables.building.training import train_stack
+from searchbench.tasks.digits import Digits
 from searchbench.tasks.task import Batch, Split, StoredSplit
 from searchbench.trial import FULL
 
@@ -222,6 +224,14 @@ def test_a_card_that_is_too_small_fails_the_trial_or_halves_its_batch_as_declare
 def test_an_unknown_precision_is_refused() -> None:
     with pytest.raises(StudyError, match="`precision` must be one of fp32, bf16, but got 'fp8'"):
         Train(precision="fp8")
+
+
+@pytest.mark.parametrize(("given", "after"), [({}, 8), ({"recorded": False}, None)])
+def test_whether_passes_are_recorded_is_declared_and_tells_problems_apart(given: dict[str, bool], after: int) -> None:
+    space, digits = SPACES.factory("nasbench201")(channels=4, cells=1, stages=1), Digits()
+    opened = Train(epochs=1, **given).open(space, digits, Seeds("s", 0))
+    assert opened.bench().graphs.after == after
+    assert (describe(Train(epochs=1, **given)) == describe(Train(epochs=1))) == (not given)
 
 
 def test_bf16_changes_nothing_on_a_cpu() -> None:
