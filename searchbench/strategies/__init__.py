@@ -174,6 +174,9 @@ STRATEGIES = Registry(
         "setn": Entry(f"{_EXPERTS}:setn", "a template trained on uniform paths, finalists measured (Dong & Yang 2019)"),
         "stacnas": Entry(f"{_EXPERTS}:stacnas", "groups of like operations first, their members then (Li 2019)"),
         "shapley-nas": Entry(f"{_EXPERTS}:shapley_nas", "logits moved by sampled Shapley values (Xiao 2022)"),
+        "drnas-progressive": Entry(
+            f"{_SAMPLED}:drnas_progressive", "DrNAS with fewer operations on more channels half-way (Chen 2021)"
+        ),
         "oles": Entry(f"{_ROBUST}:oles", "operations stop learning when they overfit (Jiang 2023)"),
         "drnas": Entry(f"{_SAMPLED}:drnas", "operations' weights drawn from Dirichlet distributions (Chen 2021)"),
         "fbnet": Entry(f"{_SAMPLED}:fbnet", "concrete relaxation, loss times a power of the cost (Wu 2019)"),

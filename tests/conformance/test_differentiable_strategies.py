@@ -38,6 +38,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "darts-pt": {},
     "drnas": {},
     "drnas, its divergence": {"divergence": 0.1},
+    "drnas-progressive": {"divisors": (2, 1)},
     "oles": {"window": 2, "threshold": 0.9},
     "xnas": {},
     "asap": {},

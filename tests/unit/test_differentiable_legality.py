@@ -59,7 +59,7 @@ RULES = {  # (spaces, rows): the rule by which they are skipped; every other pai
     (("nasbench201",), ("p-darts",)): "its first stage must drop some of the 5 operations",
     (CHAINS, ("p-darts", "p-darts, two stages")): "no form with skip_dropout",
     (CHAINS, ("darts-minus",)): "no form with auxiliary_skip",
-    (CHAINS, ("pc-darts",)): "no form with partial",
+    (CHAINS, ("pc-darts", "drnas-progressive")): "no form with partial",
     (CHAINS, ("r-darts-dp",)): "no form with drop_path",
     (CHAINS, ("oles",)): "do not say which weights are theirs",
     (("darts-s2", "darts-s3", "darts-s4", *CHAINS), ("stacnas",)): "say in `like` which are alike",

@@ -35,6 +35,7 @@ RESUMED = {
     "darts-plus-rank": {"stable": 10},
     "darts-second-order": {},
     "r-darts-dp": {"drop": 0.4},
+    "drnas-progressive": {"divisors": (3, 1)},
     "xnas": {},
     "manas-ls": {},
     "stacnas": {},

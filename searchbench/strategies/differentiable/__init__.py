@@ -65,6 +65,7 @@ from searchbench.strategies.differentiable.stop import (
     ToTheEnd,
 )
 from searchbench.strategies.differentiable.update import AdamSteps, Assigned, Exponentiated
+from searchbench.strategies.differentiable.widen import Widening
 
 __all__ = [
     "AdamSteps",
@@ -136,6 +137,7 @@ __all__ = [
     "Unpruned",
     "Unrolled",
     "WarmUp",
+    "Widening",
     "Wipeout",
     "ZeroOne",
     "ZeroOneLinear",

@@ -14,7 +14,7 @@ from searchbench.strategies.differentiable.adversary import Adversary
 from searchbench.strategies.differentiable.credit import LinearCredit, Shapley
 from searchbench.strategies.differentiable.curvature import Lanczos
 from searchbench.strategies.differentiable.discretise import Discretise, SpaceRule
-from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges
+from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges, PartialChannels
 from searchbench.strategies.differentiable.extras import AuxiliarySkip, Extra, Forming, Viewing
 from searchbench.strategies.differentiable.halting import OperationStop
 from searchbench.strategies.differentiable.hypergradient import FirstOrder, Hypergradient
@@ -27,6 +27,7 @@ from searchbench.strategies.differentiable.schedule import Alternate, Joint, Sch
 from searchbench.strategies.differentiable.split import DataSplit, TaskSplit
 from searchbench.strategies.differentiable.stop import EarlyStop, ToTheEnd
 from searchbench.strategies.differentiable.update import AdamSteps, Assigned, LogitUpdate
+from searchbench.strategies.differentiable.widen import Widening
 from searchbench.strategies.strategy import Lab, Scenario, TrainingSearch
 from searchbench.strategies.supernet import SupernetTraining
 
@@ -178,6 +179,11 @@ class Differentiable:
             "a score function has no loss to regularise, nor has credit; put the cost into a reward (`target`).",
         )
         yield (
+            isinstance(self.prune, Widening) and self.edges != PartialChannels(self.prune.divisors[0]),
+            "a supernet that is widened begins with a part of its channels: its `edges` are PartialChannels with the "
+            "first of the `divisors`.",
+        )
+        yield (
             self.halt is not None and not isinstance(self.hypergradient, FirstOrder),
             "operations that stop one by one go by the weights' gradients on the architecture's images, which "
             f"FirstOrder leaves, and not {type(self.hypergradient).__name__}.",
@@ -208,6 +214,8 @@ class Differentiable:
         forming = (part for part in self.extras if isinstance(part, Forming))
         form = reduce(lambda so_far, part: part.form(so_far), forming, self.edges.form(PLAIN))
         cells = self.prune.cells(stage) if isinstance(self.prune, Staged) else None
+        if isinstance(self.prune, Widening):
+            form = replace(form, partial=self.prune.divisor(stage))
         return form if cells is None else replace(form, cells=cells)
 
     def unsupported(self, scenario: Scenario) -> str | None:

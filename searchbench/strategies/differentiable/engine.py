@@ -43,6 +43,7 @@ from searchbench.strategies.differentiable.schedule import Watching
 from searchbench.strategies.differentiable.split import Part
 from searchbench.strategies.differentiable.stop import Report, StopDecision, acts, chance, reach
 from searchbench.strategies.differentiable.turn import Moment
+from searchbench.strategies.differentiable.widen import Widening, widened
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.strategy import Lab, Logged, Scenario
 from searchbench.strategies.supernet import epochs_within
@@ -148,8 +149,23 @@ class DifferentiableSearch:
         stage = stage_of(self._settings.prune, self._session.epoch, self._session.length).number
         if stage != self._progress.stage:
             self._progress.stage = stage
-            game = self._session.exchange(self._new_game(lab, game.mask))
+            new = self._new_game(lab, game.mask)
+            if isinstance(self._settings.prune, Widening):
+                self._carry_over(game, new)
+            game = self._session.exchange(new)
         return game
+
+    def _carry_over(self, game: Game, into: Game) -> None:
+        """Go on in a wider supernet with what was learnt."""
+        generator = torch.Generator().manual_seed(self._scenario.seeds.torch_seed("search", "widening"))
+        old, new = (cast(nn.Module, each.supernet) for each in (game, into))
+        new.load_state_dict(widened(old.state_dict(), new.state_dict(), generator))
+        with torch.no_grad():
+            into.alpha.copy_(game.alpha)
+            if into.beta is not None and game.beta is not None:
+                into.beta.copy_(game.beta)
+        into.alpha_optimizer.load_state_dict(game.alpha_optimizer.state_dict())
+        into.rng.set_state(game.rng.get_state())
 
     def _epochs_afforded(self, lab: Lab, game: Game) -> int:
         """Epochs, as many as fit with the settings that follow their number: the fewer epochs, the more steps of the
@@ -252,8 +268,10 @@ class DifferentiableSearch:
         game.noted = noted | ({"alpha": noted["w"]} if settings.hypergradient.joint else {})
         stage = stage_of(settings.prune, self._session.epoch, self._session.length)
         within = self._session.epoch - stage.first
-        # of the stage and not of the search: each stage trains a fresh supernet from its first rate to its last
-        self._set_rate(game, within, stage.length)
+        if isinstance(settings.prune, Widening):
+            self._set_rate(game, self._session.epoch, self._session.length)
+        else:  # of the stage and not of the search: each trains a fresh supernet from its first rate to its last
+            self._set_rate(game, within, stage.length)
         game.walk = []
         if settings.halt is not None:
             settings.halt.begin(game)

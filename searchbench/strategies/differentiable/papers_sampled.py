@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from searchbench.errors import StudyError
 from searchbench.strategies.differentiable.composition import Differentiable
+from searchbench.strategies.differentiable.edges import PartialChannels
 from searchbench.strategies.differentiable.extras import UndrawnAsScalars
 from searchbench.strategies.differentiable.hypergradient import JointGradient, ScoreFunction
 from searchbench.strategies.differentiable.pace import LEAST_STEPS
@@ -21,6 +23,7 @@ from searchbench.strategies.differentiable.relaxation_sampled import (
     Proximal,
 )
 from searchbench.strategies.differentiable.schedule import Constant, Joint, WarmUp
+from searchbench.strategies.differentiable.widen import Widening
 
 
 @on_darts()
@@ -73,12 +76,40 @@ def drnas(host: Differentiable, divergence: float = 0.0) -> Differentiable:
 
     Source: Chen, Wang, Cheng, Tang & Hsieh 2021, "DrNAS: Dirichlet neural architecture search".
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; without the
-        progressive partial channels of the paper's second part.
+        progressive partial channels of the paper's second part, see `drnas_progressive`.
     """
     if not divergence:
         return replace(host, relax=DirichletWeights())
     alphas = replace(host.alphas, weight_decay=0.0)
     return replace(host, relax=DirichletWeights(), regularise=(DirichletDivergence(divergence),), alphas=alphas)
+
+
+@on_darts("order", over=31_280)
+def drnas_progressive(
+    host: Differentiable, divisors: Sequence[int] = (4, 2), keep: int | None = None, warmup: float = 0.2
+) -> Differentiable:
+    """DrNAS, progressive: a half of the epochs with few channels and all operations, a half with more channels and the
+    heaviest operations of every edge; weights and logits go on.
+
+    Args:
+        divisors: 1/K of the channels pass through operations in either half.
+        keep: operations per edge in the second half. None: half of them, rounded up; three of NAS-Bench-201's five as
+            in the paper.
+        warmup: share of the epochs of either half in which only the weights move.
+
+    Source: Chen, Wang, Cheng, Tang & Hsieh 2021, "DrNAS: Dirichlet neural architecture search", section 3.4, and its
+        code for NAS-Bench-201.
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; edges are weighed
+        as in `pc_darts` on every space; the weights' momentum begins anew when the supernet is widened.
+    """
+    first, second = divisors
+    return replace(
+        host,
+        relax=DirichletWeights(),
+        schedule=WarmUp(host.schedule, warmup),
+        edges=PartialChannels(first),
+        prune=Widening((first, second), keep),
+    )
 
 
 @on_darts("ratio", alpha_lr=0.01, over=10_500, ratio=4.0)
