@@ -472,6 +472,67 @@ CHECKS = (
         ("fbnet",),
     ),
     Check(
+        "once-for-all: 2.2e19 networks, transformed kernels, sorted channels, the released phases, its loss",
+        (
+            "test_elastic::test_the_spaces_have_as_many_points_as_published",
+            "test_elastic::test_a_kernel_is_made_of_the_middle_of_the_next_larger_one_by_its_matrix",
+            "test_elastic::test_sorting_channels_leaves_the_widest_block_as_it_is_and_puts_the_best_read_first",
+            "test_elastic::test_shrinking_opens_kernels_then_depths_then_widths_for_as_long_as_in_the_released_code",
+            "test_elastic::test_paths_learn_labels_and_what_the_teacher_says",
+        ),
+        ("ofa",),
+    ),
+    Check(
+        "Single-Path NAS: gates and gradients of the released superkernel",
+        ("test_elastic::test_gates_and_their_gradients_are_those_of_the_released_superkernel",),
+        ("single-path",),
+    ),
+    Check(
+        "MixNet-S has 4,134,606 parameters; SCARLET-A and -B their sizes; MixPath adds as its released block does",
+        (
+            "test_chain_spaces::test_mixnet_s_has_the_released_number_of_parameters",
+            "test_kernels_and_skips::test_released_scarlet_networks_have_their_sizes",
+            "test_kernels_and_skips::test_kernels_add_up_and_pass_the_batch_norm_of_their_number",
+            "test_kernels_and_skips::test_numbers_of_kernels_are_drawn_uniformly_before_the_kernels",
+        ),
+        ("mixpath",),
+    ),
+    Check(
+        "CARS keeps levels of both rankings; PC-NAS lengthens by mean worth; PreNAS scores by sums of |gradients|",
+        (
+            "test_revising::test_fronts_of_error_and_of_gain_are_kept_in_turn",
+            "test_revising::test_beginnings_grow_by_the_mean_worth_of_what_begins_so",
+            "test_revising::test_salience_is_the_sum_of_the_paths_own_gradients_and_leaves_weights_alone",
+        ),
+        ("cars", "pcnas", "prenas"),
+    ),
+    Check(
+        "NSGA-Net: 2^48 networks, the released decoder's rules, counts of the Bayesian network",
+        (
+            "test_phases::test_the_space_has_the_paper_s_number_of_points",
+            "test_phases::test_nodes_without_connections_are_left_out_and_loose_ends_are_tied",
+            "test_phases::test_phases_follow_each_other_as_often_as_in_what_is_kept",
+        ),
+        ("nsga-net",),
+    ),
+    Check(
+        "RENAS: the policy gradient of a mutation, at the parameters that drew it",
+        ("test_renas::test_an_update_is_the_policy_gradient_at_the_parameters_that_drew",),
+        ("renas",),
+    ),
+    Check(
+        "EfficientNet-B0, -B1, -B2, -B3 and -B7 have their published parameters, to the unit",
+        ("test_compound_scaling::test_scaled_networks_have_the_published_sizes",),
+    ),
+    Check(
+        "zero-cost ranks as a belief that counts ever less, and as features",
+        (
+            "test_zero_cost_prior::test_belief_is_one_minus_the_mean_rank_and_the_middle_for_what_is_unknown",
+            "test_zero_cost_prior::test_ranks_count_ever_less",
+        ),
+        ("zero-cost-prior",),
+    ),
+    Check(
         "FBNet cools as published and multiplies the loss by a power of the cost",
         ("test_differentiable_robust::test_fbnet_cools_as_published_and_multiplies_the_loss_by_a_power_of_the_cost",),
         ("fbnet",),

@@ -76,6 +76,10 @@ SPACES = Registry(
             "searchbench.spaces.chains.kernels:mixpath",
             "12 layers of one or two kernels at a time, added: 4.1e15 networks (Chu et al. 2023)",
         ),
+        "densenas": Entry(
+            "searchbench.spaces.chains.densenas:densenas",
+            "blocks of ascending widths, of which any are taken, and their layers: 1.3e38 (Fang et al. 2020)",
+        ),
         "macro": Entry(
             "searchbench.spaces.chains.nasbench_macro:macro",
             "8 layers of three kinds: 6,561 networks, 3,969 distinct (Su et al. 2021, NAS-Bench-Macro)",

@@ -28,6 +28,7 @@ IMPOSSIBLE = {
     "mixnet": [{"kernels": (3, 6)}, {"pointwise": ("b",)}, {"channels": (24, 41, 80, 120, 200)}],
     "efficientnet": [{"widths": (0.0,)}, {"layers": (1, 2)}],
     "nsga-net": [{"nodes": 0}],
+    "densenas": [{"widths": ((24, 16), (32,), (64,), (96,))}, {"strides": (2,)}],
     "mixpath": [{"paths": 5}, {"expansions": (1, 6)}],
     "macro": [{"layers": (2, 0)}],
 }
