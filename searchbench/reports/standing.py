@@ -111,7 +111,7 @@ class FirstPlaces:
 
     @cached_property
     def shares(self) -> Mapping[str, float]:
-        """By name; empty where refused."""
+        """Shares by name; none where refused."""
         from searchbench import statistics as st
 
         return st.p_best(self._scores) if self.known else {}

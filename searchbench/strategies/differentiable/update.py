@@ -93,7 +93,7 @@ class Assigned:
 
 
 def _forget(optimizer: torch.optim.Optimizer) -> None:
-    """From 0, a step at rate 1 leads to what it takes away."""
+    """Set parameters to 0 and rates to 1: a step leads to what it takes away."""
     for group in optimizer.param_groups:
         group["lr"] = 1.0
     for p in _moving(optimizer):
