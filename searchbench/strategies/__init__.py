@@ -18,7 +18,7 @@ STRATEGIES = Registry(
         ),
         "generator-grid": Entry(
             "searchbench.strategies.generators:GeneratorGrid",
-            "generators compared by the means of their draws, a fresh draw of the best (Xie 2019)",
+            "generators compared by the means of their draws (Xie 2019)",
         ),
         "grid": Entry("searchbench.strategies.grid:Grid", "the full product of all decisions' values"),
         "local-search": Entry(
@@ -33,7 +33,7 @@ STRATEGIES = Registry(
         ),
         "renas": Entry(
             "searchbench.strategies.renas:renas",
-            "tournaments, and a controller that learns which mutations are worth making (Chen 2019)",
+            "tournaments whose mutations a controller learns (Chen 2019)",
         ),
         "hierarchical-evolution": Entry(
             "searchbench.strategies.hierarchical:HierarchicalEvolution",
@@ -41,7 +41,7 @@ STRATEGIES = Registry(
         ),
         "successive-halving": Entry(
             "searchbench.strategies.halving:SuccessiveHalving",
-            "many short trainings, the best third continued, again and again (Jamieson & Talwalkar 2016)",
+            "many short trainings, the best third goes on (Jamieson & Talwalkar 2016)",
         ),
         "hyperband": Entry(
             "searchbench.strategies.halving:Hyperband",
@@ -50,56 +50,56 @@ STRATEGIES = Registry(
         "asha": Entry("searchbench.strategies.asha:Asha", "asynchronous successive halving: nobody waits (Li 2020)"),
         "multi-objective-asha": Entry(
             "searchbench.strategies.mo_asha:MultiObjectiveAsha",
-            "ASHA whose rungs are ranked by fronts of several objectives (Schmucker 2021)",
+            "ASHA whose rungs are ranked by fronts of objectives (Schmucker 2021)",
         ),
         "median-stopping": Entry(
             "searchbench.strategies.median:MedianStopping",
-            "trainings ended that fall behind the median of the others (Golovin 2017, Vizier)",
+            "trainings ended that fall behind the median (Golovin 2017, Vizier)",
         ),
         "predicted-stopping": Entry(
             "searchbench.strategies.median:PredictedStopping",
-            "trainings ended that will hardly become the best, by completed curves (the rule of Domhan 2015)",
+            "trainings ended that will hardly become the best (rule of Domhan 2015)",
         ),
         "scheduled": Entry(
             "searchbench.strategies.scheduled:scheduled",
-            "any searcher (gp, forest, optuna:tpe …) x any scheduler (hyperband, asha, median-stopping …)",
+            "any searcher (gp, optuna:tpe …) x any scheduler (hyperband, asha …)",
         ),
         "warm-start": Entry(
             "searchbench.strategies.warm:warm_start",
-            "any strategy that learns from an earlier study's trials, or measures its best first (Feurer 2015)",
+            "any strategy that learns, with an earlier study's trials (Feurer 2015)",
         ),
         "bohb": Entry("searchbench.strategies.bohb:Bohb", "Hyperband with a kernel density model (Falkner 2018)"),
         "dehb": Entry(
             "searchbench.strategies.dehb:Dehb",
-            "Hyperband with differential evolution, a population per length of training (Awad 2021)",
+            "Hyperband with differential evolution for each length (Awad 2021)",
         ),
         "gp": Entry(
             "searchbench.strategies.model_based:gaussian_process",
-            "Gaussian-process optimisation, hedged acquisition (Snoek 2012; scikit-optimize's defaults)",
+            "Gaussian process, hedged acquisition (Snoek 2012; as scikit-optimize)",
         ),
         "forest": Entry(
             "searchbench.strategies.model_based:forest",
-            "random-forest optimisation, hedged acquisition (Hutter 2011; scikit-optimize's defaults)",
+            "random forest, hedged acquisition (Hutter 2011; as scikit-optimize)",
         ),
         "bananas": Entry(
             "searchbench.strategies.model_based:bananas",
-            "ensemble of networks on the path encoding, Thompson sampling among mutations (White 2021)",
+            "networks on path encodings, Thompson sampling of mutations (White 2021)",
         ),
         "nas-bowl": Entry(
             "searchbench.strategies.graph_process:nas_bowl",
-            "Gaussian process over graphs of operations, Weisfeiler-Lehman kernel (Ru 2021)",
+            "Gaussian process with the Weisfeiler-Lehman graph kernel (Ru 2021)",
         ),
         "nasbot": Entry(
             "searchbench.strategies.transport:nasbot",
-            "Gaussian process over networks compared by optimal transport of their layers (Kandasamy 2018)",
+            "Gaussian process, networks compared by transport (Kandasamy 2018)",
         ),
         "pibo": Entry(
             "searchbench.strategies.pibo:pibo",
-            "Gaussian-process optimisation with a declared belief, which counts ever less (Hvarfner 2022)",
+            "Gaussian process with a belief that counts ever less (Hvarfner 2022)",
         ),
         "zero-cost-prior": Entry(
             "searchbench.strategies.zero_cost_prior:zero_cost_prior",
-            "forest with zero-cost proxies' ranks as features, and as a belief (Krishnakumar 2022; Hvarfner 2022)",
+            "forest with zero-cost ranks as features and belief (Krishnakumar 2022)",
         ),
         "priorband": Entry(
             "searchbench.strategies.priorband:priorband",
@@ -107,15 +107,15 @@ STRATEGIES = Registry(
         ),
         "turbo": Entry(
             "searchbench.strategies.turbo:Turbo",
-            "Gaussian-process optimisation in a box around the best that grows and shrinks (Eriksson 2019)",
+            "Gaussian process in a box that grows and shrinks (Eriksson 2019)",
         ),
         "lanas": Entry(
             "searchbench.strategies.lanas:LaNas",
-            "a tree that halves the space by linear models, descended by confidence bounds (Wang 2021)",
+            "a tree of linear models, descended by confidence bounds (Wang 2021)",
         ),
         "pnas": Entry(
             "searchbench.strategies.pnas:pnas",
-            "ever larger cells, the best predicted of each size trained (Liu 2018, progressive search)",
+            "ever larger cells, the best predicted are trained (Liu 2018)",
         ),
         "reinforce": Entry(
             "searchbench.strategies.reinforce:Reinforce", "policy gradient on independent logits (Zoph & Le 2017; NATS)"
@@ -129,14 +129,14 @@ STRATEGIES = Registry(
         ),
         "mnasnet": Entry(
             "searchbench.strategies.scalarised:mnasnet",
-            "any strategy, by default PPO, on accuracy x (latency / target)^w (Tan 2019)",
+            "any strategy (PPO) on accuracy x (latency / target)^w (Tan 2019)",
         ),
         "nsga2": Entry(
             "searchbench.strategies.nsga2:Nsga2", "evolution towards a front of several objectives (Deb 2002)"
         ),
         "nsga-net": Entry(
             "searchbench.strategies.nsga_net:NsgaNet",
-            "fronts of crossed phases, then phases drawn by a Bayesian network of the best (Lu 2019)",
+            "fronts of crossed phases, then a Bayesian network of them (Lu 2019)",
         ),
         "darts": Entry(f"{_PAPERS}:darts", "first-order differentiable search (Liu 2019)"),
         "darts-second-order": Entry(
@@ -144,14 +144,14 @@ STRATEGIES = Registry(
         ),
         "darts-cs": Entry(f"{_PRIME}:darts_cs", "DARTS whose architecture moves every tenth minibatch (Maile 2021)"),
         "darts-fimt": Entry(
-            f"{_PRIME}:darts_fimt", "DARTS whose architecture moves when the weights have settled (Maile 2021)"
+            f"{_PRIME}:darts_fimt", "DARTS whose architecture moves when weights have settled (Maile 2021)"
         ),
         "darts-pr": Entry(f"{_PRIME}:darts_pr", "DARTS drawn towards what would be derived (Maile 2021)"),
         "darts-admm": Entry(f"{_PRIME}:darts_admm", "DARTS drawn towards a feasible copy, by ADMM (Maile 2021)"),
         "darts-prime": Entry(f"{_PRIME}:darts_prime", "FIMT and proximity together (Maile 2021)"),
         "darts-grid": Entry(
             f"{_PRIME}:darts_grid",
-            "any cell of DARTS-PRIME's grid: schedule, proximity, ADMM, clipping (Maile 2021)",
+            "any cell of DARTS-PRIME's grid of schedules and penalties (Maile 2021)",
         ),
         "darts-plus": Entry(f"{_PAPERS}:darts_plus", "DARTS stopped at two skip connections (Liang 2019)"),
         "darts-plus-rank": Entry(f"{_PAPERS}:darts_plus_rank", "DARTS stopped when rankings are stable (Liang 2019)"),
@@ -171,7 +171,7 @@ STRATEGIES = Registry(
         "asap": Entry(f"{_EXPERTS}:asap", "an annealed softmax, light operations pruned (Noy 2019)"),
         "manas": Entry(f"{_EXPERTS}:manas", "every edge a bandit of EXP3 (Carlucci 2019)"),
         "manas-ls": Entry(f"{_EXPERTS}:manas_ls", "credit by least squares, draws by rank (Carlucci 2019)"),
-        "setn": Entry(f"{_EXPERTS}:setn", "a template trained on uniform paths, finalists measured (Dong & Yang 2019)"),
+        "setn": Entry(f"{_EXPERTS}:setn", "a template trained on uniform paths, finalists measured (Dong 2019)"),
         "stacnas": Entry(f"{_EXPERTS}:stacnas", "groups of like operations first, their members then (Li 2019)"),
         "shapley-nas": Entry(f"{_EXPERTS}:shapley_nas", "logits moved by sampled Shapley values (Xiao 2022)"),
         "drnas-progressive": Entry(
@@ -192,7 +192,7 @@ STRATEGIES = Registry(
         ),
         "spos": Entry(
             "searchbench.strategies.oneshot.papers:spos",
-            "uniform single-path supernet, then evolution on inherited weights (Guo 2020)",
+            "uniform single-path supernet, then evolution on its weights (Guo 2020)",
         ),
         "spos-stratified": Entry(
             "searchbench.strategies.oneshot.papers:spos_stratified",
@@ -212,7 +212,7 @@ STRATEGIES = Registry(
         ),
         "bignas": Entry(
             "searchbench.strategies.oneshot.papers:bignas",
-            "largest, smallest and random paths on every minibatch, the largest teaches the others (Yu 2020)",
+            "sandwiches of paths, the largest teaches the others (Yu 2020)",
         ),
         "few-shot": Entry(
             "searchbench.strategies.oneshot.papers:few_shot",
@@ -220,11 +220,11 @@ STRATEGIES = Registry(
         ),
         "ofa": Entry(
             "searchbench.strategies.oneshot.papers:once_for_all",
-            "largest network first, then kernels, depths and widths cut from it, taught by it (Cai 2020)",
+            "largest network first, then ever smaller ones cut from it (Cai 2020)",
         ),
         "single-path": Entry(
             "searchbench.strategies.oneshot.superkernels:single_path",
-            "thresholds against the norms of a kernel's parts, in one training of one path (Stamoulis 2019)",
+            "thresholds against norms of a kernel's parts (Stamoulis 2019)",
         ),
         "mixpath": Entry(
             "searchbench.strategies.oneshot.papers:mixpath",
@@ -232,19 +232,19 @@ STRATEGIES = Registry(
         ),
         "prenas": Entry(
             "searchbench.strategies.oneshot.papers:prenas",
-            "paths preferred by a zero-cost score, a supernet trained on those alone (Wang 2023)",
+            "a supernet trained on paths that a zero-cost score prefers (Wang 2023)",
         ),
         "cars": Entry(
             "searchbench.strategies.oneshot.papers:cars",
-            "evolution that goes on while the supernet is trained on its population (Yang 2020)",
+            "evolution while the supernet is trained on its population (Yang 2020)",
         ),
         "pcnas": Entry(
             "searchbench.strategies.oneshot.papers:pcnas",
-            "layers decided one after the other while the supernet is trained on what is left (Li 2020)",
+            "layers decided one by one while the supernet is trained (Li 2020)",
         ),
         "attentive-nas": Entry(
             "searchbench.strategies.oneshot.papers:attentive_nas",
-            "BigNAS whose random paths are the best, or the worst, of some (Wang 2021)",
+            "BigNAS whose random paths are the best or worst of some (Wang 2021)",
         ),
         "enas": Entry(
             "searchbench.strategies.oneshot.enas:enas",
@@ -252,23 +252,23 @@ STRATEGIES = Registry(
         ),
         "enas-recurrent": Entry(
             "searchbench.strategies.oneshot.enas:enas_recurrent",
-            "ENAS for recurrent cells, rewarded with 80 / validation perplexity (Pham 2018)",
+            "ENAS for recurrent cells, rewarded with 80 / perplexity (Pham 2018)",
         ),
         "one-shot": Entry(
             "searchbench.strategies.oneshot.papers:one_shot",
-            "supernet with dropped paths, best of random scores retrained (Bender 2018)",
+            "supernet with dropped paths, best of random ones retrained (Bender 2018)",
         ),
         "shared-weights": Entry(
             "searchbench.strategies.oneshot.halves:shared_weights",
-            "any training of a supernet x any ask/tell strategy over its inherited weights",
+            "any training of a supernet x any search over its inherited weights",
         ),
         "stratified-sample": Entry(
             "searchbench.strategies.sample:StratifiedSample",
-            "the same architectures in every run, from strata of multiply-accumulates: what rankings are measured on",
+            "the same architectures in every run, stratified by cost; for rankings",
         ),
         "random-sharing": Entry(
             "searchbench.strategies.oneshot.papers:random_sharing",
-            "single-path supernet, then random search on inherited weights (Li & Talwalkar 2019)",
+            "single-path supernet, then random search (Li & Talwalkar 2019)",
         ),
     },
     adapters={

@@ -101,3 +101,9 @@ def test_every_built_in_strategy_has_the_family_that_it_is_listed_under() -> Non
     over_supernets = [name for name in STRATEGIES.builtin if family(name) == SUPERNETS]
     assert all(".oneshot." in STRATEGIES.builtin[name].path for name in over_supernets)
     assert family("optuna:tpe") == "Libraries that compete"
+
+
+def test_summaries_of_strategies_take_one_line_of_a_terminal_of_a_hundred_columns() -> None:
+    longest = max(len(name) for name in STRATEGIES.builtin)
+    too_long = {name: len(entry.summary) for name, entry in STRATEGIES.builtin.items() if len(entry.summary) > 72}
+    assert (longest <= 24, too_long) == (True, {})
