@@ -10,6 +10,9 @@ set -euo pipefail
 study=${1:?the study file}
 store=${2:?the store, on a file system that the first node writes}
 
+# Newer versions of Ray ask for the token that lies in the user's home, where there is one.
+if [ -f ~/.ray/auth_token ]; then export RAY_AUTH_MODE=token; fi
+
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address=$(srun --nodes=1 --ntasks=1 -w "$head" hostname --ip-address | awk '{print $1}'):6379
 trap 'ray stop --force >/dev/null 2>&1 || true' EXIT
