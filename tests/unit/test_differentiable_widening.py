@@ -13,7 +13,7 @@ from tiny_lab import lab, scenario
 from searchbench.errors import StudyError
 from searchbench.harness.running.loop import drive
 from searchbench.spaces.darts.space import darts as darts_space
-from searchbench.strategies.differentiable import FullEdges, Widening
+from searchbench.strategies.differentiable import FullEdges, MoreChannels
 from searchbench.strategies.differentiable.papers_sampled import drnas_progressive
 from searchbench.strategies.differentiable.widen import widened
 
@@ -32,7 +32,7 @@ def test_a_wider_kernel_has_what_there_was_and_copies_of_it():
 
 def test_half_of_the_operations_stay_after_half_of_the_epochs():
     weights = torch.tensor([[0.2, 0.3, 0.5]] * 5)
-    mask, part = torch.ones(5, 3, dtype=torch.bool), Widening()
+    mask, part = torch.ones(5, 3, dtype=torch.bool), MoreChannels()
     assert torch.equal(part.after_epoch(weights, mask, 3, 10, SMALL), mask)
     assert part.after_epoch(weights, mask, 4, 10, SMALL)[0].tolist() == [False, True, True]
     assert [part.divisor(part.stage(epoch, 10).number) for epoch in (0, 4, 5, 9)] == [4, 4, 2, 2]
@@ -85,6 +85,6 @@ def test_what_cannot_be_widened_is_refused():
     with pytest.raises(StudyError, match="begins with a part of its channels"):
         replace(drnas_progressive(), edges=FullEdges())
     with pytest.raises(StudyError, match="so `divisors` fall"):
-        Widening((2, 4))
+        MoreChannels((2, 4))
     with pytest.raises(StudyError, match="at least 2 operations"):
-        Widening(keep=1)
+        MoreChannels(keep=1)

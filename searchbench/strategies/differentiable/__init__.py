@@ -65,7 +65,7 @@ from searchbench.strategies.differentiable.stop import (
     ToTheEnd,
 )
 from searchbench.strategies.differentiable.update import AdamSteps, Assigned, Exponentiated
-from searchbench.strategies.differentiable.widen import Widening
+from searchbench.strategies.differentiable.widen import MoreChannels
 
 __all__ = [
     "AdamSteps",
@@ -110,6 +110,7 @@ __all__ = [
     "LinearCredit",
     "Milestones",
     "Monotone",
+    "MoreChannels",
     "NodeNorm",
     "OncePerEpoch",
     "OperationStop",
@@ -137,7 +138,6 @@ __all__ = [
     "Unpruned",
     "Unrolled",
     "WarmUp",
-    "Widening",
     "Wipeout",
     "ZeroOne",
     "ZeroOneLinear",

@@ -27,7 +27,7 @@ from searchbench.strategies.differentiable.schedule import Alternate, Joint, Sch
 from searchbench.strategies.differentiable.split import DataSplit, TaskSplit
 from searchbench.strategies.differentiable.stop import EarlyStop, ToTheEnd
 from searchbench.strategies.differentiable.update import AdamSteps, Assigned, LogitUpdate
-from searchbench.strategies.differentiable.widen import Widening
+from searchbench.strategies.differentiable.widen import MoreChannels
 from searchbench.strategies.strategy import Lab, Scenario, TrainingSearch
 from searchbench.strategies.supernet import SupernetTraining
 
@@ -179,7 +179,7 @@ class Differentiable:
             "a score function has no loss to regularise, nor has credit; put the cost into a reward (`target`).",
         )
         yield (
-            isinstance(self.prune, Widening) and self.edges != PartialChannels(self.prune.divisors[0]),
+            isinstance(self.prune, MoreChannels) and self.edges != PartialChannels(self.prune.divisors[0]),
             "a supernet that is widened begins with a part of its channels: its `edges` are PartialChannels with the "
             "first of the `divisors`.",
         )
@@ -214,7 +214,7 @@ class Differentiable:
         forming = (part for part in self.extras if isinstance(part, Forming))
         form = reduce(lambda so_far, part: part.form(so_far), forming, self.edges.form(PLAIN))
         cells = self.prune.cells(stage) if isinstance(self.prune, Staged) else None
-        if isinstance(self.prune, Widening):
+        if isinstance(self.prune, MoreChannels):
             form = replace(form, partial=self.prune.divisor(stage))
         return form if cells is None else replace(form, cells=cells)
 

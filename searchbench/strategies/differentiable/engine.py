@@ -43,7 +43,7 @@ from searchbench.strategies.differentiable.schedule import Watching
 from searchbench.strategies.differentiable.split import Part
 from searchbench.strategies.differentiable.stop import Report, StopDecision, acts, chance, reach
 from searchbench.strategies.differentiable.turn import Moment
-from searchbench.strategies.differentiable.widen import Widening, widened
+from searchbench.strategies.differentiable.widen import MoreChannels, widened
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.strategy import Lab, Logged, Scenario
 from searchbench.strategies.supernet import epochs_within
@@ -150,7 +150,7 @@ class DifferentiableSearch:
         if stage != self._progress.stage:
             self._progress.stage = stage
             new = self._new_game(lab, game.mask)
-            if isinstance(self._settings.prune, Widening):
+            if isinstance(self._settings.prune, MoreChannels):
                 self._carry_over(game, new)
             game = self._session.exchange(new)
         return game
@@ -268,7 +268,7 @@ class DifferentiableSearch:
         game.noted = noted | ({"alpha": noted["w"]} if settings.hypergradient.joint else {})
         stage = stage_of(settings.prune, self._session.epoch, self._session.length)
         within = self._session.epoch - stage.first
-        if isinstance(settings.prune, Widening):
+        if isinstance(settings.prune, MoreChannels):
             self._set_rate(game, self._session.epoch, self._session.length)
         else:  # of the stage and not of the search: each trains a fresh supernet from its first rate to its last
             self._set_rate(game, within, stage.length)

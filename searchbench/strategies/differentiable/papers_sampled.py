@@ -23,7 +23,7 @@ from searchbench.strategies.differentiable.relaxation_sampled import (
     Proximal,
 )
 from searchbench.strategies.differentiable.schedule import Constant, Joint, WarmUp
-from searchbench.strategies.differentiable.widen import Widening
+from searchbench.strategies.differentiable.widen import MoreChannels
 
 
 @on_darts()
@@ -108,7 +108,7 @@ def drnas_progressive(
         relax=DirichletWeights(),
         schedule=WarmUp(host.schedule, warmup),
         edges=PartialChannels(first),
-        prune=Widening((first, second), keep),
+        prune=MoreChannels((first, second), keep),
     )
 
 

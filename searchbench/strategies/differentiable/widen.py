@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Widening:
-    """In two halves of the epochs: every operation on 1/K of the channels; then, on every edge, the `keep` heaviest on
+class MoreChannels:
+    """Train in two halves of the epochs: every operation on 1/K of the channels; then, on every edge, the `keep` heaviest on
     the next 1/K. Weights, logits and what the logits' optimiser remembers go on; a kernel that has to be wider gets
     copies of channels of its own, drawn at random.
 
