@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MoreChannels:
-    """Train in two halves of the epochs: every operation on 1/K of the channels; then, on every edge, the `keep` heaviest on
-    the next 1/K. Weights, logits and what the logits' optimiser remembers go on; a kernel that has to be wider gets
-    copies of channels of its own, drawn at random.
+    """Train all operations on 1/K of the channels in a half of the epochs, and on every edge the `keep` heaviest on the
+    next 1/K in the other. Weights, logits and what the logits' optimiser remembers go on; a kernel that has to be
+    wider gets copies of channels of its own, drawn at random.
 
     Source: Chen et al. 2021, "DrNAS: Dirichlet neural architecture search", section 3.4, and its code for
     NAS-Bench-201: K of 4 and 2, five operations and three.
