@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 REPEATABLE = 0.5
 """Least tau-b between two halves of the rounds at which measured networks are held against a prediction."""
 
+ATTEMPTS = ((1, 25), (1, 100), (8, 100), (32, 100))
+"""Images at a time and rounds, until measured networks are ordered alike again."""
+
 _study = click.argument("study", type=click.Path(dir_okay=False))
 _problem = click.option("--problem", default=None, metavar="LABEL", help="Of which problem. [default: the first]")
 _repeats = click.option(
@@ -72,17 +75,24 @@ def build(study: str, out: str, problem: str | None, repeats: int, batch_size: i
 @_study
 @_problem
 @click.option("--networks", default=20, show_default=True, type=click.IntRange(min=3), help="How many to measure.")
-@_repeats
-@_batch
+@click.option(
+    "--repeats", default=None, type=click.IntRange(min=1), help="Runs; the median. [default: what ranks need]"
+)
+@click.option(
+    "--batch-size", default=None, type=click.IntRange(min=1), help="Images at a time. [default: 1, more if ranks need]"
+)
 @click.option("--out", default=None, metavar="FILE.svg", help="Draw predicted against measured.")
-def check(study: str, problem: str | None, networks: int, repeats: int, batch_size: int, out: str | None) -> None:
-    """Predicted against measured latency of random networks: correlations, RMSE, and the y = x picture. Refused where
-    one half of the rounds does not order the networks as the other does."""
+def check(
+    study: str, problem: str | None, networks: int, repeats: int | None, batch_size: int | None, out: str | None
+) -> None:
+    """Predicted against measured latency of random networks: correlations, RMSE, and the y = x picture. Rounds, then
+    images at a time, are raised until one half of the rounds orders the networks as the other does; refused where
+    they never do, or not with those that were asked for."""
     import numpy as np
 
     from searchbench.errors import StudyError
     from searchbench.estimators.latency import Measured
-    from searchbench.estimators.stopwatch import measure_networks
+    from searchbench.estimators.stopwatch import measure_networks, measure_until_repeatable
     from searchbench.harness.declared.study_file import read_study
     from searchbench.reports.figures.svg import to_svg
     from searchbench.reports.figures.traded import agreement
@@ -94,14 +104,20 @@ def check(study: str, problem: str | None, networks: int, repeats: int, batch_si
     if latency is None:
         raise StudyError(f"problem `{chosen.name}` has no latency to check; declare one.")
     channels, height, width = resolved.task.shape
-    settings = Measured(batch_size, repeats=repeats)
+    asked = batch_size is not None or repeats is not None
+    attempts = ((batch_size or ATTEMPTS[0][0], repeats or ATTEMPTS[0][1]),) if asked else ATTEMPTS
     rng = np.random.default_rng(0)
     drawn = [resolved.space.sample(rng) for _ in range(networks)]
     predicted = np.array([latency(architecture) for architecture in drawn])
-    timed = measure_networks(drawn, (channels, height, width), resolved.task.classes, settings)
+    timed, settings = measure_until_repeatable(
+        lambda settings: measure_networks(drawn, (channels, height, width), resolved.task.classes, settings),
+        (Measured(images, repeats=rounds) for images, rounds in attempts),
+        REPEATABLE,
+    )
     measured, repeated = np.array(timed.medians), timed.repeatability
     rmse = float(np.sqrt(np.mean((predicted - measured) ** 2)))
-    terminal().print(f"{networks} random networks of {resolved.space.name}, ms on this machine, one thread:")
+    title = f"{networks} random networks of {resolved.space.name}, ms on this machine, one thread"
+    terminal().print(f"{title}, {settings.batch_size} images at a time:")
     terminal().print(f"predicted {predicted.mean():.3f} ± {predicted.std(ddof=1):.3f}")
     terminal().print(f"measured  {measured.mean():.3f} ± {measured.std(ddof=1):.3f}")
     halves = "" if np.isnan(repeated) else f"; one half of the rounds orders them as the other, tau {repeated:.2f}"

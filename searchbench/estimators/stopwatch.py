@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -125,6 +125,18 @@ class TimedPasses:
 
         halves = [[Timing.of(own[half::2]).ms for own in self.passes] for half in (0, 1) if self.rounds > 1]
         return float(kendalltau(*halves).statistic) if halves else math.nan
+
+
+def measure_until_repeatable(
+    measure: Callable[[Measured], TimedPasses], attempts: Iterable[Measured], least: float
+) -> tuple[TimedPasses, Measured]:
+    """The first of some attempts, and its settings, whose halves of the rounds order the networks alike by a tau of at
+    least `least`; where none does, the last."""
+    for settings in attempts:
+        timed = measure(settings)
+        if timed.repeatability >= least:
+            break
+    return timed, settings
 
 
 def measure_blocks(space: Space, shape: Shape, classes: int, settings: Measured) -> dict[str, Timing]:

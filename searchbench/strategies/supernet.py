@@ -23,6 +23,9 @@ class SupernetTraining:
     """SGD on the weights of a supernet, its rate on a cosine per epoch. The defaults are NAS-Bench-201's for every
     weight-sharing method.
 
+    Differs: what a path draws but nothing reaches, or nobody reads (behind a `none`), is not executed here, and its
+        weights stay; in the released code of NAS-Bench-201 their gradient is zero, and momentum and decay move them.
+
     Raises:
         StudyError: a value is out of range.
     """

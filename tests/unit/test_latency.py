@@ -13,7 +13,14 @@ from torch import nn
 
 from searchbench.errors import EvaluationFailed, StudyError, TableError
 from searchbench.estimators.latency import ArchitectureTable, BlockTable, Measured
-from searchbench.estimators.stopwatch import TimedPasses, Timing, indistinct, interleaved_ms, measure_blocks
+from searchbench.estimators.stopwatch import (
+    TimedPasses,
+    Timing,
+    indistinct,
+    interleaved_ms,
+    measure_blocks,
+    measure_until_repeatable,
+)
 from searchbench.spaces import SPACES
 from searchbench.spaces.chains.mobile import mobile_fairnas, mobile_proxyless
 from searchbench.spaces.graphs.randwire import randwire
@@ -222,3 +229,17 @@ def test_measurements_say_whether_they_order_networks_alike_again() -> None:
     assert steady.variation < 0.06
     assert TimedPasses([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]]).repeatability == pytest.approx(-1.0)
     assert math.isnan(TimedPasses([[1.0], [2.0]]).repeatability)
+
+
+def test_rounds_and_batches_rise_until_networks_are_ordered_alike_again() -> None:
+    noisy, steady = TimedPasses([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]]), TimedPasses([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
+    attempts = [Measured(1, repeats=2), Measured(1, repeats=4), Measured(8, repeats=4)]
+    tried: list[Measured] = []
+
+    def measure(settings: Measured) -> TimedPasses:
+        tried.append(settings)
+        return steady if settings.repeats == 4 else noisy
+
+    assert measure_until_repeatable(measure, attempts, 0.5) == (steady, attempts[1])
+    assert tried == attempts[:2]
+    assert measure_until_repeatable(lambda _: noisy, attempts, 0.5) == (noisy, attempts[2])
