@@ -69,7 +69,8 @@ def methods(dossier: Dossier, sources: Mapping[str, str]) -> Methods:
     """
     spec = dossier.spec
     blocks = [block for block in dossier.board.blocks if block.ranked or block.withheld]
-    labels = [entry["label"] for entry in spec.get("strategies", ())]
+    ran = {entry["strategy"] for entry in spec.get("planned", ())}
+    labels = [entry["label"] for entry in spec.get("strategies", ()) if not ran or entry["label"] in ran]
     cited = {label: cited_in(sources.get(label, "")) for label in labels}
     named = [f"{label}{_cites(cited[label])}" for label in labels]
     said = [
@@ -77,6 +78,10 @@ def methods(dossier: Dossier, sources: Mapping[str, str]) -> Methods:
         f"{_problems(spec)}."
     ]
     said += _protocol(dossier, blocks)
+    said += [
+        f"{entry['strategy']} was left out on {entry['problem']}, where it cannot run: {entry['reason'].rstrip('.')}."
+        for entry in spec.get("skipped", ())
+    ]
     for block in blocks:
         said += _statistics(block, several=len(blocks) > 1)
     said += _settings(spec, labels)

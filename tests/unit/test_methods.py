@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,15 @@ def test_it_states_protocol_budget_seeds_tests_corrections_settings_failures_and
         "base (lr = 1)", "12 of 84 searches gave no result", "searchbench 0", "random [@bergstra2012random]",
     ):  # fmt: skip
         assert said in text, said
+
+
+def test_what_cannot_run_is_not_said_to_be_compared(dossier: Dossier) -> None:
+    skipped = [{"strategy": "darts", "problem": "cells", "reason": "it needs networks."}]
+    spec = dossier.spec | {"skipped": skipped, "strategies": [*dossier.spec["strategies"], {"label": "darts"}]}
+    changed = replace(dossier, study=replace(dossier.study, spec=json.dumps(spec)))
+    text = methods(changed, {}).paragraph("md")
+    assert "We compare 7 search strategies" in text
+    assert "Darts was left out on cells, where it cannot run: it needs networks." in text
 
 
 def test_caveats_are_sentences_of_it(tmp_path: Path) -> None:
