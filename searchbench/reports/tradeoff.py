@@ -233,7 +233,7 @@ def _described(values: Mapping[int, float], name: str) -> Answer:
 
 
 def _searched(runs: Iterable[RunRecord]) -> dict[str, dict[str, Points]]:
-    """Points by metric and run: (cost, value) of every trial that went well, where they report the metric."""
+    """Points by metric and run: (cost, value) of trials that went well, where they report the metric."""
     found: dict[str, dict[str, Points]] = {metric: {} for metric in METRICS}
     for run in runs:
         events = read_events(run.trials) if run.trials else None
@@ -244,5 +244,11 @@ def _searched(runs: Iterable[RunRecord]) -> dict[str, dict[str, Points]]:
             rows = zip(trials[f"metric_{metric}"].to_pylist(), trials["value"].to_pylist(), strict=True)
             points = [(c, v) for c, v in rows if None not in (c, v) and math.isfinite(c) and math.isfinite(v)]
             if points:
-                found[metric][run.run_id] = points
+                found[metric][run.run_id] = _telling(points)
     return found
+
+
+def _telling(points: Points) -> Points:
+    """The points of a run that its front and the worst of all runs follow from; no others say more."""
+    worst = [column.index(max(column)) for column in zip(*points, strict=True)]
+    return [points[at] for at in dict.fromkeys([*pareto(points), *worst])]

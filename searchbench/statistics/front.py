@@ -13,6 +13,11 @@ def pareto(points: ArrayLike) -> list[int]:
     """Indices of the points [N, D] that no other dominates, in lexicographic order; of equal points the first."""
     given = _points(points)
     order = np.lexsort(given.T[::-1])
+    if given.shape[1] == 2:  # in that order what is beaten at all is beaten by the lowest so far
+        second = given[order, 1]
+        before = np.concatenate([[np.inf], np.minimum.accumulate(second)[:-1]])[: len(second)]
+        first = np.arange(len(second)) == 0
+        return [int(at) for at in order[first | (second < before)]]
     kept: list[int] = []
     for at in order.tolist():
         if not any((given[other] <= given[at]).all() for other in kept):

@@ -60,3 +60,11 @@ def test_impossible_points_are_refused() -> None:
         hypervolume([(1.0, 2.0)], (3.0,))
     with pytest.raises(StatisticsError, match="NaN"):
         hypervolume([(1.0, math.nan)], (3.0, 3.0))
+
+
+def test_two_objectives_keep_what_many_would() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        points = rng.integers(0, 6, (rng.integers(1, 12), 2)).astype(float)
+        third = np.concatenate([points, np.zeros((len(points), 1))], axis=1)
+        assert pareto(points) == pareto(third)
