@@ -14,14 +14,12 @@ from searchbench.harness.declared.study import strategy_description
 from searchbench.harness.processes.memory import PeakMemory
 from searchbench.harness.running.borders import checked_outcome, numbers, told
 from searchbench.harness.running.checkpoint import Checkpoint
-from searchbench.harness.running.crews import crew_of, stacked
+from searchbench.harness.running.crews import crew_of, measured_by
 from searchbench.harness.running.entries import left_behind, unrecorded
-from searchbench.harness.running.guarded import guarded
 from searchbench.harness.running.lab import MeteredLab
 from searchbench.harness.running.loop import drive
 from searchbench.harness.running.measuring import CrewLost
 from searchbench.harness.running.remembered import Remembered
-from searchbench.harness.running.stacked import StackedCrew
 from searchbench.results.records import SearchResult, timestamp
 from searchbench.seeds import Seeds
 from searchbench.strategies.strategy import Scenario, Strategy, TrainingSearch
@@ -114,11 +112,7 @@ def open_lab(spec: RunSpec, seeds: Seeds, remembered: Remembered | None = None) 
     # the side that trains supernets stands only where the problem trains; a table gives a search no network
     bench = estimator.bench() if isinstance(estimator, Trainable) else None
     metrics = None if resolved.measures.latency is None else resolved.measures.metrics
-    measuring, crew = guarded(estimator, spec.limits), crew_of(spec, seeds)
-    if remembered is not None and not spec.stays:
-        measuring, crew = remembered.around(measuring, crew)
-    if (most := stacked(spec)) > 1:
-        crew = StackedCrew(estimator, most, remembered or Remembered())
+    measuring, crew = measured_by(spec, estimator, crew_of(spec, seeds), remembered)
     return MeteredLab(scenario, measuring, spec.duplicates, bench, metrics, crew)
 
 
