@@ -408,8 +408,10 @@ CHECKS = (
             "test_differentiable_robust::test_an_adversary_finds_the_worst_corner_of_its_box",
             "test_differentiable_robust::test_smoothing_moves_the_weights_turn_only_ever_farther",
             "test_differentiable_robust::test_the_operation_is_kept_that_the_supernet_misses_most",
+            "test_differentiable_robust::test_cells_of_darts_keep_two_edges_of_every_node_by_perturbation",
+            "test_differentiable_widening::test_weights_logits_and_their_optimiser_go_on_in_a_wider_supernet",
         ),
-        ("beta-darts", "drnas", "sdarts-rs", "sdarts-adv", "darts-pt"),
+        ("beta-darts", "drnas", "drnas-progressive", "sdarts-rs", "sdarts-adv", "darts-pt"),
     ),
     Check(
         "XNAS: growth and wipeout of Algorithm 1; ASAP: temperatures and thresholds",

@@ -15,6 +15,13 @@ steps that logits take in its paper: 1 % and 10 % as they come, 100 % with `--sh
 
 With `--minutes` no search is begun after so many; with `--keep` what was measured is kept in FILE, a line a search, and
 not measured again: so all methods and shares can be measured piece by piece, in as many calls as it takes.
+
+Measured at 1 %, settings = "budget", 35 methods, one seed, about 330 CPU-s: 32 decide, with margins of .06 to 3.3; the
+others are `darts-plus` (stops after 10 steps), `darts-plus-rank` (after 90) and `nasp` (margin .003, its noise). Over
+three seeds the agreement is .44 for DARTS (margin .87, entropy 1.31), .39 for XNAS, .33 for MANAS and .78 for FBNet
+(margin 3.5): decided is not agreed. By these rates 100 % takes 650 CPU-s of DARTS, 2,800 of SDARTS-ADV, 2,000 of SNAS.
+Earlier, two seeds: margin of DARTS .758 ("budget") against .023 ("paper"), entropy 1.320 against 1.609; CS 132 steps of
+the logits against none, GDAS entropy 1.116 against 1.607.
 """
 
 from __future__ import annotations

@@ -96,7 +96,8 @@ class Shapley:
     samples: int = 10
     threshold: float = 0.5
     momentum: float = 0.8
-    least_steps: int = 1
+    least_steps: int = 5
+    """Steps below which a choice is chance; the paper takes 25."""
     unrolls = joint = scores = False
 
     def __post_init__(self) -> None:
