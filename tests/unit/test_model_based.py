@@ -308,7 +308,13 @@ def test_model_based_search_beats_random_search(strategy: Strategy) -> None:
 
 
 def test_impossible_settings_are_refused() -> None:
-    for make in (lambda: ModelBased(initial=0), lambda: Forest(0), lambda: MlpEnsemble(layers=0), lambda: Hedge(())):
+    for make in (
+        lambda: ModelBased(initial=0),
+        lambda: Forest(0),
+        lambda: MlpEnsemble(layers=0),
+        lambda: MlpEnsemble(precision="half"),
+        lambda: Hedge(()),
+    ):
         with pytest.raises(StudyError):
             make()
     with pytest.raises(StudyError, match="growth"):
