@@ -37,8 +37,8 @@ class Forest:
         StudyError: a value is not positive.
 
     Source: Hutter et al. 2014, section 4.3.2; defaults of scikit-optimize.
-    Differs: where every decision is categorical, all trees are grown at once; the law is the same, equal splits are
-        drawn by another generator.
+    Differs: where every decision is categorical and encoded by 0 and 1, all trees are grown at once; the law is the
+        same, equal splits are drawn by another generator.
     """
 
     trees: int = 100
@@ -58,12 +58,14 @@ class Forest:
 
 @dataclass(frozen=True, slots=True)
 class ForestOfOptions:
-    """A forest on one-hot encodings. A column of 0 and 1 can be split in one place only, so that extremely randomised
-    trees choose as the others do, among all samples."""
+    """A forest on encodings of 0 and 1. Such a column can be split in one place only, so that extremely randomised
+    trees choose as the others do, among all samples. Other encodings are scikit-learn's to split."""
 
     settings: Forest
 
     def fit(self, encodings: Array, values: Array, rng: np.random.Generator) -> Predict:
+        if not np.isin(encodings, (0.0, 1.0)).all():  # there is more than options, such as ranks of proxies
+            return ForestOfNumbers(self.settings).fit(encodings, values, rng)
         trees, n = self.settings.trees, len(values)
         everything = self.settings.extremely_random
         weights = np.ones((trees, n), dtype=np.int64) if everything else bootstrap(trees, n, rng)

@@ -167,6 +167,14 @@ def test_equal_splits_are_drawn_and_inactive_decisions_split_nothing() -> None:
     assert grown.predict(x)[0].tolist() == y.tolist()
 
 
+def test_a_forest_splits_columns_that_are_no_options_where_scikit_learn_does() -> None:
+    rng = np.random.default_rng(0)
+    x = np.hstack([rng.integers(0, 2, (60, 4)), rng.random((60, 1))])  # a proxy's rank beside the options
+    y = np.where(x[:, 4] > 0.3, 1.0, 0.0)
+    mean, _ = Forest(20).start(SPACE).fit(x, y, rng)(x)
+    assert np.abs(mean - y).mean() < 0.1
+
+
 def test_a_forest_draws_the_bootstraps_of_scikit_learn() -> None:
     from sklearn.ensemble import RandomForestRegressor
 
