@@ -301,7 +301,7 @@ class ByAge(WorstOfTournament):
 
 def test_rule_finds_a_removal_by_age() -> None:
     strategy = evolution(ByAge(), population=12, sample=4)
-    with pytest.raises(ConformanceError, match="did not compete|a better one died"):
+    with pytest.raises(ConformanceError, match=r"did not compete|a better one died"):
         check_in_flight(strategy, lambda: Deaths(strategy), on=(Stage(CELLS, 60),))
 
 
