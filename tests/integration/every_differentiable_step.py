@@ -26,7 +26,7 @@ CELLS = {"channels": 8, "cells": 3}
 SMALL = {
     "nasbench201": {"channels": 4, "cells": 1, "stages": 2},
     **dict.fromkeys(("darts", "darts-s1", "darts-s2", "darts-s3", "darts-s4", "darts-nasp"), CELLS),
-    "shuffle": {"stem": 4, "channels": (4, 8), "layers": (1, 1), "last": 8, "stem_stride": 1},
+    "shuffle": {"stem": 4, "channels": (8, 12), "layers": (1, 1), "last": 8, "stem_stride": 1},
     "mobile-fairnas": {"stem": 4, "first": 4, "channels": (4, 6), "layers": (1, 1), "strides": (2, 1), "last": 8},
     "mobile-proxyless": {"stem": 4, "first": 4, "channels": (4, 6), "layers": (1, 2), "strides": (2, 1), "last": 8},
     "fbnet": {"stem": 4, "channels": (4, 6), "layers": (1, 2), "strides": (2, 1), "last": 8},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from searchbench.seeds import Seeds
 from searchbench.spaces.chains.kernels import mixpath
 from searchbench.spaces.chains.kernels_networks import MixedDepthwise, SummedKernels
 from searchbench.spaces.chains.scarlet import mobile_scarlet
+from searchbench.spaces.layers.convolutions import HardSigmoid, conv_norm
+from searchbench.spaces.layers.networks import ChoiceLayer, Layer
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.networks import Mixed, count, initialise
 from searchbench.strategies.oneshot.papers import mixpath as mixpath_search
@@ -172,3 +175,20 @@ def test_strict_fairness_trains_stabilised_skips_too() -> None:
     counts = [Counter(path[at] for path in paths) for at in range(len(supernet.options))]
     assert [len(count) for count in counts] == list(supernet.options)
     assert all(max(count.values()) - min(count.values()) <= 1 for count in counts)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_a_mixture_of_no_option_is_zero_beside_the_residual(residual: bool) -> None:
+    layer = ChoiceLayer(Layer((partial(conv_norm, 4, 4, 3, 1), partial(conv_norm, 4, 4, 1, 1)), residual), (0, 1))
+    inputs = torch.randn(2, 4, 6, 6)
+    expected = inputs if residual else torch.zeros(2, 4, 6, 6)
+    assert torch.equal(layer.mixed(inputs, [], torch.ones(2)), expected)
+
+
+def test_the_hard_sigmoid_is_pytorchs_and_can_be_differentiated_twice() -> None:
+    inputs = torch.linspace(-5, 5, 41, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(HardSigmoid()(inputs), torch.nn.Hardsigmoid()(inputs))
+    (slope,) = torch.autograd.grad((HardSigmoid()(inputs) ** 2).sum(), inputs, create_graph=True)
+    (curvature,) = torch.autograd.grad(slope.sum(), inputs)
+    inside = inputs.detach().abs() < 3
+    torch.testing.assert_close(curvature[inside], torch.full_like(curvature[inside], 2 / 36))

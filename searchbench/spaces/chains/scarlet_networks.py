@@ -13,7 +13,7 @@ from torch import nn
 
 from searchbench.spaces.chains.mobile import shapes
 from searchbench.spaces.chains.scarlet import FORMS
-from searchbench.spaces.layers.convolutions import Head, SqueezeExcite, conv_norm, inverted, scaled
+from searchbench.spaces.layers.convolutions import HardSigmoid, Head, SqueezeExcite, conv_norm, inverted, scaled
 from searchbench.spaces.layers.networks import Chain, ChainNetworks, Layer
 from searchbench.spaces.networks import Shape
 from searchbench.spaces.space import Space
@@ -26,7 +26,7 @@ def squeezing(
     branch = inverted(inputs, outputs, kernel, expansion, stride, affine=affine, activation=nn.Hardswish)
     if squeezed:
         middle = inputs * expansion
-        branch.insert(len(branch) - 1, SqueezeExcite(middle, max(1, middle // 4), gate=nn.Hardsigmoid))
+        branch.insert(len(branch) - 1, SqueezeExcite(middle, max(1, middle // 4), gate=HardSigmoid))
     return branch
 
 

@@ -84,6 +84,14 @@ def leading_norm(norm: nn.BatchNorm2d, value: Tensor) -> Tensor:
     return F.batch_norm(value, means[at], variances[at], weight, bias, norm.training, momentum, norm.eps)
 
 
+class HardSigmoid(nn.Module):
+    """min(max(x + 3, 0), 6) / 6, as PyTorch's, which cannot be differentiated twice."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The same shape."""
+        return F.relu6(inputs + 3.0) / 6.0
+
+
 class SqueezeExcite(nn.Module):
     """Scales every channel by a number in [0, 1] computed from all channels' means (Hu et al. 2018)."""
 
