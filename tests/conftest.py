@@ -30,9 +30,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(autouse=True)
 def _tables_that_others_open(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look away from the shipped tables where other workers of the suite open them too: who opens a file, the watch
-    cannot tell. The cheat that opens one is looked at all the same.
+    cannot tell. Those who open one to cheat are looked at all the same.
     """
-    if os.environ.get("PYTEST_XDIST_WORKER") and "opened table" not in request.node.nodeid:
+    if os.environ.get("PYTEST_XDIST_WORKER") and "test_cheat_is_caught" not in request.node.nodeid:
         monkeypatch.setattr(watching, "_tables", list)
 
 
