@@ -88,7 +88,7 @@ class HardSigmoid(nn.Module):
     """min(max(x + 3, 0), 6) / 6, as PyTorch's, which cannot be differentiated twice."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The same shape."""
+        """Gates in [0, 1], of the shape of `inputs`."""
         return F.relu6(inputs + 3.0) / 6.0
 
 
