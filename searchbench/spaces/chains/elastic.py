@@ -12,9 +12,9 @@ from itertools import product
 from types import MappingProxyType
 
 from searchbench.errors import SpaceError, StudyError
-from searchbench.spaces.chains.mobile import shapes
+from searchbench.spaces.chains.mobile import chain_of_blocks
 from searchbench.spaces.choices import Choice, When
-from searchbench.spaces.layers.settings import check_counts, check_stages, read_stages, write_blocks, write_stages
+from searchbench.spaces.layers.settings import check_counts, check_stages
 from searchbench.spaces.space import Architecture, Space
 
 NETWORKS = "searchbench.spaces.chains.elastic_networks"
@@ -111,22 +111,12 @@ def mobile_superkernel(
         "stem_stride": stem_stride,
     }
     options = {"kernels": kernels, "expansions": expansions}
-    check_counts("mobile-superkernel", {**counts, **options})
-    check_stages("mobile-superkernel", channels=channels, layers=layers, strides=strides)
+    check_counts("mobile-superkernel", options)
     _check_options("mobile-superkernel", options)
     blocks = tuple(f"k{kernel}e{expansion}" for kernel, expansion in product(kernels, expansions))
-    return Space(
-        name="mobile-superkernel",
-        decisions=tuple(
-            Choice(f"layer {at}", (*blocks, "zero") if zero and skippable else blocks)
-            for at, (*_, skippable) in enumerate(shapes(first, channels, layers, strides), start=1)
-        ),
-        settings=MappingProxyType({**counts, **options, "zero": zero, "superkernels": True, "affine": False}),
-        canonical=write_blocks,
-        writer=write_stages,
-        reader=read_stages,
-        networks=f"{NETWORKS}:superkernel_networks",
-    )
+    more = {"zero": zero, "superkernels": True, "affine": False}
+    networks = f"{NETWORKS}:superkernel_networks"
+    return chain_of_blocks("mobile-superkernel", blocks, {**counts, **options}, more, networks, zero=zero)
 
 
 def stages(architecture: Architecture) -> Iterator[list[tuple[int, int]]]:

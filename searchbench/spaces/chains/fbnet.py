@@ -6,12 +6,8 @@ and cannot be left out: 8^6 * 9^16 = 4.9e20 networks (the paper: about 1e21).
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 from searchbench.errors import StudyError
-from searchbench.spaces.chains.mobile import shapes
-from searchbench.spaces.choices import Choice
-from searchbench.spaces.layers.settings import check_counts, check_stages, read_stages, write_blocks, write_stages
+from searchbench.spaces.chains.mobile import chain_of_blocks
 from searchbench.spaces.space import Space
 
 FORMS: dict[str, tuple[int, int, int]] = {
@@ -51,19 +47,8 @@ def fbnet(
         "last": last,
         "stem_stride": stem_stride,
     }
-    check_counts("fbnet", counts)
-    check_stages("fbnet", channels=channels, layers=layers, strides=strides)
+    networks = "searchbench.spaces.chains.fbnet_networks:fbnet_networks"
+    space = chain_of_blocks("fbnet", tuple(FORMS), counts, {"affine": True}, networks, zero=True)
     if odd := [width for width in (stem, *channels) if width % 2]:
         raise StudyError(f"fbnet: convolutions in two groups need even widths, but got {odd[0]}.")
-    return Space(
-        name="fbnet",
-        decisions=tuple(
-            Choice(f"layer {at}", (*FORMS, "zero") if skippable else tuple(FORMS))
-            for at, (*_, skippable) in enumerate(shapes(stem, channels, layers, strides), start=1)
-        ),
-        settings=MappingProxyType({**counts, "affine": True}),
-        canonical=write_blocks,
-        writer=write_stages,
-        reader=read_stages,
-        networks="searchbench.spaces.chains.fbnet_networks:fbnet_networks",
-    )
+    return space

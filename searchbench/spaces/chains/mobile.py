@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from searchbench.spaces.choices import Choice
 from searchbench.spaces.layers.settings import check_counts, check_stages, read_stages, write_blocks, write_stages
@@ -85,19 +87,43 @@ def _mobile(
         "last": last,
         "stem_stride": stem_stride,
     }
+    networks = "searchbench.spaces.chains.mobile_networks:mobile_networks"
+    return chain_of_blocks(name, BLOCKS, counts, {"zero": zero, "affine": affine}, networks, zero=zero)
+
+
+def chain_of_blocks(
+    name: str, blocks: tuple[str, ...], counts: Mapping[str, Any], more: Mapping[str, Any], networks: str, *, zero: bool
+) -> Space:
+    """The space of stages of layers, each of which is one of `blocks`.
+
+    Args:
+        name: of the space.
+        blocks: names of what a layer may be.
+        counts: settings that are positive integers or tuples of such, `channels`, `layers` and `strides` of every stage
+            among them; the first layer reads `first` channels, or `stem` where there is no such setting.
+        more: other settings.
+        networks: the path of their builder.
+        zero: whether a layer of stride 1 and equal widths can be left out.
+
+    Raises:
+        StudyError: a count is no positive integer, or stages have not as many entries of each.
+    """
+    channels, layers, strides = (counts[each] for each in ("channels", "layers", "strides"))
     check_counts(name, counts)
     check_stages(name, channels=channels, layers=layers, strides=strides)
     return Space(
         name=name,
         decisions=tuple(
-            Choice(f"layer {at}", (*BLOCKS, "zero") if zero and skippable else BLOCKS)
-            for at, (*_, skippable) in enumerate(shapes(first, channels, layers, strides), start=1)
+            Choice(f"layer {at}", (*blocks, "zero") if zero and skippable else blocks)
+            for at, (*_, skippable) in enumerate(
+                shapes(counts.get("first", counts["stem"]), channels, layers, strides), start=1
+            )
         ),
-        settings=MappingProxyType({**counts, "zero": zero, "affine": affine}),
+        settings=MappingProxyType({**counts, **more}),
         canonical=write_blocks,
         writer=write_stages,
         reader=read_stages,
-        networks="searchbench.spaces.chains.mobile_networks:mobile_networks",
+        networks=networks,
     )
 
 

@@ -6,11 +6,8 @@ Thirteen layers keep sides and channels and may be left out: 12^6 * 13^13 = 9.0e
 from __future__ import annotations
 
 from itertools import product
-from types import MappingProxyType
 
-from searchbench.spaces.chains.mobile import EXPANSIONS, KERNELS, shapes
-from searchbench.spaces.choices import Choice
-from searchbench.spaces.layers.settings import check_counts, check_stages, read_stages, write_blocks, write_stages
+from searchbench.spaces.chains.mobile import EXPANSIONS, KERNELS, chain_of_blocks
 from searchbench.spaces.space import Space
 
 FORMS: dict[str, tuple[int, int, bool]] = {
@@ -61,17 +58,5 @@ def mobile_scarlet(
         "last": last,
         "stem_stride": stem_stride,
     }
-    check_counts("mobile-scarlet", counts)
-    check_stages("mobile-scarlet", channels=channels, layers=layers, strides=strides)
-    return Space(
-        name="mobile-scarlet",
-        decisions=tuple(
-            Choice(f"layer {at}", (*FORMS, "zero") if skippable else tuple(FORMS))
-            for at, (*_, skippable) in enumerate(shapes(first, channels, layers, strides), start=1)
-        ),
-        settings=MappingProxyType({**counts, "stabilised": stabilised}),
-        canonical=write_blocks,
-        writer=write_stages,
-        reader=read_stages,
-        networks="searchbench.spaces.chains.scarlet_networks:scarlet_networks",
-    )
+    networks = "searchbench.spaces.chains.scarlet_networks:scarlet_networks"
+    return chain_of_blocks("mobile-scarlet", tuple(FORMS), counts, {"stabilised": stabilised}, networks, zero=True)
