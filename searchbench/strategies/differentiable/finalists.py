@@ -54,7 +54,7 @@ class Finalists:
 
     def __post_init__(self) -> None:
         if self.draws < 1:
-            raise StudyError(f"`draws` must be at least 1 architecture, but got {self.draws}.")
+            raise StudyError(f"finalists (`draws`) must be at least 1 architecture, but got {self.draws}.")
 
     @property
     def projects(self) -> bool:
