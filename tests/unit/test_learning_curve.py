@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_the_prediction_is_the_filtered_level_that_falls_on() -> None:
     level += second * (np.log(0.3) - level)
     assert predicted(epochs, values, 16.0) == pytest.approx(np.exp(level) / 2)
     assert predicted(epochs, values, 16.0, noise=0.0, rate=0.0) == pytest.approx(0.3)
-    assert predicted(epochs, values, 4.0) == 0.3
+    assert predicted(epochs, values, 4.0, noise=0.0) == 0.3
     assert predicted([1.0], [0.3], 4.0) == pytest.approx(0.15)
 
 
@@ -84,7 +85,7 @@ def test_values_of_zero_are_predicted_and_negative_ones_are_left_as_they_are() -
 
 
 @pytest.mark.parametrize(("epochs", "least"), [(3, 0.015), (4, 0.015), (6, 0.002), (8, 0.002), (10, -0.003)])
-def test_predictions_rank_no_worse_than_the_last_value_on_the_shipped_table(epochs: int, least: float) -> None:
+def test_noise_that_is_known_mends_ranks_on_the_shipped_table(epochs: int, least: float) -> None:
     """Kendall tau with the mean value after full training, of 1,500 cells, the mean over the three repeats."""
     stops = [e for e in (1, 2, 3, 4, 6, 8, 10) if e <= epochs]
     table = pd.read_parquet(SHIPPED["nasbench201-digits"]).sample(1500, random_state=0)
@@ -95,6 +96,29 @@ def test_predictions_rank_no_worse_than_the_last_value_on_the_shipped_table(epoc
         own = [predicted(stops, row, 12.0) for row in values]
         gain += (kendalltau(own, truth).statistic - kendalltau(values[:, -1], truth).statistic) / 3
     assert gain > least
+
+
+CURVES: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
+    "power law": lambda a, b, c, t: a + b * t**-c,
+    "exponential": lambda a, b, c, t: a + b * np.exp(-0.25 * c * t),
+    "logarithmic": lambda a, b, c, t: a + b * np.log(t + np.e) ** (-2 * c),
+    "nearly nothing": lambda a, b, c, t: 1e-6 * (a + b * t**-c),
+    "likelihood": lambda a, b, c, t: -1 - a + b * t**-c,
+}
+
+
+@pytest.mark.parametrize("family", CURVES)
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_predictions_rank_as_the_last_values_whatever_the_curves_are_like(family: str, noise: float) -> None:
+    rng = np.random.default_rng(0)
+    a, b, c = (rng.uniform(low, high, (100, 1)) for low, high in ((0.05, 0.3), (0.2, 0.8), (0.3, 1.5)))
+    t = np.arange(1, 21, dtype=float)
+    values = CURVES[family](a, b, c, t) * (1 + noise * rng.standard_normal((100, 20)))
+    for length in (1, 3, 5, 10, 20):
+        seen = values[:, :length]
+        own = [extrapolated(0.0, 0.5, list(t[:length]), list(row), 40.0) for row in seen]
+        assert np.array_equal(np.argsort(own, kind="stable"), np.argsort(seen[:, -1], kind="stable"))
+    assert Extrapolated(Table(), epochs=6).noise == 0
 
 
 def test_extrapolated_estimator_charges_the_beginning_as_one_evaluation(curves: str) -> None:
