@@ -68,7 +68,7 @@ def build(study: str, out: str, problem: str | None, repeats: int, batch_size: i
     total = sum(timing.ms for timing in found.values())
     click.echo(f"{out}: {len(found)} blocks of {space.name} on {task.name}, {total:.3f} ms in all")
     for said in indistinct(found):
-        click.echo(f"not told apart: {said}; raise --batch-size or --repeats", err=True)
+        click.echo(f"not told apart: {said}; raise --batch-size", err=True)
 
 
 @latency.command()

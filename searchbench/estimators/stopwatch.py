@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -186,18 +187,25 @@ def measure_blocks(space: Space, shape: Shape, classes: int, settings: Measured)
 
 
 def indistinct(blocks: Mapping[str, Timing]) -> list[str]:
-    """Layers whose options differ by less than their times spread, a phrase each: such a table ranks them by chance."""
-    layers: dict[str, list[Timing]] = {}
+    """Layers with options, next to each other in time, that differ by less than their passes spread, a phrase each:
+    such a table ranks these by chance."""
+    layers: dict[str, list[tuple[str, Timing]]] = {}
     for name, timing in blocks.items():
-        layer, told, _ = name.partition("=")
+        layer, told, option = name.partition("=")
         if told:
-            layers.setdefault(layer, []).append(timing)
+            layers.setdefault(layer, []).append((option, timing))
     found = []
     for layer, own in layers.items():
-        apart = max(t.ms for t in own) - min(t.ms for t in own)
-        spread = float(np.median([t.spread_ms for t in own]))
-        if len(own) > 1 and spread >= apart:
-            found.append(f"{layer}: options differ by {apart:.4f} ms, one option's passes by {spread:.4f} ms")
+        own.sort(key=lambda option: option[1].ms)
+        pairs = [
+            (spread - (right.ms - left.ms), f"{a} and {b} differ by {right.ms - left.ms:.4f} ms", spread)
+            for (a, left), (b, right) in pairwise(own)
+            if (spread := (left.spread_ms + right.spread_ms) / 2) >= right.ms - left.ms
+        ]
+        if pairs:
+            _, said, spread = max(pairs)
+            others = f", {len(pairs) - 1} more pairs likewise" if len(pairs) > 1 else ""
+            found.append(f"{layer}: {said}, one option's passes by {spread:.4f} ms{others}")
     return found
 
 

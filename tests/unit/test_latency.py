@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,9 @@ from searchbench.estimators.stopwatch import (
 )
 from searchbench.spaces import SPACES
 from searchbench.spaces.chains.mobile import mobile_fairnas, mobile_proxyless
+from searchbench.spaces.choices import Choice, Float
 from searchbench.spaces.graphs.randwire import randwire
+from searchbench.spaces.layers.networks import ChainNetworks
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.tables.table import Join
 
@@ -171,12 +174,14 @@ def test_a_table_is_measured_and_checked_by_commands(tmp_path: Path) -> None:
     assert drawn.read_text().startswith("<svg")
 
 
-CHAINS = {
-    "mobile-proxyless": SMALL,
-    "mobile-fairnas": SMALL,
-    "fbnet": {},
-    "shuffle": {},
+TINY = {"stem": 4, "channels": (4, 6), "layers": (2, 1), "strides": (1, 2), "last": 8}
+CHAINS: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("mobile-proxyless", "mobile-fairnas", "mobile-scarlet"), SMALL),
+    **{name: {} for name in ("shuffle", "fbnet", "mobile-superkernel", "macro")},
+    "mixnet": {**TINY, "first": 6, "channels": (12, 12), "squeezes": (0.0, 0.5)},
+    "mixpath": {**TINY, "stem": 8, "channels": (8, 8)},
 }
+"""Spaces that are chains of layers, each a choice of one."""
 
 
 @pytest.mark.parametrize("name", CHAINS)
@@ -193,6 +198,15 @@ def test_options_of_a_layer_are_measured_apart(name: str, monkeypatch: pytest.Mo
     options = [own for layer, own in layers.items() if layer != "fixed"]
     assert options
     assert all(len(set(own)) == len(own) > 1 for own in options)
+
+
+def test_every_chain_of_choices_is_among_those_that_are_measured() -> None:
+    def measurable(name: str) -> bool:
+        space = SPACES.factory(name)(**({"lr": Float(0.0, 1.0)} if name == "hyperparameters" else {}))
+        chain = space.networks is not None and isinstance(space.builder(), ChainNetworks)
+        return chain and not space.conditional and all(isinstance(d, Choice) for d in space.decisions)
+
+    assert {name for name in SPACES.names() if measurable(name)} == set(CHAINS)
 
 
 def test_rounds_are_interleaved_and_those_of_the_warm_up_are_not_counted() -> None:
@@ -212,14 +226,16 @@ def test_rounds_are_interleaved_and_those_of_the_warm_up_are_not_counted() -> No
     assert [len(own) for own in passes] == [3, 3]
 
 
-def test_layers_whose_options_differ_by_less_than_their_passes_are_named() -> None:
-    blocks = {
-        "fixed": Timing(5.0, 9.0, 25),
-        **{f"layer 1={name}": Timing(ms, 0.1, 25) for name, ms in (("k3", 1.0), ("k5", 2.0))},
-        **{f"layer 2={name}": Timing(ms, 0.5, 25) for name, ms in (("k3", 1.0), ("k5", 1.2))},
-    }
-    (said,) = indistinct(blocks)
-    assert said.startswith("layer 2: options differ by 0.2000 ms, one option's passes by 0.5000 ms")
+def test_options_that_differ_by_less_than_their_passes_are_named() -> None:
+    def layer(number: int, spread: float, **ms: float) -> dict[str, Timing]:
+        return {f"layer {number}={name}": Timing(one, spread, 25) for name, one in ms.items()}
+
+    far = layer(1, 0.1, k3=1.0, k5=2.0)
+    near = layer(2, 0.5, k3=1.0, k5=1.2)
+    some = layer(3, 0.5, k5=1.1, xception=9.0, k3=1.0, k7=1.3)  # that one is far off tells nothing of the others
+    first, second = indistinct({"fixed": Timing(5.0, 9.0, 25), **far, **near, **some})
+    assert first == "layer 2: k3 and k5 differ by 0.2000 ms, one option's passes by 0.5000 ms"
+    assert second.startswith("layer 3: k3 and k5 differ by 0.1000 ms, one option's passes by 0.5000 ms, 1 more pairs")
     assert Timing(1.0, 3.0, 9) + Timing(2.0, 4.0, 8) == Timing(3.0, 5.0, 8)
 
 
