@@ -13,6 +13,7 @@ from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture, Array, Space
 from searchbench.strategies.random import Unseen
 from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
 
 Sides = npt.NDArray[np.bool_]
@@ -27,7 +28,7 @@ class LaNas:
 
     at a node with values v: w, b = ridge regression of v on encodings x; good: w x + b <= mean v, poor: the others
     descend to argmax -mean(v_child) + 2 c s sqrt(2 log n / n_child), s the deviation of all values, n_child counted in
-    what has come back
+    what has come back, which enters the nodes on its way down at once
 
     Args:
         initial: random designs of the common stream.
@@ -98,6 +99,13 @@ class Leaf:
             depth += inside
         return depth
 
+    def saw(self, value: float, depth: int) -> None:
+        """A value enters the nodes of the way: the root, and the first `depth` halves."""
+        halves = [node.good if good else node.poor for node, good in self.way[:depth]]
+        for node in (*(node for node, _ in self.way[:1]), *halves):
+            if node is not None:
+                node.values = np.append(node.values, value)
+
 
 def grow(encodings: Array, values: Array, height: int, least: int) -> TreeNode:
     """The tree of `values` [n] at `encodings` [n, D]."""
@@ -144,47 +152,54 @@ class TreeSearch:
         self._rng = scenario.seeds.rng("search")
         self._encodings: list[Array] = []
         self._values: list[float] = []
+        self._tree: TreeNode | None = None
+        self._asked: UnderWay[tuple[Leaf, int]] = UnderWay()
+        """Whose leaf a proposal is of, and how many of the halves on the way hold it."""
         self.leaf: Leaf | None = None
         """Where it draws; None until the first tree is grown."""
 
     def ask(self) -> Proposal | None:
-        if self.leaf is None:
-            architecture = self._unseen.draw()
-        else:
-            architecture = self._within(self._space, self.leaf) or self._unseen.draw()
-        return None if architecture is None else Proposal(architecture)
+        within = None if self.leaf is None else self._within(self._space, self.leaf)
+        if self.leaf is not None and within is not None:
+            architecture, depth = within
+            self._unseen.add(architecture)
+            return self._asked.add(Proposal(architecture), (self.leaf, depth))
+        drawn = self._unseen.draw()
+        return None if drawn is None else Proposal(drawn)
 
-    def _within(self, space: Space, leaf: Leaf) -> Architecture | None:
-        """One that was not proposed, of the leaf if draws find one; None where they find nothing new."""
-        best: tuple[int, Architecture] | None = None
+    def _within(self, space: Space, leaf: Leaf) -> tuple[Architecture, int] | None:
+        """One that was not proposed, of the leaf if draws find one, and its depth; None where they find nothing new."""
+        best: tuple[Architecture, int] | None = None
         for _ in range(self._settings.tries):
             drawn = space.sample(self._rng)
             if drawn.identity in self._unseen.seen:
                 continue
             depth = int(leaf.depth(space.encode(drawn)[None])[0])
-            if best is None or depth > best[0]:
-                best = depth, drawn
+            if best is None or depth > best[1]:
+                best = drawn, depth
             if depth == len(leaf.way):
                 break
-        if best is None:
-            return None
-        self._unseen.add(best[1])
-        return best[1]
+        return best
 
     def tell(self, trial: Trial) -> None:
+        asked, worst = self._asked.take(trial), max((v for v in self._values if math.isfinite(v)), default=math.inf)
         self._encodings.append(self._space.encode(trial.architecture))
         self._values.append(math.inf if trial.failed else trial.value)
         known = len(self._values)
         if known >= self._settings.initial and (known - self._settings.initial) % self._settings.every == 0:
             self._grow()
+        elif asked is not None and self._tree is not None:
+            leaf, depth = asked
+            leaf.saw(worst if trial.failed else trial.value, depth)
+            self.leaf = descend(self._tree, self._settings.exploration)
 
     def _grow(self) -> None:
         values = np.array(self._values)
         finite = np.isfinite(values)
         if finite.any():
             values[~finite] = values[finite].max()
-            tree = grow(np.array(self._encodings), values, self._settings.height, self._settings.least)
-            self.leaf = descend(tree, self._settings.exploration)
+            self._tree = grow(np.array(self._encodings), values, self._settings.height, self._settings.least)
+            self.leaf = descend(self._tree, self._settings.exploration)
 
     def learn(self, trial: Trial) -> None:
         """It grows the tree like any other, stands for an initial design, and is not proposed any more."""

@@ -98,6 +98,31 @@ def test_the_bound_of_a_half_counts_what_its_own_parent_has() -> None:
     assert [taken for _, taken in descend(root, c).way] == [True, True]
 
 
+def test_results_enter_the_nodes_on_their_way_down_at_once() -> None:
+    root = node([0.4] * 6 + [0.6] * 6, node([0.4] * 6), node([0.6] * 6))
+    leaf = descend(root, 0.1)
+    assert [good for _, good in leaf.way] == [True]
+    leaf.saw(0.9, 0)  # it missed the leaf
+    assert (len(root.values), len(root.good.values)) == (13, 6)  # type: ignore[union-attr]
+    for _ in range(6):
+        leaf.saw(0.9, 1)
+    assert (len(root.values), len(root.good.values), len(root.poor.values)) == (19, 12, 6)  # type: ignore[union-attr]
+    assert [good for _, good in descend(root, 0.1).way] == [False]
+
+
+def test_a_disappointing_half_is_left_before_the_tree_is_grown_anew() -> None:
+    search, taken = started(initial=20, every=100, tries=200), list[tuple[bool, ...]]()
+    for number in range(60):
+        proposal = search.ask()
+        assert proposal is not None
+        if search.leaf is not None:
+            taken.append(tuple(good for _, good in search.leaf.way))
+        value = unlike_a_cell(proposal, number).value if search.leaf is None else 9.0
+        search.tell(replace(evaluate(proposal, number, "fair"), value=value))
+    assert all(taken[0])
+    assert len(set(taken)) > 2
+
+
 def test_of_equal_halves_it_goes_to_the_good_one() -> None:
     assert [taken for _, taken in descend(node([0.5] * 4, node([0.5] * 2), node([0.5] * 2)), 0.1).way] == [True]
 
