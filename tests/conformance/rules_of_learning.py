@@ -246,50 +246,77 @@ def modelled(strategy: ModelBased) -> ModelBased:
     return replace(strategy, surrogate=WrittenSurrogate(strategy.surrogate))  # type: ignore[arg-type]
 
 
+@dataclass
+class Half:
+    """A node of LaNAS's tree."""
+
+    values: list[float]
+    weights: np.ndarray[Any, np.dtype[np.float64]] | None = None
+    halves: tuple[Half, ...] = ()
+    """The good one, the poor one."""
+
+
 class Halves(Anything):
     """Of LaNAS, by brute force: what is drawn lies where the tree of everything that had come back when it was last
-    grown says, at every node in the half of the greater bound, unless draws found nothing of it."""
+    grown, and of what was drawn from it since, says, at every node in the half of the greater bound, unless draws found
+    nothing of it."""
 
     def __init__(self, strategy: LaNas) -> None:
         self.strategy = strategy
-        self.inside = self.drawn = 0
+        self.inside = self.drawn = self.grown = 0
+        self.tree = Half([])
+        self.under_way: dict[str, tuple[int, list[Half]]] = {}
+        """By architecture: when the tree was grown it was drawn from, and the nodes that hold it."""
 
     def asked(self, flight: Flight, proposal: Proposal | None) -> None:
         assert proposal is not None
-        settings, told = self.strategy, len(flight.trials)
-        if max(told, len(flight.asked) - 1) < settings.initial or told < settings.initial:
+        settings, told, space = self.strategy, len(flight.trials), flight.scenario.space
+        if told < settings.initial:
             return
         grown = settings.initial + (told - settings.initial) // settings.every * settings.every
-        known = flight.trials[:grown]
-        space = flight.scenario.space
-        encodings = np.array([space.encode(t.architecture) for t in known])
-        worst = max(t.value for t in known if not t.failed)
-        values = np.array([worst if t.failed else t.value for t in known])
-        point, spread = space.encode(proposal.architecture), values.std()
-        for _ in range(settings.height):
-            if len(values) < settings.least or values.std() == 0:
-                break
-            design = np.hstack([encodings, np.ones((len(values), 1))])
-            scale = np.eye(design.shape[1]) * math.sqrt(1e-3)
-            scale[-1, -1] = 0.0
-            target = np.concatenate([(values - values.mean()) / values.std(), np.zeros(len(scale))])
-            weights = np.linalg.lstsq(np.vstack([design, scale]), target, rcond=None)[0]
-            good = design @ weights <= 1e-12
-            if good.all() or not good.any():
-                break
-            bounds = [
-                -values[half].mean()
-                + 2 * settings.exploration * spread * math.sqrt(2 * math.log(len(values)) / half.sum())
-                for half in (good, ~good)
-            ]
-            to_good = bounds[0] >= bounds[1]
-            if bool(np.append(point, 1.0) @ weights <= 1e-12) != to_good:
-                self.drawn += 1
-                return
-            half = good if to_good else ~good
-            encodings, values = encodings[half], values[half]
+        if grown != self.grown:
+            known = flight.trials[:grown]
+            worst = max(t.value for t in known if not t.failed)
+            values = np.array([worst if t.failed else t.value for t in known])
+            encodings = np.array([space.encode(t.architecture) for t in known])
+            self.grown, self.tree = grown, self.split(encodings, values, settings.height)
+        node, holding = self.tree, [self.tree]
+        point, spread = np.append(space.encode(proposal.architecture), 1.0), np.std(self.tree.values)
         self.drawn += 1
         self.inside += 1
+        while node.weights is not None:
+            bounds = [
+                -np.mean(half.values)
+                + 2 * settings.exploration * spread * math.sqrt(2 * math.log(len(node.values)) / len(half.values))
+                for half in node.halves
+            ]
+            poor = int(bounds[0] < bounds[1])
+            if int(point @ node.weights > 1e-12) != poor:
+                self.inside -= 1
+                break
+            node = node.halves[poor]
+            holding.append(node)
+        self.under_way[proposal.architecture.key] = grown, holding
+
+    def split(self, encodings: Any, values: Any, height: int) -> Half:
+        node = Half(values.tolist())
+        if height == 0 or len(values) < self.strategy.least or values.std() == 0:
+            return node
+        design = np.hstack([encodings, np.ones((len(values), 1))])
+        scale = np.eye(design.shape[1]) * math.sqrt(1e-3)
+        scale[-1, -1] = 0.0
+        target = np.concatenate([(values - values.mean()) / values.std(), np.zeros(len(scale))])
+        weights = np.linalg.lstsq(np.vstack([design, scale]), target, rcond=None)[0]
+        good = design @ weights <= 1e-12
+        if good.all() or not good.any():
+            return node
+        halves = tuple(self.split(encodings[half], values[half], height - 1) for half in (good, ~good))
+        return Half(node.values, weights, halves)
 
     def told(self, flight: Flight, trial: Trial) -> None:
+        grown, holding = self.under_way.pop(trial.architecture.key, (-1, []))
+        if grown == self.grown and len(flight.trials) - grown < self.strategy.every:
+            worst = max(t.value for t in flight.trials if not t.failed)
+            for node in holding:
+                node.values.append(worst if trial.failed else trial.value)
         assert self.drawn < 10 or self.inside >= 0.95 * self.drawn

@@ -151,7 +151,7 @@ ROWS = {
     "nas-bowl": Row(modelled(nas_bowl(initial=6, candidates=20)), SeesEverything, 30, CELLS, 1),
     "priorband": Row(priorband({"3<-0": "skip_connect"}), Brackets, 120, CELLS, 1),
     "pibo": Row(modelled(pibo({"3<-0": "skip_connect"}, initial=8, restarts=0)), SeesEverything, 12, CELLS, 1, (1, 8)),
-    "lanas": Row(LaNas(initial=20, every=10, height=3), Halves, 70, CELLS, 1),
+    "lanas": Row(LaNas(initial=20, every=10, height=3, tries=300), Halves, 70, CELLS, 1),
     "bananas": Row(modelled(bananas(initial=6, batch=5, layers=2, epochs=3)), SeesEverything, 40),
     "pnas": Row(
         pnas(beam=6, members=2, epochs=3),
