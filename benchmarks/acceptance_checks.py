@@ -535,6 +535,18 @@ CHECKS = (
         ("zero-cost-prior",),
     ),
     Check(
+        "DenseNAS: its program's gradients, chain costs and thirty derived routes; all routes one by one",
+        (
+            "test_recorded_gradients::test_densenas_moves_the_logits_of_pairs_and_of_ways_on",
+            "test_recorded_gradients::test_densenas_estimates_the_cost_of_a_chain",
+            "test_recorded_gradients::test_densenas_derives_the_routes_of_its_program",
+            "test_routes::test_one_hot_weights_compute_and_cost_what_the_derived_network_does",
+            "test_routes::test_the_expected_cost_is_the_mean_over_all_routes_and_operations_and_so_is_its_gradient",
+            "test_routes::test_the_likeliest_route_is_that_of_all_routes",
+        ),
+        ("densenas",),
+    ),
+    Check(
         "FBNet cools as published and multiplies the loss by a power of the cost",
         ("test_differentiable_robust::test_fbnet_cools_as_published_and_multiplies_the_loss_by_a_power_of_the_cost",),
         ("fbnet",),

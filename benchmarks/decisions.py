@@ -45,6 +45,7 @@ from searchbench.estimators.train import Train
 from searchbench.harness.running.lab import MeteredLab
 from searchbench.harness.running.loop import drive
 from searchbench.seeds import Seeds
+from searchbench.spaces.chains.densenas import densenas
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.differentiable import Differentiable
@@ -52,6 +53,9 @@ from searchbench.strategies.strategy import Scenario
 from searchbench.tasks import TASKS
 
 BATCH = 64
+CELLS = nasbench201(channels=4, cells=1, stages=2)
+ROUTES = densenas(8, 8, ((8, 12), (16, 24)), strides=(1, 2), layers=2, last=16, stem_stride=1)
+"""Where methods are asked that choose routes through blocks."""
 
 
 def methods() -> list[str]:
@@ -69,7 +73,7 @@ def methods() -> list[str]:
 
 def searched(name: str, share: float, seed: int, settings: str) -> dict[str, Any]:
     """The last line of a search's trace, what it handed over, and what it cost."""
-    space, seeds = nasbench201(channels=4, cells=1, stages=2), Seeds("decisions", seed, "digits")
+    space, seeds = ROUTES if name == "densenas" else CELLS, Seeds("decisions", seed, "digits")
     estimator = Train(device="cpu").open(space, TASKS.factory("digits")(), seeds)
     scenario = Scenario(space, seeds, Budget(epochs=10**6), trains=True)
     lab = MeteredLab(scenario, estimator, "charge", estimator.bench())

@@ -3,10 +3,11 @@
     python benchmarks/record_published_gradients.py --code FOLDER [--out tests/unit/published_gradients.json]
 
 FOLDER holds checkouts of what was released: `AutoDL-Projects` (D-X-Y), `NASP-codes` (xujinfan), `SNAS-Series`
-(SNAS-Series), `DARTS-` (Meituan-AutoML). Every program is imported as it is, in a process of its own, on the CPU; its
-supernet gets weights that follow from their places (tests/unit/named_weights.py), the logits, images and Gumbel noise
-that tests/unit/test_recorded_gradients.py gives this package's supernets, and one backward pass of its loss. What is
-recorded are the loss and the gradient of every logit. Nothing of the programs is kept.
+(SNAS-Series), `DARTS-` (Meituan-AutoML), `DenseNAS` (JaminFong). Every program is imported as it is, in a process of
+its own, on the CPU; its supernet gets weights that follow from their places (tests/unit/named_weights.py), the logits,
+images and Gumbel noise that tests/unit/test_recorded_gradients.py gives this package's supernets, and one backward pass
+of its loss. What is recorded are the loss and the gradient of every logit; of DenseNAS also the expected cost with its
+gradient, and what is derived of thirty draws of logits. Nothing of the programs is kept.
 
 Measured: losses differ by less than 2e-15, gradients by 1 to 4e-15 of their norm, for GDAS in its released form, SETN,
 NASP, SNAS and DARTS-. The gradient of GDAS's paper is at cosine .11 to the released one.
@@ -32,10 +33,25 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "unit"))
 
-from named_weights import CELLS, CHANNELS, CLASSES, TARGETS, TAU, gumbels, images, logits_of, put
+from named_weights import (
+    CELLS,
+    CHANNELS,
+    CLASSES,
+    PAIR,
+    SIDE,
+    TARGETS,
+    TAU,
+    gumbels,
+    images,
+    logits_of,
+    normal,
+    put,
+    put_convolutions,
+)
 
 FOLDERS = {"gdas": "AutoDL-Projects", "setn": "AutoDL-Projects", "nasp": "NASP-codes/codes", "snas": "SNAS-Series/SNAS",
-           "darts-minus": "DARTS-"}  # fmt: skip
+           "darts-minus": "DARTS-", "densenas": "DenseNAS", "densenas-cost": "DenseNAS", "densenas-routes": "DenseNAS",
+           }  # fmt: skip
 
 
 # -- programs of DARTS's shape: cells whose `_ops` are edges whose `_ops` are operations ------------------------------
@@ -205,7 +221,115 @@ def _one_cell(kind: Any) -> Any:
     return _cells_201(net, OPERATIONS_201)
 
 
-METHODS = {"gdas": gdas, "setn": setn, "nasp": nasp, "snas": snas, "darts-minus": darts_minus}
+# -- routes through blocks -------------------------------------------------------------------------------------------
+
+
+def _settings_of_blocks(chs: list[int], sides: list[int], stage: list[int], layers: list[int], last: int) -> Any:
+    """The program's settings of a small space, costs in multiply-accumulates."""
+    from configs.search_config import search_cfg  # type: ignore[import-not-found]
+
+    scale = search_cfg.search_params.net_scale
+    scale.chs, scale.fm_sizes, scale.stage, scale.num_layers = chs, sides, stage, layers
+    search_cfg.search_params.adjoin_connect_nums = [4] * len(stage)
+    search_cfg.optim.update({"head_dim": chs[0], "init_dim": chs[0], "last_dim": last, "init_mode": "he_fout"})
+    search_cfg.optim.update({"bn_momentum": 0.1, "bn_eps": 1e-5})
+    search_cfg.optim.sub_obj.type = "flops"
+    return search_cfg
+
+
+def _blocks() -> Any:
+    """The program's supernet of three blocks: widths 4 and 6, then 8, each of two layers."""
+    from models.search_space_mbv2 import Network  # type: ignore[import-not-found]
+
+    config = _settings_of_blocks([CHANNELS, 4, 6, 8], [4, 2, 2, 2], [0, 1, 1, 2, 3], [0, 1, 1, 1], 12)
+    net = Network(CHANNELS, "none", config)
+    net.classifier = nn.Linear(12, CLASSES)
+    parts = {"stem": net.input_block, "fixed": net.head_block, "classifier": net.classifier}
+    parts["end 8"] = net.conv1_1_block.conv1_1_branches[0]
+    for block, inputs in zip(net.blocks, net.input_configs, strict=False):
+        for source, width, branch in zip(
+            inputs["in_block_idx"], inputs["in_chs"], block.head_layer.head_branches, strict=True
+        ):
+            name = f"{inputs['ch']} from {width if source else 'fixed'}"
+            parts |= {f"{name} {op}": part for op, part in enumerate(branch._ops)}
+        parts |= {f"{inputs['ch']} layer {op}": part for op, part in enumerate(block.stack_layers.stack_layers[0]._ops)}
+    for name, part in parts.items():
+        put_convolutions(name, part)
+    return net.train()
+
+
+def _logits_of_blocks(net: Any, draw: str = "logits") -> dict[str, Any]:
+    """Fill the logits of operations and of ways on, and say where they are by what they are of."""
+    found: dict[str, Any] = {}
+    names = ["fixed", *(inputs["ch"] for inputs in net.input_configs[:-1]), "end"]
+    for at, inputs in enumerate(net.input_configs[:-1]):
+        heads, stacked = net.alpha_head_weights[at], net.alpha_stack_weights[at]
+        sources = enumerate(inputs["in_block_idx"])
+        found |= {f"{inputs['ch']} from {names[source]}": (heads, number) for number, source in sources}
+        found |= {f"{inputs['ch']} layer {number}": (stacked, number) for number in range(len(stacked))}
+    for at, outputs in enumerate(net.output_configs):
+        ways = enumerate(outputs["out_id"])
+        found |= {f"way {names[to]} from {names[at]}": (net.beta_weights[at], number) for number, to in ways}
+    for name, (weights, row) in found.items():
+        weights.data[row] = normal(f"{draw} of {name}", tuple(weights.data[row].shape))
+    return found
+
+
+def _gradients_of_blocks(loss: Tensor, logits: dict[str, Any]) -> dict[str, Any]:
+    """The loss, and its gradient at the logits of every name."""
+    loss.backward()
+    named = {name: weights.grad[row].tolist() for name, (weights, row) in logits.items()}
+    return {"loss": float(loss.detach()), "named": named}
+
+
+def densenas() -> dict[str, Any]:
+    """DenseNAS: the step of the logits with two operations of every layer, the loss without its cost."""
+    from models.dropped_model import Dropped_Network  # type: ignore[import-not-found]
+
+    net = _blocks()
+    logits = _logits_of_blocks(net)
+    _cost_in_macs(net)
+    heads = [torch.tensor([PAIR] * len(rows)) for rows in net.alpha_head_weights]
+    stacks = [torch.tensor([PAIR] * len(rows)) for rows in net.alpha_stack_weights]
+    dropped = Dropped_Network(types.SimpleNamespace(module=net), heads, stacks)
+    return _gradients_of_blocks(F.cross_entropy(dropped(images())[0], TARGETS), logits)
+
+
+def densenas_cost() -> dict[str, Any]:
+    """DenseNAS: the estimate of a chain's cost, in millions of multiply-accumulates, over all operations."""
+    from models.dropped_model import Dropped_Network
+
+    net = _blocks()
+    logits = _logits_of_blocks(net)
+    _cost_in_macs(net)
+    for kind in ("head", "stack"):
+        net.sample_branch(kind, 1, training=False)
+    dropped = Dropped_Network(types.SimpleNamespace(module=net))
+    return _gradients_of_blocks(dropped(images())[1].sum(), logits)
+
+
+def _cost_in_macs(net: Any) -> None:
+    net.sub_obj_list = net.get_cost_list((3, SIDE, SIDE), cost_type="flops", use_gpu=False)[0]
+    torch.tensor = lambda value, *_, **__: torch.as_tensor(value)  # of what is a tensor already
+
+
+def densenas_routes() -> dict[str, Any]:
+    """DenseNAS: what its program derives of thirty draws of logits."""
+    from models.search_space_base import Network  # type: ignore[import-not-found]
+    from run_apis.derive_arch_mbv2 import ArchGenerate  # type: ignore[import-not-found]
+
+    chs, layers = [16, 24, 32, 40, 48, 56, 64], [0, 2, 2, 2, 2, 2, 2]
+    config = _settings_of_blocks(chs, [8, 4, 4, 2, 2, 1, 1], [0, 1, 1, 2, 2, 3, 3, 4], layers, 80)
+    net = Network(16, "none", config)
+    found = []
+    for draw in range(30):
+        _logits_of_blocks(net, f"draw {draw}")
+        found.append(ArchGenerate(net, config).derive_archs(*net.display_arch_params(display=False), if_display=False))
+    return {"loss": 0.0, "derived": found}
+
+
+METHODS = {"gdas": gdas, "setn": setn, "nasp": nasp, "snas": snas, "darts-minus": darts_minus, "densenas": densenas,
+           "densenas-cost": densenas_cost, "densenas-routes": densenas_routes}  # fmt: skip
 
 
 def recorded(code: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -234,7 +358,8 @@ def main() -> None:
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(numbers)}" for name, numbers in found.items())
     options.out.write_text(f"{{{lines}}}\n", encoding="utf-8")
     for name, numbers in found.items():
-        norm = math.sqrt(sum(x * x for row in numbers["gradient"] for x in row))
+        rows = numbers.get("gradient", [])
+        norm = math.sqrt(sum(x * x for row in rows for x in row))
         print(f"{name}: loss {numbers['loss']:.6f}, gradient's norm {norm:.6g}")
 
 

@@ -78,7 +78,7 @@ SPACES = Registry(
         ),
         "densenas": Entry(
             "searchbench.spaces.chains.densenas:densenas",
-            "blocks of ascending widths, of which any are taken, and their layers: 1.3e38 (Fang et al. 2020)",
+            "blocks of ascending widths, of which any are taken, and their layers: 4.1e45 (Fang et al. 2020)",
         ),
         "macro": Entry(
             "searchbench.spaces.chains.nasbench_macro:macro",

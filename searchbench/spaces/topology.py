@@ -46,6 +46,9 @@ class Topology:
     """Operations that carry nothing of what enters them."""
     outputs: tuple[int, ...] | None = None
     """Nodes that leave a cell; None: all that edges enter."""
+    routed: bool = False
+    """Whether an architecture is one route from the only input to the only output, with an operation on each of its
+    edges; sources come before targets."""
 
     def __post_init__(self) -> None:
         if not self.edges or len(set(self.operations)) != len(self.operations):
@@ -54,6 +57,8 @@ class Topology:
             raise SpaceError(
                 f"a topology needs at least one operation allowed on every edge, but got {self.allowed!r}."
             )
+        if self.routed and not self._leads_through():
+            raise SpaceError(f"routes lead from one input to one output, edges forwards, but got {self.edges!r}.")
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -121,6 +126,20 @@ class Topology:
         for rows in groups.values():
             yield sorted(rows, key=lambda at: self.edges[at].source)
 
+    def forks(self) -> Iterator[list[int]]:
+        """Decisions that leave each node, lower node and lower target first; cell after cell."""
+        groups: dict[tuple[str, int], list[int]] = {}
+        for at, edge in enumerate(self.edges):
+            groups.setdefault((edge.cell, edge.source), []).append(at)
+        order = {cell: at for at, cell in enumerate(self.cells)}
+        for cell, source in sorted(groups, key=lambda key: (order[key[0]], key[1])):
+            yield sorted(groups[cell, source], key=lambda at: self.edges[at].target)
+
+    def _leads_through(self) -> bool:
+        sources, targets = {edge.source for edge in self.edges}, {edge.target for edge in self.edges}
+        ends = len(sources - targets), len(targets - sources)
+        return len(self.cells) == 1 and ends == (1, 1) and all(edge.source < edge.target for edge in self.edges)
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -142,6 +161,8 @@ class Form:
     """Number of cells, where it is not the space's own."""
     scalars: bool = False
     """What is not executed on an edge enters the sum as a number (the released code of GDAS)."""
+    routes: bool = False
+    """Its decisions are the edges of the topology's routes (Fang et al. 2020, DenseNAS)."""
 
     @property
     def changed(self) -> tuple[str, ...]:

@@ -180,6 +180,9 @@ STRATEGIES = Registry(
         "oles": Entry(f"{_ROBUST}:oles", "operations stop learning when they overfit (Jiang 2023)"),
         "drnas": Entry(f"{_SAMPLED}:drnas", "operations' weights drawn from Dirichlet distributions (Chen 2021)"),
         "fbnet": Entry(f"{_SAMPLED}:fbnet", "concrete relaxation, loss times a power of the cost (Wu 2019)"),
+        "densenas": Entry(
+            f"{_SAMPLED}:densenas", "routes through blocks have logits, the likeliest is taken (Fang 2020)"
+        ),
         "nasp": Entry(f"{_SAMPLED}:nasp", "proximal iterations: one operation per edge at a time (Yao 2020)"),
         "gdas": Entry(f"{_SAMPLED}:gdas", "one operation per edge, by Gumbel-argmax (Dong & Yang 2019)"),
         "snas": Entry(f"{_SAMPLED}:snas", "concrete relaxation, single level (Xie 2019)"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -88,9 +88,10 @@ def unsupported(strategy: Strategy, stage: Stage) -> str | None:
     return strategy.unsupported(scenario(stage, strategy)) if isinstance(strategy, Restricted) else None
 
 
-def trains(strategy: Strategy) -> bool:
-    """Whether the strategy starts a search that trains a supernet (one that does not start at all does not)."""
-    stage = training_stage()
+def trains(strategy: Strategy, on: Sequence[Stage] | None = None) -> bool:
+    """Whether the strategy starts a search that trains a supernet (one that does not start at all does not), on the
+    first of some stages, or on `training_stage()`."""
+    stage = on[0] if on else training_stage()
     try:
         search = strategy.start(scenario(stage, strategy))
         return unsupported(strategy, stage) is None and search_kind(search) == "training"
@@ -144,7 +145,7 @@ def _ask_tell(search: AskTellSearch, stage: Stage, weather: Weather, abreast: in
 
 def training_problem(stage: Stage) -> Problem:
     """Real training of a stage's networks on the bundled digits."""
-    return Problem(Use(stage.space.name, **stage.space.settings), "digits", Use("train", epochs=1))
+    return Problem(stage.space, "digits", Use("train", epochs=1))
 
 
 def searched(

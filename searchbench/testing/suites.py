@@ -70,7 +70,7 @@ def _performed(
     on: Sequence[Stage] | None,
 ) -> tuple[Witnessed | Unwitnessed, list[Check], float]:
     """What a real run left behind (or why there is none), the behaviours of all rehearsals, seconds per trial."""
-    training = trains(strategy)
+    training = trains(strategy, on)
     if on is None:
         on = (training_stage(),) if training else stages(trials)
     wanted = _wanted(behaviours.TRAINING if training else behaviours.ASK_TELL, another_process, random)

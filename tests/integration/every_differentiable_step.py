@@ -43,6 +43,7 @@ SMALL = {
         "last": 8,
     },
     "mixpath": {"kernels": (3, 5), "stem": 4, "channels": (4, 6), "layers": (1, 1), "strides": (2, 1), "last": 8},
+    "densenas": {"stem": 4, "first": 4, "widths": ((4, 6), (6, 8)), "strides": (2, 1), "layers": 2, "last": 8},
     "macro": {"stem": 4, "layers": (1, 1), "last": 8},
     "darts-rnn": {"nodes": 3, "units": 8, "network_units": 8},
 }

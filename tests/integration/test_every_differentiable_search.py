@@ -37,7 +37,7 @@ def run_checked(*arguments):
 @pytest.mark.slow
 @pytest.mark.parametrize("space", sorted(SMALL))
 def test_every_differentiable_method_steps_forward_and_backward(space):
-    assert run_checked(space) > 5
+    assert run_checked(space) >= (1 if space == "densenas" else 6)  # whose routes are one method's
 
 
 def test_partial_channels_on_the_darts_space_step_forward_and_backward():

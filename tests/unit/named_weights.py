@@ -36,6 +36,17 @@ def put(name: str, module: nn.Module) -> None:
             at += 1
 
 
+def put_convolutions(name: str, module: nn.Module) -> None:
+    """`put` of every convolution and matrix, counted, in whatever they are nested."""
+    layers = (part for part in module.modules() if isinstance(part, nn.Conv2d | nn.Linear))
+    for at, part in enumerate(layers):
+        put(f"{name} {at}", part)
+
+
+PAIR = (1, 4)
+"""Two operations of every layer of a block."""
+
+
 def images() -> Tensor:
     """[B, 3, H, W]."""
     return normal("images", (IMAGES, 3, SIDE, SIDE))

@@ -43,27 +43,31 @@ SPACES_TRIED = {
     "darts-nasp": {},
     "mobile-proxyless": {},
     "macro": {},
+    "densenas": {},
 }
 SMALL = {"stem": 4, "first": 4, "channels": (4, 6), "layers": (2, 1), "strides": (1, 2), "last": 8, "stem_stride": 1}
 
 DENSE = ("darts", "darts-s1", "darts-s2", "darts-s3", "darts-s4", "darts-nasp")
 CHAINS = ("mobile-proxyless", "macro")
+BLOCKS = (*CHAINS, "densenas")
 RULES = {  # (spaces, rows): the rule by which they are skipped; every other pairing runs
     (DENSE, ("fair-darts, with its threshold",)): "search its sparse variant",
-    (CHAINS, ("fair-darts, with its threshold",)): "has no operation `none`",
+    (BLOCKS, ("fair-darts, with its threshold",)): "has no operation `none`",
     (
         ("darts-s2", "darts-s4"),
         ("p-darts", "p-darts, two stages"),
     ): "its first stage must drop some of the 2 operations",
     (("darts-s3",), ("p-darts",)): "its first stage must drop some of the 3 operations",
     (("nasbench201",), ("p-darts",)): "its first stage must drop some of the 5 operations",
-    (CHAINS, ("p-darts", "p-darts, two stages")): "no form with skip_dropout",
-    (CHAINS, ("darts-minus",)): "no form with auxiliary_skip",
-    (CHAINS, ("pc-darts", "drnas-progressive")): "no form with partial",
-    (CHAINS, ("r-darts-dp",)): "no form with drop_path",
+    (BLOCKS, ("p-darts", "p-darts, two stages")): "no form with skip_dropout",
+    (BLOCKS, ("darts-minus",)): "no form with auxiliary_skip",
+    (BLOCKS, ("pc-darts", "drnas-progressive")): "no form with partial",
+    (BLOCKS, ("r-darts-dp",)): "no form with drop_path",
     (CHAINS, ("oles",)): "do not say which weights are theirs",
     (("darts-s2", "darts-s3", "darts-s4", *CHAINS), ("stacnas",)): "say in `like` which are alike",
-    (CHAINS, ("darts-cs, clipped", "darts-fimt, clipped", "darts-prime, clipped")): "no form with node_norm",
+    (BLOCKS, ("darts-cs, clipped", "darts-fimt, clipped", "darts-prime, clipped")): "no form with node_norm",
+    (("densenas",), tuple(row for row in VARIANTS if row != "densenas")): "it has no logits for routes",
+    (tuple(name for name in SPACES_TRIED if name != "densenas"), ("densenas",)): "no form with routes",
 }
 
 

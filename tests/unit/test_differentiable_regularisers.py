@@ -13,6 +13,7 @@ from searchbench.strategies.differentiable import (
     Admm,
     Complexity,
     ExpectedCost,
+    FullEdges,
     Proximity,
     ScaledByCost,
     SpaceRule,
@@ -28,7 +29,14 @@ def stub(activated, topology=SMALL, progress=0.5, **more):
     moment = SimpleNamespace(progress=progress)
     mask = torch.ones(activated.shape, dtype=torch.bool)
     return SimpleNamespace(
-        derive=SpaceRule(), activated=lambda: activated, topology=topology, moment=moment, mask=mask, **more
+        derive=SpaceRule(),
+        activated=lambda: activated,
+        topology=topology,
+        moment=moment,
+        mask=mask,
+        sampling=FullEdges(),
+        beta=None,
+        **more,
     )
 
 

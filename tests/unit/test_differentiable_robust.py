@@ -29,6 +29,7 @@ from searchbench.strategies.differentiable import (
     Differentiable,
     DirichletDivergence,
     DirichletWeights,
+    FullEdges,
     Joint,
     JointGradient,
     Perturbation,
@@ -357,7 +358,8 @@ def test_fbnet_cools_as_published_and_multiplies_the_loss_by_a_power_of_the_cost
     assert part.tau(90, 90) == pytest.approx(0.0872, abs=1e-4)
     costs = torch.tensor([[0.0, 10.0, 100.0], [0.0, 20.0, 40.0]], dtype=torch.float64)
     weights = ALPHA.softmax(-1)
-    game = SimpleNamespace(activated=lambda: weights, costs=costs, fixed_cost=7.0, mask=ALL)
+    whole = {"sampling": FullEdges(), "beta": None, "topology": None}
+    game = SimpleNamespace(activated=lambda: weights, costs=costs, fixed_cost=7.0, mask=ALL, **whole)
     [loss] = [rule.outer(torch.tensor(2.0, dtype=torch.float64), game, None) for rule in paper.regularise]
     expected = 7.0 + float((weights * costs).sum())
     assert float(loss) == pytest.approx(2.0 * 0.2 * math.log(expected) ** 0.6)

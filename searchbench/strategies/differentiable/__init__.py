@@ -33,6 +33,7 @@ from searchbench.strategies.differentiable.regularise import (
     Complexity,
     DirichletDivergence,
     ExpectedCost,
+    LogCost,
     Proximity,
     ScaledByCost,
     ZeroOne,
@@ -40,6 +41,7 @@ from searchbench.strategies.differentiable.regularise import (
 )
 from searchbench.strategies.differentiable.relaxation import ClippedLinear, Sigmoid, Softmax
 from searchbench.strategies.differentiable.relaxation_experts import AnnealedSoftmax, ByRank, ExpertAdvice, Template
+from searchbench.strategies.differentiable.relaxation_pair import SoftPair
 from searchbench.strategies.differentiable.relaxation_sampled import (
     BinaryGate,
     Concrete,
@@ -48,6 +50,7 @@ from searchbench.strategies.differentiable.relaxation_sampled import (
     GumbelHard,
     Proximal,
 )
+from searchbench.strategies.differentiable.routes import LikeliestRoute, RoutedEdges
 from searchbench.strategies.differentiable.schedule import (
     Alternate,
     Constant,
@@ -107,7 +110,9 @@ __all__ = [
     "Joint",
     "JointGradient",
     "Lanczos",
+    "LikeliestRoute",
     "LinearCredit",
+    "LogCost",
     "Milestones",
     "Monotone",
     "MoreChannels",
@@ -121,12 +126,14 @@ __all__ = [
     "RandomSmoothing",
     "RankStability",
     "Ratio",
+    "RoutedEdges",
     "ScaledByCost",
     "ScoreFunction",
     "Shapley",
     "Sigmoid",
     "SkipCount",
     "SkipDropout",
+    "SoftPair",
     "Softmax",
     "SpaceRule",
     "Stages",

@@ -17,12 +17,13 @@ from searchbench.strategies.differentiable.discretise import Discretise, SpaceRu
 from searchbench.strategies.differentiable.edges import EdgeSampling, FullEdges, PartialChannels
 from searchbench.strategies.differentiable.extras import AuxiliarySkip, Extra, Forming, Viewing
 from searchbench.strategies.differentiable.halting import OperationStop
-from searchbench.strategies.differentiable.hypergradient import FirstOrder, Hypergradient
+from searchbench.strategies.differentiable.hypergradient import FirstOrder, Hypergradient, JointGradient, Unrolled
 from searchbench.strategies.differentiable.pace import Pace, Settings, paced
 from searchbench.strategies.differentiable.prune import Prune, Staged, Unpruned
-from searchbench.strategies.differentiable.regularise import Regulariser
+from searchbench.strategies.differentiable.regularise import Complexity, Regulariser
 from searchbench.strategies.differentiable.relaxation import ClippedLinear, Relaxation, Softmax
 from searchbench.strategies.differentiable.relaxation_experts import ByRank
+from searchbench.strategies.differentiable.routes import RoutedEdges
 from searchbench.strategies.differentiable.schedule import Alternate, Joint, Schedule
 from searchbench.strategies.differentiable.split import DataSplit, TaskSplit
 from searchbench.strategies.differentiable.stop import EarlyStop, ToTheEnd
@@ -184,6 +185,12 @@ class Differentiable:
             "first of the `divisors`.",
         )
         yield (
+            isinstance(self.edges, RoutedEdges) and not self._goes_by_routes(),
+            "routes need operations whose weights are probabilities and logits that move by gradients alone; no "
+            "pruning, credit, adversary, proximity, ADMM or Complexity goes with RoutedEdges, but there are "
+            f"{relax}, {type(self.hypergradient).__name__} and {type(self.prune).__name__}.",
+        )
+        yield (
             self.halt is not None and not isinstance(self.hypergradient, FirstOrder),
             "operations that stop one by one go by the weights' gradients on the architecture's images, which "
             f"FirstOrder leaves, and not {type(self.hypergradient).__name__}.",
@@ -192,6 +199,12 @@ class Differentiable:
             self.prune.prunes and any(isinstance(extra, AuxiliarySkip) for extra in self.extras),
             "an auxiliary skip needs its edge's operations unpruned.",
         )
+
+    def _goes_by_routes(self) -> bool:
+        by_gradients = isinstance(self.hypergradient, FirstOrder | Unrolled | JointGradient)
+        beside = self.prune.prunes or self.adversary is not None
+        per_edge = any(part.projects or isinstance(part, Complexity) for part in self.regularise)
+        return self.relax.probabilities and by_gradients and not (beside or per_edge)
 
     def at(self, epochs: int, batches: int) -> Differentiable:
         """The search with its parts at the pace of so many epochs of so many minibatches."""

@@ -12,6 +12,7 @@ from searchbench.errors import StudyError
 from searchbench.spaces.space import Space
 from searchbench.spaces.topology import Topology
 from searchbench.strategies.differentiable.connect import Chosen, Weights, connected
+from searchbench.strategies.differentiable.routes import LikeliestRoute
 
 NoneRule = Literal["excluded", "connected", "allowed"]
 """What becomes of `none` where every edge has an operation: "excluded": no edge takes it (Liu et al. 2019);
@@ -237,8 +238,8 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class SpaceRule:
-    """The rule of the space: the heaviest edges of every node where some are kept, else the heaviest option of every
-    decision.
+    """The rule of the space: the heaviest edges of every node where some are kept, the likeliest route where one is
+    taken, else the heaviest option of every decision.
 
     Args:
         none: where every edge is kept, see `NoneRule`.
@@ -273,6 +274,8 @@ class SpaceRule:
 
     def rule(self, topology: Topology) -> Discretise:
         """The rule of a topology."""
+        if topology.routed:
+            return LikeliestRoute()
         return ArgmaxPerEdge(self.none) if topology.keeps is None else TopEdges(topology.keeps)
 
 

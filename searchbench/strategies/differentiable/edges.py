@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Space
 from searchbench.spaces.topology import Form, Topology
+from searchbench.strategies.differentiable.routes import shares
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +29,9 @@ class EdgeSampling(Protocol):
     def weights(self, beta: Tensor | None, topology: Topology) -> Tensor | None:
         """[decisions] weights of whole edges; None means one each."""
 
+    def passing(self, beta: Tensor | None, topology: Topology) -> Tensor | None:
+        """[decisions] probabilities that an architecture has each edge; None: what an edge has counts in full."""
+
     def dress(self, mixture: Mixed, beta: Tensor | None, topology: Topology) -> Mixed:
         """The mixture with edges weighed."""
 
@@ -44,8 +48,18 @@ class FullEdges:
     def weights(self, beta: Tensor | None, topology: Topology) -> Tensor | None:
         return None
 
+    def passing(self, beta: Tensor | None, topology: Topology) -> Tensor | None:
+        return None
+
     def dress(self, mixture: Mixed, beta: Tensor | None, topology: Topology) -> Mixed:
         return mixture
+
+    def unsupported(self, space: Space) -> str | None:
+        if space.wiring is not None and space.wiring.routed:
+            return (
+                f"an architecture of `{space.name}` is one route through its blocks, and it has no logits for routes."
+            )
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +85,11 @@ class PartialChannels:
         return replace(form, partial=self.divisor)
 
     def weights(self, beta: Tensor | None, topology: Topology) -> Tensor | None:
-        import torch
-
         assert beta is not None
-        parts: list[Tensor] = []
-        order: list[int] = []
-        for rows in topology.nodes():
-            parts.append(beta[rows].softmax(0))
-            order += rows
-        inverse = sorted(range(len(order)), key=order.__getitem__)
-        return torch.cat(parts)[inverse]
+        return shares(beta, topology.nodes())
+
+    def passing(self, beta: Tensor | None, topology: Topology) -> Tensor | None:
+        return None
 
     def dress(self, mixture: Mixed, beta: Tensor | None, topology: Topology) -> Mixed:
         edges = self.weights(beta, topology)

@@ -20,6 +20,7 @@ from searchbench.strategies.differentiable.extras import Dressing, Extra, Viewin
 from searchbench.strategies.differentiable.halting import Halted
 from searchbench.strategies.differentiable.regularise import Regulariser, Remembering
 from searchbench.strategies.differentiable.relaxation import Relaxation, Settling
+from searchbench.strategies.differentiable.routes import costs_of_routes
 from searchbench.strategies.differentiable.turn import Moment, Phase, Turn
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.strategy import Lab, Loss
@@ -73,6 +74,7 @@ class Game:
     """Operations whose weights learn no more, where some may stop."""
     _owned: list[list[nn.Parameter]] | None = None
     _costs: Tensor | None = None
+    _fixed_cost: float | None = None
     _latencies: tuple[Tensor, float] | None = None
 
     def turn(self, phase: Phase) -> Turn:
@@ -150,8 +152,12 @@ class Game:
 
     @property
     def costs(self) -> Tensor:
-        """[decisions, options] multiply-accumulates of each operation above those of the cheapest of its decision."""
-        if self._costs is None:
+        """[decisions, options] multiply-accumulates of each operation above those of the cheapest of its decision; of
+        routes see `costs_of_routes`."""
+        if self._costs is None and self.topology.routed:
+            of_routes, self._fixed_cost = costs_of_routes(self.topology, self.supernet.macs)
+            self._costs = _filled(of_routes).to(self.alpha)
+        elif self._costs is None:
             base = (0,) * len(self.supernet.options)
             rows = [
                 [self.supernet.macs((*base[:at], op, *base[at + 1 :])) for op in range(options)]
@@ -163,16 +169,23 @@ class Game:
 
     @property
     def fixed_cost(self) -> float:
-        """Multiply-accumulates outside the decisions, and of the cheapest option of each."""
-        cheapest = tuple(int(op) for op in self.costs.argmin(1))
-        return float(self.supernet.macs(cheapest))
+        """Multiply-accumulates outside the decisions, and of the cheapest option of each; of routes see
+        `costs_of_routes`."""
+        costs = self.costs
+        if self._fixed_cost is None:
+            self._fixed_cost = float(self.supernet.macs(tuple(int(op) for op in costs.argmin(1))))
+        return self._fixed_cost
 
     @property
     def latencies(self) -> tuple[Tensor, float]:
         """[decisions, options] milliseconds of each operation above the quickest of its decision, and those of the
         path of the quickest: exact where latencies add up over decisions. Where a node keeps some of its edges only,
-        an edge is timed beside those from the lowest sources. What no architecture has costs nothing more."""
-        if self._latencies is None:
+        an edge is timed beside those from the lowest sources. What no architecture has costs nothing more. Of routes
+        see `costs_of_routes`."""
+        if self._latencies is None and self.topology.routed:
+            rows, fixed = costs_of_routes(self.topology, self.latency)
+            self._latencies = _filled(rows).to(self.alpha), fixed
+        elif self._latencies is None:
             allowed = [[op for op in range(n) if self._occurs(at, op)] for at, n in enumerate(self.supernet.options)]
             base = [ops[0] for ops in allowed]
             table = torch.full(self.alpha.shape, math.inf, dtype=torch.float64)

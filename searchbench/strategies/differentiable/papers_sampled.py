@@ -13,7 +13,14 @@ from searchbench.strategies.differentiable.extras import UndrawnAsScalars
 from searchbench.strategies.differentiable.hypergradient import JointGradient, ScoreFunction
 from searchbench.strategies.differentiable.pace import LEAST_STEPS
 from searchbench.strategies.differentiable.papers import on_darts
-from searchbench.strategies.differentiable.regularise import Complexity, DirichletDivergence, ExpectedCost, ScaledByCost
+from searchbench.strategies.differentiable.regularise import (
+    Complexity,
+    DirichletDivergence,
+    ExpectedCost,
+    LogCost,
+    ScaledByCost,
+)
+from searchbench.strategies.differentiable.relaxation_pair import SoftPair
 from searchbench.strategies.differentiable.relaxation_sampled import (
     BinaryGate,
     Concrete,
@@ -22,6 +29,7 @@ from searchbench.strategies.differentiable.relaxation_sampled import (
     GumbelHard,
     Proximal,
 )
+from searchbench.strategies.differentiable.routes import RoutedEdges
 from searchbench.strategies.differentiable.schedule import Constant, Joint, WarmUp
 from searchbench.strategies.differentiable.widen import MoreChannels
 
@@ -139,6 +147,49 @@ def fbnet(
         schedule=WarmUp(host.schedule, warmup),
         regularise=(ScaledByCost(factor, power, math.e, of),),
         alphas=replace(host.alphas, betas=(0.9, 0.999), weight_decay=5e-4),
+    )
+
+
+@on_darts("ratio", leaving_out=("none",), over=7_300, ratio=4.0)
+def densenas(
+    host: Differentiable,
+    weight: float = 0.15,
+    base: float = 15.0,
+    of: str = "macs",
+    every: int | None = None,
+    warmup: float = 1 / 3,
+) -> Differentiable:
+    """DenseNAS's search: a densely connected supernet of blocks, in which the ways from block to block have logits
+    (beta) beside those of operations (alpha); the likeliest route through the blocks is handed over.
+
+    x_j = H_j(sum_i p_ij H_ij(x_i)),  p_ij = softmax_j(beta_i);  L_val + weight log_base E, E the cost expected over
+    routes and their operations. A step executes every way, with one operation of each layer on the weights' turn and
+    two on the architecture's.
+
+    Args:
+        ratio: of the training part, between weights and logits.
+        weight, base: see above.
+        of: what the cost is: "macs", or "latency_ms" by the problem's latency.
+        every: the architecture moves on every so many-th minibatch. None: 4, so that it sees as many passes over its
+            fifth of the images as the weights over theirs, fewer in a short search.
+        warmup: share of the epochs in which only the weights move.
+
+    For spaces whose architectures are routes, such as `densenas`.
+
+    Source: Fang, Sun, Zhang, Li, Liu & Wang 2020, "Densely connected search space for more flexible neural architecture
+        search", section 3, and its code: see `RoutedEdges`, `SoftPair`, `LogCost` and `LikeliestRoute`.
+    Differs: settings that are not part of the method are those of `darts`; weights and logits take turns by the
+        minibatch, not by the epoch; the expected cost is over the whole softmax of a layer's operations, as in the
+        paper, where the code takes that of the drawn pair; the last 1x1 convolution weighs its inputs by p as every
+        block does, where the code takes the softmax of those p once more; operations are drawn by their probabilities
+        in the warm-up too, where logits have not moved and the code draws uniformly.
+    """
+    return replace(
+        host,
+        relax=SoftPair(),
+        schedule=WarmUp(Constant(4, LEAST_STEPS) if every is None else Constant(every), warmup),
+        edges=RoutedEdges(),
+        regularise=(LogCost(weight, base, of),) if weight else (),
     )
 
 

@@ -217,6 +217,34 @@ class ScaledByCost:
 
 
 @dataclass(frozen=True, slots=True)
+class LogCost:
+    """L_val + weight log_base E, E the expected cost. Its gradient is that of E / E: the unit of E does not matter.
+
+    Source: Fang et al. 2020, "Densely connected search space for more flexible neural architecture search", section
+    3.3, equation of the loss; weight and base of the released code. Undefined where E <= 0.
+
+    Raises:
+        StudyError: a value is out of range.
+    """
+
+    weight: float = 0.15
+    base: float = 15.0
+    of: str = "macs"
+    projects = False
+    expects = True
+
+    def __post_init__(self) -> None:
+        _check_of(self.of)
+        if self.weight < 0 or self.base <= 1:
+            raise StudyError(f"`weight` must not be negative and `base` must be above 1, but got {self}.")
+
+    def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
+        import math
+
+        return loss + self.weight * expected_cost(game, self.of).log() / math.log(self.base)
+
+
+@dataclass(frozen=True, slots=True)
 class Complexity:
     """RES: L_val + eta sum_k (F_k / sum F) a_k^2, heavier operations pay more.
 
@@ -282,9 +310,10 @@ COSTS = ("macs", "latency_ms")
 
 
 def expected_cost(game: Game, of: str = "macs") -> Tensor:
-    """The cost expected under the weights of the operations, fixed ones included."""
+    """The cost expected under the weights of the operations and, where edges are taken by chance, of the edges; fixed
+    ones included."""
     costs, fixed = _costs(game, of)
-    return (game.activated() * costs).sum() + fixed
+    return (_occurring(game.activated(), game.beta, game) * costs).sum() + fixed
 
 
 def reference_cost(reference: float | None, game: Game, of: str = "macs") -> float:
@@ -293,7 +322,14 @@ def reference_cost(reference: float | None, game: Game, of: str = "macs") -> flo
         return reference
     costs, fixed = _costs(game, of)
     equal = game.mask.to(costs) / game.mask.sum(1, keepdim=True)
-    return float((equal * costs).sum()) + fixed
+    beta = None if game.beta is None else game.beta.new_zeros(game.beta.shape)
+    return float((_occurring(equal, beta, game) * costs).sum()) + fixed
+
+
+def _occurring(weights: Tensor, beta: Tensor | None, game: Game) -> Tensor:
+    """[decisions, options] probabilities that an architecture has each operation on each edge."""
+    passing = game.sampling.passing(beta, game.topology)
+    return weights if passing is None else weights * passing.unsqueeze(1)
 
 
 def _costs(game: Game, of: str) -> tuple[Tensor, float]:

@@ -217,7 +217,7 @@ class BinaryGate:
         if self.mode == "full":
             gates = one_hot(drawn(probabilities, turn), probabilities)
             return Mixed(self._gated(gates, probabilities, turn).unbind(0), turn.active)
-        return self._pair(alpha, probabilities, turn)
+        return self._pair(alpha, turn)
 
     def _gated(self, gates: Tensor, soft: Tensor, turn: Turn) -> Tensor:
         """The gates with the gradient of `soft`, except where a zero is active and skips."""
@@ -229,20 +229,13 @@ class BinaryGate:
         none = None if turn.topology is None else turn.topology.none
         return -1 if self.zero == "moves" or none is None else none
 
-    def _pair(self, alpha: Tensor, probabilities: Tensor, turn: Turn) -> Mixed:
-        import torch
-
+    def _pair(self, alpha: Tensor, turn: Turn) -> Mixed:
         from searchbench.spaces.networks import Mixed
 
-        # the two largest of log p + Gumbel are a draw of two without replacement
-        noisy = probabilities.detach().log() + gumbel(tuple(alpha.shape), turn, alpha)
-        pair = noisy.topk(min(2, alpha.shape[-1]), -1).indices
-        on_pair = torch.zeros_like(alpha, dtype=torch.bool).scatter_(-1, pair, True)
-        if turn.mask is not None:
-            on_pair &= turn.mask
+        on_pair = drawn_pair(alpha, turn)
         shares = alpha.masked_fill(~on_pair, float("-inf")).softmax(-1)
         weights = self._gated(one_hot(drawn(shares, turn), shares), shares, turn)
-        return Mixed(weights.unbind(0), tuple(tuple(row.nonzero().flatten().tolist()) for row in on_pair))
+        return Mixed(weights.unbind(0), executed(on_pair))
 
     def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
         """Settle, in mode "two": untouched logits go back to where they were (an optimiser's momentum moved them),
@@ -311,6 +304,23 @@ class Proximal:
     def settle(self, alpha: Tensor, before: Tensor, mixture: Mixed, turn: Turn) -> None:
         """Clip to [0, 1]."""
         alpha.clamp_(0.0, 1.0)
+
+
+def drawn_pair(alpha: Tensor, turn: Turn) -> Tensor:
+    """[decisions, options], True for two options of every decision, drawn without replacement from softmax(alpha); for
+    one where all others are pruned."""
+    import torch
+
+    # the two largest of log p + Gumbel are a draw of two without replacement
+    noisy = masked_softmax(alpha, turn).detach().log() + gumbel(tuple(alpha.shape), turn, alpha)
+    pair = noisy.topk(min(2, alpha.shape[-1]), -1).indices
+    on_pair = torch.zeros_like(alpha, dtype=torch.bool).scatter_(-1, pair, True)
+    return on_pair if turn.mask is None else on_pair & turn.mask
+
+
+def executed(options: Tensor) -> tuple[tuple[int, ...], ...]:
+    """Options [decisions, options] that are True, per decision."""
+    return tuple(tuple(row.nonzero().flatten().tolist()) for row in options)
 
 
 def drawn(probabilities: Tensor, turn: Turn) -> Tensor:

@@ -269,7 +269,8 @@ class PathDropout:
         return tuple(np.flatnonzero(rng.random(options) >= rate ** (1 / options)).tolist())
 
     def unsupported(self, scenario: Scenario) -> str | None:
-        if scenario.space.topology is None:
+        topology = scenario.space.topology
+        if topology is None or topology.routed:
             return (
                 f"it drops paths into the nodes of cells, which space `{scenario.space.name}` has none of: "
                 "a layer of which all is dropped would end the network."
