@@ -144,6 +144,10 @@ SPACES = Registry(
             "searchbench.spaces.hyperparameters:hyperparameters",
             "declared in the study: numbers, log scales, categories, conditions",
         ),
+        "schedules": Entry(
+            "searchbench.spaces.schedules:schedules",
+            "declared hyper-parameters, once for each interval of a training (as Jaderberg et al. 2017)",
+        ),
     },
 )
 

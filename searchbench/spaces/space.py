@@ -57,6 +57,10 @@ class Architecture:
         """Equal where keys are, of one space in one process; quicker where the values say it all, as with numbers."""
         return self.values if self.space.plain else self.space.key(self)
 
+    def key_at(self, epochs: float | None) -> str:
+        """The key of all that an evaluation of so many epochs depends on, see `Space.key_at`."""
+        return self.space.key_at(self, epochs)
+
     def __getitem__(self, name: str) -> Value:
         try:
             value = self.values[self.space.position[name]]
@@ -123,6 +127,8 @@ class Space:
         carrying: architecture -> whether its network lets something of its input through to its output; one that does
             not cannot learn.
         graph: architecture -> graph of its operations, where graph kernels are to compare them.
+        setting: of a space of schedules, the space of what is set for one interval; a point then holds one point of it
+            after the other, and evaluations are as long as the intervals that they reach.
 
     Raises:
         SpaceError: two decisions share a name, or a condition refers to no earlier decision.
@@ -141,6 +147,7 @@ class Space:
     reads: str = "images"
     carrying: Callable[[Architecture], bool] = _always
     graph: Callable[[Architecture], LabelledGraph] | None = None
+    setting: Space | None = None
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -167,6 +174,7 @@ class Space:
             self.reads,
             self.carrying,
             self.graph,
+            self.setting,
         )
 
     @cached_property
@@ -265,6 +273,16 @@ class Space:
                 self._keys[architecture.values] = known
         return known
 
+    def key_at(self, architecture: Architecture, epochs: float | None) -> str:
+        """The key of all that an evaluation of so many epochs depends on: the architecture's; of a schedule, that of
+        its first intervals, so that those which begin alike share evaluations and trainings up to where they part."""
+        if self.setting is None or epochs is None:
+            return self.key(architecture)
+        reached = math.ceil(epochs) * len(self.setting.decisions)
+        if reached >= len(self.decisions):
+            return self.key(architecture)
+        return self.notation.write((*architecture.values[:reached], *[None] * (len(self.decisions) - reached)))
+
     @property
     def whole(self) -> Space:
         """The space itself; of a view of a space through a limit, all of what is looked at."""
@@ -277,7 +295,7 @@ class Space:
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """A uniform draw, decision by decision (not uniform over keys)."""
-        return self._complete([None] * len(self.decisions), rng)
+        return self.completed([None] * len(self.decisions), rng)
 
     def draws(self, count: int, rng: np.random.Generator) -> list[Architecture]:
         """Draws, as many as asked for: those that `sample` would give one after the other."""
@@ -300,7 +318,7 @@ class Space:
         at = active[int(rng.random() * len(active))]
         values = list(architecture.values)
         values[at] = self.decisions[at].mutate(values[at], rng)
-        return self._complete(values, rng)
+        return self.completed(values, rng)
 
     def redraw(self, architecture: Architecture, probability: float, rng: np.random.Generator) -> Architecture:
         """Every active decision is drawn anew with this probability, possibly to the value it has."""
@@ -309,13 +327,13 @@ class Space:
         for at, decision in enumerate(self.decisions):
             if coins[at] and values[at] is not None:
                 values[at] = decision.sample(rng)
-        return self._complete(values, rng)
+        return self.completed(values, rng)
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
         """Each decision from one parent or the other, by a fair coin; what becomes active with no value is drawn."""
         coins = rng.integers(2, size=len(self.decisions)).tolist()
         mixed = [x if coin else y for coin, x, y in zip(coins, a.values, b.values, strict=True)]
-        return self._complete(mixed, rng)
+        return self.completed(mixed, rng)
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """Every architecture that differs in one decision by one step (newly active ones get their first value)."""
@@ -324,11 +342,12 @@ class Space:
             for other in decision.neighbours(value) if value is not None else []:
                 values = list(architecture.values)
                 values[at] = other
-                found.append(self._complete(values, None))
+                found.append(self.completed(values, None))
         return found
 
-    def _complete(self, values: list[Value], rng: np.random.Generator | None) -> Architecture:
-        """Draw active decisions that have no value (take the first value without `rng`), clear inactive ones."""
+    def completed(self, values: list[Value], rng: np.random.Generator | None) -> Architecture:
+        """The point with these values (which are changed): active decisions that have none are drawn, or without `rng`
+        take their first; inactive ones are cleared."""
         if self.conditional or None in values:
             for i, decision in enumerate(self.decisions):
                 if not self._active(decision, values):

@@ -174,8 +174,8 @@ def _train(strategy: Strategy, stage: Stage, replicate: int) -> list[str]:
 
 
 def evaluate(proposal: Proposal, number: int, weather: Weather) -> Trial:
-    """A measurement that depends on the architecture's key alone, with the metrics `params` and `macs`, or the failure
-    the weather brings."""
+    """A measurement that depends on the key of what it reaches alone, with the metrics `params` and `macs`, or the
+    failure that the weather brings."""
     cost = Cost(evaluations=1, epochs=proposal.fidelity.epochs or 27.0)
     fidelity = Fidelity(proposal.fidelity.epochs or 27.0, 1.0, 1.0, 1.0)
     if weather == "only failures" or (weather == "failures" and number % 3 == 1):
@@ -183,7 +183,7 @@ def evaluate(proposal: Proposal, number: int, weather: Weather) -> Trial:
     if weather == "all equal":
         value = 0.5
     else:
-        digest = hashlib.sha256(proposal.architecture.key.encode()).digest()
+        digest = hashlib.sha256(proposal.architecture.key_at(fidelity.epochs).encode()).digest()
         value = int.from_bytes(digest[:6], "big") / 2**48
     metrics = {"params": float(len(proposal.architecture.key)), "macs": 1000.0 * len(set(proposal.architecture.key))}
     return Trial(number, proposal.architecture, fidelity, "ok", value, cost, metrics)
@@ -205,9 +205,11 @@ def check_resume(proposal: Proposal, told: dict[int, Trial]) -> None:
     if proposal.resume is None:
         return
     earlier = told.get(proposal.resume)
-    if earlier is None or earlier.architecture.key != proposal.architecture.key:
+    reached = None if earlier is None else earlier.fidelity.epochs
+    if earlier is None or earlier.architecture.key_at(reached) != proposal.architecture.key_at(reached):
         raise ConformanceError(
-            f"`resume` must be the number of a trial of the same architecture it was told, but was {proposal.resume}."
+            "`resume` must be the number of a trial of the same architecture it was told (of a schedule that begins "
+            f"alike), but was {proposal.resume}."
         )
 
 

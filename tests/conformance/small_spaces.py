@@ -50,6 +50,10 @@ SMALL: dict[str, dict[str, Any]] = {
         "momentum": {"float": [0.0, 0.9], "when": {"optimizer": "sgd"}},
         "layers": {"int": [1, 4]},
     },
+    "schedules": {
+        "intervals": 3,
+        "setting": {"rate": {"float": [1e-4, 1e-1], "log": True}, "optimizer": ["sgd", "adam"]},
+    },
 }
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [

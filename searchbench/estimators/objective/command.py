@@ -91,6 +91,10 @@ class Command:
         """Whether it is told a checkpoint folder to go on from."""
         return CHECKPOINT in self._named()
 
+    def takes(self, name: str | None) -> bool:
+        """Whether it has a place of that name."""
+        return name in self._named()
+
     def check(self, space: Space, fidelity: str | None) -> None:
         """Raise StudyError where a place has no value, or a hyper-parameter no place."""
         decisions = [decision.name for decision in space.decisions]

@@ -140,9 +140,14 @@ class Evaluations:
 
     def price(self, architecture: Architecture, fidelity: Fidelity, resume: Fidelity | None = None) -> Cost:
         """One evaluation and the amount of the fidelity; of what goes on from a checkpoint, only the increment."""
-        if resume is None or self._checkpoints is None:
-            return self._prices[fidelity]
-        return Cost(1, max((fidelity.epochs or 0.0) - (resume.epochs or 0.0), 0.0))
+        before = self._done(fidelity, resume)
+        return self._prices[fidelity] if before is None else Cost(1, (fidelity.epochs or 0.0) - before)
+
+    def _done(self, fidelity: Fidelity, resume: Fidelity | None) -> float | None:
+        """How far a training that is continued has come; None where nothing is, or it has come too far for this one."""
+        if resume is None or self._checkpoints is None or (resume.epochs or 0.0) >= (fidelity.epochs or 0.0):
+            return None
+        return resume.epochs or 0.0
 
     @property
     def answers_duration(self) -> bool:
@@ -171,17 +176,17 @@ class Evaluations:
         if self._checkpoints is None:
             answer = read(self._call(config, seed & SEED_BITS, amount, None), self._metric)
         else:
-            answer = self._continued(config, architecture.key, seed, fidelity, resume)
+            answer = self._continued(architecture, seed, fidelity, resume)
         price = self.price(architecture, fidelity, resume)
         cost = Cost(1, price.epochs, device_s=time.perf_counter() - started)
         return Measurement(self._sign * answer.value, answer.metrics), cost
 
-    def _continued(
-        self, config: dict[str, Any], key: str, seed: int, fidelity: Fidelity, resume: Fidelity | None
-    ) -> Answer:
+    def _continued(self, architecture: Architecture, seed: int, fidelity: Fidelity, resume: Fidelity | None) -> Answer:
         assert self._checkpoints is not None
-        before = None if resume is None else resume.epochs
-        folder = self._checkpoints.begin(key, seed, fidelity.epochs, before)
+        config, kept = architecture.as_dict(), self._checkpoints
+        done = self._done(fidelity, resume)
+        before = None if done is None else kept.place(architecture.key_at(done), seed, done)
+        folder = kept.begin(kept.place(architecture.key_at(fidelity.epochs), seed, fidelity.epochs), before)
         wanted = False
         try:
             answer = read(self._call(config, seed & SEED_BITS, self._amounts[fidelity], folder), self._metric)
@@ -252,7 +257,7 @@ def ask(asking: Asking, architecture: Architecture, seed: int, *, full: bool) ->
     """One answer, at full fidelity or the least; a checkpoint folder is empty and removed afterwards."""
     amount = _plain(asking.stops[-1 if full else 0]) if asking.stops else None
     checkpoints = CheckpointFolders() if asking.source.continues else None
-    folder: Path | None = None if checkpoints is None else checkpoints.begin(architecture.key, seed, amount, None)
+    folder = None if checkpoints is None else checkpoints.begin(checkpoints.place(architecture.key, seed, amount))
     call = asking.source.caller(asking.fidelity)
     try:
         return read(call(architecture.as_dict(), seed & SEED_BITS, amount, folder), asking.metric)

@@ -1,24 +1,27 @@
 """A Python callable as an objective: ``def loss(config, *, seed, epochs, checkpoint)``.
 
 It is given what it has parameters for: the configuration first, then by name the evaluation's `seed`, the fidelity
-under the name the problem gives it, and `checkpoint`, a folder in which it may leave its state and go on from there.
+under the name the problem gives it, and `checkpoint`, a folder in which it may leave its state and go on from there; or
+`state`, the state itself, which it then returns beside its answer.
 """
 
 from __future__ import annotations
 
 import inspect
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from searchbench.errors import InputError, StudyError
+from searchbench.errors import EvaluationFailed, InputError, StudyError
+from searchbench.estimators.objective.answer import NoNumber
 from searchbench.estimators.objective.identity import identity
 from searchbench.registry import load, settled_name
 from searchbench.spaces.space import Space
 
-SEED, CHECKPOINT = "seed", "checkpoint"
+SEED, CHECKPOINT, STATE = "seed", "checkpoint", "state"
 Call = Callable[[dict[str, Any], int, float | int | None, Path | None], Any]
 """What is called for every evaluation: configuration, seed, amount of the fidelity, folder."""
 
@@ -83,8 +86,12 @@ class Function:
 
     @property
     def continues(self) -> bool:
-        """Whether it takes a checkpoint folder to go on from."""
-        return CHECKPOINT in self._parameters
+        """Whether it takes a checkpoint folder, or a state, to go on from."""
+        return CHECKPOINT in self._parameters or self._stateful
+
+    @property
+    def _stateful(self) -> bool:
+        return STATE in self._parameters
 
     def check(self, space: Space, fidelity: str | None) -> None:
         """Raise StudyError where it cannot be called with what the harness gives."""
@@ -96,7 +103,7 @@ class Function:
                 f"{who} must take the configuration as its first argument, but its signature is "
                 f"{self._signature}; write `def {self.name}(config, *, seed)`."
             )
-        offered = {name for name in (SEED, fidelity, CHECKPOINT) if name}
+        offered = {name for name in (SEED, fidelity, CHECKPOINT, STATE) if name}
         for parameter in parameters[1:]:
             required = parameter.default is parameter.empty and parameter.kind in (*positional, parameter.KEYWORD_ONLY)
             if required and (parameter.name not in offered or parameter.kind is parameter.POSITIONAL_ONLY):
@@ -122,7 +129,7 @@ class Function:
         """What calls it with the parameters it has."""
         function = self.function
         seeded, stopped = self.takes(SEED), fidelity is not None and self.takes(fidelity)
-        continues = self.continues
+        continues, stateful = CHECKPOINT in self._parameters, self._stateful
 
         def call(config: dict[str, Any], seed: int, amount: float | int | None, folder: Path | None) -> Any:
             named: dict[str, Any] = {}
@@ -132,7 +139,12 @@ class Function:
                 named[fidelity or ""] = amount
             if continues:
                 named[CHECKPOINT] = folder
-            return function(config, **named)
+            if not stateful:
+                return function(config, **named)
+            assert folder is not None
+            answer, state = _both(function(config, **named, state=_state(folder)))
+            _leave(folder, state)
+            return answer
 
         return call
 
@@ -150,3 +162,33 @@ class Function:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"given": self.given, "version": self.version, "known": self.known}
+
+
+# -- the state of a function that returns it ------------------------------------------------------------------------
+
+
+def _state(folder: Path) -> Any:
+    """What was returned last; None at the beginning. Loaded anew each time, so that nobody changes another's."""
+    file = folder / STATE
+    return pickle.loads(file.read_bytes()) if file.exists() else None
+
+
+def _leave(folder: Path, state: Any) -> None:
+    try:
+        packed = pickle.dumps(state, protocol=pickle.HIGHEST_PROTOCOL)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        raise EvaluationFailed(
+            "error", f"its state cannot be kept ({error}); return what can be pickled, or take `checkpoint`, a folder."
+        ) from error
+    file = folder / STATE
+    file.unlink(missing_ok=True)  # some file systems wait for the disk where a file is written over
+    file.write_bytes(packed)
+
+
+def _both(returned: Any) -> tuple[Any, Any]:
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise NoNumber(
+            f"a function that takes `state` returns its answer and the state, `return loss, state`, but it returned "
+            f"{type(returned).__name__}."
+        )
+    return returned

@@ -18,6 +18,8 @@ from typing import Any
 
 from searchbench.errors import InputError, Interrupted, StudyError, did_you_mean
 from searchbench.registry import Registry, settled_name, told
+from searchbench.spaces.choices import Choice, Float, Integer
+from searchbench.spaces.hyperparameters import as_table
 from searchbench.spaces.space import Space
 
 Parameters = tuple[tuple[str, Any], ...]
@@ -188,7 +190,10 @@ def fingerprint(value: Any) -> str:
 
 def _frozen(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return as_use(value, "a parameter") if "use" in value else tuple((k, _frozen(v)) for k, v in value.items())
+        if "use" in value:
+            return as_use(value, "a parameter")
+        decisions = (Choice, Integer, Float)
+        return tuple((k, _frozen(as_table(k, v) if isinstance(v, decisions) else v)) for k, v in value.items())
     if isinstance(value, list):
         return tuple(_frozen(v) for v in value)
     return value

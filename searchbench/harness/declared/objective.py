@@ -20,7 +20,8 @@ from searchbench.errors import StudyError, did_you_mean
 from searchbench.estimators.objective.command import Command
 from searchbench.estimators.objective.duration import Duration
 from searchbench.estimators.objective.evaluation import AnswerSource, Asked, Asking, Fresh, Stops, try_out
-from searchbench.estimators.objective.function import CHECKPOINT, SEED, Function
+from searchbench.estimators.objective.function import CHECKPOINT, SEED, STATE, Function
+from searchbench.estimators.objective.stepwise import INTERVALS, Stepwise
 from searchbench.harness.declared.components import Use, as_use, describe, fingerprint, make, written
 from searchbench.harness.declared.constraint import Measures
 from searchbench.harness.declared.problem import Order, Posed, Problem, ResolvedProblem, check_parallel, parallel_given
@@ -30,6 +31,7 @@ from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
 from searchbench.spaces.choices import Choice, Float, Integer
 from searchbench.spaces.hyperparameters import as_table
+from searchbench.spaces.schedules import intervals_of
 from searchbench.spaces.space import Space
 from searchbench.tasks.task import NoTask
 
@@ -48,8 +50,10 @@ class Objective:
         function: ``f(config, *, seed, <fidelity>, checkpoint)``, given what it has parameters for: `config` the active
             hyper-parameters by name; `seed` an integer below 2**31, another for every evaluation; the fidelity under
             its name; `checkpoint` a folder, empty or with what a shorter evaluation of the same configuration and
-            seed left there. It returns a number, or numbers by name, among which the metric's (or `loss`); one called
-            `test` is for the judge alone. Or ``"module:name"`` of it.
+            seed left there; or `state`, None or what that one returned beside its number, as this one has to. It
+            returns a number, or numbers by name, among which the metric's (or `loss`); one called `test` is for the
+            judge alone. Or ``"module:name"`` of it. Where the space is one of `schedules`, it trains one interval:
+            `config` is that interval's setting, `interval` its number from 1.
         space: names to `Float`, `Integer`, `Choice` (or what a study file writes for them); or any space.
         metric: what the number is called; or a `Metric`, or a table of its fields.
         unit: its unit.
@@ -189,14 +193,14 @@ class Objective:
             try_out(asking, resolved.space, seeds.rng("init"))
 
     @cached_property
-    def _source(self) -> AnswerSource:
+    def _source(self) -> Function | Command:
         if self.command is not None:
             folder = os.getcwd() if self.folder is None else self.folder
             return Command(self.command, folder, self.version)
         return Function(self.function, self.version)
 
     @cached_property
-    def _judge_source(self) -> AnswerSource:
+    def _judge_source(self) -> Function | Command:
         return self._source if self.test is None else Function(self.test, self.version)
 
     @cached_property
@@ -204,25 +208,34 @@ class Objective:
         return None if self.duration is None else Duration(self.duration)
 
     @cached_property
+    def _space(self) -> Space:
+        space = make(self.space, SPACES)
+        if not isinstance(space, Space):
+            raise StudyError(f"an objective's `space` must be a mapping of names, or a Space, but got {space!r}.")
+        return replace(space, networks=None, topology=None, shares_weights=False)  # nothing is built by the harness
+
+    @cached_property
     def _asking(self) -> Asking:
-        name, stops = self.fidelity or (None, ())
-        return Asking(self._source, self.metric, name, stops, self._duration)
+        name, stops = _reaches(self.fidelity, self._space)
+        return Asking(self._trained(self._source), self.metric, name, stops, self._duration)
+
+    def _trained(self, source: Function | Command) -> AnswerSource:
+        """What is asked: where points are schedules, a step of the training at a time."""
+        return source if self._space.setting is None else Stepwise(source, self._space)
 
     @cached_property
     def _judging(self) -> Asking:
         """What the judge asks; a test function need not take the fidelity."""
         if self._judge_source is self._source:
             return self._asking
-        takes = isinstance(self._judge_source, Function) and self._judge_source.takes(self._asking.fidelity)
+        source = self._trained(self._judge_source)
+        takes = isinstance(source, Function | Stepwise) and source.takes(self._asking.fidelity)
         stops, name = (self._asking.stops, self._asking.fidelity) if takes else ((), None)
-        return Asking(self._judge_source, self.metric, name, stops)
+        return Asking(source, self.metric, name, stops)
 
     @cached_property
     def _resolved(self) -> ResolvedProblem:
-        space = make(self.space, SPACES)
-        if not isinstance(space, Space):
-            raise StudyError(f"an objective's `space` must be a mapping of names, or a Space, but got {space!r}.")
-        space = replace(space, networks=None, topology=None, shares_weights=False)  # nothing is built by the harness
+        space = self._space
         for asking in (self._asking, self._judging):
             asking.source.check(space, asking.fidelity)
         estimator, judge = Asked(self._asking), Fresh(self._judging, self.test_repeats)
@@ -299,7 +312,7 @@ def _fidelity(given: Mapping[str, Any]) -> tuple[str, Stops] | None:
         named = ", ".join(f"`{name}`" for name in given)
         raise StudyError(f"an objective has one fidelity, but got {named}{''.join(map(_near, given))}.")
     ((name, amount),) = given.items()
-    if name in (SEED, CHECKPOINT, "config"):
+    if name in (SEED, CHECKPOINT, STATE, "config"):
         raise StudyError(f"a fidelity cannot be called `{name}`, which the function is given anyway.")
     amounts = [amount] if isinstance(amount, int | float) else amount
     numbers = isinstance(amounts, list | tuple | range) and all(map(_positive, amounts)) and len(amounts) > 0
@@ -312,6 +325,19 @@ def _fidelity(given: Mapping[str, Any]) -> tuple[str, Stops] | None:
         raise StudyError(f"`{name}` is counted from 1 up to its full amount, but got {amount!r}; give its amounts.")
     stops = range(1, int(amounts[0]) + 1) if amounts is not amount else amounts
     return name, tuple(sorted({float(stop) for stop in stops}))
+
+
+def _reaches(declared: tuple[str, Stops] | None, space: Space) -> tuple[str | None, Stops]:
+    """The fidelity's name and amounts: a schedule's are its intervals."""
+    if space.setting is None:
+        return declared or (None, ())
+    stops = tuple(float(k) for k in range(1, intervals_of(space) + 1))
+    if declared is not None and declared[1] != stops:
+        raise StudyError(
+            f"a schedule is trained by intervals, of which there are {len(stops)}, but `{declared[0]}` is "
+            f"{declared[1][-1]:g}; leave it out, or give it the same number."
+        )
+    return (INTERVALS if declared is None else declared[0]), stops
 
 
 def _near(name: str) -> str:

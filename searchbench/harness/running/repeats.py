@@ -19,7 +19,8 @@ COUNTED = 20_000
 """Points of a space that are listed to answer that."""
 
 Identity = tuple[str, Fidelity]
-"""Key of an architecture and a completed fidelity: what makes two evaluations the same."""
+"""Key of an architecture, as far as an evaluation reaches, and a completed fidelity: what makes two evaluations the
+same."""
 
 
 class Stalled(Exception):
@@ -34,7 +35,7 @@ class BegunTraining(NamedTuple):
     """A finished training that a later trial may continue."""
 
     key: str
-    """Of its architecture."""
+    """Of its architecture, as far as it has come."""
     fidelity: Fidelity
     seed: int
     """Of its noise, which the continuation shares."""
@@ -60,7 +61,7 @@ class Repeats:
 
     def remembered(self, architecture: Architecture, fidelity: Fidelity) -> Trial | None:
         """The trial that an evaluation would repeat, where it is to be served."""
-        return self._known.get((architecture.key, fidelity)) if self._serves else None
+        return self._known.get(_identity(architecture, fidelity)) if self._serves else None
 
     def check_ends(self, space: Space) -> None:
         """Raise Stalled or Exhausted where one more trial is to be served and no later one would be charged.
@@ -94,22 +95,22 @@ class Repeats:
         if proposal.resume is None:
             return None
         begun = self._trainings.get(proposal.resume)
-        if begun is None or begun.key != proposal.architecture.key:
+        if begun is None or begun.key != proposal.architecture.key_at(begun.fidelity.epochs):
             raise SpaceError(
-                "`resume` must be the number of an earlier trial of the same architecture, "
-                f"but trial {proposal.resume} is not one of {proposal.architecture}."
+                "`resume` must be the number of an earlier trial of the same architecture (of a schedule that begins "
+                f"alike), but trial {proposal.resume} is not one of {proposal.architecture}."
             )
         return begun
 
     def noise_seed(self, architecture: Architecture, fidelity: Fidelity) -> int:
         """The seed of an evaluation's noise: alike for all strategies of a replicate, another for every repeat."""
-        identity = (architecture.key, fidelity)
+        identity = key, _ = _identity(architecture, fidelity)
         repeat = self._times.get(identity, 0)
         self._times[identity] = repeat + 1
         words = self._words.get(fidelity)
         if words is None:  # most runs have one fidelity, and writing it takes longer than a look-up in a table
             words = self._words[fidelity] = str(fidelity)
-        return self._seeds.seed("noise", f"{architecture.key}|{words}|{repeat}")
+        return self._seeds.seed("noise", f"{key}|{words}|{repeat}")
 
     def note(self, trial: Trial, seed: int, own: bool, paid: bool) -> None:
         """Keep what a measured trial leaves.
@@ -123,9 +124,10 @@ class Repeats:
         self._served_in_a_row = 0
         self._free_in_a_row = 0 if paid else self._free_in_a_row + 1
         if own and trial.fidelity.epochs is not None:
-            self._trainings[trial.number] = BegunTraining(trial.architecture.key, trial.fidelity, seed)
+            begun = trial.architecture.key_at(trial.fidelity.epochs)
+            self._trainings[trial.number] = BegunTraining(begun, trial.fidelity, seed)
         if own and self._serves:
-            self._known[trial.architecture.key, trial.fidelity] = trial
+            self._known[_identity(trial.architecture, trial.fidelity)] = trial
 
     def serve(self, number: int, known: int) -> None:
         """Let trial `number`, served from memory, be continued like trial `known`, which it repeats."""
@@ -147,3 +149,7 @@ class Repeats:
         self._known, self._times = dict(state["known"]), dict(state["times"])
         self._trainings, self._served_in_a_row = dict(state["trainings"]), state["served_in_a_row"]
         self._free_in_a_row = state.get("free_in_a_row", 0)
+
+
+def _identity(architecture: Architecture, fidelity: Fidelity) -> Identity:
+    return architecture.key_at(fidelity.epochs), fidelity
