@@ -73,6 +73,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.dehb:Dehb",
             "Hyperband with differential evolution for each length (Awad 2021)",
         ),
+        "pbt": Entry(
+            "searchbench.strategies.pbt:pbt",
+            "a population whose worst copy the best and explore (Jaderberg 2017)",
+        ),
         "gp": Entry(
             "searchbench.strategies.model_based:gaussian_process",
             "Gaussian process, hedged acquisition (Snoek 2012; as scikit-optimize)",
@@ -309,6 +313,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "successive-halving", "hyperband", "asha", "multi-objective-asha", "median-stopping", "predicted-stopping",
         "bohb", "dehb", "priorband",
     ),
+    "Schedules while they are trained by": ("pbt",),
     "Models of the objective": (
         "gp", "forest", "bananas", "nas-bowl", "nasbot", "pibo", "zero-cost-prior", "turbo", "lanas", "pnas",
     ),

@@ -18,6 +18,7 @@ from searchbench.strategies.dehb import Dehb
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving, rounds
 from searchbench.strategies.median import MedianStopping, PredictedStopping
 from searchbench.strategies.mo_asha import MultiObjectiveAsha
+from searchbench.strategies.pbt import PopulationBased
 from searchbench.strategies.rungs import Bracket
 from searchbench.strategies.scheduled import Scheduled
 from searchbench.strategies.strategy import Scenario
@@ -150,6 +151,73 @@ class Densities(Brackets):
             rows = np.array([source._coordinates.of(t.architecture) for t in seen])
             known_at = ~np.isnan(rows)
             np.testing.assert_array_equal(density.rows[known_at], rows[known_at])
+
+
+class Exploits(Anything):
+    """Of population-based training, by brute force: whoever comes back among the worst fifth, or failed, copies one of
+    the best fifth of those that have come back and are not at the end; all others go on as they are, and nobody else
+    changes. In step, nobody goes on before all have come back."""
+
+    def __init__(self, strategy: PopulationBased) -> None:
+        self.strategy = strategy
+        self.member: dict[int, Any] = {}
+        """Of each ticket."""
+        self.standing: dict[int, tuple[float, int]] = {}
+        """Of each member, by number: its value, and how far it is."""
+        self.came: list[int] = []
+        """Who has come back since the last decisions."""
+        self.copies = 0
+
+    def asked(self, flight: Flight, proposal: Proposal | None) -> None:
+        search: Any = flight.search
+        size = self.strategy.members(flight.scenario)
+        if proposal is None:
+            assert flight.awaited
+            return
+        ticket = len(flight.asked) - 1
+        member = search._asked._notes[proposal.architecture][-1][1]
+        busy = [self.member[t].number for t in flight.awaited[:-1]]
+        assert member.number not in busy
+        assert len(flight.awaited) <= size
+        if not self.standing or self.over(flight):
+            self.standing = dict.fromkeys(range(size), (math.inf, 0))
+        if self.strategy.synchronous:
+            assert member.number not in self.came, "it went on before all had come back"
+        far = self.standing[member.number][1]
+        assert (proposal.resume is None) == (far == 0)
+        assert proposal.fidelity.epochs == far + 1
+        assert far == min(f for n, (_, f) in self.standing.items() if n not in busy and not (far > 0 and f == 0))
+        self.member[ticket] = member
+
+    def over(self, flight: Flight) -> bool:
+        return all(far == len(flight.scenario.stops) for _, far in self.standing.values())
+
+    def told(self, flight: Flight, trial: Trial) -> None:
+        number = self.member[flight.tickets[trial.number]].number
+        _, far = self.standing[number]
+        self.standing[number] = (math.inf, far) if trial.failed else (trial.value, far + 1)
+        self.came.append(number)
+        if self.strategy.synchronous and flight.awaited:
+            return
+        if self.strategy.synchronous and len(self.came) < len(self.standing):
+            return
+        end = len(flight.scenario.stops)
+        ranked = sorted((v, n) for n, (v, f) in self.standing.items() if math.isfinite(v) and f < end)
+        count = min(-(-len(ranked) // 5), len(ranked) // 2)
+        worst = {n for _, n in ranked[len(ranked) - count :]}
+        best = {n for _, n in ranked[: max(count, 1)]}
+        expected = [n for n in sorted(self.came) if self.standing[n][1] < end]
+        expected = [n for n in expected if math.isinf(self.standing[n][0]) or n in worst]
+        lines: Any = flight.search.trace()[self.copies :]  # type: ignore[attr-defined]
+        assert [line["copies"] for line in lines] == (expected if best else [])
+        before = dict(self.standing)
+        for line in lines:
+            assert line["of"] in best
+            self.standing[line["copies"]] = before[line["of"]]
+        for anew in expected if not best else []:
+            self.standing[anew] = (math.inf, 0)
+        self.copies += len(lines)
+        self.came = []
 
 
 class KeepsUp(Anything):

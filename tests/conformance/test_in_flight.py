@@ -29,6 +29,7 @@ from rules_of_rungs import (
     Brackets,
     Densities,
     Differential,
+    Exploits,
     FrontPromotions,
     KeepsUp,
     MayBecomeTheBest,
@@ -41,6 +42,7 @@ from searchbench.spaces.block_cells.nasnet import pnas as pnas_space
 from searchbench.spaces.choices import Choice
 from searchbench.spaces.graphs.hierarchical import hierarchical
 from searchbench.spaces.nasbench201.space import nasbench201
+from searchbench.spaces.schedules import schedules
 from searchbench.spaces.space import Space
 from searchbench.strategies.adapters import optuna, skopt, tune
 from searchbench.strategies.asha import Asha
@@ -61,6 +63,7 @@ from searchbench.strategies.model_based import ModelBased, RandomAndNear, banana
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.nsga_net import NsgaNet
 from searchbench.strategies.oneshot.evolution import SposEvolution
+from searchbench.strategies.pbt import pbt
 from searchbench.strategies.pibo import pibo
 from searchbench.strategies.pnas import pnas
 from searchbench.strategies.priorband import priorband
@@ -78,6 +81,7 @@ from searchbench.testing.rehearsal import evaluate
 from searchbench.trial import Proposal, Trial
 
 CELLS = nasbench201()
+SCHEDULES = schedules(27, {"rate": {"float": [1e-4, 1.0], "log": True}, "optimizer": ["sgd", "adam"]})
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,8 @@ ROWS = {
     "dehb": Row(Dehb(), Differential, 150),
     "median-stopping": Row(MedianStopping(), KeepsUp, 150),
     "predicted-stopping": Row(PredictedStopping(), MayBecomeTheBest, 150),
+    "pbt": Row(pbt(population=6), Exploits, 150, SCHEDULES, 1),
+    "pbt in step": Row(pbt(population=6, synchronous=True), Exploits, 150, SCHEDULES, 1),
     "forest under hyperband": Row(Scheduled(Hyperband(), Observed(FOREST), enough=8), Scheduling, 50, CELLS, 1),
     "evolution under asha": Row(
         Scheduled(Asha(eta=3), Observed(RegularizedEvolution(10, 3)), enough=10), Scheduling, 150

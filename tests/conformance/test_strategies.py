@@ -15,6 +15,7 @@ from searchbench.spaces.block_cells.nasnet import pnas as pnas_space
 from searchbench.spaces.chains.zoph import chain
 from searchbench.spaces.graphs.hierarchical import hierarchical
 from searchbench.spaces.nasbench201.space import nasbench201
+from searchbench.spaces.schedules import schedules
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.acquisition import ExpectedImprovement
 from searchbench.strategies.adapters import nni, skopt, tune
@@ -36,6 +37,7 @@ from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.nsga_net import NsgaNet
+from searchbench.strategies.pbt import pbt
 from searchbench.strategies.pibo import pibo
 from searchbench.strategies.pnas import pnas
 from searchbench.strategies.priorband import priorband
@@ -154,6 +156,12 @@ def test_nni_tuners_conform(name: str) -> None:
 def test_optuna_grid_conforms_where_it_can_list_its_grid() -> None:
     report = check_strategy(adapt("grid"), trials=8)
     assert [reason.partition(":")[0] for reason in report.skipped] == ["mixed"]
+
+
+def test_population_based_training_conforms_on_schedules() -> None:
+    space = schedules(27, {"rate": {"float": [0.0, 1.0]}, "units": {"int": [1, 9]}, "optimizer": ["sgd", "adam"]})
+    report = check_strategy(pbt(population=5), on=(Stage(space, 60),))
+    assert all("does not run on the shipped table" in reason for reason in report.skipped)
 
 
 def test_nasbot_conforms_on_cells() -> None:

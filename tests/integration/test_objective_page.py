@@ -15,11 +15,11 @@ import searchbench as sb
 from searchbench.cli import main
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "howto" / "objective.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+def blocks(language: str, page: str = "objective") -> list[str]:
+    text = (ROOT / "docs" / "howto" / f"{page}.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 @pytest.fixture
@@ -49,6 +49,15 @@ def test_the_study_file_of_the_page_runs(folder: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["run", "study.toml", "--workers", "0", "--no-report"])
     assert ended.value.code == 0
+
+
+def test_the_page_on_schedules_runs_and_trains_by_population(folder: Path) -> None:
+    code = blocks("python", "schedules")[0].replace("seeds=3", "seeds=1").replace("epochs=64", "epochs=24")
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(code, names)
+    board = names["results"].leaderboard()
+    assert (board.strategy.nunique(), board.failed.sum(), board.cost_epochs.max()) == (3, 0, 24)
+    assert len(names["results"].trials().query("strategy == 'pbt' and resumed >= 0"))
 
 
 def test_the_command_of_the_page_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

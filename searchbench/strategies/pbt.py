@@ -1,0 +1,335 @@
+"""Population-based training: schedules that are found while they are trained by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from searchbench.cost import Cost
+from searchbench.errors import StudyError
+from searchbench.spaces.choices import Choice, Decision, Float, Integer, Value
+from searchbench.spaces.schedules import intervals_of, schedule, settings_of
+from searchbench.spaces.space import Architecture, Space
+from searchbench.strategies.strategy import Logged, Scenario
+from searchbench.strategies.under_way import UnderWay
+from searchbench.trial import Fidelity, Proposal, Trial
+
+Number = TypeVar("Number", int, float)
+MOST = 20
+"""Members of a population where the budget sets the number, at most."""
+
+
+@dataclass(slots=True, eq=False)
+class TrainedMember:
+    """One of a population: a training, and how it came about."""
+
+    number: int
+    setting: Architecture
+    """What it trains by next."""
+    settings: list[Architecture] = field(default_factory=list)
+    """Of each interval that it has come through, by itself or by what it copied."""
+    value: float = math.inf
+    """Of its training so far; infinite before the first, and where the last one failed."""
+    trial: int | None = None
+    """The trial from which it goes on."""
+
+    def copy(self, other: TrainedMember) -> None:
+        """Take another's training for one's own."""
+        self.settings, self.value, self.trial = list(other.settings), other.value, other.trial
+
+
+@dataclass(frozen=True, slots=True)
+class Gained:
+    """What a stretch of training gained."""
+
+    after: int
+    """Intervals before it."""
+    before: float
+    """The value there; infinite at the beginning."""
+    setting: Architecture
+    gain: float
+    """By how much the value fell, per interval."""
+
+
+class Explorer(Protocol):
+    """What a member that has copied another trains with from then on."""
+
+    def learn(self, gained: Gained) -> None:
+        """What came of an interval."""
+
+    def explore(self, copied: TrainedMember, under_way: Sequence[Architecture]) -> Architecture:
+        """A setting to go on with.
+
+        Args:
+            copied: the member, by now with what it has copied.
+            under_way: settings that are being trained by.
+        """
+
+
+class Exploration(Protocol):
+    """How a setting comes from a copied one."""
+
+    def unsupported(self, setting: Space) -> str | None:
+        """Why these hyper-parameters cannot be explored, or None."""
+
+    def start(self, setting: Space, rng: np.random.Generator) -> Explorer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RandomChanges:
+    """Each hyper-parameter by itself: drawn anew with a probability, else a number is multiplied by a factor, and a
+    category moves to the option before or after it.
+
+    Args:
+        factors: of which one is drawn.
+        resample: probability of a fresh draw.
+
+    Raises:
+        StudyError: a value is out of range.
+    """
+
+    factors: tuple[float, ...] = (0.8, 1.2)
+    resample: float = 0.25
+
+    def __post_init__(self) -> None:
+        numbers = [isinstance(f, int | float) and not isinstance(f, bool) and 0 < f < math.inf for f in self.factors]
+        if not numbers or not all(numbers):
+            raise StudyError(f"`factors` must be positive numbers, such as [0.8, 1.2], but got {self.factors!r}.")
+        if not 0 <= self.resample <= 1:
+            raise StudyError(f"`resample` is a probability, but got {self.resample!r}.")
+
+    def unsupported(self, setting: Space) -> str | None:
+        """What cannot be perturbed; numbers and categories can."""
+        odd = [d for d in setting.decisions if not isinstance(d, Choice | Integer | Float)]
+        return f"it cannot perturb `{odd[0].name}`, a {type(odd[0]).__name__}" if odd else None
+
+    def start(self, setting: Space, rng: np.random.Generator) -> RandomExplorer:
+        return RandomExplorer(self, rng)
+
+
+class RandomExplorer:
+    """The live explorer."""
+
+    def __init__(self, settings: RandomChanges, rng: np.random.Generator) -> None:
+        self._settings, self._rng = settings, rng
+
+    def learn(self, gained: Gained) -> None:
+        """Nothing is learnt."""
+
+    def explore(self, copied: TrainedMember, under_way: Sequence[Architecture]) -> Architecture:
+        return self.perturbed(copied.settings[-1])
+
+    def perturbed(self, setting: Architecture) -> Architecture:
+        """The setting with each active hyper-parameter drawn anew or moved; conditions are kept."""
+        pairs = zip(setting.space.decisions, setting.values, strict=True)
+        moved = [None if value is None else self._moved(decision, value) for decision, value in pairs]
+        return setting.space.completed(moved, self._rng)
+
+    def _moved(self, decision: Decision, value: Value) -> Value:
+        if self._rng.random() < self._settings.resample:
+            return decision.sample(self._rng)
+        if isinstance(decision, Choice):
+            at = decision.options.index(value) + self._drawn((-1, 1))
+            return decision.options[min(max(at, 0), decision.arity - 1)]
+        assert isinstance(decision, Integer | Float)
+        assert isinstance(value, int | float)
+        moved = min(max(value * self._drawn(self._settings.factors), decision.low), decision.high)
+        return decision.own(round(moved) if isinstance(decision, Integer) else moved)
+
+    def _drawn(self, options: Sequence[Number]) -> Number:
+        return options[int(self._rng.random() * len(options))]
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationBased:
+    """Train a population under settings of its members' own; whenever a member has trained for `ready` intervals and is
+    among the worst of the population by now, it copies the training of one of the best, drawn uniformly, and goes on
+    from there with a setting that is explored from that one's. Whoever is not among the worst goes on as it is.
+
+    worst, best = ceil(quantile n), at most n / 2, of the n members that have come back and are not at the end
+
+    A member's training is a schedule: the settings by which its weights, its own or copied, have come about. Whoever
+    copies takes the schedule too, and is where that one is. So each evaluation is of a schedule, which the judge trains
+    by from scratch; a copy costs only the intervals that follow it. When all members are at the end, another population
+    begins.
+
+    Args:
+        population: members; None takes as many as the budget trains to the end, up to 20.
+        ready: intervals between two decisions about a member.
+        quantile: share of the population that copies, and that is copied from.
+        exploration: how a setting comes from a copied one.
+        synchronous: decide when all members have come equally far, and not whenever one is ready.
+
+    Raises:
+        StudyError: a value is out of range.
+    """
+
+    population: int | None = None
+    ready: int = 1
+    quantile: float = 0.2
+    exploration: Exploration = RandomChanges()
+    synchronous: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("population", 2), ("ready", 1)):
+            value = getattr(self, name)
+            if (name, value) != ("population", None) and (
+                not isinstance(value, int) or isinstance(value, bool) or value < least
+            ):
+                raise StudyError(f"`{name}` must be an integer of at least {least}, but got {value!r}.")
+        if not 0 < self.quantile <= 0.5:
+            raise StudyError(f"`quantile` is a share in (0, 0.5], but got {self.quantile!r}.")
+        if not isinstance(self.synchronous, bool):
+            raise StudyError(f"`synchronous` must be true or false, but got {self.synchronous!r}.")
+
+    def unsupported(self, scenario: Scenario) -> str | None:
+        intervals = intervals_of(scenario.space)
+        if scenario.space.setting is None:
+            return f"it searches schedules, but points of `{scenario.space.name}` hold for a whole training"
+        if scenario.stops != tuple(float(k) for k in range(1, intervals + 1)):
+            return f"it decides between intervals, of which there are {intervals}, but evaluations do not end there"
+        if self.ready >= intervals:
+            return (
+                f"`ready` is {self.ready}, so that a training of {intervals} intervals has no decision before its end"
+            )
+        if (members := self.members(scenario)) < 2:
+            return f"the budget ({scenario.budget}) trains {members} to the end, and a population is of at least 2"
+        return self.exploration.unsupported(scenario.space.setting)
+
+    def members(self, scenario: Scenario) -> int:
+        """How many a population has."""
+        if self.population is not None:
+            return self.population
+        intervals = intervals_of(scenario.space)
+        whole = Cost(math.ceil(intervals / self.ready), float(intervals))
+        affordable = (int(limit // getattr(whole, axis)) for axis, limit in scenario.budget.limits.items()
+                      if getattr(whole, axis) > 0)  # fmt: skip
+        return min((MOST, *affordable))
+
+    def start(self, scenario: Scenario) -> PopulationTraining:
+        return PopulationTraining(self, scenario)
+
+
+def pbt(
+    population: int | None = None,
+    ready: int = 1,
+    quantile: float = 0.2,
+    factors: Sequence[float] = (0.8, 1.2),
+    resample: float = 0.25,
+    synchronous: bool = False,
+) -> PopulationBased:
+    """Population-based training: `PopulationBased` with settings that are perturbed at random, `RandomChanges`.
+
+    Args:
+        population, ready, quantile, synchronous: see `PopulationBased`.
+        factors, resample: see `RandomChanges`.
+
+    Raises:
+        StudyError: a value is out of range.
+
+    Source: Jaderberg et al. 2017, "Population Based Training of Neural Networks": Algorithm 1, truncation selection and
+        perturbation as in section 4; shares of the population, factors and the probability of a fresh draw are also
+        those of Ray Tune's `PopulationBasedTraining`, whose exploration this is, draw by draw.
+    Differs: a member is as far as what it copies, and what is at the end is not copied (as in Ray Tune): a schedule has
+        one length. Until a copy comes back it has the value of what it copied (as in the paper; in Ray Tune its old
+        one). Values stay within their range. A failed training counts nowhere and copies one of the best, wherever it
+        stood; where nobody is to be copied, it begins anew. Of those that are ready the least far goes on first.
+    """
+    return PopulationBased(population, ready, quantile, RandomChanges(tuple(factors), resample), synchronous)
+
+
+class PopulationTraining:
+    """The live search."""
+
+    def __init__(self, settings: PopulationBased, scenario: Scenario) -> None:
+        assert scenario.space.setting is not None
+        self._settings, self._space = settings, scenario.space
+        self._intervals, self._size = intervals_of(scenario.space), settings.members(scenario)
+        self._designs, self._rng = scenario.seeds.rng("init"), scenario.seeds.rng("search")
+        self._explorer = settings.exploration.start(scenario.space.setting, self._rng)
+        self.members: list[TrainedMember] = []
+        self._ready: list[tuple[int, int, TrainedMember]] = []
+        """By how far each is, and when it became ready: a heap."""
+        self._decisions = 0
+        self._asked: UnderWay[TrainedMember] = UnderWay()
+        self._copies: list[Mapping[str, Logged]] = []
+
+    def ask(self) -> Proposal | None:
+        if not self._ready and not len(self._asked):
+            self.members = [TrainedMember(number, self._design()) for number in range(self._size)]
+            self._go_on(self.members)
+        if not self._ready:
+            return None
+        member = heappop(self._ready)[-1]
+        settings = [*member.settings, *[member.setting] * self._stretch(member)]
+        proposal = Proposal(schedule(self._space, settings), Fidelity(float(len(settings))), member.trial)
+        return self._asked.add(proposal, member)
+
+    def tell(self, trial: Trial) -> None:
+        member = self._asked.take(trial)
+        assert member is not None, "it hears of what it asked for"
+        self._report(member, trial)
+        if not self._settings.synchronous:
+            self._decide([member])
+        elif not self._ready and not len(self._asked):
+            self._decide(self.members)
+
+    def trace(self) -> list[Mapping[str, Logged]]:
+        """Every copy: who, of whom, at which interval, and the trial that it goes on from."""
+        return self._copies
+
+    def quantiles(self) -> tuple[list[TrainedMember], list[TrainedMember]]:
+        """The worst and the best of those that have come back and are not at the end, the best first; among the best
+        there is one where anybody is."""
+        ranked = sorted((m for m in self.members if math.isfinite(m.value) and not self._at_end(m)),
+                        key=lambda m: m.value)  # fmt: skip
+        count = min(math.ceil(len(ranked) * self._settings.quantile - 1e-9), len(ranked) // 2)
+        return ranked[len(ranked) - count :], ranked[: max(count, 1)]
+
+    def _report(self, member: TrainedMember, trial: Trial) -> None:
+        if trial.failed:
+            member.value = math.inf
+            return
+        after, before, stretch = len(member.settings), member.value, self._stretch(member)
+        self._explorer.learn(Gained(after, before, member.setting, (before - trial.value) / stretch))
+        member.settings += [member.setting] * stretch
+        member.value, member.trial = trial.value, trial.number
+
+    def _decide(self, members: Iterable[TrainedMember]) -> None:
+        """Let each copy one of the best where it is among the worst, or has failed, and go on."""
+        worst, best = self.quantiles()
+        going = [member for member in members if not self._at_end(member)]
+        for member in going:
+            if math.isfinite(member.value) and member not in worst:
+                continue
+            if best:
+                self._copy(member, best[int(self._rng.random() * len(best))])
+            else:  # everybody failed
+                member.setting, member.settings, member.trial = self._design(), [], None
+        self._go_on(going)
+
+    def _copy(self, member: TrainedMember, other: TrainedMember) -> None:
+        member.copy(other)
+        member.setting = self._explorer.explore(member, [m.setting for m in self.members if m is not member])
+        line = {"copies": member.number, "of": other.number, "interval": len(other.settings), "trial": other.trial or 0}
+        self._copies.append(line)
+
+    def _go_on(self, members: Iterable[TrainedMember]) -> None:
+        for member in members:
+            heappush(self._ready, (len(member.settings), self._decisions, member))
+            self._decisions += 1
+
+    def _stretch(self, member: TrainedMember) -> int:
+        return min(self._settings.ready, self._intervals - len(member.settings))
+
+    def _at_end(self, member: TrainedMember) -> bool:
+        return len(member.settings) == self._intervals
+
+    def _design(self) -> Architecture:
+        """A fresh setting: that of the first interval of the next design."""
+        return settings_of(self._space.sample(self._designs))[0]
