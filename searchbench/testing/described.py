@@ -6,13 +6,14 @@ import hashlib
 import os
 import pickle
 import random
-import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from searchbench.harness.driving.zygote import run_apart
 from searchbench.registry import lacking
 from searchbench.testing.report import Behaviour, Inapplicable
 
@@ -85,33 +86,18 @@ def drawn_globally(act: Callable[[], object]) -> str | None:
 
 
 def elsewhere(act: Callable[..., Any], *arguments: Any) -> Any:
-    """What `act(*arguments)` returns in a fresh interpreter with another hash seed.
+    """What `act(*arguments)` returns in a process of another interpreter, whose hashes have another seed.
 
     Raises:
         Inapplicable: the arguments cannot be sent there (they are defined in a function or a notebook).
         RuntimeError: it fails there.
     """
     try:
-        sent = pickle.dumps((act, arguments))
+        pickle.dumps((act, arguments))
     except Exception as error:
         raise Inapplicable(f"it cannot be sent to another process ({error})") from error
-    environment = dict(os.environ, PYTHONHASHSEED="1234", PYTHONPATH=os.pathsep.join(p for p in sys.path if p))
-    code = "from searchbench.testing.described import answer; answer()"
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code], input=sent, capture_output=True, env=environment, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"it failed in another process: {done.stderr.decode(errors='replace')[-2000:]}")
-    return pickle.loads(done.stdout)
-
-
-def answer() -> None:
-    """The other process: do what comes in, write out what it returned, and nothing else."""
-    from searchbench.harness.processes.process import one_thread
-
-    one_thread()
-    out = os.dup(1)
-    os.dup2(2, 1)  # what the part prints must not mix with the answer
-    act, arguments = pickle.load(sys.stdin.buffer)
-    with os.fdopen(out, "wb") as stream:
-        stream.write(pickle.dumps(act(*arguments)))
+    other = "4321" if os.environ.get("PYTHONHASHSEED") == "1234" else "1234"
+    there = run_apart(partial(act, *arguments), hash_seed=other)
+    if there.end != "ok":
+        raise RuntimeError(f"it failed in another process: {there.message[-2000:]}")
+    return there.value

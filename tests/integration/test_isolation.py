@@ -75,12 +75,8 @@ def plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A module of strategies that misbehave, found by this process and its children."""
     (tmp_path / "misbehaving.py").write_text(textwrap.dedent(PLUG_INS))
     monkeypatch.syspath_prepend(str(tmp_path))
-    from searchbench.harness.driving import zygote
-
-    zygote.stop()  # the next one sees this folder
     yield
     sys.modules.pop("misbehaving", None)
-    zygote.stop()
 
 
 def study(does: str, **given: Any) -> sb.Study:

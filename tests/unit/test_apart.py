@@ -180,3 +180,31 @@ def test_pytorch_that_a_run_was_the_first_to_import_is_put_back_to_what_a_fresh_
         assert torch.get_default_dtype() is torch.float32 and torch.equal(torch.get_rng_state(), untouched)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_an_own_process_is_where_its_caller_is_and_not_where_its_parent_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_apart(os.getcwd).value == os.getcwd()
+    (tmp_path / "added_later.py").write_text("def answer():\n    return 42\n")
+    (tmp_path / "statistics.py").write_text("raise RuntimeError('stood before the module of Python')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("SAID_LATER", "yes")
+    monkeypatch.chdir(tmp_path)
+
+    def sees() -> tuple[Any, ...]:
+        import statistics
+
+        import added_later  # type: ignore[import-not-found]
+
+        return os.getcwd(), os.environ.get("SAID_LATER"), added_later.answer(), statistics.mean([1, 3])
+
+    assert run_apart(sees).value == (str(tmp_path), "yes", 42, 2)
+
+
+def test_hashes_of_an_own_process_have_the_seed_that_was_asked_for() -> None:
+    def hashed() -> int:
+        return hash("searchbench")
+
+    one, again, other = (run_apart(hashed, hash_seed=seed).value for seed in ("1", "1", "2"))
+    assert one == again != other
