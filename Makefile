@@ -12,7 +12,7 @@ demo: $(STAMP)
 
 # One process per core, file by file, so that what a file sets up once is set up once.
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 slow: $(STAMP)
 	$(BIN)/python -m pytest -q -m slow

@@ -21,6 +21,19 @@ hypothesis.settings.register_profile("searchbench", deadline=None, derandomize="
 hypothesis.settings.load_profile("searchbench")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, lest one worker end long after the others: files that start Ray, then commands and
+    runs, then the suites of conformance."""
+    started_on_ray = {item.path for item in items if item.get_closest_marker("ray")}
+
+    def turn(item: pytest.Item) -> tuple[bool, bool, bool]:
+        folder = item.path.parent.name
+        return item.path not in started_on_ray, folder != "integration", folder != "conformance"
+
+    items.sort(key=turn)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Decoded data go elsewhere than a user's."""
