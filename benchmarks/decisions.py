@@ -80,7 +80,7 @@ def searched(name: str, share: float, seed: int, settings: str) -> dict[str, Any
     own = {"keep": (4, 2, 1)} if name == "p-darts" else {}
     strategy = STRATEGIES.factory(name)(epochs=1, batch_size=BATCH, settings=settings, **own)
     batches = len(lab.sizes(strategy.split.w[0], BATCH, strategy.split.w[1]))
-    each = batches if strategy.hypergradient.joint else strategy.schedule.alpha_steps(batches)
+    each = strategy.logit_steps(100, batches) / 100
     # a schedule so sparse that it has no step in an epoch of this length has one in about ten of the paper's
     epochs = max(2, math.ceil(share * (strategy.alphas.over or 1) / (each or batches / 11)))
     strategy = STRATEGIES.factory(name)(epochs=epochs, batch_size=BATCH, settings=settings, **own)

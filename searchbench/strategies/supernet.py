@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 from searchbench.cost import Cost
@@ -140,6 +141,17 @@ def mean_price(prices: Iterable[Cost]) -> Cost:
     """The mean over equally likely charges that differ in multiply-accumulates only."""
     listed = list(prices)
     return replace(listed[0], macs=round(sum(price.macs for price in listed) / len(listed)))
+
+
+def scaled(price: Cost, factor: float) -> Cost:
+    """A share, or a multiple, of a price, rounded up."""
+    return replace(
+        price,
+        epochs=factor * price.epochs,
+        train_samples=ceil(factor * price.train_samples),
+        inference_samples=ceil(factor * price.inference_samples),
+        macs=ceil(factor * price.macs),
+    )
 
 
 def check_share(name: str, value: float, closed: bool = False) -> None:

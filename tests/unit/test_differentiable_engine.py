@@ -12,7 +12,7 @@ from tiny_lab import VALID, lab
 from searchbench.estimators.training import learning_rate
 from searchbench.spaces.topology import Edge, Topology
 from searchbench.strategies.differentiable import PartialChannels
-from searchbench.strategies.differentiable.decided import decided
+from searchbench.strategies.differentiable.decided import decided, margins
 from searchbench.strategies.differentiable.papers import darts, p_darts, pc_darts
 from searchbench.strategies.differentiable.papers_robust import darts_pt
 from searchbench.strategies.differentiable.papers_sampled import gdas
@@ -119,7 +119,7 @@ def test_a_restored_lab_goes_on_with_the_next_pass_over_each_split():
 def test_margin_and_noise_are_of_the_two_that_lead_in_the_end_without_what_is_left_out():
     mask = torch.ones(1, 3, dtype=torch.bool)
     walk = [torch.tensor([[5.0, 1.0, 0.9]]), torch.tensor([[5.0, 0.6, 1.0]]), torch.tensor([[5.0, 0.2, 0.9]])]
-    found = decided(500, walk, mask, 0)
+    found = decided(500, margins(walk, mask, 0))
     assert found["margin"] == pytest.approx(0.7)
     assert found["noise"] == pytest.approx(np.std([-0.1, 0.4, 0.7]))
-    assert decided(500, walk, mask, None)["margin"] == pytest.approx(4.1)
+    assert decided(500, margins(walk, mask, None))["margin"] == pytest.approx(4.1)

@@ -69,7 +69,7 @@ def test_fimt_moves_the_architecture_more_often_when_the_trace_falls_and_less_wh
 def test_constant_schedule_moves_the_architecture_before_every_tenth_weight_step():
     found = alpha_minibatches(Constant(10), 711, lambda b: 0.0)
     assert found == list(range(9, 711, 10))
-    assert len(found) == Constant(10).alpha_steps(711) == 71
+    assert len(found) == Constant(10).alpha_steps(711, 1) == 71
 
 
 def test_during_warm_up_only_the_weights_move():
@@ -99,8 +99,9 @@ def test_a_trace_just_at_the_threshold_does_not_move_the_architecture():
 
 
 def test_an_epoch_is_priced_by_the_share_of_it_that_is_not_warm_up():
-    assert WarmUp(Alternate(), 0.3).alpha_steps(10) == pytest.approx(7)
-    assert WarmUp(Constant(5), 0.5).alpha_steps(100) == pytest.approx(10)
+    assert WarmUp(Alternate(), 0.3).alpha_steps(10, 10) == 70
+    assert WarmUp(Alternate(), 0.3).alpha_steps(10, 3) == 30  # less than an epoch's warm-up is none
+    assert WarmUp(Constant(5), 0.5).alpha_steps(100, 2) == 20
 
 
 def test_dropped_skips_fall_linearly_then_exponentially_from_where_the_warm_epochs_end():

@@ -19,7 +19,7 @@ from searchbench.strategies.differentiable.extras import AuxiliarySkip, Extra, F
 from searchbench.strategies.differentiable.halting import OperationStop
 from searchbench.strategies.differentiable.hypergradient import FirstOrder, Hypergradient, JointGradient, Unrolled
 from searchbench.strategies.differentiable.pace import Pace, Settings, paced
-from searchbench.strategies.differentiable.prune import Prune, Staged, Unpruned
+from searchbench.strategies.differentiable.prune import Prune, Staged, Unpruned, stage_of
 from searchbench.strategies.differentiable.regularise import Complexity, Regulariser
 from searchbench.strategies.differentiable.relaxation import ClippedLinear, Relaxation, Softmax
 from searchbench.strategies.differentiable.relaxation_experts import ByRank
@@ -212,8 +212,7 @@ class Differentiable:
             return self
         pace = Pace(epochs, batches)
         schedule = paced(self.schedule, pace)
-        joint = self.hypergradient.joint
-        pace = replace(pace, logit_steps=epochs * (batches if joint else schedule.alpha_steps(batches)))
+        pace = replace(pace, logit_steps=replace(self, schedule=schedule).logit_steps(epochs, batches))
         return replace(
             self,
             schedule=schedule,
@@ -221,6 +220,17 @@ class Differentiable:
             stop=paced(self.stop, pace),
             regularise=tuple(paced(part, pace) for part in self.regularise),
         )
+
+    def logit_steps(self, epochs: int, batches: int) -> float:
+        """About how many steps of the logits a search of so many epochs of so many minibatches has."""
+        if self.hypergradient.joint:
+            return epochs * batches
+        steps, epoch = 0.0, 0
+        while epoch < epochs:  # a schedule begins anew with every stage
+            stage = stage_of(self.prune, epoch, epochs)
+            steps += self.schedule.alpha_steps(batches, stage.length)
+            epoch += stage.length
+        return steps
 
     def form(self, stage: int = 0) -> Form:
         """Form in which the supernet of a stage is built."""

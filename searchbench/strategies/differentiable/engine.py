@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
+from itertools import cycle
 from math import ceil
 from typing import Any, cast
 
@@ -23,7 +25,7 @@ from searchbench.spaces.topology import PLAIN, Topology
 from searchbench.strategies.differentiable.composition import Differentiable
 from searchbench.strategies.differentiable.connect import Chosen, Weights
 from searchbench.strategies.differentiable.curvature import Vector
-from searchbench.strategies.differentiable.decided import caveat, decided
+from searchbench.strategies.differentiable.decided import caveat, decided, margins
 from searchbench.strategies.differentiable.discretise import path_of, skips_of
 from searchbench.strategies.differentiable.finalists import Electing
 from searchbench.strategies.differentiable.game import Game
@@ -41,12 +43,12 @@ from searchbench.strategies.differentiable.regularise import Remembering
 from searchbench.strategies.differentiable.relaxation import Centred
 from searchbench.strategies.differentiable.schedule import Watching
 from searchbench.strategies.differentiable.split import Part
-from searchbench.strategies.differentiable.stop import Report, StopDecision, acts, chance, reach
+from searchbench.strategies.differentiable.stop import Measuring, Report, StopDecision, acts, chance, reach
 from searchbench.strategies.differentiable.turn import Moment
 from searchbench.strategies.differentiable.widen import MoreChannels, widened
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.strategy import Lab, Logged, Scenario
-from searchbench.strategies.supernet import epochs_within
+from searchbench.strategies.supernet import epochs_within, scaled
 from searchbench.strategies.supernet_session import SupernetSession
 from searchbench.tasks.task import Batch
 
@@ -64,6 +66,8 @@ class Progress:
     """Factor of the weights' decay."""
     logit_steps: int = 0
     """Steps of the logits so far."""
+    margins: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """By decision the margin of its choice and its noise, in the last epoch that found it open."""
     settled: dict[int, tuple[float, ...]] = field(default_factory=dict)
     """By decision whose last choice was pruned away after an epoch, the weights by which it was: those of one survivor
     are 1 whatever it is, and say nothing of the edge."""
@@ -112,8 +116,7 @@ class DifferentiableSearch:
         """What of the search cannot work within the budget, or works by chance; nothing is trained."""
         self._begin(lab)
         settings, length = self._settings, self._session.length
-        joint, batches = settings.hypergradient.joint, self._batches(lab)
-        steps = length * (batches if joint else settings.schedule.alpha_steps(batches))
+        steps = settings.logit_steps(length, self._batches(lab))
         by_chance = chance(settings.stop, settings.discretise, self._topology)
         few = f"its logits take about {steps:.0f} steps, fewer than {self._least}: its choice will be chance"
         early = f"the rule that stops it would act on undecided logits with probability {by_chance:.2g}"
@@ -241,11 +244,13 @@ class DifferentiableSearch:
         price = game.price("w", train=sum(train))
         if settings.adversary is not None:
             price += settings.adversary.price(game, sum(train))
-        steps = settings.schedule.alpha_steps(len(train))
-        for at in range(round(steps) if steps >= 1 else 0):
-            price += settings.hypergradient.price(game, train[at % len(train)], valid[at % len(valid)])
-        if 0 < steps < 1:  # not in every epoch: its share of one
-            price += settings.hypergradient.price(game, ceil(steps * train[0]), ceil(steps * valid[0]))
+        # a pass has a step on every minibatch at most: its share of one
+        share = settings.logit_steps(epochs, len(train)) / (epochs * len(train))
+        for (one, other), times in Counter(zip(train, cycle(valid), strict=False)).items():
+            price += scaled(settings.hypergradient.price(game, one, other), share * times)
+        if isinstance(settings.stop, Measuring):  # a Hessian is set up with one backward pass, a product takes two
+            passes = (1 + 2 * settings.curvature.iterations) * settings.stop.checks(epochs) / epochs
+            price += game.price("alpha", train=ceil(passes * max(valid)))
         if isinstance(settings.prune, Perturbing):
             looks = settings.prune.measurements(game.mask, self._topology) / epochs
             price += game.price("alpha", infer=ceil(looks * sum(valid)))
@@ -272,7 +277,7 @@ class DifferentiableSearch:
             self._set_rate(game, self._session.epoch, self._session.length)
         else:  # of the stage and not of the search: each trains a fresh supernet from its first rate to its last
             self._set_rate(game, within, stage.length)
-        game.walk = []
+        game.walk, game.opened = [], game.mask
         if settings.halt is not None:
             settings.halt.begin(game)
         batches = len(self._sizes(game.lab, settings.split.w))
@@ -320,10 +325,10 @@ class DifferentiableSearch:
     def _alpha_step(self, game: Game, train: Batch, valid: Batch | None) -> float:
         # a projection, and a path's two-way rule, need to know where the step began
         before = game.alpha.detach().clone()
-        game.walk.append(before)
-        self._progress.logit_steps += 1
         game.alpha_optimizer.zero_grad(set_to_none=True)
         loss, mixture = self._settings.hypergradient.fill(game, train, valid)
+        game.walk.append(before)  # not before: a budget that ends in a step leaves the logits where they were
+        self._progress.logit_steps += 1
         if self._settings.halt is not None:
             self._settings.halt.compare(game)
         update(game.alpha_optimizer, self._settings.alphas.clip)
@@ -336,8 +341,7 @@ class DifferentiableSearch:
 
     def _steps_to_come(self, batches: int) -> float:
         """Steps of the logits until the last epoch ends, about."""
-        each = batches if self._settings.hypergradient.joint else self._settings.schedule.alpha_steps(batches)
-        return max(0.0, self._session.length * each - self._progress.logit_steps)
+        return max(0.0, self._settings.logit_steps(self._session.length, batches) - self._progress.logit_steps)
 
     def _settle(self, game: Game, kept: Tensor, weights: Weights) -> None:
         """Go on with what is kept, and remember the last weights that meant a choice: edges are ranked by them ever
@@ -432,7 +436,8 @@ class DifferentiableSearch:
     def _decided(self, game: Game) -> dict[str, Logged]:
         """What is known of how sure the choice is."""
         allowed = self._topology.none if self._settings.discretise.leaves_none(self._topology) else None
-        return decided(self._progress.logit_steps, [*game.walk, game.alpha.detach()], game.mask, allowed, self._least)
+        self._progress.margins |= margins([*game.walk, game.alpha.detach()], game.opened, allowed)
+        return decided(self._progress.logit_steps, self._progress.margins, self._least)
 
     def _caveat(self, decided: Mapping[str, Logged]) -> dict[str, Logged]:
         """What must be read with the result, if it ended so."""

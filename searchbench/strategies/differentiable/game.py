@@ -66,6 +66,8 @@ class Game:
     """What the current epoch has seen so far on the weights' turn and on the architecture's."""
     walk: list[Tensor] = field(default_factory=list)
     """The logits before each of their steps in the current epoch, [decisions, options] each."""
+    opened: Tensor = field(init=False)
+    """The mask with which the current epoch began."""
     baseline: float | None = None
     """Mean reward so far, of a score-function gradient."""
     credit: Any = None
@@ -76,6 +78,9 @@ class Game:
     _costs: Tensor | None = None
     _fixed_cost: float | None = None
     _latencies: tuple[Tensor, float] | None = None
+
+    def __post_init__(self) -> None:
+        self.opened = self.mask
 
     def turn(self, phase: Phase) -> Turn:
         """What the parts are told."""

@@ -14,6 +14,8 @@ from searchbench.strategies.differentiable.pace import Pace, paced
 from searchbench.strategies.differentiable.turn import Moment, Phase
 
 ALPHA_FIRST: tuple[Phase, ...] = ("alpha", "w")
+TO_SPARE = 1.1
+"""What a schedule that waits for the weights aims at, of the steps that it should have: it comes near, not there."""
 
 
 class Schedule(Protocol):
@@ -26,8 +28,8 @@ class Schedule(Protocol):
     def steps(self, moment: Moment, memory: Any) -> tuple[Sequence[Phase], Any]:
         """The steps in order, and what it remembers now."""
 
-    def alpha_steps(self, batches: int) -> float:
-        """About how many steps of the architecture an epoch has, to price it beforehand."""
+    def alpha_steps(self, batches: int, epochs: int) -> float:
+        """About how many steps of the architecture so many epochs have in all, to price them beforehand."""
 
 
 @runtime_checkable
@@ -67,8 +69,8 @@ class Alternate:
     def steps(self, moment: Moment, memory: None) -> tuple[Sequence[Phase], None]:
         return self.order, None
 
-    def alpha_steps(self, batches: int) -> float:
-        return batches
+    def alpha_steps(self, batches: int, epochs: int) -> float:
+        return batches * epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,11 @@ class Constant:
 
     def at(self, pace: Pace) -> Constant:
         """The schedule as often as it takes for `least` steps."""
-        return replace(self, every=int(pace.condensed(self.every, self.least)), least=None)
+        every = int(pace.condensed(self.every, self.least))
+        # an epoch has whole steps: one in 3 of 8 minibatches is two, and not 8/3
+        while self.least is not None and every > 1 and pace.epochs * (pace.batches // every) < self.least:
+            every -= 1
+        return replace(self, every=every, least=None)
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -98,8 +104,8 @@ class Constant:
     def steps(self, moment: Moment, memory: None) -> tuple[Sequence[Phase], None]:
         return (ALPHA_FIRST if (moment.batch + 1) % self.every == 0 else ("w",)), None
 
-    def alpha_steps(self, batches: int) -> float:
-        return batches // self.every
+    def alpha_steps(self, batches: int, epochs: int) -> float:
+        return batches // self.every * epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +120,8 @@ class OncePerEpoch:
     def steps(self, moment: Moment, memory: None) -> tuple[Sequence[Phase], None]:
         return (("w",) if moment.batch else ALPHA_FIRST), None
 
-    def alpha_steps(self, batches: int) -> float:
-        return 1.0
+    def alpha_steps(self, batches: int, epochs: int) -> float:
+        return epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,7 @@ class FisherInformed:
         """The schedule with the ratio that it takes for `least` steps."""
         if self.least is None:
             return self
-        ratio = max(0.5, pace.condensed(self.ratio + 1, self.least) - 1)
+        ratio = max(0.5, pace.condensed(self.ratio + 1, round(TO_SPARE * self.least)) - 1)
         return replace(self, ratio=ratio, rise=self.rise ** (self.ratio / ratio), least=None)
 
     def __post_init__(self) -> None:
@@ -173,8 +179,8 @@ class FisherInformed:
         tau, trace = memory
         return tau, squared_norm if trace is None else self.beta * squared_norm + (1 - self.beta) * trace
 
-    def alpha_steps(self, batches: int) -> float:
-        return batches / (self.ratio + 1)
+    def alpha_steps(self, batches: int, epochs: int) -> float:
+        return batches * epochs / (self.ratio + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +195,7 @@ class Joint:
     def steps(self, moment: Moment, memory: None) -> tuple[Sequence[Phase], None]:
         return ("both",), None
 
-    def alpha_steps(self, batches: int) -> float:
+    def alpha_steps(self, batches: int, epochs: int) -> float:
         return 0.0
 
 
@@ -214,19 +220,22 @@ class WarmUp:
 
     def at(self, pace: Pace) -> WarmUp:
         """The schedule behind the warm-up, at the pace of what remains."""
-        left = max(1, pace.epochs - int(self.share * pace.epochs + 1e-9))
+        left = max(1, pace.epochs - self._resting(pace.epochs))
         return replace(self, then=paced(self.then, replace(pace, epochs=left)))
+
+    def _resting(self, epochs: int) -> int:
+        return int(self.share * epochs + 1e-9)
 
     def fresh(self) -> Any:
         return self.then.fresh() if isinstance(self.then, Watching) else None
 
     def steps(self, moment: Moment, memory: Any) -> tuple[Sequence[Phase], Any]:
-        if moment.epoch < int(self.share * moment.epochs + 1e-9):
+        if moment.epoch < self._resting(moment.epochs):
             return ("w",), memory
         return self.then.steps(moment, memory)
 
     def observe(self, memory: Any, squared_norm: float) -> Any:
         return self.then.observe(memory, squared_norm) if isinstance(self.then, Watching) else memory
 
-    def alpha_steps(self, batches: int) -> float:
-        return (1 - self.share) * self.then.alpha_steps(batches)
+    def alpha_steps(self, batches: int, epochs: int) -> float:
+        return self.then.alpha_steps(batches, epochs - self._resting(epochs))

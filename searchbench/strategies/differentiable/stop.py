@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -74,6 +74,14 @@ class EarlyStop(Protocol):
 
     def after_epoch(self, report: Report, memory: Any) -> tuple[StopDecision, Any]:
         """The verdict, and what it remembers now."""
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """A rule that asks for the curvature."""
+
+    def checks(self, epochs: int) -> int:
+        """How often it asks in a search of so many epochs, at most."""
 
 
 def reach(rule: EarlyStop, epochs: int) -> str:
@@ -230,6 +238,9 @@ class Eigenvalue:
         share = pace.epochs / self.of
         return replace(self, every=max(1, round(self.every * share)), begin=round(self.begin * share), of=None)
 
+    def checks(self, epochs: int) -> int:
+        return -(-epochs // self.every)
+
     def __post_init__(self) -> None:
         if not (self.factor > 0 and self.every >= 1 and self.lag >= 1 and self.begin >= 0 and self.decay >= 0):
             raise StudyError(f"EIG needs factor > 0, every >= 1, lag >= 1, begin >= 0 and decay >= 0, but got {self}.")
@@ -285,6 +296,9 @@ class EigenvalueRestart:
     def at(self, pace: Pace) -> EigenvalueRestart:
         """The rule for a search of so many epochs."""
         return replace(self, watch=self.watch.at(pace))
+
+    def checks(self, epochs: int) -> int:
+        return self.watch.checks(epochs)
 
     def __post_init__(self) -> None:
         if not (self.decay > 0 and self.restarts >= 0):
