@@ -107,7 +107,7 @@ class Rewarded:
 
     def __init__(self, inner: AskTellSearch, objective: Scalarisation) -> None:
         self._inner, self._objective = inner, objective
-        self._best: tuple[float, float] = (-math.inf, -math.inf)
+        self._best: tuple[bool, float, float] = (False, -math.inf, -math.inf)
         self._choice: Architecture | None = None
 
     def ask(self) -> Proposal | None:
@@ -116,7 +116,9 @@ class Rewarded:
     def tell(self, trial: Trial) -> None:
         if not trial.failed:
             reward = self._objective.reward(trial)
-            standing = (_epochs(trial.fidelity), reward)
+            # a network that cannot learn is small and fast, and may be well rewarded for it
+            able = trial.architecture.space.carrying(trial.architecture)
+            standing = (able, _epochs(trial.fidelity), reward)
             if standing > self._best:
                 self._best, self._choice = standing, trial.architecture
             trial = replace(trial, value=-reward)
@@ -127,7 +129,11 @@ class Rewarded:
         return self._inner.trace() if isinstance(self._inner, Tracing) else []
 
     def recommend(self) -> Architecture:
-        """The best rewarded of the longest trainings. Raises StudyError where every evaluation failed."""
+        """The best rewarded of the longest trainings, of what can learn as long as there is any.
+
+        Raises:
+            StudyError: every evaluation failed.
+        """
         if self._choice is None:
             raise StudyError("there is nothing to hand over: every evaluation failed.")
         return self._choice

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,15 +19,22 @@ from searchbench.harness.running.loop import drive
 from searchbench.seeds import Seeds
 from searchbench.spaces import SPACES
 from searchbench.spaces.darts.space import darts as darts_space
+from searchbench.spaces.graphs.hierarchical import hierarchical
+from searchbench.spaces.graphs.nasbench101 import nasbench101
 from searchbench.spaces.nasbench201.space import TOPOLOGY, nasbench201
+from searchbench.spaces.networks import initialise
 from searchbench.spaces.topology import Edge, Topology
 from searchbench.strategies.differentiable import ArgmaxPerEdge, Threshold, TopEdges
 from searchbench.strategies.differentiable.discretise import path_of
 from searchbench.strategies.differentiable.papers import darts, fair_darts
+from searchbench.strategies.evolution import RegularizedEvolution
+from searchbench.strategies.oneshot.enas import enas
 from searchbench.strategies.oneshot.engine import Watched
-from searchbench.strategies.oneshot.papers import spos
+from searchbench.strategies.oneshot.papers import one_shot, spos
+from searchbench.strategies.random import Random
 from searchbench.strategies.sample import Listed
-from searchbench.trial import FULL, Trial
+from searchbench.strategies.scalarised import MnasReward, Scalarised
+from searchbench.trial import FULL, Measurement, Trial
 
 SPACE = nasbench201(channels=3, cells=1, stages=1)
 DEAD = "|none~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_3x3~2|"
@@ -163,3 +172,77 @@ def test_a_budget_that_ends_in_the_training_leaves_a_random_cell_that_can_learn(
     drive(spos(epochs=1, batch_size=16).start(metered.scenario), metered)
     assert SPACE.carrying(metered.final.architecture)
     assert math.isnan(metered.final.value)
+
+
+# -- whatever is asked and told ------------------------------------------------------------------------------------
+
+
+class Prefers:
+    """An estimator of which what cannot learn comes out best: validation of a few images is no better than that."""
+
+    def __init__(self):
+        self.asked = []
+
+    def complete(self, fidelity):
+        return replace(fidelity, epochs=1)
+
+    def price(self, architecture, fidelity, resume=None):
+        return Cost(evaluations=1)
+
+    def evaluate(self, architecture, fidelity, seed, resume=None):
+        self.asked.append(architecture)
+        carries = architecture.space.carrying(architecture)
+        rng = np.random.default_rng([len(architecture.key), *architecture.key.encode()])
+        macs = {"macs": 900.0 if carries else 1.0}
+        return Measurement(float(rng.random()) + carries, macs), Cost(evaluations=1)
+
+
+def handed_over(strategy, space, evaluations):
+    metered = lab(Budget(evaluations=evaluations), space=space)
+    metered.evaluation.estimator = estimator = Prefers()
+    drive(strategy.start(metered.scenario), metered)
+    return metered.final, estimator.asked
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [Random(), RegularizedEvolution(10, 3), Scalarised(RegularizedEvolution(10, 3), MnasReward("macs", 900.0))],
+    ids=["random", "evolution", "a reward that speeds"],
+)
+def test_what_cannot_learn_is_not_handed_over_where_something_that_can_was_measured(strategy):
+    final, measured = handed_over(strategy, SPACE, 60)
+    assert not all(map(SPACE.carrying, measured))  # and each of those came out better than all that can
+    assert SPACE.carrying(final.architecture)
+    assert final.value >= 1.0 or math.isnan(final.value)
+
+
+@pytest.mark.parametrize("make", [nasbench101, hierarchical])
+def test_a_network_of_graphs_carries_where_its_output_depends_on_its_input(make):
+    space, rng, met = make(channels=4), np.random.default_rng(0), set()
+    for _ in range(12):
+        drawn = space.sample(rng)
+        network = initialise(space.builder().network(drawn, (1, 8, 8), 3), 0).train()
+        with torch.no_grad():
+            depends = not torch.allclose(*(network(torch.randn(4, 1, 8, 8)) for _ in range(2)))
+        assert space.carrying(drawn) == depends
+        met.add(depends)
+    assert True in met
+
+
+def test_a_controller_that_has_come_to_draw_nothing_leaves_something_that_can_learn():
+    metered = lab(space=SPACE)
+    search = enas(epochs=1, batch_size=16, steps=1, aggregate=1, candidates=3).start(metered.scenario)
+    search.advance(metered)
+    search._session.trained.controller.draw = lambda _: SimpleNamespace(tokens=[0] * 6)
+    search.advance(metered)
+    assert SPACE.carrying(metered.final.architecture)
+
+
+def test_a_retraining_is_not_given_to_what_cannot_learn():
+    dead, living = SPACE.parse(DEAD), SPACE.parse(DEAD.replace("none~0|none~1", "skip_connect~0|none~1"))
+    metered = lab(Budget(evaluations=10), space=SPACE)
+    metered.evaluation.estimator = Prefers()
+    search, finding = one_shot(epochs=1, scores=2, retrain=1).start(metered.scenario), Watched(Listed([]))
+    finding.values = {dead: 0.1, living: 0.5}
+    search._retrain(metered, finding)
+    assert metered.final.architecture == living

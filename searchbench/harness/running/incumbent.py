@@ -9,11 +9,16 @@ from searchbench.trial import Fidelity, Trial, better
 
 
 class Incumbent:
-    """Highest fidelity first, then lowest value; among equals the first stays."""
+    """Highest fidelity first, then lowest value; among equals the first stays.
 
-    __slots__ = ("_fidelity", "_size", "architecture", "magnitude", "number", "value")
+    Args:
+        able: whether only networks count that can learn, see `Space.carrying`.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_able", "_fidelity", "_size", "architecture", "magnitude", "number", "value")
+
+    def __init__(self, able: bool = False) -> None:
+        self._able = able
         self.architecture: Architecture | None = None
         self.magnitude = 0.0
         self.value = float("nan")
@@ -29,6 +34,8 @@ class Incumbent:
             self._fidelity, self._size = trial.fidelity, magnitude(trial.fidelity)
         size = self._size
         if size > self.magnitude or (size == self.magnitude and better(trial.value, self.value)):
+            if self._able and not trial.architecture.space.carrying(trial.architecture):
+                return False
             self.architecture, self.value = trial.architecture, trial.value
             self.magnitude, self.number = size, trial.number
             return True

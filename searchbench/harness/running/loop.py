@@ -92,8 +92,9 @@ def _advance(search: TrainingSearch, lab: MeteredLab, after_slice: Callable[[], 
 
 
 def _final_choice(search: Search, lab: MeteredLab) -> None:
-    """The search's own choice if it has one, else the best validated, if there is any."""
-    best = lab.incumbent
+    """The search's own choice if it has one, else the best validated, if there is any; what cannot learn only where
+    nothing else was measured."""
+    best = lab.incumbent if lab.record.able.architecture is None else lab.record.able
     if isinstance(search, Recommending):
         chosen = search.recommend()
         lab.recommend(chosen, best.value if chosen == best.architecture else math.nan)

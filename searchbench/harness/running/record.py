@@ -12,7 +12,7 @@ from searchbench.spaces.space import Architecture
 from searchbench.strategies.strategy import Logged
 from searchbench.trial import Recommendation, Trial
 
-_KEPT = ("columns", "final", "incumbent", "refused", "traces", "trials")  # `watch` belongs to the process
+_KEPT = ("able", "columns", "final", "incumbent", "refused", "traces", "trials")  # `watch` belongs to the process
 
 
 class Record:
@@ -23,6 +23,8 @@ class Record:
     def __init__(self) -> None:
         self.trials = 0
         self.incumbent = Incumbent()
+        self.able = Incumbent(able=True)
+        """The best of what can learn: in short trainings chance ranks what cannot among the others."""
         self.final: Recommendation | None = None
         self.refused = ""
         """Which limits the last recommendation exceeded that was not taken."""
@@ -43,6 +45,7 @@ class Record:
         self.trials += 1
         if offer:
             self.incumbent.offer(trial)
+            self.able.offer(trial)
         best = self.incumbent.number
         self.columns.append(
             str(trial.architecture),

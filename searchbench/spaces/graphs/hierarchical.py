@@ -68,6 +68,7 @@ def hierarchical(
         reader=read,
         networks="searchbench.spaces.graphs.hierarchical_networks:HierarchicalNetworks",
         shares_weights=False,
+        carrying=carries,
     )
 
 
@@ -98,6 +99,11 @@ def expanded(architecture: Architecture) -> tuple[dict[str, Graph], Graph]:
     motifs = {name: pruned(graph, settings["motif_nodes"]) for name, graph in drawn}
     cell = pruned({edge: name for edge, name in cell.items() if motifs[name]}, settings["cell_nodes"])
     return {name: motifs[name] for name in dict.fromkeys(cell.values())}, cell
+
+
+def carries(architecture: Architecture) -> bool:
+    """Whether a way leads from the cell's input to its output, through motifs with one."""
+    return bool(expanded(architecture)[1])
 
 
 def pruned(graph: Graph, nodes: int) -> Graph:

@@ -98,8 +98,14 @@ def nasbench101(channels: int = 128, stacks: int = 3, modules: int = 3) -> Space
         reader=read,
         networks="searchbench.spaces.graphs.nasbench101_networks:CellNetworks",
         shares_weights=False,
+        carrying=carries,
         graph=graph,
     )
+
+
+def carries(architecture: Architecture) -> bool:
+    """Whether a way leads from the cell's input to its output."""
+    return cell_of(architecture).pruned() is not None
 
 
 def graph(architecture: Architecture) -> LabelledGraph:

@@ -43,7 +43,7 @@ from searchbench.strategies.differentiable.regularise import Remembering
 from searchbench.strategies.differentiable.relaxation import Centred
 from searchbench.strategies.differentiable.schedule import Watching
 from searchbench.strategies.differentiable.split import Part
-from searchbench.strategies.differentiable.stop import Measuring, Report, StopDecision, acts, chance, reach
+from searchbench.strategies.differentiable.stop import AsksCurvature, Report, StopDecision, acts, chance, reach
 from searchbench.strategies.differentiable.turn import Moment
 from searchbench.strategies.differentiable.widen import MoreChannels, widened
 from searchbench.strategies.noted import Noted
@@ -248,7 +248,7 @@ class DifferentiableSearch:
         share = settings.logit_steps(epochs, len(train)) / (epochs * len(train))
         for (one, other), times in Counter(zip(train, cycle(valid), strict=False)).items():
             price += scaled(settings.hypergradient.price(game, one, other), share * times)
-        if isinstance(settings.stop, Measuring):  # a Hessian is set up with one backward pass, a product takes two
+        if isinstance(settings.stop, AsksCurvature):  # a Hessian is set up with one backward pass, a product takes two
             passes = (1 + 2 * settings.curvature.iterations) * settings.stop.checks(epochs) / epochs
             price += game.price("alpha", train=ceil(passes * max(valid)))
         if isinstance(settings.prune, Perturbing):

@@ -77,7 +77,7 @@ class EarlyStop(Protocol):
 
 
 @runtime_checkable
-class Measuring(Protocol):
+class AsksCurvature(Protocol):
     """A rule that asks for the curvature."""
 
     def checks(self, epochs: int) -> int:

@@ -14,7 +14,7 @@ from torch import nn
 
 from searchbench.spaces.networks import Path, Supernet
 from searchbench.spaces.recurrent.networks import LanguageModel
-from searchbench.spaces.space import Architecture, Space
+from searchbench.spaces.space import CARRYING_TRIES, Space
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot.enas import PUBLISHED_RATIO, Enas
 from searchbench.strategies.oneshot.enas_controllers import Drawn, Policy, controller_of
@@ -188,18 +188,26 @@ class EnasSearch:
         return self._settings.reward.of(lab.infer(players.supernet, batch, path), batch.targets)
 
     def _choose(self, lab: Lab, players: Players) -> None:
-        """The best of fresh draws, on the same validation minibatch; of those that can learn, as long as there are."""
+        """The best of fresh draws that can learn, on the same validation minibatch; one that cannot is drawn anew."""
         batch = next(self._validation(lab))
-        best: tuple[tuple[bool, float], Architecture] | None = None
+        best: float | None = None
         with _held(players.supernet), torch.no_grad():
             for _ in range(self._settings.candidates):
-                path = players.path(players.draw())
+                path = self._able(players)
+                if path is None:  # the controller has come to nothing else; the design of the beginning stands
+                    break
                 value = self._settings.reward.minimised(self._reward(lab, players, batch, path))
-                architecture = players.supernet.architecture(path)
-                rank = not self._scenario.space.carrying(architecture), value
-                if best is None or rank < best[0]:
-                    best = rank, architecture
-                    lab.recommend(architecture, value)
+                if best is None or value < best:
+                    best = value
+                    lab.recommend(players.supernet.architecture(path), value)
+
+    def _able(self, players: Players) -> Path | None:
+        """A draw that can learn, if there is one among many."""
+        for _ in range(CARRYING_TRIES):
+            path = players.path(players.draw())
+            if self._scenario.space.carrying(players.supernet.architecture(path)):
+                return path
+        return None
 
 
 def _descend(players: Players, loss: torch.Tensor) -> None:

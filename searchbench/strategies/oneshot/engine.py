@@ -128,15 +128,17 @@ class Watched:
             self.best = trial.value, trial.architecture
 
     def choice(self) -> tuple[Architecture, float] | None:
-        """The search's own choice if it makes one, else the best scored; None before the first score. What cannot
-        learn gives way to the best scored that can, as long as there is one: chance alone ranks it high."""
+        """The search's own choice if it makes one, else the best scored. What cannot learn gives way to the best scored
+        that can: chance alone ranks it high. None where nothing that can is scored."""
         if self.best is None:
             return None
         own = self.search.recommend() if isinstance(self.search, Recommending) else self.best[1]
         if own.space.carrying(own):
             return own, self.values[own]
         able = {a: value for a, value in self.values.items() if a.space.carrying(a) and not math.isnan(value)}
-        best = min(able, key=able.__getitem__, default=own)
+        if not able:
+            return None
+        best = min(able, key=able.__getitem__)
         return best, self.values[best]
 
 
@@ -381,8 +383,9 @@ class OneShotSearch:
     def _retrain(self, lab: Lab, finding: Watched) -> None:
         """One evaluation of the next best scored; the best of them so far is recommended."""
         if self._contest is None:
-            # what could not be scored comes last, and only where nothing else is left
-            ranked = sorted(finding.values, key=lambda a: (math.isnan(finding.values[a]), finding.values[a]))
+            # what cannot learn, or could not be scored, comes last, and only where nothing else is left
+            scores = finding.values
+            ranked = sorted(scores, key=lambda a: (not a.space.carrying(a), math.isnan(scores[a]), scores[a]))
             self._contest = Watched(Listed(ranked[: self._settings.retrain]))
         try:
             lab.explore(self._contest, trials=1)
