@@ -458,6 +458,7 @@ CHECKS = (
         (
             "test_differentiable_halting::test_gradients_are_compared_as_wholes",
             "test_differentiable_halting::test_accumulated_gradients_are_compared_as_in_the_released_code",
+            "test_recorded_gradients::test_oles_compares_the_gradients_of_either_player_as_released",
         ),
         ("oles",),
     ),
@@ -512,6 +513,8 @@ CHECKS = (
         "CARS keeps levels of both rankings; PC-NAS lengthens by mean worth; PreNAS scores by sums of |gradients|",
         (
             "test_revising::test_fronts_of_error_and_of_gain_are_kept_in_turn",
+            "test_revising::test_the_large_are_protected_as_in_the_released_code",
+            "test_revising::test_a_mutation_draws_every_decision_anew_with_probability_one_half",
             "test_revising::test_beginnings_grow_by_the_mean_worth_of_what_begins_so",
             "test_revising::test_salience_is_the_sum_of_the_paths_own_gradients_and_leaves_weights_alone",
         ),
@@ -649,6 +652,8 @@ CHECKS = (
         (
             "test_revising::test_salience_is_the_sum_of_the_paths_own_gradients_and_leaves_weights_alone",
             "test_revising::test_fronts_of_error_and_of_gain_are_kept_in_turn",
+            "test_revising::test_the_large_are_protected_as_in_the_released_code",
+            "test_revising::test_a_mutation_draws_every_decision_anew_with_probability_one_half",
             "test_revising::test_beginnings_grow_by_the_mean_worth_of_what_begins_so",
         ),
         ("prenas", "cars", "pcnas"),

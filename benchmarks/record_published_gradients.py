@@ -3,14 +3,15 @@
     python benchmarks/record_published_gradients.py --code FOLDER [--out tests/unit/published_gradients.json]
 
 FOLDER holds checkouts of what was released: `AutoDL-Projects` (D-X-Y), `NASP-codes` (xujinfan), `SNAS-Series`
-(SNAS-Series), `DARTS-` (Meituan-AutoML), `DenseNAS` (JaminFong). Every program is imported as it is, in a process of
-its own, on the CPU; its supernet gets weights that follow from their places (tests/unit/named_weights.py), the logits,
-images and Gumbel noise that tests/unit/test_recorded_gradients.py gives this package's supernets, and one backward pass
-of its loss. What is recorded are the loss and the gradient of every logit; of DenseNAS also the expected cost with its
-gradient, and what is derived of thirty draws of logits. Nothing of the programs is kept.
+(SNAS-Series), `DARTS-` (Meituan-AutoML), `DenseNAS` (JaminFong), `oles` (PasaLab). Every program is imported as it is,
+in a process of its own, on the CPU; its supernet gets weights that follow from their places
+(tests/unit/named_weights.py), the logits, images and Gumbel noise that tests/unit/test_recorded_gradients.py gives this
+package's supernets, and one backward pass of its loss. What is recorded are the loss and the gradient of every logit;
+of DenseNAS also the expected cost with its gradient, and what is derived of thirty draws of logits; of OLES the cosines
+by which operations stop. Nothing of the programs is kept.
 
 Measured: losses differ by less than 2e-15, gradients by 1 to 4e-15 of their norm, for GDAS in its released form, SETN,
-NASP, SNAS and DARTS-. The gradient of GDAS's paper is at cosine .11 to the released one.
+NASP, SNAS, DARTS- and DenseNAS. The gradient of GDAS's paper is at cosine .11 to the released one.
 
 Cost: ten seconds of one core.
 """
@@ -18,6 +19,7 @@ Cost: ten seconds of one core.
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import math
 import subprocess
@@ -50,8 +52,8 @@ from named_weights import (
 )
 
 FOLDERS = {"gdas": "AutoDL-Projects", "setn": "AutoDL-Projects", "nasp": "NASP-codes/codes", "snas": "SNAS-Series/SNAS",
-           "darts-minus": "DARTS-", "densenas": "DenseNAS", "densenas-cost": "DenseNAS", "densenas-routes": "DenseNAS",
-           }  # fmt: skip
+           "darts-minus": "DARTS-", "oles": "oles", "densenas": "DenseNAS", "densenas-cost": "DenseNAS",
+           "densenas-routes": "DenseNAS"}  # fmt: skip
 
 
 # -- programs of DARTS's shape: cells whose `_ops` are edges whose `_ops` are operations ------------------------------
@@ -122,6 +124,36 @@ def darts_minus() -> dict[str, Any]:
     lists = {"primitives_normal": [names] * 14, "primitives_reduct": [names] * 14}
     net = filled(Network(CHANNELS, CLASSES, CELLS, nn.CrossEntropyLoss(), lists, args=args.args), lambda *_: names)
     return _of_two_cells(net, lambda: net(images()), "alphas_normal", "alphas_reduce")
+
+
+def oles() -> dict[str, Any]:
+    """OLES: the cosine that its program adds up of every operation with weights, of one step of either player."""
+    import model_search
+
+    torch.Tensor.cpu = torch.Tensor.clone  # type: ignore[method-assign, assignment]  # as from another device
+    names = ("freeze", "preserve_grads", "check_grads_cosine")
+    program = ast.parse(Path(model_search.__file__).with_name("train_search.py").read_text(encoding="utf-8"))
+    kept = [part for part in program.body if isinstance(part, ast.FunctionDef) and part.name in names]
+    own = vars(model_search) | {"logging": types.SimpleNamespace(info=lambda _: None)}
+    own["operation_list"] = [own[name] for name in ("SepConv3", "SepConv5", "DilConv3", "DilConv5")]
+    exec(compile(ast.Module(kept, []), "train_search.py", "exec"), own)
+    net = model_search.Network(CHANNELS, CLASSES, CELLS, nn.CrossEntropyLoss())
+    filled(net, lambda *_: model_search.PRIMITIVES)
+    net.alphas_normal.data, net.alphas_reduce.data = logits_of(14, 8, "normal"), logits_of(14, 8, "reduce")
+    loss = F.cross_entropy(net(images()), TARGETS)
+    loss.backward()
+    nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+    net.apply(own["preserve_grads"])
+    F.cross_entropy(net(images("validation images")), TARGETS).backward()
+    net.apply(own["check_grads_cosine"])
+    found = {
+        f"cell {number} edge {edge} {name}": float(operation.avg)
+        for number, cell in enumerate(net.cells)
+        for edge, mixed in enumerate(cell._ops)
+        for name, operation in zip(model_search.PRIMITIVES, mixed._ops, strict=True)
+        if "conv" in name
+    }
+    return {"loss": float(loss.detach()), "cosines": found}
 
 
 def snas() -> dict[str, Any]:
@@ -329,7 +361,7 @@ def densenas_routes() -> dict[str, Any]:
 
 
 METHODS = {"gdas": gdas, "setn": setn, "nasp": nasp, "snas": snas, "darts-minus": darts_minus, "densenas": densenas,
-           "densenas-cost": densenas_cost, "densenas-routes": densenas_routes}  # fmt: skip
+           "densenas-cost": densenas_cost, "densenas-routes": densenas_routes, "oles": oles}  # fmt: skip
 
 
 def recorded(code: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -358,9 +390,13 @@ def main() -> None:
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(numbers)}" for name, numbers in found.items())
     options.out.write_text(f"{{{lines}}}\n", encoding="utf-8")
     for name, numbers in found.items():
-        rows = numbers.get("gradient", [])
-        norm = math.sqrt(sum(x * x for row in rows for x in row))
-        print(f"{name}: loss {numbers['loss']:.6f}, gradient's norm {norm:.6g}")
+        print(f"{name}: loss {numbers['loss']:.6f}, gradient's norm {norm_of(numbers):.6g}")
+
+
+def norm_of(numbers: dict[str, Any]) -> float:
+    """The norm of a recorded gradient; 0 where something else was recorded."""
+    rows = numbers.get("gradient") or list(numbers.get("named", {}).values())
+    return math.sqrt(sum(x * x for row in rows for x in (row if isinstance(row, list) else [row])))
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ class Reinforced:
 
     Source: Chen et al. 2019, "RENAS: reinforced evolutionary neural architecture search", section 3.3.
     Differs: one decision of whatever space is changed, where the paper changes an input or an operation of a cell;
-        settings are not published but for the kind of the network, and are ours; accuracies above .999 count as that,
-        and values that are no errors are rewarded with their negatives.
+        settings are ours, as the released code trains the network that was found and holds no search; accuracies
+        above .999 count as that, and values that are no errors are rewarded with their negatives.
     """
 
     units: int = 32

@@ -47,9 +47,9 @@ PAIR = (1, 4)
 """Two operations of every layer of a block."""
 
 
-def images() -> Tensor:
+def images(name: str = "images") -> Tensor:
     """[B, 3, H, W]."""
-    return normal("images", (IMAGES, 3, SIDE, SIDE))
+    return normal(name, (IMAGES, 3, SIDE, SIDE))
 
 
 TARGETS = torch.tensor([0, 1, 2, 3, 0, 1])

@@ -1,7 +1,7 @@
 """Losses and logits' gradients in double precision beside those that the authors' programs gave on the same weights.
 
 Recorded by `benchmarks/record_published_gradients.py` into published_gradients.json: GDAS and SETN of AutoDL-Projects,
-NASP, SNAS, DARTS- and DenseNAS of their authors' repositories.
+NASP, SNAS, DARTS-, DenseNAS and OLES of their authors' repositories.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from searchbench.strategies.differentiable import (
     Concrete,
     GumbelHard,
     LikeliestRoute,
+    OperationStop,
     Proximal,
     RoutedEdges,
     Softmax,
@@ -143,6 +144,29 @@ def test_darts_minus_adds_a_skip_to_every_edge():
 def test_snas_draws_from_the_concrete_distribution():
     space = darts(CHANNELS, CELLS)
     held("snas", *found(cells_of_darts(space, Form()), Concrete(TAU, TAU), of_two_cells(), space.wiring))
+
+
+def test_oles_compares_the_gradients_of_either_player_as_released():
+    space = darts(CHANNELS, CELLS)
+    net = cells_of_darts(space, Form()).requires_grad_()
+    weights, part = list(net.parameters()), OperationStop(compared="accumulated")
+    mixture = Softmax().mixture(of_two_cells(), Turn())
+    loss = F.cross_entropy(net(images(), mixture), TARGETS)
+    assert float(loss.detach()) == pytest.approx(RECORDED["oles"]["loss"], rel=1e-12)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(weights, 5.0)
+    learnt = {weight: weight.grad.clone() for weight in weights if weight.grad is not None}
+    net.zero_grad()
+    F.cross_entropy(net(images("validation images"), mixture), TARGETS).backward()
+    found = [
+        part.similarity([learnt[w] for w in own], [w.grad for w in own])
+        for number, cell in enumerate(net.cells)
+        for edge, mixed in enumerate(cell.edges)
+        for name, operation in mixed.operations.items()
+        if "conv" in name and (own := list(operation.parameters()))
+    ]
+    assert found == pytest.approx(list(RECORDED["oles"]["cosines"].values()), abs=1e-10)
+    assert min(found) < 0.4 < max(found)  # the threshold of the released code
 
 
 def test_nasp_takes_its_gradient_at_a_proximal_step():

@@ -130,6 +130,42 @@ def test_fronts_of_error_and_of_gain_are_kept_in_turn() -> None:
             assert sorted(depth[at] for at in chosen) == sorted(depth.values())[:count]
 
 
+RELEASED = {  # by seed: whom the released code keeps of 16, wherever it has nothing to draw
+    0: [(5, 6, 8, 13), (1, 2, 4, 5, 6, 7, 8, 13), (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15)],
+    1: [(0, 3, 4, 10, 11, 12), (0, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15)],
+    2: [(1, 3, 8, 11, 12), (1, 2, 3, 5, 8, 11, 12, 14, 15), (1, 2, 3, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15)],
+    3: [(1, 4, 7, 10, 12, 15), (1, 3, 4, 7, 9, 10, 12, 13, 15)],
+    4: [(1, 7, 8, 10, 13), (0, 1, 3, 4, 5, 6, 7, 8, 10, 11, 13, 15)],
+    5: [(4, 6, 7, 11, 12, 14, 15), (0, 3, 4, 6, 7, 9, 11, 12, 13, 14, 15)],
+}
+
+
+@pytest.mark.parametrize("seed", RELEASED)
+def test_the_large_are_protected_as_in_the_released_code(seed: int) -> None:
+    drawn = np.random.default_rng(seed).random((16, 2))
+    points = np.array([1 - (0.1 + 0.8 * drawn[:, 0]), 1 + drawn[:, 1]]).T
+    for kept in RELEASED[seed]:
+        assert tuple(sorted(protected(points, points * [1, -1], len(kept)))) == kept
+
+
+@pytest.mark.parametrize("protects", ["gain", "size"])
+def test_a_population_keeps_what_is_best_for_its_size_and_what_is_protected(protects: Any) -> None:
+    """Value and size are both the number of ones here: the smallest is best for any size."""
+    settings = ContinuousEvolution(population=2, offspring=7, protects=protects)
+    work = settings.reviser(priced([0, 1], [0, 1], [0, 1]))
+    work.revise(revision(lambda p: 0.9 - 0.1 * sum(p)))
+    assert len(work.kept()) == 2
+    assert (1, 1, 1) in work.kept()  # best of all
+
+
+def test_a_mutation_draws_every_decision_anew_with_probability_one_half() -> None:
+    work = ContinuousEvolution(population=2).reviser(priced(*[[0, 1, 2, 3]] * 4))
+    work.load_state_dict({"known": [((0, 0, 0, 0), 0.5)]})
+    rng = np.random.default_rng(0)
+    changed = np.mean([[value != 0 for value in work._child(0.3, rng)] for _ in range(1000)])
+    assert changed == pytest.approx(3 / 8, abs=0.03)  # what is drawn anew may be what it was
+
+
 def test_what_gains_most_for_its_size_is_kept_though_smaller_ones_are_better_now() -> None:
     values, sizes = np.array([0.2, 0.21, 0.22, 0.6]), np.array([1.0, 2.0, 3.0, 4.0])
     gains = np.array([0.0, 0.0, 0.0, 0.3])
@@ -240,6 +276,7 @@ def test_finalists_need_a_sampler_that_keeps_some() -> None:
     for wrong in (
         lambda: Preferred(3, 4),
         lambda: ContinuousEvolution(population=1),
+        lambda: ContinuousEvolution(protects="all"),  # type: ignore[arg-type]
         lambda: PartialPaths(pool=0),
         lambda: PartialPaths(warmup=0.0),
     ):

@@ -32,15 +32,18 @@ def xnas(host: Differentiable, bound: float = 1.0) -> Differentiable:
     """XNAS: operations are experts whose weights grow or shrink exponentially with their rewards; one that cannot
     become the heaviest any more is wiped out.
 
-    v_o <- v_o exp(-eta <dL_val/dp, f_o>);  out if v_o < max v exp(-2 eta L (T - t))
+    R_o = -<dL_val/dp, f_o>, cut to [-L, L];  v_o <- v_o exp(eta R_o);  out if v_o < max v exp(-2 eta L (T - t))
 
     Args:
         alpha_lr: eta. None: sqrt(2 ln 8 / T), T the steps of the logits.
         bound: L, the largest reward that counts as it is.
 
-    Source: Nayman et al. 2019, "XNAS: neural architecture search with expert advice", Algorithm 1.
-    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; one rate for both
-        cells, where the paper has one for each; rewards beyond the bound are cut to it; `none` is never left alone.
+    Source: Nayman et al. 2019, "XNAS: neural architecture search with expert advice", Algorithm 1, read in the picture
+        of it beside the authors' code, which holds no search.
+    Differs: settings that are not part of the method, and the order of steps, are those of `darts`; a round is a step
+        on a minibatch, where the authors', as an independent implementation (Archai) has it, is one image in one cell,
+        so that there are millions of rounds and a rate for each type of cell; rewards in all cells of a type are added
+        before they are cut; `none` is never left alone.
     """
     alphas = replace(host.alphas, update=Exponentiated(bound), scale=0.0, weight_decay=0.0)
     return replace(host, relax=ExpertAdvice(), prune=Wipeout(bound), alphas=alphas)
@@ -60,10 +63,13 @@ def asap(
         warmup: share of the epochs in which only the weights move; the paper's 10 of 50, while the temperature is
             above 1.
 
-    Source: Noy et al. 2019, "ASAP: architecture search, anneal and prune".
+    Source: Noy et al. 2019, "ASAP: architecture search, anneal and prune". Its authors released no search; first
+        temperature, factor, threshold and the rest above a temperature of 1 are as in an independent implementation
+        (UniNAS).
     Differs: settings that are not part of the method, and the order of steps, are those of `darts`; temperatures fall
-        with the share of the epochs that is over, as in 50 epochs of the paper's factor 0.95; an edge keeps the
-        heaviest operation that is not `none` whatever it weighs.
+        with the share of the epochs that is over, as in 50 epochs of the paper's factor 0.95; operations leave after
+        an epoch, by its own temperature, and not before one; an edge keeps the heaviest operation that is not `none`
+        whatever it weighs.
     """
     return replace(
         host, relax=AnnealedSoftmax(first, last), prune=BelowShare(share), schedule=WarmUp(host.schedule, warmup)

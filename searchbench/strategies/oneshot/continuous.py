@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CROSSED, MUTATED = 0.25, 0.25
 """Shares of the offspring; the rest is drawn uniformly."""
+Protection = Literal["gain", "size"]
+"""What is kept beside who is best for its size: who gains most for its size, or who is best of the large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class ContinuousEvolution:
     """Train paths of a population, one drawn uniformly per update; every few epochs the population is bred and thinned
     by inherited weights, which go on being trained.
 
-    offspring: a quarter crossed, a quarter mutated in one decision, half uniform;  parents and offspring are scored
+    offspring: a quarter crossed, every decision of either parent with probability 1/2; a quarter mutated, every
+        decision drawn anew with probability 1/2; half uniform;  parents and offspring are scored
     kept: by pNSGA-III, `protected`, of (value, parameters) and (-gain, parameters), the gain since the last time
 
     Small paths learn fast and would win early; who gains most for its size is kept beside who is best for its size.
@@ -38,22 +41,30 @@ class ContinuousEvolution:
         offspring: for each of the population.
         every: epochs between two evolutions.
         warmup: share of the epochs in which paths are uniform.
+        protects: "gain" as in the paper; "size" as in the released code, whose second ranking is of (value,
+            -parameters).
 
     Raises:
         StudyError: a value is out of range.
 
-    Source: Yang et al. 2020, "CARS: continuous evolution for efficient neural architecture search", sections 3.2 to 3.4
-        (128 paths, every 10 of 500 epochs, after 50).
-    Differs: the last front that fits in part is thinned by crowding, not by reference points; a path that was not there
-        the last time is compared with the mean of those that were.
+    Source: Yang et al. 2020, "CARS: continuous evolution for efficient neural architecture search", sections 3.2 to
+        3.4, and the released code (in Vega): shares and probabilities of the offspring, one child for each parent, one
+        path an update, uniform paths for 50 of 500 epochs; there are 128 paths, bred every 10 epochs.
+    Differs: 16 paths, bred every epoch, which is the paper's share of the epochs for searches of up to 50; decisions
+        are crossed and mutated one by one, where the paper's are the nodes of cells; the last front that fits in part
+        is thinned by crowding, where the released code draws from it; a path that was not there the last time is
+        compared with the mean of those that were.
     """
 
     population: int = 16
-    offspring: int = 2
+    offspring: int = 1
     every: int = 1
     warmup: float = 0.1
+    protects: Protection = field(default="gain", metadata={"described": "unless default"})
 
     def __post_init__(self) -> None:
+        if self.protects not in get_args(Protection):
+            raise StudyError(f'`protects` must be "gain" or "size", but got {self.protects!r}.')
         if self.population < 2 or self.offspring < 1 or self.every < 1:
             raise StudyError(
                 "`population` must be at least 2, `offspring` and `every` at least 1, "
@@ -111,7 +122,9 @@ class BredPopulation:
         gains = [self._known.get(path, before) - value for path, value in zip(paths, values, strict=True)]
         sizes = [trial.metrics.get("params", 0.0) for trial in trials]
         gained = [0.0 if math.isnan(gain) else gain for gain in gains]
-        chosen = protected(np.array([values, sizes]).T, np.array([gained, sizes]).T * [-1, 1], settings.population)
+        points = np.array([values, sizes]).T
+        spared = points * [1, -1] if settings.protects == "size" else np.array([gained, sizes]).T * [-1, 1]
+        chosen = protected(points, spared, settings.population)
         self._known = {paths[at]: values[at] for at in chosen}
 
     def _child(self, share: float, rng: np.random.Generator) -> Path:
@@ -123,11 +136,9 @@ class BredPopulation:
         if share < CROSSED:
             coins = rng.integers(2, size=len(one)).tolist()
             return tuple(a if coin else b for coin, a, b in zip(coins, one, other, strict=True))
-        options = self._supernet.options
-        several = [at for at, number in enumerate(options) if number > 1]
-        at = several[int(rng.integers(len(several)))]
-        moved = (one[at] + 1 + int(rng.integers(options[at] - 1))) % options[at]
-        return (*one[:at], moved, *one[at + 1 :])
+        anew: Path = self._uniform(rng, 0.0)[0]  # type: ignore[assignment]
+        coins = rng.integers(2, size=len(one)).tolist()
+        return tuple(drawn if coin else kept for coin, drawn, kept in zip(coins, anew, one, strict=True))
 
     def kept(self) -> list[Path]:
         return list(self._known)
@@ -139,18 +150,18 @@ class BredPopulation:
         self._known = dict(state["known"])
 
 
-def protected(points: Array, gains: Array, count: int) -> list[int]:
+def protected(points: Array, spared: Array, count: int) -> list[int]:
     """Positions of the `count` that pNSGA-III keeps: both rankings are peeled into fronts, and a front of one and that
     of the same depth of the other are taken together; those that fit in part by their crowding in `points`.
 
     Args:
         points: [n, objectives], all minimised, such as error and size.
-        gains: [n, objectives], such as minus the gain, and size.
+        spared: [n, objectives], such as minus the gain, and size.
     """
     chosen: list[int] = []
-    best, gaining = fronts(points), fronts(gains)
-    for depth in range(max(len(best), len(gaining))):
-        layers = [ranked[depth] for ranked in (best, gaining) if depth < len(ranked)]
+    rankings = fronts(points), fronts(spared)
+    for depth in range(max(map(len, rankings))):
+        layers = [ranked[depth] for ranked in rankings if depth < len(ranked)]
         both = sorted({at for layer in layers for at in layer} - set(chosen))
         if len(chosen) + len(both) > count:
             both = _least_crowded(both, points, count - len(chosen))

@@ -9,7 +9,7 @@ from searchbench.estimators.estimator import InheritedScore
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.oneshot.bounded import Bounded
 from searchbench.strategies.oneshot.composition import OneShot, Recalibration, Split
-from searchbench.strategies.oneshot.continuous import ContinuousEvolution
+from searchbench.strategies.oneshot.continuous import ContinuousEvolution, Protection
 from searchbench.strategies.oneshot.evolution import SposEvolution
 from searchbench.strategies.oneshot.posterior import PartialPaths
 from searchbench.strategies.oneshot.preferred import Preferred
@@ -432,18 +432,19 @@ def cars(
     batch_size: int = 64,
     lr: float = 0.025,
     population: int = 16,
-    offspring: int = 2,
+    offspring: int = 1,
     every: int = 1,
     warmup: float = 0.1,
     recalibrate: int = 1,
     score: InheritedScore | None = None,
+    protects: Protection = "gain",
 ) -> OneShot:
     """Evolve a population by inherited weights while the supernet is trained on it, with protection of what still
     learns; hand over the best of the last population.
 
     Args:
         epochs, train_share, batch_size, lr, recalibrate, score: as in `spos`; the share is of training and evolution.
-        population, offspring, every, warmup: see `ContinuousEvolution`.
+        population, offspring, every, warmup, protects: see `ContinuousEvolution`.
 
     Raises:
         StudyError: a value is out of range.
@@ -452,7 +453,8 @@ def cars(
     Differs: as `ContinuousEvolution`; optimiser settings are NAS-Bench-201's for weight sharing.
     """
     host = spos(epochs, train_share, batch_size, lr, recalibrate, score=score)
-    return replace(host, sampler=ContinuousEvolution(population, offspring, every, warmup), finder=KeptPaths())
+    sampler = ContinuousEvolution(population, offspring, every, warmup, protects)
+    return replace(host, sampler=sampler, finder=KeptPaths())
 
 
 def pcnas(
