@@ -245,6 +245,16 @@ CHECKS = (
         ("nasbot",),
     ),
     Check(
+        "Auto-Keras: distances and kernel of the released code; edits and matchings by brute force; better than draws",
+        (
+            "test_auto_keras::test_distances_and_kernel_are_those_of_the_released_code",
+            "test_auto_keras::test_distances_are_the_least_of_all_alignments_and_matchings",
+            "test_auto_keras::test_they_are_pseudo_metrics_and_their_embedding_has_a_positive_definite_kernel",
+            "test_auto_keras::test_it_finds_better_cells_than_random_draws",
+        ),
+        ("auto-keras",),
+    ),
+    Check(
         "TuRBO: the box grows and shrinks by its counts, and keeps its volume",
         (
             "test_turbo::test_the_box_grows_with_successes_on_end_and_shrinks_with_failures",

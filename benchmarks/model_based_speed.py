@@ -64,6 +64,7 @@ SEARCHES: dict[str, tuple[str, dict[str, Any], Callable[[], tuple[Any, Value]]]]
     "extra-trees": ("forest", {"extremely_random": True}, on_cells),
     "nas-bowl": ("nas-bowl", {}, on_cells),
     "nasbot": ("nasbot", {}, on_cells),
+    "auto-keras": ("auto-keras", {}, on_cells),
     "lanas": ("lanas", {}, on_cells),
     "turbo": ("turbo", {}, on_numbers),
     "pnas": ("pnas", {"beam": 32}, on_growing_cells),

@@ -92,6 +92,10 @@ SPACES = Registry(
             "searchbench.spaces.chains.zoph:chain",
             "convolutions layer by layer with skip connections (Zoph & Le 2017)",
         ),
+        "auto-keras": Entry(
+            "searchbench.spaces.chains.morphisms:grown",
+            "convolutions inserted, widened and connected by skips, within bounds: 5.8e38 networks (Jin et al. 2019)",
+        ),
         "mnasnet": Entry(
             "searchbench.spaces.chains.mnasnet:mnasnet",
             "seven blocks of like layers on MobileNetV2's skeleton: 432 forms each (Tan et al. 2019)",

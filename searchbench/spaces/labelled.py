@@ -16,14 +16,22 @@ class LabelledGraph:
     labels: tuple[str, ...]
     arcs: tuple[tuple[int, int], ...]
     """From, to."""
+    widths: tuple[int, ...] = ()
+    """Channels that every vertex gives, 0 at the ends; empty where all give as many."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Labels with what is known of widths."""
+        pairs = zip(self.labels, self.widths or [0] * len(self.labels), strict=True)
+        return tuple(f"{label} {width}" if width else label for label, width in pairs)
 
     def refinements(self, height: int) -> tuple[tuple[str, ...], ...]:
-        """Labels of all vertices after 0 … `height` rounds of Weisfeiler-Lehman: in each round a vertex is labelled
-        anew by its label and the sorted ones of its successors."""
+        """Labels of all vertices after 0 … `height` rounds of Weisfeiler-Lehman, `names` at first: in each round a
+        vertex is labelled anew by its label and the sorted ones of its successors."""
         after: list[list[int]] = [[] for _ in self.labels]
         for source, target in self.arcs:
             after[source].append(target)
-        rounds = [self.labels]
+        rounds = [self.names]
         for _ in range(height):
             now = rounds[-1]
             rounds.append(tuple(_digest(label, sorted(now[w] for w in after[at])) for at, label in enumerate(now)))
@@ -61,14 +69,27 @@ def graph_of_edges(
 
 
 def together(graphs: Iterable[tuple[str, LabelledGraph]]) -> LabelledGraph:
-    """Several graphs as one that is not connected, the labels of each beginning with its name."""
+    """Several graphs as one that is not connected, the labels of each beginning with its name; all have widths or none
+    has."""
     labels: list[str] = []
     arcs: list[tuple[int, int]] = []
+    widths: list[int] = []
     for name, graph in graphs:
         at = len(labels)
         labels += [f"{name} {label}" for label in graph.labels]
         arcs += [(at + source, at + target) for source, target in graph.arcs]
-    return LabelledGraph(tuple(labels), tuple(arcs))
+        widths += graph.widths
+    return LabelledGraph(tuple(labels), tuple(arcs), tuple(widths))
+
+
+def chained(layers: Iterable[tuple[str, int]]) -> LabelledGraph:
+    """The graph of layers one behind the other.
+
+    Args:
+        layers: (label, channels that it gives) of each, in order.
+    """
+    labels, widths = zip((f"{INPUT} 0", 0), *layers, (OUTPUT, 0), strict=True)
+    return LabelledGraph(labels, tuple((at, at + 1) for at in range(len(labels) - 1)), widths)
 
 
 def _digest(label: str, others: list[str]) -> str:

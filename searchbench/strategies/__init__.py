@@ -97,6 +97,10 @@ STRATEGIES = Registry(
             "searchbench.strategies.transport:nasbot",
             "Gaussian process, networks compared by transport (Kandasamy 2018)",
         ),
+        "auto-keras": Entry(
+            "searchbench.strategies.morphism_tree:auto_keras",
+            "Gaussian process, networks compared by edits, a tree of them searched (Jin 2019)",
+        ),
         "pibo": Entry(
             "searchbench.strategies.pibo:pibo",
             "Gaussian process with a belief that counts ever less (Hvarfner 2022)",
@@ -315,7 +319,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "Schedules while they are trained by": ("pbt",),
     "Models of the objective": (
-        "gp", "forest", "bananas", "nas-bowl", "nasbot", "pibo", "zero-cost-prior", "turbo", "lanas", "pnas",
+        "gp", "forest", "bananas", "nas-bowl", "nasbot", "auto-keras", "pibo", "zero-cost-prior", "turbo", "lanas",
+        "pnas",
     ),
     "Controllers": ("reinforce", "lstm-reinforce", "ppo", "mnasnet"),
     "Compositions of others": ("scheduled", "warm-start"),

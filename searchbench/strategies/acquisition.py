@@ -49,6 +49,7 @@ class Considering(Protocol):
         those of the initial designs."""
 
 
+@runtime_checkable
 class Score(Protocol):
     """An acquisition that is a function of each candidate's own mean and deviation."""
 

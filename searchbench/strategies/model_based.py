@@ -6,7 +6,7 @@ One search, put together from parts; Gaussian-process and forest optimisation an
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture, Array, Space, Values
-from searchbench.strategies.acquisition import Acquisition, Considering, Hedge, IndependentThompson
+from searchbench.strategies.acquisition import Acquisition, Considering, Hedge, IndependentThompson, Predict, Score
 from searchbench.strategies.mlp import MlpEnsemble
 from searchbench.strategies.optional import Restricted
 from searchbench.strategies.random import Unseen
@@ -24,6 +24,9 @@ from searchbench.trial import Proposal, Trial
 
 REMEMBERED = 20_000
 """Encodings kept by a search: all of a small space, and little memory."""
+Measured = tuple[float, Architecture]
+Scoring = Callable[[Sequence[Architecture]], Array]
+"""Architectures -> their scores by the acquisition, [n], lower is better."""
 
 
 class Candidates(Protocol):
@@ -33,6 +36,23 @@ class Candidates(Protocol):
         self, space: Space, ranked: list[Architecture], seen: set[Hashable], rng: np.random.Generator
     ) -> list[Architecture]:
         """Distinct architectures whose identities are not in `seen`. `ranked`: all measured ones, the best first."""
+
+
+@runtime_checkable
+class Led(Protocol):
+    """What finds by itself what is measured, where scores lead it."""
+
+    def led(
+        self,
+        space: Space,
+        measured: list[Measured],
+        seen: set[Hashable],
+        score: Scoring,
+        count: int,
+        rng: np.random.Generator,
+    ) -> list[Architecture]:
+        """Distinct architectures whose identities are not in `seen`, at most `count`, the best first. `measured`: with
+        their values, the best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +140,14 @@ class ModelBased:
         surrogate: `GaussianProcess()`, `Forest()` or `MlpEnsemble()`.
         acquisition: `ExpectedImprovement()`, `ProbabilityOfImprovement()`, `LowerConfidenceBound()`,
             `IndependentThompson()` or `Hedge()`.
-        candidates: `RandomAndNear()` or `Mutations()`.
+        candidates: `RandomAndNear()`, `Mutations()` or `MorphismTree()`.
         encoding: `OneHot()` or `Paths()`.
         initial: random designs of the common stream.
         batch: measured per fit.
 
     Raises:
-        StudyError: `initial` or `batch` is not a positive integer.
+        StudyError: `initial` or `batch` is not a positive integer, or the acquisition is no score of each candidate
+            where candidates are led by it.
 
     Source: Jones et al. 1998; Shahriari et al. 2016.
     Differs: a failed evaluation counts as the worst value seen. With several workers, what is under way is only left
@@ -135,7 +156,7 @@ class ModelBased:
 
     surrogate: Surrogate = field(default_factory=GaussianProcess)
     acquisition: Acquisition = field(default_factory=Hedge)
-    candidates: Candidates = field(default_factory=RandomAndNear)
+    candidates: Candidates | Led = field(default_factory=RandomAndNear)
     encoding: Encoding = field(default_factory=OneHot)
     initial: int = 10
     batch: int = 1
@@ -145,6 +166,12 @@ class ModelBased:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise StudyError(f"`{name}` must be a positive integer, but got {value!r}.")
+        if isinstance(self.candidates, Led) and not isinstance(self.acquisition, Score):
+            raise StudyError(
+                f"`{type(self.candidates).__name__}` is led by a score of each candidate, but `acquisition` is "
+                f"{self.acquisition!r}; take `ExpectedImprovement()`, `ProbabilityOfImprovement()` or "
+                "`LowerConfidenceBound()`."
+            )
 
     def unsupported(self, scenario: Scenario) -> str | None:
         parts = (self.encoding, self.acquisition)
@@ -257,18 +284,35 @@ class Modelling:
         return None if architecture is None else Proposal(architecture)
 
     def _pick(self) -> list[Architecture]:
-        ranked = [a for _, a in sorted(self._measured, key=lambda pair: pair[0])]
-        candidates = self._settings.candidates.list(self._space, ranked, self._unseen.seen, self._rng)
+        ranked = sorted(self._measured, key=lambda pair: pair[0])
+        if isinstance(self._settings.candidates, Led):
+            return self._follow(self._settings.candidates, ranked)
+        candidates = self._settings.candidates.list(self._space, [a for _, a in ranked], self._unseen.seen, self._rng)
         if not candidates:
             return []
-        values = np.array([value for value, _ in self._measured])
-        values[~np.isfinite(values)] = values[np.isfinite(values)].max()
-        predict = self._surrogate.fit(np.array(self._encoded), values, self._rng)
+        predict, best = self._fit()
         encodings = self._encode(candidates)
         if isinstance(self._acquisition, Considering):
             self._acquisition.consider(self._space, candidates, len(self._measured) - self._settings.initial)
-        best, count = float(values.min()), min(self._settings.batch, len(candidates))
+        count = min(self._settings.batch, len(candidates))
         return [candidates[at] for at in self._acquisition.pick(encodings, predict, best, count, self._rng)]
+
+    def _follow(self, candidates: Led, ranked: list[Measured]) -> list[Architecture]:
+        (predict, best), acquisition = self._fit(), self._settings.acquisition
+        assert isinstance(acquisition, Score), "refused when it was declared"
+
+        def score(architectures: Sequence[Architecture]) -> Array:
+            return acquisition.scores(*predict(self._encode(architectures)), best, self._rng)
+
+        worst = max(value for value, _ in ranked if math.isfinite(value))
+        measured = [(min(value, worst), architecture) for value, architecture in ranked]
+        return candidates.led(self._space, measured, self._unseen.seen, score, self._settings.batch, self._rng)
+
+    def _fit(self) -> tuple[Predict, float]:
+        """The surrogate fitted to all that is known, and the best value."""
+        values = np.array([value for value, _ in self._measured])
+        values[~np.isfinite(values)] = values[np.isfinite(values)].max()
+        return self._surrogate.fit(np.array(self._encoded), values, self._rng), float(values.min())
 
     def tell(self, trial: Trial) -> None:
         self._measured.append((math.inf if trial.failed else trial.value, trial.architecture))

@@ -50,7 +50,7 @@ def layers_of(graph: LabelledGraph) -> tuple[list[MatchedLayer], list[MatchedLay
     lengths = zip(_lengths(graph, forward=False), _lengths(graph, forward=True), strict=True)
     inner: list[MatchedLayer] = []
     ends: list[MatchedLayer] = []
-    for label, (before, after) in zip(graph.labels, lengths, strict=True):
+    for label, (before, after) in zip(graph.names, lengths, strict=True):
         kind = re.sub(r"\d+", "", label)
         within = ALIKE
         if "pool" in label:
@@ -164,8 +164,9 @@ class TransportProcess:
     Source: Kandasamy, Neiswanger, Schneider, Poczos & Xing 2018, "Neural architecture search with Bayesian optimisation
         and optimal transport" (NASBOT), sections 3 and 4.1.
     Differs: one `structure` (the paper sums over several); hyper-parameters from a grid, b and c in one proportion to
-        the data's mean distances; every layer has mass 1, since all of a cell have as many channels; labels that differ
-        in digits only cost .2 (the paper's table knows 3x3 and 5x5), kinds of pools .25, others do not match.
+        the data's mean distances; every layer has mass 1, also where widths differ, which are part of the label there;
+        labels that differ in digits only cost .2 (the paper's table knows 3x3 and 5x5), kinds of pools .25, others do
+        not match.
     """
 
     structure: float = 0.4

@@ -60,6 +60,7 @@ from searchbench.strategies.local import BestImprovement, LocalSearch
 from searchbench.strategies.median import MedianStopping, PredictedStopping
 from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
+from searchbench.strategies.morphism_tree import auto_keras
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.nsga_net import NsgaNet
 from searchbench.strategies.oneshot.evolution import SposEvolution
@@ -154,6 +155,7 @@ ROWS = {
         modelled(ModelBased(Forest(5), candidates=RandomAndNear(20, 5), initial=8, batch=3)), SeesEverything, 40
     ),
     "nasbot": Row(modelled(nasbot(initial=6, candidates=12)), SeesEverything, 20, CELLS, 1),
+    "auto-keras": Row(modelled(auto_keras(initial=6, moves=3, coldest=0.3)), SeesEverything, 20, CELLS, 1),
     "nas-bowl": Row(modelled(nas_bowl(initial=6, candidates=20)), SeesEverything, 30, CELLS, 1),
     "priorband": Row(priorband({"3<-0": "skip_connect"}), Brackets, 120, CELLS, 1),
     "pibo": Row(modelled(pibo({"3<-0": "skip_connect"}, initial=8, restarts=0)), SeesEverything, 12, CELLS, 1, (1, 8)),

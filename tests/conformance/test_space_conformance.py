@@ -29,6 +29,7 @@ IMPOSSIBLE = {
     "efficientnet": [{"widths": (0.0,)}, {"layers": (1, 2)}],
     "nsga-net": [{"nodes": 0}],
     "densenas": [{"widths": ((24, 16), (32,), (64,), (96,))}, {"strides": (2,)}],
+    "auto-keras": [{"widths": 0}, {"layers": 0}],
     "mixpath": [{"paths": 5}, {"expansions": (1, 6)}],
     "macro": [{"layers": (2, 0)}],
 }

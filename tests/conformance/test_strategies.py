@@ -35,6 +35,7 @@ from searchbench.strategies.local import BestImprovement, LocalSearch
 from searchbench.strategies.median import MedianStopping, PredictedStopping
 from searchbench.strategies.mo_asha import MultiObjectiveAsha
 from searchbench.strategies.model_based import ModelBased, RandomAndNear, bananas
+from searchbench.strategies.morphism_tree import auto_keras
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.nsga_net import NsgaNet
 from searchbench.strategies.pbt import pbt
@@ -166,6 +167,11 @@ def test_population_based_training_conforms_on_schedules() -> None:
 
 def test_nasbot_conforms_on_cells() -> None:
     report = check_strategy(nasbot(initial=8, candidates=12), trials=16)
+    assert [reason.partition(":")[0] for reason in report.skipped] == ["mixed", "tiny"]
+
+
+def test_auto_keras_conforms_on_cells() -> None:
+    report = check_strategy(auto_keras(initial=8, moves=3, coldest=0.3), trials=16)
     assert [reason.partition(":")[0] for reason in report.skipped] == ["mixed", "tiny"]
 
 

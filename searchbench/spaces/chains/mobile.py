@@ -11,8 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from searchbench.spaces.choices import Choice
+from searchbench.spaces.labelled import LabelledGraph, chained
 from searchbench.spaces.layers.settings import check_counts, check_stages, read_stages, write_blocks, write_stages
-from searchbench.spaces.space import Space
+from searchbench.spaces.space import Architecture, Space
 
 KERNELS = (3, 5, 7)
 EXPANSIONS = (3, 6)
@@ -124,7 +125,16 @@ def chain_of_blocks(
         writer=write_stages,
         reader=read_stages,
         networks=networks,
+        graph=graph,
     )
+
+
+def graph(architecture: Architecture) -> LabelledGraph:
+    """The blocks with their output channels, those that are left out not among them."""
+    settings, values = architecture.space.settings, map(str, architecture.values)
+    first = settings.get("first", settings["stem"])
+    each = shapes(first, *(settings[name] for name in ("channels", "layers", "strides")))
+    return chained((block, width) for block, (_, width, *_) in zip(values, each, strict=True) if block != "zero")
 
 
 def shapes(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.choices import Choice
+from searchbench.spaces.labelled import LabelledGraph, chained
 from searchbench.spaces.space import Architecture, Space
 
 SIZES = ("8", "16", "24", "32", "40", "48", "56", "64")
@@ -21,7 +22,13 @@ def nats_sizes() -> Space:
         writer=write,
         reader=read,
         shares_weights=False,
+        graph=graph,
     )
+
+
+def graph(architecture: Architecture) -> LabelledGraph:
+    """The layers, with their widths."""
+    return chained(("conv", int(str(width))) for width in architecture.values)
 
 
 def write(architecture: Architecture) -> str:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from searchbench.errors import SpaceError
 from searchbench.spaces.choices import Choice
+from searchbench.spaces.labelled import INPUT, OUTPUT, LabelledGraph
 from searchbench.spaces.layers.settings import check_counts
 from searchbench.spaces.space import Architecture, Space
 
@@ -61,6 +62,7 @@ def chain(layers: int = 15, filters: tuple[int, ...] = FILTERS, strides: bool = 
         reader=read,
         networks="searchbench.spaces.chains.zoph_networks:ChainOfConvolutions",
         shares_weights=False,
+        graph=graph,
     )
 
 
@@ -82,6 +84,20 @@ def unread(architecture: Architecture) -> tuple[int, ...]:
     layers = list(plans(architecture))
     read = {source for layer in layers for source in layer.inputs}
     return tuple(at for at in range(len(layers)) if at not in read)
+
+
+def graph(architecture: Architecture) -> LabelledGraph:
+    """Convolutions with their kernels, strides and filters; an arc for everything that a layer, or the classifier,
+    reads."""
+    layers = list(plans(architecture))
+    labels = [f"conv{layer.height}x{layer.width}" + _steps(layer) for layer in layers]
+    arcs = [(source + 1, at) for at, layer in enumerate(layers, start=1) for source in layer.inputs or (-1,)]
+    arcs += [(end + 1, len(layers) + 1) for end in unread(architecture)]
+    return LabelledGraph((f"{INPUT} 0", *labels, OUTPUT), tuple(arcs), (0, *(layer.filters for layer in layers), 0))
+
+
+def _steps(layer: LayerPlan) -> str:
+    return "" if layer.strides == (1, 1) else f"s{layer.strides[0]}x{layer.strides[1]}"
 
 
 def write(architecture: Architecture) -> str:
