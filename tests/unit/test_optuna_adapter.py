@@ -55,6 +55,25 @@ def test_optuna_sees_every_value_and_every_failure() -> None:
     assert [t.value for t in search._study.trials] == [0.25, None, 0.75, 0.5]
 
 
+@pytest.mark.parametrize("name", ["tpe", "random", "nsgaii"])
+def test_what_is_asked_at_once_is_what_is_suggested_one_after_the_other(name: str) -> None:
+    space = Space("flat", (Choice("kind", ("a", "b", "c")), Integer("n", 1, 9), Float("x", 0.0, 1.0)))
+    search = adapt(name, startup=3).start(scenario(space))
+    with quiet():
+        study = optuna.create_study(
+            sampler=_make(Optuna(name, 3), space, Seeds("study", 0, "me").python_seed("search"))
+        )
+    for at in range(12):
+        asked = search.ask().architecture  # type: ignore[union-attr]
+        if at < 3:
+            study.enqueue_trial(search._parameters(asked))
+        trial = study.ask()
+        kind = trial.suggest_categorical("kind", (0, 1, 2))
+        assert asked.values == ("abc"[kind], trial.suggest_int("n", 1, 9), trial.suggest_float("x", 0.0, 1.0))
+        study.tell(trial, asked["x"])
+        tell(search, asked, float(asked["x"]))
+
+
 def test_inactive_decisions_are_never_suggested() -> None:
     search = adapt("tpe", startup=3).start(scenario(MIXED))
     for _ in range(15):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -201,11 +202,14 @@ class OptunaSearch:
     ) -> None:
         import optuna
 
+        from searchbench.strategies.adapters.optuna_distributions import distributions_of
+
         self._space, self._objectives = scenario.space, objectives
         self._designs = scenario.seeds.rng("init")
         kind = SAMPLERS[settings.sampler]
         self._startup = kind.startup if settings.startup is None else settings.startup
         self._left: float = int(scenario.space.size) if settings.sampler == "grid" else math.inf
+        self._distributions = distributions_of(self._space)
         self._asked: UnderWay[optuna.Trial] = UnderWay()
         with quiet():
             sampler = _make(settings, self._space, scenario.seeds.python_seed("search"))
@@ -229,7 +233,7 @@ class OptunaSearch:
             if self._startup:
                 self._startup -= 1
                 self._study.enqueue_trial(self._parameters(self._space.sample(self._designs)))
-            trial = self._study.ask()
+            trial = self._study.ask(None if self._space.conditional else self._distributions)
             return Architecture(self._space, self._suggest(trial)), trial
 
     def tell(self, trial: Trial) -> None:
@@ -252,6 +256,9 @@ class OptunaSearch:
         return (RuntimeError,) if self._left == 0 else ()
 
     def _suggest(self, trial: Any) -> tuple[Value, ...]:
+        if not self._space.conditional:
+            made = trial.params
+            return tuple(_value(decision, made[decision.name]) for decision in self._space.decisions)
         values: list[Value] = []
         for decision in self._space.decisions:
             when = decision.when
@@ -285,28 +292,26 @@ class LearningOptunaSearch(OptunaSearch):
                     state=TrialState.FAIL if trial.failed else TrialState.COMPLETE,
                     value=None if trial.failed else trial.value,
                     params=given,
-                    distributions={d.name: _distribution(d) for d in self._space.decisions if d.name in given},
+                    distributions={name: self._distributions[name] for name in given},
                 )
             )
 
 
-def _distribution(decision: Decision) -> Any:
-    """What `_suggested` draws from."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    if isinstance(decision, Choice):
-        return CategoricalDistribution(tuple(range(len(decision.options))))
-    kind = IntDistribution if isinstance(decision, Integer) else FloatDistribution
-    return kind(decision.low, decision.high, log=decision.log)  # type: ignore[attr-defined]
-
-
 def _suggested(trial: Any, decision: Decision) -> Value:
     if isinstance(decision, Choice):
-        index: int = trial.suggest_categorical(decision.name, tuple(range(len(decision.options))))
-        return decision.options[index]
+        return _value(decision, trial.suggest_categorical(decision.name, tuple(range(len(decision.options)))))
     suggest = trial.suggest_int if isinstance(decision, Integer) else trial.suggest_float
     value: Value = suggest(decision.name, decision.low, decision.high, log=decision.log)  # type: ignore[attr-defined]
     return value
+
+
+def _value(decision: Decision, made: Any) -> Value:
+    """What Optuna's number says of a decision."""
+    if isinstance(decision, Choice):
+        chosen: Value = decision.options[made]
+        return chosen
+    number: Value = int(made) if isinstance(decision, Integer) else made
+    return number
 
 
 def _make(settings: Optuna, space: Space, seed: int) -> Any:
@@ -335,16 +340,21 @@ def _check_parameters(name: str, given: dict[str, Any]) -> None:
             raise StudyError(f"optuna:{name} has no parameter `{parameter}`; {did_you_mean(parameter, accepted)}")
 
 
+SILENT = logging.NullHandler()
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Optuna logs every study and warns of every experimental part; both are silenced while it is called only."""
     import optuna
 
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    # not by its verbosity: to change that, all loggers of the process forget what they know, at every ask and tell
+    logger = logging.getLogger(optuna.__name__)
+    before = logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [SILENT], False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        optuna.logging.set_verbosity(verbosity)
+        logger.handlers, logger.propagate = before
