@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg.blas import dtrsm
-from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
+from scipy.linalg.lapack import dlauum, dpotrf, dpotrs, dtrtri
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
@@ -24,6 +24,10 @@ from searchbench.spaces.space import Array
 Positions = npt.NDArray[np.int64]
 JITTER = 1e-10
 """Added to the diagonal besides the noise."""
+NUMBERED = 12
+"""Decisions whose 2^d ways of differing are fewer than the pairs of a hundred points."""
+BLOCK = 48
+"""Rows of a triangle up to which LAPACK's inverse, which takes no blocks here, is the quickest."""
 
 
 class Range(NamedTuple):
@@ -52,6 +56,9 @@ class Shape(Protocol):
 
     def parts(self, rows: Array, first: Positions, second: Positions) -> Array:
         """Distances per hyper-parameter of the rows at positions `first` and `second`, [pairs, d]."""
+
+    def kinds(self, parts: Array) -> Positions | None:
+        """A number for every pair, [pairs], equal where all its parts are; None where hardly two pairs are alike."""
 
     def of_parts(self, parts: Array, theta: Array) -> tuple[Array, Array, Array]:
         """Correlations of the pairs, [pairs], and what makes its slope along theta_d: s [pairs] and c [d], of which
@@ -91,6 +98,12 @@ class Hamming:
         options = np.array([rows[:, self._of_column == at].argmax(1) for at in range(len(self.groups))])
         return np.array([one[first] != one[second] for one in options], dtype=np.float64).T
 
+    def kinds(self, parts: Array) -> Positions | None:
+        if len(self.groups) > NUMBERED:
+            return None
+        numbers: Positions = (parts @ 2.0 ** np.arange(len(self.groups))).astype(np.int64)
+        return numbers
+
     def of_parts(self, parts: Array, theta: Array) -> tuple[Array, Array, Array]:
         weights = np.exp(theta)
         correlations = np.exp(-(parts @ weights))
@@ -118,6 +131,9 @@ class Matern:
     def parts(self, rows: Array, first: Positions, second: Positions) -> Array:
         squares: Array = (rows[first] - rows[second]) ** 2
         return squares
+
+    def kinds(self, parts: Array) -> Positions | None:
+        return None
 
     def of_parts(self, parts: Array, theta: Array) -> tuple[Array, Array, Array]:
         weights = np.exp(-2.0 * theta)
@@ -183,8 +199,14 @@ class Likelihood:
     def __init__(self, kernel: Kernel, encodings: Array, targets: Array) -> None:
         self._shape, self._targets, n = kernel.shape, targets, len(targets)
         second, first = np.triu_indices(n, 1)
-        self._parts = kernel.shape.parts(kernel.shape.rows(encodings), first, second)
-        self._pairs = (first, second)
+        parts = kernel.shape.parts(kernel.shape.rows(encodings), first, second)
+        kinds = kernel.shape.kinds(parts)
+        self._counts = self._starts = None
+        if kinds is not None:  # pairs of a kind one after the other, and computed once
+            order = np.argsort(kinds, kind="stable")
+            _, self._starts, self._counts = np.unique(kinds[order], return_index=True, return_counts=True)
+            first, second, parts = first[order], second[order], parts[order[self._starts]]
+        self._parts, self._pairs = parts, (first, second)
         self._below = first + second * n
         """Of every pair, in a matrix of column after column."""
 
@@ -192,23 +214,47 @@ class Likelihood:
         """Minus its logarithm, and the gradient of that."""
         n, amplitude, noise = len(self._targets), math.exp(theta[0]), math.exp(theta[-1])
         correlations, slope, scale = self._shape.of_parts(self._parts, theta[1:-1])
-        matrix = np.zeros((n, n), order="F")
-        matrix.reshape(-1, order="F")[self._below] = amplitude * correlations
-        matrix[np.diag_indices(n)] = amplitude + noise + JITTER
-        root, fault = dpotrf(matrix, lower=1, overwrite_a=1)
+        matrix = np.empty((n, n), order="F")
+        columns = matrix.reshape(-1, order="F")
+        columns[self._below] = self._of_pairs(amplitude * correlations)
+        columns[:: n + 1] = amplitude + noise + JITTER
+        root, fault = dpotrf(matrix, lower=1, overwrite_a=1)  # which reads nothing above the diagonal, and clears it
         if fault:
             return math.inf, np.zeros_like(theta)
         weights, _ = dpotrs(root, self._targets, lower=1)
-        value = 0.5 * self._targets @ weights + np.log(np.diag(root)).sum() + 0.5 * n * math.log(2 * math.pi)
-        inverse, _ = dpotri(root, lower=1, overwrite_c=1)
+        value = 0.5 * self._targets @ weights + np.log(root.diagonal()).sum() + 0.5 * n * math.log(2 * math.pi)
+        inverse, _ = dlauum(inverted(root), lower=1, overwrite_c=1)
         first, second = self._pairs
-        pull = weights[first] * weights[second] - inverse.reshape(-1, order="F")[self._below]
+        pull = self._of_kinds(weights.take(first) * weights.take(second) - inverse.reshape(-1, order="F")[self._below])
         on_diagonal = 0.5 * float(weights @ weights - np.trace(inverse))
         gradient = np.empty_like(theta)
         gradient[0] = amplitude * (float(pull @ correlations) + on_diagonal)
         gradient[1:-1] = amplitude * scale * ((pull * slope) @ self._parts)
         gradient[-1] = noise * on_diagonal
         return float(value), -gradient
+
+    def _of_pairs(self, of_kinds: Array) -> Array:
+        """[pairs] from a number for each kind."""
+        return of_kinds if self._counts is None else of_kinds.repeat(self._counts)
+
+    def _of_kinds(self, of_pairs: Array) -> Array:
+        """Sums over the pairs of each kind."""
+        return of_pairs if self._starts is None else np.add.reduceat(of_pairs, self._starts)
+
+
+def inverted(root: Array) -> Array:
+    """The inverse of a lower triangular matrix [n, n] with nothing above its diagonal, by halves: so most of it are
+    products of whole matrices."""
+    n = len(root)
+    if n <= BLOCK:
+        found: Array = dtrtri(root, lower=1)[0]
+        return found
+    half = n // 2
+    first, last = inverted(root[:half, :half]), inverted(root[half:, half:])
+    whole = np.zeros((n, n), order="F")
+    whole[:half, :half], whole[half:, half:] = first, last
+    whole[half:, :half] = -(last @ (root[half:, :half] @ first))
+    return whole
 
 
 @dataclass(frozen=True, eq=False)

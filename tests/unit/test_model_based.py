@@ -15,7 +15,7 @@ from searchbench.errors import StudyError
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer
 from searchbench.spaces.nasbench201.space import nasbench201
-from searchbench.spaces.space import Space
+from searchbench.spaces.space import Array, Space
 from searchbench.strategies.acquisition import (
     ExpectedImprovement,
     Hedge,
@@ -105,6 +105,26 @@ def test_what_is_inactive_on_both_sides_is_equal() -> None:
     rows = shape.rows(np.array([[1.0, 0, 0, 0, 0], [1.0, 0, 0, 0, 0], [0, 1.0, 0, 1.0, 0]]))
     expected = np.exp([[0.0, 0.0, -3.0], [0.0, 0.0, -3.0], [-3.0, -3.0, 0.0]])
     np.testing.assert_allclose(shape.matrix(rows, rows, weight), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("points", [1, 2, 70])  # of which the last is inverted by halves
+@pytest.mark.parametrize("shape", [Hamming((5,) * 6), Matern(30)])
+def test_a_likelihood_and_its_slope_are_those_of_the_whole_matrix(shape: Hamming | Matern, points: int) -> None:
+    rng = np.random.default_rng(2)
+    x = np.array([SPACE.encode(SPACE.sample(rng)) for _ in range(points)]) + 0.0
+    y, kernel = rng.standard_normal(points), Kernel(shape, Range(1.0, 0.01, 1000.0), Range(1.0, 1e-5, 100.0))
+    theta = 0.3 * rng.standard_normal(len(kernel.first))
+
+    def whole(theta: Array) -> float:
+        rows = shape.rows(x)
+        matrix = np.exp(theta[0]) * shape.matrix(rows, rows, theta[1:-1]) + np.exp(theta[-1]) * np.eye(points)
+        return float(0.5 * (y @ np.linalg.solve(matrix, y) + np.linalg.slogdet(2 * np.pi * matrix)[1]))
+
+    value, slope = Likelihood(kernel, x, y).descended(theta)
+    assert value == pytest.approx(whole(theta), abs=1e-7)
+    for at in range(len(theta)):
+        step = 1e-5 * (np.arange(len(theta)) == at)
+        assert slope[at] == pytest.approx((whole(theta + step) - whole(theta - step)) / 2e-5, abs=1e-5)
 
 
 @pytest.mark.parametrize("categorical", [True, False])
