@@ -15,6 +15,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from functools import cache
+from itertools import repeat
 from typing import Any, Final, Protocol, overload
 
 import numpy as np
@@ -177,9 +178,9 @@ class Choice:
         return [1.0 if option == value else 0.0 for option in self.options]
 
     def encodings(self, values: Sequence[Value]) -> Array:
-        position = {option: at for at, option in enumerate(self.options)}
-        encoded = np.zeros((len(values), self.arity + 1))
-        encoded[np.arange(len(values)), [position.get(value, self.arity) for value in values]] = 1.0
+        position, none = {option: at for at, option in enumerate(self.options)}, self.arity
+        encoded = np.zeros((len(values), none + 1))
+        encoded[np.arange(len(values)), list(map(position.get, values, repeat(none)))] = 1.0
         return encoded[:, :-1]
 
     def quantiles(self, units: Array) -> list[Value]:

@@ -41,11 +41,11 @@ class Architecture:
 
     space: Space
     values: Values
+    _hash: int
 
     def __init__(self, space: Space, values: Values) -> None:
-        object.__setattr__(self, "space", space)
-        object.__setattr__(self, "values", values)
-        object.__setattr__(self, "_hash", hash((space.name, values)))
+        _put_space(self, space)
+        _put_values(self, values)
 
     @property
     def key(self) -> str:
@@ -84,7 +84,12 @@ class Architecture:
         return self.values == other.values and self.space.name == other.space.name
 
     def __hash__(self) -> int:
-        return self._hash  # type: ignore[attr-defined,no-any-return]
+        try:
+            return self._hash
+        except AttributeError:  # most are candidates that nobody ever asks
+            found = hash((self.space.name, self.values))
+            _put_hash(self, found)
+            return found
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Architecture, (self.space, self.values)
@@ -94,6 +99,10 @@ class Architecture:
 
     def __repr__(self) -> str:
         return f"<{self.space.name} {self.space.write(self)}>"
+
+
+# what may fill the slots of an immutable object, and is quicker than `object.__setattr__`: candidates are many
+_put_space, _put_values, _put_hash = (Architecture.__dict__[name].__set__ for name in ("space", "values", "_hash"))
 
 
 def _plain_key(architecture: Architecture) -> str:
@@ -282,6 +291,13 @@ class Space:
         if reached >= len(self.decisions):
             return self.key(architecture)
         return self.notation.write((*architecture.values[:reached], *[None] * (len(self.decisions) - reached)))
+
+    def identities(self, architectures: Sequence[Architecture]) -> list[Hashable]:
+        """`identity` of each."""
+        if self.plain:
+            return [architecture.values for architecture in architectures]
+        known = self._keys
+        return [known.get(architecture.values) or self.key(architecture) for architecture in architectures]
 
     @property
     def whole(self) -> Space:

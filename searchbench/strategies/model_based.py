@@ -69,7 +69,7 @@ class RandomAndNear:
         drawn = space.draws(self.random, rng)
         best = ranked[: self.parents]
         drawn += [space.mutate(best[at % len(best)], rng) for at in range(self.near)]
-        found = {a.identity: a for a in drawn}
+        found = dict(zip(space.identities(drawn), drawn, strict=True))
         return [a for identity, a in found.items() if identity not in seen]
 
 
