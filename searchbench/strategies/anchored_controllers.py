@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from searchbench.spaces.choices import Value
 from searchbench.spaces.space import Architecture, Space
-from searchbench.strategies.controllers import begin
+from searchbench.strategies.controllers import begin, embedding
 
 State = list[tuple[Tensor, Tensor]]
 
@@ -62,7 +62,7 @@ class AnchoredController(nn.Module):
         with torch.device("meta"):  # modules initialise themselves from the global generator elsewhere
             self.begin, self.passed = nn.Parameter(torch.empty(units)), nn.Parameter(torch.empty(units))
             self.cells = nn.ModuleList(nn.LSTMCell(units, units) for _ in range(layers))
-            self.embeddings = nn.ModuleDict({str(at): nn.Embedding(len(self._options[at]), units) for at in tokens})
+            self.embeddings = nn.ModuleDict({str(at): embedding(len(self._options[at]), units) for at in tokens})
             self.heads = nn.ModuleDict({str(at): nn.Linear(units, len(self._options[at])) for at in tokens})
             self.before, self.here = (nn.Linear(units, units, bias=False) for _ in range(2))
             self.vector = nn.Parameter(torch.empty(units))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture, Space
@@ -204,7 +204,7 @@ def _controller(settings: Controlled, space: Space, seed: int) -> AnyController:
     return kind(space, settings.units, settings.layers, settings.bound, seed)
 
 
-Parameters = dict[str, "torch.Tensor"]
+Parameters = list["torch.Tensor"]
 
 
 class ControlledBatch:
@@ -232,13 +232,15 @@ class ControllerSearch:
     def __init__(self, settings: Controlled, scenario: Scenario) -> None:
         import torch
 
+        from searchbench.strategies.controller_adam import ControllerAdam
+
         self._settings = settings
         seed = scenario.seeds.torch_seed("policy")
         self.controller = _controller(settings, scenario.space, seed)
         self._stale = _controller(settings, scenario.space, seed)
         """Holds the copy that draws next."""
         self._generator = torch.Generator().manual_seed(scenario.seeds.torch_seed("search"))
-        self._optimizer = torch.optim.Adam(self.controller.parameters(), lr=settings.learning_rate)
+        self._adam = ControllerAdam(self.controller.parameters(), settings.learning_rate)
         self._idle = deque(self._fresh_copy() for _ in range(settings.replicas))
         """Copies of the replicas that have no batch."""
         self._open: list[ControlledBatch] = []
@@ -284,10 +286,7 @@ class ControllerSearch:
         at = self.controller if self._settings.learning.reweighs else self._stale
         loss = self._settings.learning.loss(at, batch, self._settings.entropy)
         # an inactive decision's head may have no part in the loss
-        gradients: Any = torch.autograd.grad(loss, list(at.parameters()), allow_unused=True)
-        for parameter, gradient in zip(self.controller.parameters(), gradients, strict=True):
-            parameter.grad = gradient
-        self._optimizer.step()
+        self._adam.step(torch.autograd.grad(loss, list(at.parameters()), allow_unused=True))
 
     def _begin(self) -> ControlledBatch:
         """The next batch, of the replica that has waited longest, or of a fresh copy where all are busy."""
@@ -298,8 +297,12 @@ class ControllerSearch:
         return batch
 
     def _draw_from(self, batch: ControlledBatch) -> None:
+        import torch
+
         self._drawing = batch
-        self._stale.load_state_dict(batch.copy)
+        with torch.no_grad():
+            for parameter, value in zip(self._stale.parameters(), batch.copy, strict=True):
+                parameter.copy_(value)
 
     def _fresh_copy(self) -> Parameters:
-        return {name: value.clone() for name, value in self.controller.state_dict().items()}
+        return [parameter.detach().clone() for parameter in self.controller.parameters()]

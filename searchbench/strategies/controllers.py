@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchbench.spaces.choices import Value
@@ -18,6 +20,11 @@ def begin(module: nn.Module, bound: float, seed: int) -> None:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.uniform_(-bound, bound, generator=generator)
+
+
+def embedding(words: int, units: int) -> nn.Embedding:
+    """An embedding that draws nothing: on the meta device, to draw from a normal is what imports a compiler."""
+    return nn.Embedding(words, units, _weight=torch.empty(words, units))
 
 
 class Controller(nn.Module):
@@ -41,9 +48,13 @@ class Controller(nn.Module):
         with torch.device("meta"):  # modules initialise themselves from the global generator elsewhere
             self.begin = nn.Parameter(torch.empty(units))
             self.cells = nn.ModuleList(nn.LSTMCell(units, units) for _ in range(layers))
-            self.embeddings = nn.ModuleList(nn.Embedding(len(options) + 1, units) for options in self._options)
+            self.embeddings = nn.ModuleList(embedding(len(options) + 1, units) for options in self._options)
             self.heads = nn.ModuleList(nn.Linear(units, len(options)) for options in self._options)
         begin(self, bound, seed)
+        # read as tensors: to call a module costs as much as what a step of one architecture computes
+        self._weights: list[list[Tensor]] = [list(cell.parameters()) for cell in self.cells]
+        self._words: list[Tensor] = list(self.embeddings.parameters())
+        self._read: list[list[Tensor]] = [list(head.parameters()) for head in self.heads]
 
     def sample(self, generator: torch.Generator) -> tuple[Architecture, float]:
         """An architecture and the logarithm of its probability."""
@@ -62,23 +73,39 @@ class Controller(nn.Module):
                     values.append(self._options[at][picked])
                 else:
                     values.append(None)
-                inputs = self.embeddings[at](torch.tensor([picked]))
+                inputs = self._words[at][picked : picked + 1]
         return Architecture(self.space, tuple(values)), total
 
     def score(self, architectures: Sequence[Architecture]) -> tuple[Tensor, Tensor]:
         """Score of each architecture: logarithm of its probability, and summed entropies of its softmaxes, [m]."""
         tokens = torch.tensor([self._tokens(a) for a in architectures])
-        state = self._blank(len(architectures))
-        inputs = self.begin.expand(len(architectures), -1)
-        total = entropy = self.begin.new_zeros(len(architectures))
-        for at, options in enumerate(self._options):
-            state, logits = self._step(at, inputs, state)
-            logs, active = logits.log_softmax(1), tokens[:, at] < len(options)
-            picked = logs.gather(1, tokens[:, at].clamp(max=len(options) - 1).unsqueeze(1)).squeeze(1)
-            total = total + torch.where(active, picked, 0.0)
-            entropy = entropy + torch.where(active, -(logs.exp() * logs).sum(1), 0.0)
-            inputs = self.embeddings[at](tokens[:, at])
-        return total, entropy
+        options = torch.tensor([len(options) for options in self._options])
+        active = tokens < options
+        hidden = self._read_through(tokens)
+        widest = int(options.max())
+        # what a decision does not have gets no probability, so that all of them are one softmax
+        logits = [
+            F.pad(F.linear(at, *head), (0, widest - len(head[0])), value=-math.inf)
+            for at, head in zip(hidden, self._read, strict=True)
+        ]
+        logs = torch.stack(logits, 1).log_softmax(2)
+        picked = logs.gather(2, torch.where(active, tokens, 0).unsqueeze(2)).squeeze(2)
+        entropies = -(logs.exp() * logs.masked_fill(logs.isneginf(), 0.0)).sum(2)
+        return torch.where(active, picked, 0.0).sum(1), torch.where(active, entropies, 0.0).sum(1)
+
+    def _read_through(self, tokens: Tensor) -> Tensor:
+        """The last layer's hidden state at every decision, [decisions, m, units], from all tokens [m, decisions]: with
+        nothing to be drawn, the LSTM goes through them by itself."""
+        many = len(tokens)
+        before = [F.embedding(tokens[:, at], words) for at, words in enumerate(self._words[:-1])]
+        blank = self.begin.new_zeros(len(self._weights), many, len(self.begin))
+        weights = [one for layer in self._weights for one in layer]
+        read = torch.stack([self.begin.expand(many, -1), *before])
+        hidden: Tensor = torch.lstm(
+            read, (blank, blank), weights, has_biases=True, num_layers=len(self._weights), dropout=0.0, train=False,
+            bidirectional=False, batch_first=False,
+        )[0]  # fmt: skip
+        return hidden
 
     def _tokens(self, architecture: Architecture) -> list[int]:
         pairs = zip(self._index, architecture.values, strict=True)
@@ -92,8 +119,8 @@ class Controller(nn.Module):
         self, at: int, inputs: Tensor, state: list[tuple[Tensor, Tensor]]
     ) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
         moved = []
-        for cell, before in zip(self.cells, state, strict=True):
-            hidden, memory = cell(inputs, before)
+        for weights, before in zip(self._weights, state, strict=True):
+            hidden, memory = torch.lstm_cell(inputs, before, *weights)
             moved.append((hidden, memory))
             inputs = hidden
-        return moved, self.heads[at](inputs)
+        return moved, F.linear(inputs, *self._read[at])

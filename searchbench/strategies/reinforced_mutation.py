@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from searchbench.spaces.choices import Value
 from searchbench.spaces.space import Architecture, Space
-from searchbench.strategies.controllers import begin
+from searchbench.strategies.controllers import begin, embedding
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import Trial
 
@@ -52,7 +52,7 @@ class MutationController(nn.Module):
         super().__init__()
         self.options: list[tuple[Value, ...]] = [tuple(decision.values()) for decision in space.decisions]
         with torch.device("meta"):
-            self.embeddings = nn.ModuleList(nn.Embedding(len(options) + 1, units) for options in self.options)
+            self.embeddings = nn.ModuleList(embedding(len(options) + 1, units) for options in self.options)
             self.reader = nn.LSTM(units, units, bidirectional=True, batch_first=True)
             self.attention = nn.Linear(2 * units, units)
             self.where = nn.Linear(units, 1, bias=False)
