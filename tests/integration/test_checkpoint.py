@@ -75,7 +75,7 @@ def test_a_checkpoint_cut_short_is_ignored(spec: RunSpec, tmp_path: Path) -> Non
     assert told(run_search(spec, Checkpoint(path))) == told(run_search(spec))
 
 
-@pytest.mark.parametrize(("written", "said"), [(b"2", "as version 2"), (b"", "before checkpoints had versions")])
+@pytest.mark.parametrize(("written", "said"), [(b"1", "as version 1"), (b"", "before checkpoints had versions")])
 def test_a_checkpoint_of_another_version_is_refused_and_left_where_it_is(
     training_problem: Problem, tmp_path: Path, written: bytes, said: str
 ) -> None:
@@ -85,7 +85,7 @@ def test_a_checkpoint_of_another_version_is_refused_and_left_where_it_is(
         run_search(plan(study).runs[0], KilledAfter(path := _checkpoint_of(study, store)))
     state = path.read_bytes().split(b"\n", 1)[1]
     path.write_bytes((b"searchbench checkpoint " + written + b"\n" if written else b"") + state)
-    with pytest.raises(CheckpointError, match=f"was written {said}, and this searchbench continues version 1 only; "):
+    with pytest.raises(CheckpointError, match=f"was written {said}, and this searchbench continues version 2 only; "):
         run(study, store, workers=0)
     with open_store(store) as opened:
         assert opened.run_ids("s") == []  # neither failed nor started over

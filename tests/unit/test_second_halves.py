@@ -184,9 +184,12 @@ def test_impossible_halves_are_refused(wrong, said):
         make(Use("shared-weights", **wrong), STRATEGIES)
 
 
-@pytest.mark.parametrize("name", ["optuna:tpe", "regularized-evolution", "nsga2"])
+UNSAVED = ("grid", pytest.param("tune:hyperopt", marks=pytest.mark.slow))  # a generator, and a library's closures
+
+
+@pytest.mark.parametrize("name", ["optuna:tpe", "regularized-evolution", "nsga2", *UNSAVED])
 def test_a_search_of_another_library_goes_on_from_a_checkpoint(name):
-    finder = make(Use(name, **FINDERS[name]), STRATEGIES)
+    finder = make(Use(name, **FINDERS.get(name, {})), STRATEGIES)
     strategy = shared_weights(spos(epochs=1, batch_size=16, recalibrate=1), finder, 60)
     whole_lab = lab()
     whole = strategy.start(whole_lab.scenario)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from searchbench.harness.declared.study import Study
     from searchbench.results.store import ResultStore
 
-VERSION = 1
+VERSION = 2
 """Raise it with every change of what a checkpoint holds: the states of the lab, of a search, or of their parts."""
 _OPENING = b"searchbench checkpoint "
 _DIGEST = 32

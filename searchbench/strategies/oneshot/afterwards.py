@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -47,9 +46,7 @@ class AfterwardsSearch:
             self._training.advance(lab)
             return
         if self._finding is None:
-            search = self._settings.finder.start(scored(self._scenario))
-            assert isinstance(search, AskTellSearch), "unsupported() refuses the others"
-            self._finding = Watched(search)
+            self._finding = Watched(self._searched())
         if self._scorer is None:
             how = self._settings.recalibration
             left, score = self._leaving.leaves(lab), self._settings.score
@@ -64,9 +61,17 @@ class AfterwardsSearch:
             if choice is not None:
                 lab.recommend(*choice)
 
+    def _searched(self) -> AskTellSearch:
+        search = self._settings.finder.start(scored(self._scenario))
+        assert isinstance(search, AskTellSearch), "unsupported() refuses the others"
+        return search
+
     def state_dict(self) -> dict[str, Any]:
-        return {"training": self._training.state_dict(), "finding": pickle.dumps(self._finding)}
+        finding = None if self._finding is None else self._finding.saved()
+        return {"training": self._training.state_dict(), "finding": finding}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._training.load_state_dict(state["training"])
-        self._finding, self._scorer = pickle.loads(state["finding"]), None
+        finding = state["finding"]
+        self._finding = None if finding is None else Watched.restored(finding, self._searched)
+        self._scorer = None

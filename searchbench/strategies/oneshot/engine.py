@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from itertools import islice
 from operator import add
@@ -106,6 +106,10 @@ class Weights:
         self.rng.bit_generator.state = state["rng"]
 
 
+UNSAVED: Any = "begins anew"
+"""In the place of a search that cannot be saved."""
+
+
 @dataclass(slots=True, eq=False)
 class Watched:
     """A finder's search, watched: what was best so far, and whether it has nothing more to ask."""
@@ -115,13 +119,39 @@ class Watched:
     exhausted: bool = False
     values: dict[Architecture, float] = field(default_factory=dict)
     """Latest score of each architecture."""
+    heard: list[Trial | None] = field(default_factory=list)
+    """What it was told, and None for each question, in order."""
+
+    def saved(self) -> bytes:
+        """All of it; of a search that holds what cannot be saved, such as a generator or a library's closures, what it
+        heard."""
+        try:
+            return pickle.dumps(self)
+        except (AttributeError, TypeError, pickle.PicklingError):
+            return pickle.dumps(replace(self, search=UNSAVED))
+
+    @staticmethod
+    def restored(saved: bytes, start: Callable[[], AskTellSearch]) -> Watched:
+        """What was saved. A search that could not be begins anew, and is asked and told what it was: it is a function
+        of that and its seeds."""
+        watched: Watched = pickle.loads(saved)
+        if watched.search == UNSAVED:
+            watched.search = start()
+            for trial in watched.heard:
+                if trial is None:
+                    watched.search.ask()
+                else:
+                    watched.search.tell(trial)
+        return watched
 
     def ask(self) -> Proposal | None:
+        self.heard.append(None)
         proposal = self.search.ask()
         self.exhausted = proposal is None
         return proposal
 
     def tell(self, trial: Trial) -> None:
+        self.heard.append(trial)
         self.search.tell(trial)
         self.values[trial.architecture] = trial.value
         if better(trial.value, self.best[0] if self.best else float("nan")):
@@ -189,6 +219,9 @@ class OneShotSearch:
         if isinstance(self._settings.finder, KeptPaths):
             assert weights.reviser is not None, "unsupported() refuses samplers that keep none"
             return Listed([weights.supernet.architecture(path) for path in weights.reviser.kept()])
+        return self._searched()
+
+    def _searched(self) -> AskTellSearch:
         search = self._settings.finder.start(scored(self._scenario))
         assert isinstance(search, AskTellSearch), "unsupported() refuses the others"
         return search
@@ -196,15 +229,17 @@ class OneShotSearch:
     def state_dict(self) -> dict[str, Any]:
         return {
             "session": self._session.state_dict(),
-            "contest": pickle.dumps(self._contest),
+            "contest": None if self._contest is None else self._contest.saved(),
             "kept_back": self._kept_back,
-            "finding": pickle.dumps(self._finding),  # the search goes on after a checkpoint
+            "finding": None if self._finding is None else self._finding.saved(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._session.load_state_dict(state["session"])
         self._scorer = None
-        self._finding, self._contest = pickle.loads(state["finding"]), pickle.loads(state["contest"])
+        finding, contest = state["finding"], state["contest"]
+        self._finding = None if finding is None else Watched.restored(finding, self._searched)
+        self._contest = None if contest is None else Watched.restored(contest, self._searched)
         self._kept_back = state["kept_back"]
 
     # -- training ------------------------------------------------------------------------------------------------
