@@ -199,6 +199,15 @@ CHECKS = (
         ("pbt",),
     ),
     Check(
+        "PB2's kernel is Ray Tune's, its bounds those of a process by hand; it solves the example of PBT",
+        (
+            "test_pb2::test_the_kernel_forgets_as_that_of_the_paper",
+            "test_pb2::test_bounds_are_those_of_a_process_by_hand_and_lower_where_one_is_under_way",
+            "test_pb2::test_it_solves_the_example_of_the_first_paper",
+        ),
+        ("pb2",),
+    ),
+    Check(
         "BOHB's densities are statsmodels'",
         ("test_bohb::test_density_agrees_with_statsmodels",),
         ("bohb",),

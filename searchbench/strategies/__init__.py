@@ -77,6 +77,14 @@ STRATEGIES = Registry(
             "searchbench.strategies.pbt:pbt",
             "a population whose worst copy the best and explore (Jaderberg 2017)",
         ),
+        "pb2": Entry(
+            "searchbench.strategies.pb2:pb2",
+            "pbt that explores by a forgetting Gaussian process (Parker-Holder 2020)",
+        ),
+        "constant-settings": Entry(
+            "searchbench.strategies.constant:constant_settings",
+            "any strategy, its settings held over a whole schedule",
+        ),
         "gp": Entry(
             "searchbench.strategies.model_based:gaussian_process",
             "Gaussian process, hedged acquisition (Snoek 2012; as scikit-optimize)",
@@ -317,13 +325,13 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "successive-halving", "hyperband", "asha", "multi-objective-asha", "median-stopping", "predicted-stopping",
         "bohb", "dehb", "priorband",
     ),
-    "Schedules while they are trained by": ("pbt",),
+    "Schedules while they are trained by": ("pbt", "pb2"),
     "Models of the objective": (
         "gp", "forest", "bananas", "nas-bowl", "nasbot", "auto-keras", "pibo", "zero-cost-prior", "turbo", "lanas",
         "pnas",
     ),
     "Controllers": ("reinforce", "lstm-reinforce", "ppo", "mnasnet"),
-    "Compositions of others": ("scheduled", "warm-start"),
+    "Compositions of others": ("scheduled", "warm-start", "constant-settings"),
 }  # fmt: skip
 """Strategies that evaluate architectures one by one, by what they are; `family` knows the others."""
 DIFFERENTIABLE, SUPERNETS = "Differentiable search", "Supernets searched afterwards, and controllers over them"

@@ -39,6 +39,8 @@ class Range(NamedTuple):
 
 
 WEIGHTS, LENGTHS = Range(1.0, 1e-3, 10.0), Range(1.0, 0.01, 100.0)
+SQUARES, FORGETTING = Range(1.0, 1e-3, 1e3), Range(0.05, 5e-6, 0.35)
+"""Of `TimeVarying`; what it forgets is e = 0.1 first, and between 1e-5 and 0.5."""
 
 
 class Shape(Protocol):
@@ -144,6 +146,44 @@ class Matern:
     def _of(t: Array) -> Array:
         found: Array = (1.0 + t + t * t / 3.0) * np.exp(-t)
         return found
+
+
+@dataclass(frozen=True)
+class TimeVarying:
+    """exp(-w sum_d (x_d - x'_d)^2) (1 - e)^(|t - t'| / 2) over rows (t, x_1, …, x_D): what was seen long ago says less;
+    theta = (log w, log of -log(1 - e) / 2).
+
+    Source: Bogunovic et al. 2016, section 2, with a squared exponential in the place of k.
+    """
+
+    weight: Range = SQUARES
+    forgetting: Range = FORGETTING
+
+    @property
+    def ranges(self) -> Sequence[Range]:
+        return (self.weight, self.forgetting)
+
+    def rows(self, encodings: Array) -> Array:
+        return encodings
+
+    def matrix(self, left: Array, right: Array, theta: Array) -> Array:
+        squares = cdist(left[:, 1:], right[:, 1:], "sqeuclidean")
+        apart = np.abs(left[:, :1] - right[:, 0])
+        weights = np.exp(theta)
+        found: Array = np.exp(-(weights[0] * squares + weights[1] * apart))
+        return found
+
+    def parts(self, rows: Array, first: Positions, second: Positions) -> Array:
+        squares = ((rows[first, 1:] - rows[second, 1:]) ** 2).sum(axis=1)
+        return np.column_stack([squares, np.abs(rows[first, 0] - rows[second, 0])])
+
+    def kinds(self, parts: Array) -> Positions | None:
+        return None
+
+    def of_parts(self, parts: Array, theta: Array) -> tuple[Array, Array, Array]:
+        weights = np.exp(theta)
+        correlations = np.exp(-(parts @ weights))
+        return correlations, -correlations, weights
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Protocol, TypeVar
 
@@ -24,23 +24,35 @@ MOST = 20
 """Members of a population where the budget sets the number, at most."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReachedInterval:
+    """A training as far as a member has come with it."""
+
+    member: int
+    settings: tuple[Architecture, ...]
+    """Of each interval up to there, by whomever it was trained."""
+    value: float
+    trial: int
+    """From which one may go on."""
+
+
 @dataclass(slots=True, eq=False)
 class TrainedMember:
-    """One of a population: a training, and how it came about."""
+    """One of a population."""
 
     number: int
     setting: Architecture
     """What it trains by next."""
-    settings: list[Architecture] = field(default_factory=list)
-    """Of each interval that it has come through, by itself or by what it copied."""
-    value: float = math.inf
-    """Of its training so far; infinite before the first, and where the last one failed."""
-    trial: int | None = None
-    """The trial from which it goes on."""
+    at: ReachedInterval | None = None
+    """Where it goes on from; None at the beginning."""
+    due: bool = False
+    """Whether it has come back, and it is still to be decided whether it copies."""
+    failed: bool = False
+    """Whether it came back without a value."""
 
-    def copy(self, other: TrainedMember) -> None:
-        """Take another's training for one's own."""
-        self.settings, self.value, self.trial = list(other.settings), other.value, other.trial
+    @property
+    def intervals(self) -> int:
+        return 0 if self.at is None else len(self.at.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +74,12 @@ class Explorer(Protocol):
     def learn(self, gained: Gained) -> None:
         """What came of an interval."""
 
-    def explore(self, copied: TrainedMember, under_way: Sequence[Architecture]) -> Architecture:
+    def explore(self, copied: ReachedInterval, under_way: Sequence[Architecture]) -> Architecture:
         """A setting to go on with.
 
         Args:
-            copied: the member, by now with what it has copied.
-            under_way: settings that are being trained by.
+            copied: what the member has copied.
+            under_way: settings that others train by next.
         """
 
 
@@ -121,7 +133,7 @@ class RandomExplorer:
     def learn(self, gained: Gained) -> None:
         """Nothing is learnt."""
 
-    def explore(self, copied: TrainedMember, under_way: Sequence[Architecture]) -> Architecture:
+    def explore(self, copied: ReachedInterval, under_way: Sequence[Architecture]) -> Architecture:
         return self.perturbed(copied.settings[-1])
 
     def perturbed(self, setting: Architecture) -> Architecture:
@@ -147,23 +159,23 @@ class RandomExplorer:
 
 @dataclass(frozen=True, slots=True)
 class PopulationBased:
-    """Train a population under settings of its members' own; whenever a member has trained for `ready` intervals and is
-    among the worst of the population by now, it copies the training of one of the best, drawn uniformly, and goes on
-    from there with a setting that is explored from that one's. Whoever is not among the worst goes on as it is.
+    """Train a population under settings of its members' own; a member that is among the worst when it has trained for
+    `ready` intervals copies one of the best as it was after as many, drawn uniformly, and goes on from there with a
+    setting that is explored from that one's. Whoever is not among the worst goes on as it is.
 
-    worst, best = ceil(quantile n), at most n / 2, of the n members that have come back and are not at the end
+    worst, best = ceil(quantile n), at most n / 2, of the n members that have come back after as many intervals by now
 
     A member's training is a schedule: the settings by which its weights, its own or copied, have come about. Whoever
-    copies takes the schedule too, and is where that one is. So each evaluation is of a schedule, which the judge trains
-    by from scratch; a copy costs only the intervals that follow it. When all members are at the end, another population
-    begins.
+    copies takes the schedule too. So each evaluation is of a schedule, which the judge trains by from scratch; a copy
+    costs only the intervals that follow it, and a population of n takes n trainings' intervals. When all members are at
+    the end, another population begins.
 
     Args:
         population: members; None takes as many as the budget trains to the end, up to 20.
         ready: intervals between two decisions about a member.
         quantile: share of the population that copies, and that is copied from.
         exploration: how a setting comes from a copied one.
-        synchronous: decide when all members have come equally far, and not whenever one is ready.
+        synchronous: wait until all members have come equally far, instead of deciding by those that have.
 
     Raises:
         StudyError: a value is out of range.
@@ -235,10 +247,11 @@ def pbt(
     Source: Jaderberg et al. 2017, "Population Based Training of Neural Networks": Algorithm 1, truncation selection and
         perturbation as in section 4; shares of the population, factors and the probability of a fresh draw are also
         those of Ray Tune's `PopulationBasedTraining`, whose exploration this is, draw by draw.
-    Differs: a member is as far as what it copies, and what is at the end is not copied (as in Ray Tune): a schedule has
-        one length. Until a copy comes back it has the value of what it copied (as in the paper; in Ray Tune its old
-        one). Values stay within their range. A failed training counts nowhere and copies one of the best, wherever it
-        stood; where nobody is to be copied, it begins anew. Of those that are ready the least far goes on first.
+    Differs: members are compared, and copied, as they were after equally many intervals: a schedule has one length, so
+        that what is copied is neither behind nor ahead. In the paper and in Ray Tune it is whatever was last reported,
+        which is the same where all train equally fast. Of those that are ready the least far goes on first, and only
+        then it is decided whether it copies. Values stay within their range. A failed training counts nowhere and
+        copies one of the best of where it was to come, or had come; where nobody came, it begins anew.
     """
     return PopulationBased(population, ready, quantile, RandomChanges(tuple(factors), resample), synchronous)
 
@@ -253,82 +266,96 @@ class PopulationTraining:
         self._designs, self._rng = scenario.seeds.rng("init"), scenario.seeds.rng("search")
         self._explorer = settings.exploration.start(scenario.space.setting, self._rng)
         self.members: list[TrainedMember] = []
+        self.came: dict[int, list[ReachedInterval]] = {}
+        """What has come back of this population, by how many intervals it has trained."""
         self._ready: list[tuple[int, int, TrainedMember]] = []
         """By how far each is, and when it became ready: a heap."""
-        self._decisions = 0
+        self._turns = 0
         self._asked: UnderWay[TrainedMember] = UnderWay()
         self._copies: list[Mapping[str, Logged]] = []
 
     def ask(self) -> Proposal | None:
         if not self._ready and not len(self._asked):
-            self.members = [TrainedMember(number, self._design()) for number in range(self._size)]
+            self.members, self.came = [TrainedMember(number, self._design()) for number in range(self._size)], {}
             self._go_on(self.members)
         if not self._ready:
             return None
         member = heappop(self._ready)[-1]
-        settings = [*member.settings, *[member.setting] * self._stretch(member)]
-        proposal = Proposal(schedule(self._space, settings), Fidelity(float(len(settings))), member.trial)
+        self._decide(member)
+        settings = self._next(member)
+        resume = None if member.at is None else member.at.trial
+        proposal = Proposal(schedule(self._space, settings), Fidelity(float(len(settings))), resume)
         return self._asked.add(proposal, member)
 
     def tell(self, trial: Trial) -> None:
         member = self._asked.take(trial)
         assert member is not None, "it hears of what it asked for"
-        self._report(member, trial)
+        member.due, member.failed = True, trial.failed
+        if not trial.failed:
+            self._report(member, trial)
         if not self._settings.synchronous:
-            self._decide([member])
-        elif not self._ready and not len(self._asked):
-            self._decide(self.members)
+            self._go_on([member])
+        elif not len(self._asked) and not self._ready:
+            self._go_on(self.members)
 
     def trace(self) -> list[Mapping[str, Logged]]:
-        """Every copy: who, of whom, at which interval, and the trial that it goes on from."""
+        """Every copy: who, of whom, after how many intervals, and the trial that it goes on from."""
         return self._copies
 
-    def quantiles(self) -> tuple[list[TrainedMember], list[TrainedMember]]:
-        """The worst and the best of those that have come back and are not at the end, the best first; among the best
-        there is one where anybody is."""
-        ranked = sorted((m for m in self.members if math.isfinite(m.value) and not self._at_end(m)),
-                        key=lambda m: m.value)  # fmt: skip
+    def quantiles(self, intervals: int) -> tuple[list[ReachedInterval], list[ReachedInterval]]:
+        """The worst and the best of what has come back after so many, the best first; where anything has, there is one
+        among the best."""
+        ranked = sorted(self.came.get(intervals, ()), key=lambda reached: reached.value)
         count = min(math.ceil(len(ranked) * self._settings.quantile - 1e-9), len(ranked) // 2)
         return ranked[len(ranked) - count :], ranked[: max(count, 1)]
 
     def _report(self, member: TrainedMember, trial: Trial) -> None:
-        if trial.failed:
-            member.value = math.inf
+        settings, before = self._next(member), math.inf if member.at is None else member.at.value
+        gain = (before - trial.value) / (len(settings) - member.intervals)
+        self._explorer.learn(Gained(member.intervals, before, member.setting, gain))
+        member.at = ReachedInterval(member.number, settings, trial.value, trial.number)
+        self.came.setdefault(len(settings), []).append(member.at)
+
+    def _decide(self, member: TrainedMember) -> None:
+        """Let a member that has come back copy one of the best where it is among the worst, or has failed."""
+        due, member.due = member.due, False
+        if not due:
             return
-        after, before, stretch = len(member.settings), member.value, self._stretch(member)
-        self._explorer.learn(Gained(after, before, member.setting, (before - trial.value) / stretch))
-        member.settings += [member.setting] * stretch
-        member.value, member.trial = trial.value, trial.number
+        worst, best = self.quantiles(member.intervals)
+        if member.failed:
+            self._copy(member, self._best_there(member))
+        elif member.at in worst:
+            self._copy(member, best)
 
-    def _decide(self, members: Iterable[TrainedMember]) -> None:
-        """Let each copy one of the best where it is among the worst, or has failed, and go on."""
-        worst, best = self.quantiles()
-        going = [member for member in members if not self._at_end(member)]
-        for member in going:
-            if math.isfinite(member.value) and member not in worst:
-                continue
-            if best:
-                self._copy(member, best[int(self._rng.random() * len(best))])
-            else:  # everybody failed
-                member.setting, member.settings, member.trial = self._design(), [], None
-        self._go_on(going)
+    def _best_there(self, member: TrainedMember) -> list[ReachedInterval]:
+        """The best of where a member was to come, else of where it had come; nobody at the very beginning."""
+        wanted = len(self._next(member))
+        bests = [self.quantiles(at)[1] for at in (wanted, member.intervals) if at < self._intervals]
+        return next((best for best in bests if best), [])
 
-    def _copy(self, member: TrainedMember, other: TrainedMember) -> None:
-        member.copy(other)
-        member.setting = self._explorer.explore(member, [m.setting for m in self.members if m is not member])
-        line = {"copies": member.number, "of": other.number, "interval": len(other.settings), "trial": other.trial or 0}
-        self._copies.append(line)
+    def _copy(self, member: TrainedMember, best: list[ReachedInterval]) -> None:
+        """Copy one of the best and explore; begin anew where there is none."""
+        if not best:
+            member.setting = self._design()
+            return
+        copied = member.at = best[int(self._rng.random() * len(best))]
+        others = [m.setting for m in self.members if m is not member]
+        member.setting = self._explorer.explore(copied, others)
+        self._copies.append(
+            {"copies": member.number, "of": copied.member, "interval": len(copied.settings), "trial": copied.trial}
+        )
 
     def _go_on(self, members: Iterable[TrainedMember]) -> None:
+        """Let each that is not at the end go on in its turn."""
         for member in members:
-            heappush(self._ready, (len(member.settings), self._decisions, member))
-            self._decisions += 1
+            if member.intervals < self._intervals:
+                heappush(self._ready, (member.intervals, self._turns, member))
+                self._turns += 1
 
-    def _stretch(self, member: TrainedMember) -> int:
-        return min(self._settings.ready, self._intervals - len(member.settings))
-
-    def _at_end(self, member: TrainedMember) -> bool:
-        return len(member.settings) == self._intervals
+    def _next(self, member: TrainedMember) -> tuple[Architecture, ...]:
+        """The settings of its training once it has gone on."""
+        before = () if member.at is None else member.at.settings
+        return (*before, *[member.setting] * min(self._settings.ready, self._intervals - len(before)))
 
     def _design(self) -> Architecture:
         """A fresh setting: that of the first interval of the next design."""

@@ -154,70 +154,76 @@ class Densities(Brackets):
 
 
 class Exploits(Anything):
-    """Of population-based training, by brute force: whoever comes back among the worst fifth, or failed, copies one of
-    the best fifth of those that have come back and are not at the end; all others go on as they are, and nobody else
-    changes. In step, nobody goes on before all have come back."""
+    """Of population-based training, by brute force: the least far goes on first; if it is among the worst fifth of what
+    has come back after as many intervals by then, or has failed, it copies one of the best fifth; all others go on as
+    they are. In step, nobody goes on before all have come back."""
 
     def __init__(self, strategy: PopulationBased) -> None:
         self.strategy = strategy
-        self.member: dict[int, Any] = {}
+        self.member: dict[int, int] = {}
         """Of each ticket."""
-        self.standing: dict[int, tuple[float, int]] = {}
-        """Of each member, by number: its value, and how far it is."""
-        self.came: list[int] = []
-        """Who has come back since the last decisions."""
+        self.standing: dict[int, Trial | None] = {}
+        """The trial from which each member goes on, by number."""
+        self.came: dict[float, list[Trial]] = defaultdict(list)
+        self.failed: dict[int, bool] = {}
+        """Of who has come back and has not gone on."""
+        self.turns: Counter[int] = Counter()
+        """How often each has gone on."""
         self.copies = 0
+
+    def far(self, number: int) -> float:
+        trial = self.standing[number]
+        return 0.0 if trial is None else trial.fidelity.epochs or 0.0
 
     def asked(self, flight: Flight, proposal: Proposal | None) -> None:
         search: Any = flight.search
-        size = self.strategy.members(flight.scenario)
         if proposal is None:
             assert flight.awaited
             return
-        ticket = len(flight.asked) - 1
-        member = search._asked._notes[proposal.architecture][-1][1]
-        busy = [self.member[t].number for t in flight.awaited[:-1]]
-        assert member.number not in busy
-        assert len(flight.awaited) <= size
-        if not self.standing or self.over(flight):
-            self.standing = dict.fromkeys(range(size), (math.inf, 0))
+        number = search._asked._notes[proposal.architecture][-1][1].number
+        busy = {self.member[ticket] for ticket in flight.awaited[:-1]}
+        self.member[len(flight.asked) - 1] = number
+        end = flight.scenario.stops[-1]
+        if all(self.far(n) == end for n in self.standing):
+            self.standing = dict.fromkeys(range(self.strategy.members(flight.scenario)))
+            self.came.clear()
+            self.turns.clear()
+        waiting = [n for n in self.standing if n not in busy and self.far(n) < end]
         if self.strategy.synchronous:
-            assert member.number not in self.came, "it went on before all had come back"
-        far = self.standing[member.number][1]
-        assert (proposal.resume is None) == (far == 0)
-        assert proposal.fidelity.epochs == far + 1
-        assert far == min(f for n, (_, f) in self.standing.items() if n not in busy and not (far > 0 and f == 0))
-        self.member[ticket] = member
-
-    def over(self, flight: Flight) -> bool:
-        return all(far == len(flight.scenario.stops) for _, far in self.standing.values())
+            assert self.turns[number] == min(self.turns[n] for n in self.standing if self.far(n) < end)
+            self.turns[number] += 1
+        else:
+            assert self.far(number) == min(map(self.far, waiting))
+        if number in self.failed:
+            self.decided(flight, number)
+        standing = self.standing[number]
+        assert proposal.resume == (None if standing is None else standing.number)
+        assert proposal.fidelity.epochs == self.far(number) + 1
 
     def told(self, flight: Flight, trial: Trial) -> None:
-        number = self.member[flight.tickets[trial.number]].number
-        _, far = self.standing[number]
-        self.standing[number] = (math.inf, far) if trial.failed else (trial.value, far + 1)
-        self.came.append(number)
-        if self.strategy.synchronous and flight.awaited:
-            return
-        if self.strategy.synchronous and len(self.came) < len(self.standing):
-            return
-        end = len(flight.scenario.stops)
-        ranked = sorted((v, n) for n, (v, f) in self.standing.items() if math.isfinite(v) and f < end)
+        number = self.member[flight.tickets[trial.number]]
+        self.failed[number] = trial.failed
+        if not trial.failed:
+            self.standing[number] = trial
+            self.came[trial.fidelity.epochs or 0.0].append(trial)
+
+    def best(self, far: float) -> tuple[list[Trial], list[Trial]]:
+        ranked = sorted(self.came[far], key=lambda trial: trial.value)
         count = min(-(-len(ranked) // 5), len(ranked) // 2)
-        worst = {n for _, n in ranked[len(ranked) - count :]}
-        best = {n for _, n in ranked[: max(count, 1)]}
-        expected = [n for n in sorted(self.came) if self.standing[n][1] < end]
-        expected = [n for n in expected if math.isinf(self.standing[n][0]) or n in worst]
+        return ranked[len(ranked) - count :], ranked[: max(count, 1)]
+
+    def decided(self, flight: Flight, number: int) -> None:
+        far, failed = self.far(number), self.failed.pop(number)
+        worst, best = self.best(far)
+        if failed and far + 1 < flight.scenario.stops[-1]:
+            best = self.best(far + 1)[1] or best
         lines: Any = flight.search.trace()[self.copies :]  # type: ignore[attr-defined]
-        assert [line["copies"] for line in lines] == (expected if best else [])
-        before = dict(self.standing)
-        for line in lines:
-            assert line["of"] in best
-            self.standing[line["copies"]] = before[line["of"]]
-        for anew in expected if not best else []:
-            self.standing[anew] = (math.inf, 0)
+        copies = bool(best) if failed else self.standing[number] in worst
+        assert [line["copies"] for line in lines] == [number] * copies
+        if copies:
+            copied = next(trial for trial in best if trial.number == lines[0]["trial"])
+            self.standing[number] = copied
         self.copies += len(lines)
-        self.came = []
 
 
 class KeepsUp(Anything):

@@ -47,6 +47,7 @@ from searchbench.spaces.space import Space
 from searchbench.strategies.adapters import optuna, skopt, tune
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.bohb import Bohb
+from searchbench.strategies.constant import ConstantSettings, constant_settings
 from searchbench.strategies.controlled import lstm_reinforce, ppo
 from searchbench.strategies.dehb import Dehb
 from searchbench.strategies.evolution import Oldest, RegularizedEvolution, Worst, WorstOfTournament
@@ -64,6 +65,7 @@ from searchbench.strategies.morphism_tree import auto_keras
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.nsga_net import NsgaNet
 from searchbench.strategies.oneshot.evolution import SposEvolution
+from searchbench.strategies.pb2 import pb2
 from searchbench.strategies.pbt import pbt
 from searchbench.strategies.pibo import pibo
 from searchbench.strategies.pnas import pnas
@@ -82,6 +84,7 @@ from searchbench.testing.rehearsal import evaluate
 from searchbench.trial import Proposal, Trial
 
 CELLS = nasbench201()
+NUMBERS = schedules(27, {"rate": {"float": [1e-4, 1.0], "log": True}, "units": {"int": [1, 9]}})
 SCHEDULES = schedules(27, {"rate": {"float": [1e-4, 1.0], "log": True}, "optimizer": ["sgd", "adam"]})
 
 
@@ -95,6 +98,11 @@ class Row:
     space: Any = CELLS
     replicates: int = 2
     under_way: tuple[int, ...] = UNDER_WAY
+
+
+def of_held(strategy: ConstantSettings) -> Rule:
+    """What the strategy promises whose settings are held."""
+    return Brackets(strategy.strategy)  # type: ignore[arg-type]
 
 
 FOREST = ModelBased(Forest(3), candidates=RandomAndNear(20, 5), initial=8)
@@ -134,6 +142,8 @@ ROWS = {
     "predicted-stopping": Row(PredictedStopping(), MayBecomeTheBest, 150),
     "pbt": Row(pbt(population=6), Exploits, 150, SCHEDULES, 1),
     "pbt in step": Row(pbt(population=6, synchronous=True), Exploits, 150, SCHEDULES, 1),
+    "pb2": Row(pb2(population=6, restarts=0), Exploits, 40, NUMBERS, 1, (1, 8)),
+    "hyperband, settings held": Row(constant_settings(Hyperband()), of_held, 60, SCHEDULES, 1),
     "forest under hyperband": Row(Scheduled(Hyperband(), Observed(FOREST), enough=8), Scheduling, 50, CELLS, 1),
     "evolution under asha": Row(
         Scheduled(Asha(eta=3), Observed(RegularizedEvolution(10, 3)), enough=10), Scheduling, 150

@@ -22,6 +22,7 @@ from searchbench.strategies.adapters import nni, skopt, tune
 from searchbench.strategies.adapters.optuna import adapt
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.bohb import Bohb
+from searchbench.strategies.constant import constant_settings
 from searchbench.strategies.controlled import lstm_reinforce, ppo
 from searchbench.strategies.dehb import Dehb
 from searchbench.strategies.evolution import RegularizedEvolution, Worst, non_aging_evolution
@@ -38,6 +39,7 @@ from searchbench.strategies.model_based import ModelBased, RandomAndNear, banana
 from searchbench.strategies.morphism_tree import auto_keras
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.nsga_net import NsgaNet
+from searchbench.strategies.pb2 import pb2
 from searchbench.strategies.pbt import pbt
 from searchbench.strategies.pibo import pibo
 from searchbench.strategies.pnas import pnas
@@ -161,8 +163,14 @@ def test_optuna_grid_conforms_where_it_can_list_its_grid() -> None:
 
 def test_population_based_training_conforms_on_schedules() -> None:
     space = schedules(27, {"rate": {"float": [0.0, 1.0]}, "units": {"int": [1, 9]}, "optimizer": ["sgd", "adam"]})
-    report = check_strategy(pbt(population=5), on=(Stage(space, 60),))
-    assert all("does not run on the shipped table" in reason for reason in report.skipped)
+    for strategy in (pbt(population=5), constant_settings(Hyperband())):
+        report = check_strategy(strategy, on=(Stage(space, 40),))
+        assert all("does not run on the shipped table" in reason for reason in report.skipped)
+
+
+def test_population_based_bandits_conform_on_schedules_of_numbers() -> None:
+    space = schedules(27, {"rate": {"float": [0.0, 1.0]}, "units": {"int": [1, 9]}})
+    check_strategy(pb2(population=4, restarts=0), on=(Stage(space, 20),))
 
 
 def test_nasbot_conforms_on_cells() -> None:

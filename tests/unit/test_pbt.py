@@ -17,7 +17,7 @@ from searchbench.spaces.choices import Choice, Float, Integer
 from searchbench.spaces.schedules import schedule, schedules, settings_of
 from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies import STRATEGIES
-from searchbench.strategies.pbt import RandomChanges, TrainedMember, pbt
+from searchbench.strategies.pbt import RandomChanges, ReachedInterval, pbt
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import Fidelity, Trial
 
@@ -27,11 +27,10 @@ MIXED = (Float("lr", 1e-4, 1.0, log=True), Integer("units", 8, 512), Choice("opt
 def explored(seed: int, times: int = 3) -> dict[str, Any]:
     space = Space("setting", MIXED)
     explorer = RandomChanges().start(space, np.random.default_rng(seed))
-    member = TrainedMember(0, space.architecture((0.01, 100, "b")))
-    member.settings = [member.setting]
+    at = ReachedInterval(0, (space.architecture((0.01, 100, "b")),), 0.0, 0)
     for _ in range(times):
-        member.settings.append(explorer.explore(member, []))
-    return member.settings[-1].as_dict()
+        at = replace(at, settings=(*at.settings, explorer.explore(at, [])))
+    return at.settings[-1].as_dict()
 
 
 RAYS = (
@@ -103,10 +102,11 @@ def quantiles(values: list[float]) -> tuple[list[int], list[int]]:
     search = pbt(population=len(values)).start(scenario(schedules(3, {"h": Float(0, 1)}), 10**4))
     while (proposal := search.ask()) is not None:
         assert proposal.fidelity == Fidelity(1.0)
-    for member, value in zip(search.members, values, strict=True):
-        member.value, member.settings = value, [member.setting]
-    worst, best = search.quantiles()
-    return [m.number for m in worst], [m.number for m in best]
+    search.came[1] = [
+        ReachedInterval(m.number, (m.setting,), v, 0) for m, v in zip(search.members, values, strict=True)
+    ]
+    worst, best = search.quantiles(1)
+    return [reached.member for reached in worst], [reached.member for reached in best]
 
 
 def test_a_fifth_of_those_that_have_come_back_is_worst_and_a_fifth_best() -> None:
@@ -147,11 +147,12 @@ def driven(strategy: Any, space: Space, intervals: int, fails: Any = lambda numb
     search, trials, spent = strategy.start(scenario(space, intervals)), list[Trial](), 0.0
     while (proposal := search.ask()) is not None:
         before = 0.0 if proposal.resume is None else trials[proposal.resume].fidelity.epochs or 0.0
-        spent += (proposal.fidelity.epochs or 0.0) - before
+        epochs = proposal.fidelity.epochs or float(INTERVALS)
+        spent += epochs - before
         if spent > intervals:
             break
-        value = minus_q(proposal.architecture, proposal.fidelity.epochs)
-        trial = Trial(len(trials), proposal.architecture, proposal.fidelity, "ok", value, sb.Cost(1))
+        value = minus_q(proposal.architecture, epochs)
+        trial = Trial(len(trials), proposal.architecture, Fidelity(epochs), "ok", value, sb.Cost(1))
         trials.append(replace(trial, status="error", value=float("nan")) if fails(len(trials)) else trial)
         search.tell(trials[-1])
     return search, trials
@@ -168,8 +169,13 @@ def test_a_population_reaches_what_no_constant_setting_of_one_hyper_parameter_do
     whole = [t for t in trials if t.fidelity.epochs == INTERVALS]
     assert len(trials) == 10 * INTERVALS
     assert max(-t.value for t in whole) > 1.19
-    random = [space.sample(np.random.default_rng(seed)) for seed in range(10)]
-    assert max(-t.value for t in whole) > max(-minus_q(a, None) for a in random)
+    assert len(whole) == 10
+
+
+def test_one_after_the_other_nobody_waits_and_so_both_decide_alike() -> None:
+    space = schedules(INTERVALS, H)
+    one, other = (driven(pbt(population=7, synchronous=sync), space, 200)[1] for sync in (False, True))
+    assert [t.architecture.values for t in one] == [t.architecture.values for t in other]
 
 
 def test_what_is_continued_is_the_copied_training_and_its_setting_is_perturbed() -> None:
@@ -195,7 +201,7 @@ def test_whoever_fails_copies_one_of_the_best_and_where_all_fail_they_begin_anew
     space = schedules(INTERVALS, H)
     search, trials = driven(pbt(population=4), space, 50, fails=lambda number: number == 6)
     assert trials[6].failed
-    assert any(line["copies"] == 2 and line["trial"] != 0 for line in search.trace())
+    assert any(line["copies"] == 2 and line["interval"] == 2 for line in search.trace())
     search, trials = driven(pbt(population=4), space, 30, fails=lambda number: True)
     assert {t.fidelity.epochs for t in trials} == {1.0}
     assert len({t.architecture.values for t in trials}) == 30
