@@ -18,6 +18,7 @@ from searchbench.harness.running.loop import drive
 from searchbench.spaces.networks import Path
 from searchbench.strategies.nsga2 import fronts
 from searchbench.strategies.oneshot.continuous import ContinuousEvolution, protected
+from searchbench.strategies.oneshot.halves import shared_weights
 from searchbench.strategies.oneshot.papers import cars, pcnas, prenas, spos
 from searchbench.strategies.oneshot.posterior import PartialPaths
 from searchbench.strategies.oneshot.preferred import Preferred
@@ -273,6 +274,8 @@ def test_finalists_need_a_sampler_that_keeps_some() -> None:
     assert replace(spos(), finder=KeptPaths()).unsupported(scenario()) == NO_FINALISTS
     assert replace(cars(), sampler=Uniform()).unsupported(scenario()) == NO_FINALISTS
     assert cars().unsupported(scenario()) is None
+    with pytest.raises(StudyError, match="must be an ask/tell strategy"):  # nor do they go without their sampler
+        shared_weights("darts", KeptPaths())
     for wrong in (
         lambda: Preferred(3, 4),
         lambda: ContinuousEvolution(population=1),

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from searchbench.errors import StudyError
 from searchbench.estimators.estimator import InheritedScore
 from searchbench.strategies.oneshot.evolution import SposEvolution
-from searchbench.strategies.oneshot.revising import NO_FINALISTS, KeptPaths, Revising
+from searchbench.strategies.oneshot.revising import NO_FINALISTS, AmongKept, Revising
 from searchbench.strategies.oneshot.samplers import Grouping, Sampler, Together, Uniform
 from searchbench.strategies.oneshot.teaching import Labels, Teaching
 from searchbench.strategies.optional import Restricted
@@ -99,7 +99,7 @@ class OneShot:
 
     Args:
         sampler: which paths are trained.
-        finder: what searches afterwards.
+        finder: what searches afterwards: an ask/tell strategy, or a choice among the paths that the sampler kept.
         weights: how the supernet's weights are trained.
         train_share: share of the budget for the training, where `weights.epochs` leaves its length open. On an axis
             on which scoring costs nothing, training takes all.
@@ -117,7 +117,7 @@ class OneShot:
     """
 
     sampler: Sampler = field(default_factory=Uniform)
-    finder: Finder = field(default_factory=SposEvolution)
+    finder: Finder | AmongKept = field(default_factory=SposEvolution)
     weights: SupernetTraining = field(default_factory=SupernetTraining)
     train_share: float = 0.5
     recalibration: Recalibration = field(default_factory=Recalibration)
@@ -139,7 +139,7 @@ class OneShot:
             reason = self.sampler.unsupported(scenario)
         if reason is None and self.split is not None:
             reason = self.split.unsupported(scenario)
-        if isinstance(self.finder, KeptPaths):
+        if isinstance(self.finder, AmongKept):
             return reason if isinstance(self.sampler, Revising) else NO_FINALISTS
         return unsearched(self.finder, scored(scenario)) if reason is None else reason
 

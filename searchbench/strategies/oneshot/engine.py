@@ -25,7 +25,7 @@ from searchbench.spaces.networks import Path, Supernet
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.noted import Noted
 from searchbench.strategies.oneshot.composition import Closing, OneShot, scored
-from searchbench.strategies.oneshot.revising import KeptPaths, Reviser, Revising, Revision
+from searchbench.strategies.oneshot.revising import AmongKept, Reviser, Revising, Revision
 from searchbench.strategies.oneshot.samplers import Attending, Draw, Phased, extremes
 from searchbench.strategies.oneshot.several import Several
 from searchbench.strategies.optional import Recommending
@@ -216,13 +216,16 @@ class OneShotSearch:
             self._retrain(lab, self._finding)
 
     def _second_half(self, weights: Weights) -> AskTellSearch:
-        if isinstance(self._settings.finder, KeptPaths):
+        finder = self._settings.finder
+        if isinstance(finder, AmongKept):
             assert weights.reviser is not None, "unsupported() refuses samplers that keep none"
-            return Listed([weights.supernet.architecture(path) for path in weights.reviser.kept()])
+            return finder.among([weights.supernet.architecture(path) for path in weights.reviser.kept()])
         return self._searched()
 
     def _searched(self) -> AskTellSearch:
-        search = self._settings.finder.start(scored(self._scenario))
+        finder = self._settings.finder
+        assert not isinstance(finder, AmongKept), "a list of what was kept is saved as it is"
+        search = finder.start(scored(self._scenario))
         assert isinstance(search, AskTellSearch), "unsupported() refuses the others"
         return search
 

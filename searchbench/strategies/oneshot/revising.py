@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from searchbench.strategies.strategy import AskTellSearch, Scenario
+from searchbench.spaces.space import Architecture
+from searchbench.strategies.sample import Listed
+from searchbench.strategies.strategy import AskTellSearch
 from searchbench.trial import Trial
 
 if TYPE_CHECKING:
@@ -73,9 +75,17 @@ class Revising(Protocol):
         """The sampler at work over a supernet's options."""
 
 
+@runtime_checkable
+class AmongKept(Protocol):
+    """A second half among the paths that a sampler kept, which begins when they are known."""
+
+    def among(self, kept: Sequence[Architecture]) -> AskTellSearch:
+        """A search of what these architectures are worth by inherited weights."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeptPaths:
     """Score once more the paths that the sampler kept, and hand over the best: a second half."""
 
-    def start(self, scenario: Scenario) -> AskTellSearch:
-        raise NotImplementedError("the sampler knows which they are; see `OneShotSearch`")
+    def among(self, kept: Sequence[Architecture]) -> AskTellSearch:
+        return Listed(kept)
