@@ -104,6 +104,15 @@ class Stoppable(Protocol):
 
 
 @runtime_checkable
+class Resuming(Protocol):
+    """A description of an estimator that says whether a longer evaluation goes on from a shorter one, and is charged
+    the increment alone. One that does not say so does."""
+
+    @property
+    def continues(self) -> bool: ...
+
+
+@runtime_checkable
 class Charging(Protocol):
     """A description of an estimator that does not charge every axis of a budget."""
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.halving import DesignSource, designs
-from searchbench.strategies.rungs import no_rungs
+from searchbench.strategies.rungs import looks, no_rungs
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Fidelity, Proposal, Trial
@@ -47,7 +47,7 @@ class StoppingRule(Protocol):
         return self.over(designs(scenario), scenario)
 
     def over(self, source: DesignSource, scenario: Scenario) -> Trainings:
-        return Trainings(self, scenario.stops, source)
+        return Trainings(self, looks(scenario), source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,10 @@ class MedianStopping(StoppingRule):
         StudyError: a value is out of range.
 
     Source: Golovin et al. 2017 (Vizier), section 3.2.2; `others` and `grace_epochs` as in Ray Tune's rule.
-    Differs: values are reported at epochs where the estimator can stop; the paper takes the averages of trainings that
-        are complete, of which there are none while all are ended early: here, as in Ray Tune, of all that came as far.
-        A failed training is ended and counts nowhere.
+    Differs: values are reported at epochs where the estimator can stop, and where it has to begin anew for each of
+        them, at powers of three of the first; the paper takes the averages of trainings that are complete, of which
+        there are none while all are ended early: here, as in Ray Tune, of all that came as far. A failed training is
+        ended and counts nowhere.
     """
 
     others: int = 3
@@ -107,7 +108,8 @@ class PredictedStopping(StoppingRule):
     Source: Domhan, Springenberg & Hutter 2015, "Speeding up automatic hyperparameter optimization of deep neural
         networks by extrapolation of learning curves", section 4: the termination criterion, with 0.05.
     Differs: what is left of a curve is predicted from the curves that this search has completed, instead of eleven
-        families fitted to this one curve by Markov chains; values are reported at epochs where the estimator can stop.
+        families fitted to this one curve by Markov chains; values are reported where
+        `median-stopping` does.
         What was ended early is no complete curve: those that are, are of the better ones. A failed training is ended
         and counts nowhere.
     """

@@ -54,6 +54,13 @@ def upwards(low: float, stops: tuple[float, ...], eta: int) -> tuple[float, ...]
     return tuple(dict.fromkeys((*(rounded(power, stops) for power in powers), stops[-1])))
 
 
+def looks(scenario: Scenario) -> tuple[float, ...]:
+    """The stops at which a training is looked at that goes on unless something speaks against it: all of them; where
+    every evaluation begins anew, powers of three of the first, so that all of a training costs one and a half times
+    what its end does, and not the sum over all stops."""
+    return scenario.stops if scenario.continues else upwards(scenario.stops[0], scenario.stops, 3)
+
+
 def brackets(low: float, high: float, eta: int = 3, ceiling: bool = False) -> tuple[Bracket, ...]:
     """One round of Hyperband, the most aggressive bracket first.
 

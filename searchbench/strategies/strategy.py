@@ -45,6 +45,8 @@ class Scenario:
     stops: tuple[float, ...] = ()
     """Epochs at which an evaluation can end, ascending, the last those of the full training; none where the length of
     a training cannot be chosen."""
+    continues: bool = True
+    """Whether a longer evaluation goes on from a shorter one, and is charged the increment alone."""
     latency: Callable[[Architecture], float] | None = None
     """Milliseconds of an architecture, where the problem declares a latency."""
     macs: Callable[[Architecture], float] | None = None

@@ -148,6 +148,11 @@ class Table:
                     f"`{task.name}`; name that task, or the path of a table of your own."
                 )
 
+    @property
+    def continues(self) -> bool:
+        """Whether a longer training goes on from a shorter one, and is charged the increment alone."""
+        return self.curve
+
     def stops(self, task: Task) -> tuple[float, ...]:
         """Epochs at which an evaluation can end, ascending; none where only one length of training is recorded."""
         return (*(epochs for epochs, _ in self.fidelity), self.epochs) if self.epochs and self.fidelity else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from searchbench.cost import Budget
 from searchbench.errors import StudyError
 from searchbench.harness.declared.components import Use, make
+from searchbench.harness.declared.objective import Objective
+from searchbench.harness.declared.problem import Problem
 from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.nasbench201.space import nasbench201
@@ -18,7 +21,7 @@ from searchbench.strategies.adapters.optuna import SAMPLERS, adapt
 from searchbench.strategies.asha import Asha
 from searchbench.strategies.evolution import RegularizedEvolution
 from searchbench.strategies.halving import Hyperband, SuccessiveHalving
-from searchbench.strategies.median import MedianStopping
+from searchbench.strategies.median import MedianStopping, PredictedStopping
 from searchbench.strategies.model_based import ModelBased, RandomAndNear
 from searchbench.strategies.optional import Learning
 from searchbench.strategies.random import Random
@@ -26,6 +29,7 @@ from searchbench.strategies.reinforce import Reinforce
 from searchbench.strategies.scheduled import Levels, Scheduled, scheduled
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.surrogates import Forest
+from searchbench.tables.table import Table
 from searchbench.testing import Stage, fly
 from searchbench.testing.rehearsal import evaluate
 from searchbench.trial import Fidelity, Proposal, Trial
@@ -243,6 +247,35 @@ def test_median_stopping_compares_the_best_of_one_with_the_averages_of_others(
 ) -> None:
     story = trained(MedianStopping(others=1), values, 3 + second + 1)
     assert story == [*ALL_OF_THE_FIRST, *((1, at) for at in range(1, second + 1)), (2, 1)]
+
+
+def test_where_evaluations_begin_anew_trainings_are_looked_at_at_powers_of_three() -> None:
+    """27 looks would cost fourteen times what the last one does."""
+    for rule in (MedianStopping(others=99), PredictedStopping(), adapt("random", pruner="median")):
+        for continues, at in ((True, [float(e) for e in range(1, 28)]), (False, [1.0, 3.0, 9.0, 27.0])):
+            where = replace(scenario(stops=tuple(float(e) for e in range(1, 28))), continues=continues)
+            search, asked = rule.start(where), list[float | None]()
+            for number in range(len(at)):
+                proposal = search.ask()
+                assert proposal is not None
+                asked.append(proposal.fidelity.epochs)
+                search.tell(evaluate(proposal, number, "fair"))
+            assert asked == at
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_an_objective_continues_where_it_takes_a_checkpoint(goes_on: bool) -> None:
+    def with_folder(config: Any, *, epochs: float, checkpoint: Any) -> float:
+        return 1 / epochs
+
+    def without(config: Any, *, epochs: float) -> float:
+        return 1 / epochs
+
+    function = with_folder if goes_on else without
+    problem = Objective(function, space={"x": Float(0.0, 1.0)}, epochs=27)
+    assert problem.resolve().continues is goes_on
+    assert Problem(CELLS, "digits", Use("table")).resolve().continues
+    assert not Table("t.csv", validation=("v",), test=("t",), curve=False).continues
 
 
 def test_median_stopping_judges_from_the_end_of_the_grace_on() -> None:

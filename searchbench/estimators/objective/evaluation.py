@@ -84,9 +84,14 @@ class Asked:
         return False
 
     @property
-    def stays(self) -> bool:
-        """Whether its evaluations go on from what earlier ones left in a folder, which is of this process."""
+    def continues(self) -> bool:
+        """Whether a longer evaluation goes on from what a shorter one left, and is charged the increment alone."""
         return self.asking.source.continues
+
+    @property
+    def stays(self) -> bool:
+        """Whether what evaluations go on from is of this process: a folder that earlier ones left it in."""
+        return self.continues
 
     def checksum(self) -> str:
         """Nothing is read besides."""

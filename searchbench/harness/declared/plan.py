@@ -169,6 +169,7 @@ def unsupported(study: Study, problem: Posed, contestant: Contestant) -> str | N
         budget=study.budget,
         trains=resolved.estimator.trains,
         stops=resolved.stops,
+        continues=resolved.continues,
         latency=resolved.measures.latency,
         macs=resolved.measures.counts(),
     )

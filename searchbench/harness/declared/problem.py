@@ -16,6 +16,7 @@ from searchbench.estimators.estimator import (
     EstimatorSpec,
     JudgeSpec,
     Parallel,
+    Resuming,
     Stacking,
     Stoppable,
 )
@@ -137,6 +138,11 @@ class ResolvedProblem:
     def stops(self) -> tuple[float, ...]:
         """Epochs at which an evaluation can end, ascending; none where the length of training cannot be chosen."""
         return self.estimator.stops(self.task) if isinstance(self.estimator, Stoppable) else ()
+
+    @property
+    def continues(self) -> bool:
+        """Whether a longer evaluation goes on from a shorter one, and is charged the increment alone."""
+        return self.estimator.continues if isinstance(self.estimator, Resuming) else True
 
 
 @lru_cache(maxsize=64)

@@ -106,6 +106,7 @@ def open_lab(spec: RunSpec, seeds: Seeds, remembered: Remembered | None = None) 
         full=estimator.complete(FULL),
         trains=resolved.estimator.trains,
         stops=resolved.stops,
+        continues=resolved.continues,
         latency=resolved.measures.latency,
         macs=resolved.measures.counts(),
     )

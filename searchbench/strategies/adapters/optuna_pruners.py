@@ -14,7 +14,7 @@ from typing import Any
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.adapters.optuna import Optuna, OptunaSearch, quiet
-from searchbench.strategies.rungs import no_rungs, upwards
+from searchbench.strategies.rungs import looks, no_rungs, upwards
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Fidelity, Proposal, Trial
@@ -38,7 +38,8 @@ class Pruned:
 
     Source: Akiba et al. 2019; Li et al. 2018, 2020.
     Differs: nothing in the pruners. Epochs are counted in whole numbers, so fractional ones are refused. The median
-        pruner is reported to wherever the estimator can stop, the others where they decide: at the reduction factor's
+        pruner is reported to wherever the estimator can stop (where every evaluation begins anew, at powers of three of
+        the first stop), the others where they decide: at the reduction factor's
         powers of the first stop. hyperband chooses a training's bracket by a hash of the study's name, which is made of
         the seed.
     """
@@ -120,7 +121,7 @@ class PrunedSearch:
 
 def _reports(settings: Pruned, scenario: Scenario) -> tuple[float, ...]:
     if settings.pruner == "median":
-        return scenario.stops
+        return looks(scenario)
     given = dict(settings.parameters)
     factor = given.get("reduction_factor", FACTOR[settings.pruner])
     first = float(given.get("min_resource", scenario.stops[0]))

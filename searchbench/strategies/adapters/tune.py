@@ -17,7 +17,7 @@ from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.choices import Choice, Integer
 from searchbench.spaces.space import Architecture, Space
 from searchbench.strategies.adapters.flat import GlobalNumbers, dimensions, flatten, not_flat, unflatten
-from searchbench.strategies.rungs import no_rungs
+from searchbench.strategies.rungs import looks, no_rungs, upwards
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import FULL, Fidelity, Proposal, Trial
@@ -27,6 +27,8 @@ SEARCHERS = {"random": None, "optuna": "optuna", "hyperopt": "hyperopt"}
 SCHEDULERS = ("asha", "hyperband", "median-stopping")
 VALUE, TIME = "value", "training_iteration"
 STARTUP = 10
+FACTOR = 4
+"""By which trainings grow, as in Tune."""
 
 
 def adapt(name: str, searcher: str = "random", startup: int = STARTUP, **parameters: Any) -> Tune:
@@ -56,9 +58,11 @@ class Tune:
     """A searcher of Ray Tune, and optionally a scheduler that stops what does badly.
 
     With a scheduler, an architecture is trained from stop to stop of the estimator, each a proposal that continues the
-    one before and is charged its increment; after each the scheduler says whether it goes on. `asha` is Tune's
-    asynchronous successive halving (a stopping rule: nothing is ever paused), `hyperband` the same with three brackets
-    (Tune's own advice in place of its synchronous HyperBand), `median-stopping` Google Vizier's rule.
+    one before and is charged its increment; after each the scheduler says whether it goes on. Where every evaluation
+    begins anew, it is measured where `asha` and `hyperband` decide, and for `median-stopping` at powers of three.
+
+    `asha` is Tune's asynchronous successive halving (a stopping rule: nothing is ever paused), `hyperband` the same
+    with three brackets (Tune's own advice in place of its synchronous HyperBand), `median-stopping` Google Vizier's.
 
     Args:
         searcher: `random`, `optuna` or `hyperopt`.
@@ -118,7 +122,7 @@ class TuneSearch:
 
     def __init__(self, settings: Tune, scenario: Scenario) -> None:
         self._space, self._designs = scenario.space, scenario.seeds.rng("init")
-        self._stops = scenario.stops
+        self._stops = _reports(settings, scenario)
         seed = scenario.seeds.python_seed("search") % 2**32
         self._numbers, self._controller = GlobalNumbers(seed), Alone()
         self._going_on: deque[tuple[TuneJob, Fidelity, int]] = deque()
@@ -183,6 +187,14 @@ class TuneSearch:
             self._scheduler.on_trial_complete(self._controller, job, result)
 
 
+def _reports(settings: Tune, scenario: Scenario) -> tuple[float, ...]:
+    """At how many epochs the scheduler is told something."""
+    if scenario.continues or settings.scheduler in (None, "median-stopping"):
+        return looks(scenario) if scenario.stops else ()
+    given = dict(settings.parameters)
+    return upwards(given.get("grace_period", scenario.stops[0]), scenario.stops, given.get("reduction_factor", FACTOR))
+
+
 def _scheduler(name: str, given: dict[str, Any], stops: tuple[float, ...]) -> Any:
     from ray.tune.schedulers import AsyncHyperBandScheduler, MedianStoppingRule
 
@@ -190,7 +202,7 @@ def _scheduler(name: str, given: dict[str, Any], stops: tuple[float, ...]) -> An
     if name == "median-stopping":
         return MedianStoppingRule(**(common | given))
     brackets = {"brackets": 3} if name == "hyperband" else {}
-    return AsyncHyperBandScheduler(**(common | {"max_t": stops[-1], "reduction_factor": 4} | brackets | given))
+    return AsyncHyperBandScheduler(**(common | {"max_t": stops[-1], "reduction_factor": FACTOR} | brackets | given))
 
 
 def _searcher(name: str, space: Space, designs: list[Architecture], seed: int, given: dict[str, Any]) -> Any:
