@@ -34,6 +34,7 @@ class Choosing(Protocol):
         """
 
 
+@runtime_checkable
 class Acquisition(Protocol):
     """A frozen description of an acquisition."""
 

@@ -74,6 +74,10 @@ class ClippedSurrogate:
     passes: int = 4
     reweighs = True
 
+    def __post_init__(self) -> None:
+        if not (self.clip > 0 and self.passes >= 1):
+            raise StudyError(f"`clip` must be positive and `passes` at least 1, but got {self.clip}, {self.passes}.")
+
     def loss(self, controller: AnyController, batch: Sequence[Sampled], entropy: float) -> torch.Tensor:
         import torch
 

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
-from searchbench.strategies.optional import Restricted
+from searchbench.strategies.optional import Restricted, check_part
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
@@ -27,6 +27,7 @@ class Member(NamedTuple):
     architecture: Architecture
 
 
+@runtime_checkable
 class Removal(Protocol):
     """Who dies when a child joins a full population."""
 
@@ -69,6 +70,7 @@ class Mutator(Protocol):
         """Take into account what came of a mutant."""
 
 
+@runtime_checkable
 class Mutation(Protocol):
     """How children are made of parents."""
 
@@ -137,6 +139,8 @@ class RegularizedEvolution:
                 f"`population` must be at least `sample`, but got population={self.population}, "
                 f"sample={self.sample}; the tournament is drawn from the population."
             )
+        check_part("removal", self.removal, Removal)
+        check_part("mutation", self.mutation, Mutation)
         if not 0 <= self.identity < 1:
             raise StudyError(f"`identity` is a probability below 1, but got {self.identity!r}.")
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
+from searchbench.strategies.optional import check_part
 from searchbench.strategies.random import Unseen
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
 
 
+@runtime_checkable
 class Move(Protocol):
     """When the search leaves the point it stands on."""
 
@@ -66,6 +68,7 @@ class LocalSearch:
     def __post_init__(self) -> None:
         if not isinstance(self.initial, int) or isinstance(self.initial, bool) or self.initial < 1:
             raise StudyError(f"`initial` must be a positive integer, but got {self.initial!r}.")
+        check_part("move", self.move, Move)
 
     def start(self, scenario: Scenario) -> Climb:
         return Climb(self, scenario)

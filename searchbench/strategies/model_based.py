@@ -16,7 +16,7 @@ from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture, Array, Space, Values
 from searchbench.strategies.acquisition import Acquisition, Considering, Hedge, IndependentThompson, Predict, Score
 from searchbench.strategies.mlp import MlpEnsemble
-from searchbench.strategies.optional import Restricted
+from searchbench.strategies.optional import Restricted, check_part
 from searchbench.strategies.random import Unseen
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.surrogates import Forest, GaussianProcess, Surrogate
@@ -63,6 +63,13 @@ class RandomAndNear:
     near: int = 100
     parents: int = 5
 
+    def __post_init__(self) -> None:
+        if min(self.random, self.near) < 0 or self.random + self.near < 1 or self.parents < 1:
+            raise StudyError(
+                "at least one candidate and one of `parents` are needed, none of them fewer than 0, "
+                f"but got {self.random} random ones and {self.near} near {self.parents}."
+            )
+
     def list(
         self, space: Space, ranked: list[Architecture], seen: set[Hashable], rng: np.random.Generator
     ) -> list[Architecture]:
@@ -81,6 +88,10 @@ class Mutations:
     tries: int = 100
     """Mutations drawn of each parent."""
 
+    def __post_init__(self) -> None:
+        if min(self.count, self.tries) < 1:
+            raise StudyError(f"at least one candidate, in one try, is needed, but got {self.count} in {self.tries}.")
+
     def list(
         self, space: Space, ranked: list[Architecture], seen: set[Hashable], rng: np.random.Generator
     ) -> list[Architecture]:
@@ -95,6 +106,7 @@ class Mutations:
         return list(found.values())
 
 
+@runtime_checkable
 class Encoding(Protocol):
     """Architectures as vectors. A search remembers what it encoded."""
 
@@ -127,6 +139,10 @@ class Paths:
 
     first: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.first is not None and self.first < 1:
+            raise StudyError(f"at least one of the shortest paths is needed, but got {self.first}.")
+
     def of(self, space: Space, architecture: Architecture) -> Array:
         return space.encode(architecture, "one-hot" if space.paths is None else "path")[: self.first]
 
@@ -146,8 +162,8 @@ class ModelBased:
         batch: measured per fit.
 
     Raises:
-        StudyError: `initial` or `batch` is not a positive integer, or the acquisition is no score of each candidate
-            where candidates are led by it.
+        StudyError: `initial` or `batch` is not a positive integer, a part is none, or the acquisition is no score of
+            each candidate where candidates are led by it.
 
     Source: Jones et al. 1998; Shahriari et al. 2016.
     Differs: a failed evaluation counts as the worst value seen. With several workers, what is under way is only left
@@ -162,6 +178,8 @@ class ModelBased:
     batch: int = 1
 
     def __post_init__(self) -> None:
+        for name, kind in (("surrogate", Surrogate), ("acquisition", Acquisition), ("encoding", Encoding)):
+            check_part(name, getattr(self, name), kind)
         for name in ("initial", "batch"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:

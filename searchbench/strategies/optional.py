@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
+from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture
 from searchbench.strategies.strategy import Lab, Logged, Scenario
 from searchbench.trial import Proposal, Trial
+
+
+def check_part(name: str, part: object, kind: type) -> None:
+    """Raise StudyError where a parameter is no part of a kind, a protocol: a word, say, which has some methods too."""
+    if isinstance(part, type | str | int | float) or not isinstance(part, kind):
+        raise StudyError(f"`{name}` must be a part of its own, a {kind.__name__} as the docstring says, not {part!r}.")
 
 
 @runtime_checkable

@@ -91,6 +91,10 @@ class WithBelieved:
     believed: int = 200
     others: Candidates = field(default_factory=RandomAndNear)
 
+    def __post_init__(self) -> None:
+        if self.believed < 0:
+            raise StudyError(f"draws of a prior (`believed`) cannot be fewer than 0, but got {self.believed}.")
+
     def list(
         self, space: Space, ranked: list[Architecture], seen: set[Hashable], rng: np.random.Generator
     ) -> list[Architecture]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from searchbench.errors import StudyError
 from searchbench.spaces.choices import Value
 from searchbench.spaces.space import Architecture, Space
+from searchbench.strategies.optional import check_part
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
@@ -21,6 +22,7 @@ Logits = npt.NDArray[np.float64]
 """[decisions, options], -inf beyond a decision's own options."""
 
 
+@runtime_checkable
 class Update(Protocol):
     """How a gradient becomes a step: a description that makes its own live state."""
 
@@ -119,6 +121,7 @@ class Reinforce:
     update: Update = field(default_factory=Adam)
 
     def __post_init__(self) -> None:
+        check_part("update", self.update, Update)
         if not self.learning_rate > 0:
             raise StudyError(f"`learning_rate` must be positive, but got {self.learning_rate!r}.")
         if not isinstance(self.batch, int) or isinstance(self.batch, bool) or self.batch < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class LiveSurrogate(Protocol):
         """Fitted to `encodings` [n, D] and `values` [n]."""
 
 
+@runtime_checkable
 class Surrogate(Protocol):
     """A frozen description of a surrogate."""
 

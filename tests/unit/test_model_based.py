@@ -342,6 +342,12 @@ def test_impossible_settings_are_refused() -> None:
         lambda: MlpEnsemble(layers=0),
         lambda: MlpEnsemble(precision="half"),
         lambda: Hedge(()),
+        lambda: ModelBased(acquisition="ei"),  # type: ignore[arg-type]
+        lambda: ModelBased(GaussianProcess),  # type: ignore[arg-type]
+        lambda: RandomAndNear(0, 0),
+        lambda: RandomAndNear(-1, 5),
+        lambda: Mutations(0),
+        lambda: Paths(0),
     ):
         with pytest.raises(StudyError):
             make()

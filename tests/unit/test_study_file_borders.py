@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 import tomllib
 from pathlib import Path
@@ -123,3 +124,25 @@ def test_any_damage_to_a_file_is_a_study_or_an_input_error(tmp_path, data):
         content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     with contextlib.suppress(InputError):
         read(tmp_path, bytes(content))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "said"),
+    [
+        ('use = "bananas"\ncandidates = nan', "`candidates` must be a whole number, but got nan"),
+        ('use = "bananas"\nepochs = true', "`epochs` must be a whole number, but got True"),
+        ('use = "hyperband"\nceiling = "zebra"', "`ceiling` must be true or false, but got 'zebra'"),
+        ('use = "lanas"\nexploration = "high"', "`exploration` must be a number, but got 'high'"),
+        ('use = "nsga2"\nobjectives = "value"', "`objectives` must be a list, but got 'value'"),
+        ('use = "mnasnet"\nmetric = "macs"\ntarget = 1.0\nhard = -1', "`hard` must be true or false"),
+        ('use = "regularized-evolution"\nremoval = "oldest"', "`removal` must be a part of its own"),
+        ('use = "gp"\nacquisition = "ei"', "`acquisition` must be a part of its own"),
+        ('use = "local-search"\nmove = 1', "`move` must be a part of its own"),
+        ('use = "ofa"\ndistillation = -1', "cannot weigh less than 0"),
+        ('use = "asap"\nlast = 2.0', "temperatures fall"),
+        ('use = "ppo"\npasses = 0', "`passes` at least 1"),
+    ],
+)
+def test_a_parameter_of_another_kind_is_one_message(strategy, said, tmp_path):
+    with pytest.raises(StudyError, match=re.escape(said)):
+        read(tmp_path, GOOD.replace('use = "random"', strategy).encode()).strategies[0].make()

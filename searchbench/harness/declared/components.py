@@ -11,9 +11,12 @@ import dataclasses
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from numbers import Integral, Real
 from typing import Any
 
 from searchbench.errors import InputError, Interrupted, StudyError, did_you_mean
@@ -23,6 +26,23 @@ from searchbench.spaces.hyperparameters import as_table
 from searchbench.spaces.space import Space
 
 Parameters = tuple[tuple[str, Any], ...]
+PLAIN: Mapping[str, Callable[[Any], bool]] = {
+    "bool": lambda value: isinstance(value, bool),
+    "int": lambda value: type(value) is not bool and isinstance(value, Integral),
+    "float": lambda value: type(value) is not bool and isinstance(value, Real) and not math.isnan(value),
+    "str": lambda value: isinstance(value, str),
+    "list": lambda value: not isinstance(value, str | bool | int | float),
+    "None": lambda value: value is None,
+}
+"""Whether a value is of an annotated kind; what is no number at all (NaN) is no number."""
+WORDS = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "list": "a list",
+    "None": "left out",
+}
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -72,7 +92,8 @@ def make(given: Any, registry: Registry) -> Any:
 
     Raises:
         UnknownName: no such name.
-        StudyError: the factory has no such parameter, lacks a required one, or refuses a value.
+        StudyError: the factory has no such parameter, lacks a required one, refuses a value, or is given one of another
+            kind than it is annotated with.
     """
     if not isinstance(given, Use):
         return given
@@ -104,14 +125,27 @@ def _check_parameters(factory: Any, name: str, kind: str, given: Mapping[str, An
         accepted = inspect.signature(factory).parameters
     except ValueError:  # written in C: it checks for itself
         return
-    if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
-        return
+    anything = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
     for key in given:
-        if key not in accepted:
+        if key not in accepted and not anything:
             raise StudyError(f"{kind} `{name}` has no parameter `{key}`; {did_you_mean(key, accepted)}")
     for key, parameter in accepted.items():
-        if parameter.default is parameter.empty and key not in given:
+        if parameter.default is parameter.empty and key not in given and not anything:
             raise StudyError(f"{kind} `{name}` needs the parameter `{key}`, which is not given.")
+    for key, value in given.items():
+        wanted = _wanted(accepted[key].annotation) if key in accepted else []
+        if wanted and not any(PLAIN[one](value) for one in wanted):
+            said = " or ".join(WORDS[one] for one in wanted)
+            raise StudyError(f"{kind} `{name}`: `{key}` must be {said}, but got {value!r}.")
+
+
+def _wanted(annotation: Any) -> list[str]:
+    """The plain kinds that a parameter may be of; none where it may be of others, which the part checks for itself."""
+    told = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    if re.match(r"(tuple|list|Sequence)\[[^]]*]$", told):
+        return ["list"]
+    kinds = [kind.strip() for kind in told.split("|")]
+    return kinds if all(kind in PLAIN for kind in kinds) else []
 
 
 def describe(part: Any) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from searchbench.cost import Cost
+from searchbench.errors import StudyError
 from searchbench.strategies.differentiable.extras import check_radii, on_the_simplex
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Adversary:
     Differs: batch norms use the statistics of the minibatch in the ascent, as in training.
 
     Raises:
-        StudyError: a radius is out of range.
+        StudyError: a radius or the number of steps is out of range.
     """
 
     first: float = 0.03
@@ -36,6 +37,8 @@ class Adversary:
 
     def __post_init__(self) -> None:
         check_radii(self.first, self.last)
+        if self.steps < 1:
+            raise StudyError(f"an adversary takes at least 1 of its `steps`, but got {self.steps}.")
 
     def worst(self, game: Game, train: Batch, mixture: Mixed) -> Mixed:
         """The mixture at which the weights' step is taken."""

@@ -137,10 +137,17 @@ class ZeroOne:
     """L01: L_val - w mean (a - 1/2)^2 over all operations that are not pruned: towards 0 or 1.
 
     Source: Chu et al. 2020, "Fair DARTS".
+
+    Raises:
+        StudyError: `weight` is negative.
     """
 
     weight: float = 10.0
     projects = expects = False
+
+    def __post_init__(self) -> None:
+        if not self.weight >= 0:
+            raise StudyError(f"`weight` of a zero-one loss must not be negative, but got {self.weight!r}.")
 
     def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
         return loss - self.weight * (game.activated()[game.mask] - 0.5).square().mean()
@@ -151,10 +158,17 @@ class ZeroOneLinear:
     """The control of `ZeroOne`: L_val - w mean |a - 1/2|, which pulls as hard near 1/2 as near 0 and 1.
 
     Source: Chu et al. 2020, "Fair DARTS", equation of L01'.
+
+    Raises:
+        StudyError: `weight` is negative.
     """
 
     weight: float = 10.0
     projects = expects = False
+
+    def __post_init__(self) -> None:
+        if not self.weight >= 0:
+            raise StudyError(f"`weight` of a zero-one loss must not be negative, but got {self.weight!r}.")
 
     def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
         return loss - self.weight * (game.activated()[game.mask] - 0.5).abs().mean()
@@ -249,10 +263,17 @@ class Complexity:
     """RES: L_val + eta sum_k (F_k / sum F) a_k^2, heavier operations pay more.
 
     Source: Yao et al. 2020, "NASP", with multiply-accumulates for parameters.
+
+    Raises:
+        StudyError: `eta` is negative.
     """
 
     eta: float = 0.1
     projects = expects = False
+
+    def __post_init__(self) -> None:
+        if not self.eta >= 0:
+            raise StudyError(f"`eta` of the complexity must not be negative, but got {self.eta!r}.")
 
     def outer(self, loss: Tensor, game: Game, memory: None) -> Tensor:
         shares = game.costs / game.costs.sum()

@@ -55,8 +55,8 @@ class AnnealedSoftmax:
     samples = False
 
     def __post_init__(self) -> None:
-        if not (self.first > 0 and self.last > 0):
-            raise StudyError(f"temperatures must be positive, but got first={self.first}, last={self.last}.")
+        if not self.first >= self.last > 0:
+            raise StudyError(f"temperatures fall and stay above 0, but got first={self.first}, last={self.last}.")
 
     def temperature(self, epoch: int, epochs: int) -> float:
         """Temperature of an epoch, counted from 0."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from searchbench.errors import StudyError
 from searchbench.strategies.strategy import Loss
 
 if TYPE_CHECKING:
@@ -67,11 +68,18 @@ class KeptTeacher:
 
     L = -log softmax(z)_y - ratio sum_c p_c log softmax(z)_c,  p = softmax(teacher), a constant
 
+    Raises:
+        StudyError: `ratio` is negative.
+
     Source: Cai et al. 2020, "Once-for-all", section 3.3, and its code (ratio 1).
     """
 
     ratio: float = 1.0
     shared = True
+
+    def __post_init__(self) -> None:
+        if not self.ratio >= 0:
+            raise StudyError(f"what a teacher says (`distillation`) cannot weigh less than 0, but got {self.ratio!r}.")
 
     def lessons(self, batches: list[Batch], paths: int, teacher: Tensor | None = None) -> Iterator[Lesson]:
         [batch] = batches
