@@ -107,7 +107,7 @@ STRATEGIES = Registry(
         ),
         "auto-keras": Entry(
             "searchbench.strategies.morphism_tree:auto_keras",
-            "Gaussian process, networks compared by edits, a tree of them searched (Jin 2019)",
+            "Gaussian process over a tree of morphisms, compared by edits (Jin 2019)",
         ),
         "pibo": Entry(
             "searchbench.strategies.pibo:pibo",
