@@ -46,6 +46,8 @@ def main() -> int:
     asked = parser.parse_args()
     started = time.perf_counter()
     checks = [c for c in CHECKS if not asked.only or set(asked.only) & set(c.strategies)]
+    if not checks:  # and pytest, told of no test, would run them all
+        parser.error(f"no check names {' or '.join(asked.only)}; strategies that have one: {', '.join(sorted(held()))}")
     failed = 0 if asked.only else known_results(asked.seeds, asked.workers)
     failed += known_mathematics(checks)
     print(f"\n{'all passed' if not failed else f'{failed} failed'}, in {time.perf_counter() - started:.0f} s")
@@ -83,10 +85,14 @@ class Outcomes:
             self.counts.setdefault(key, Counter())[report.outcome] += 1
 
 
+def held() -> set[str]:
+    """Strategies that a check names."""
+    return {name for check in CHECKS for name in check.strategies}
+
+
 def unheld() -> set[str]:
     """Built-in strategies of which no check says anything."""
-    held = {name for check in CHECKS for name in check.strategies} | {use.name for use in STRATEGIES.values()}
-    return set(BUILT_IN.builtin) - held
+    return set(BUILT_IN.builtin) - held() - {use.name for use in STRATEGIES.values()}
 
 
 def known_mathematics(checks: Sequence[Check]) -> int:

@@ -202,7 +202,7 @@ class PopulationBased:
     def unsupported(self, scenario: Scenario) -> str | None:
         intervals = intervals_of(scenario.space)
         if scenario.space.setting is None:
-            return f"it searches schedules, but points of `{scenario.space.name}` hold for a whole training"
+            return f"it searches schedules, but points of `{scenario.space.name}` hold for a whole training."
         if scenario.stops != tuple(float(k) for k in range(1, intervals + 1)):
             return f"it decides between intervals, of which there are {intervals}, but evaluations do not end there"
         if self.ready >= intervals:
