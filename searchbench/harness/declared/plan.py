@@ -89,7 +89,7 @@ def plan(study: Study) -> Plan:
             if reason is None:
                 possible.append((problem, contestant))
             else:
-                skipped.append(Skipped(contestant.label, problem.name, reason))
+                skipped.append(Skipped(contestant.label, problem.name, f"{reason.removesuffix('.')}."))
         if len(possible) > before:
             _check_ends(study, problem)
             _check_graphs(study, problem)
