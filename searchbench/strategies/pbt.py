@@ -22,6 +22,14 @@ from searchbench.trial import Fidelity, Proposal, Trial
 Number = TypeVar("Number", int, float)
 MOST = 20
 """Members of a population where the budget sets the number, at most."""
+UNFINISHED = (
+    "no member of the population came to the end of its training within the budget: the schedule that is handed over "
+    "holds its last setting for the intervals that were never trained."
+)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,10 +117,11 @@ class RandomChanges:
     resample: float = 0.25
 
     def __post_init__(self) -> None:
-        numbers = [isinstance(f, int | float) and not isinstance(f, bool) and 0 < f < math.inf for f in self.factors]
-        if not numbers or not all(numbers):
+        given = self.factors if isinstance(self.factors, tuple | list) else ()
+        if not given or not all(_number(f) and 0 < f < math.inf for f in given):
             raise StudyError(f"`factors` must be positive numbers, such as [0.8, 1.2], but got {self.factors!r}.")
-        if not 0 <= self.resample <= 1:
+        object.__setattr__(self, "factors", tuple(given))
+        if not (_number(self.resample) and 0 <= self.resample <= 1):
             raise StudyError(f"`resample` is a probability, but got {self.resample!r}.")
 
     def unsupported(self, setting: Space) -> str | None:
@@ -194,7 +203,7 @@ class PopulationBased:
                 not isinstance(value, int) or isinstance(value, bool) or value < least
             ):
                 raise StudyError(f"`{name}` must be an integer of at least {least}, but got {value!r}.")
-        if not 0 < self.quantile <= 0.5:
+        if not (_number(self.quantile) and 0 < self.quantile <= 0.5):
             raise StudyError(f"`quantile` is a share in (0, 0.5], but got {self.quantile!r}.")
         if not isinstance(self.synchronous, bool):
             raise StudyError(f"`synchronous` must be true or false, but got {self.synchronous!r}.")
@@ -231,11 +240,15 @@ def pbt(
     population: int | None = None,
     ready: int = 1,
     quantile: float = 0.2,
-    factors: Sequence[float] = (0.8, 1.2),
+    factors: tuple[float, ...] = (0.8, 1.2),
     resample: float = 0.25,
     synchronous: bool = False,
 ) -> PopulationBased:
     """Population-based training: `PopulationBased` with settings that are perturbed at random, `RandomChanges`.
+
+    worst, best = ceil(quantile n), at most n / 2, of the n members that have come back after as many intervals by now
+    a member among the worst: its training becomes that of one of the best, its next setting h' from that one's h:
+    h'_d ~ the prior with probability `resample`, else h_d x 0.8 or h_d x 1.2
 
     Args:
         population, ready, quantile, synchronous: see `PopulationBased`.
@@ -253,7 +266,7 @@ def pbt(
         then it is decided whether it copies. Values stay within their range. A failed training counts nowhere and
         copies one of the best of where it was to come, or had come; where nobody came, it begins anew.
     """
-    return PopulationBased(population, ready, quantile, RandomChanges(tuple(factors), resample), synchronous)
+    return PopulationBased(population, ready, quantile, RandomChanges(factors, resample), synchronous)
 
 
 class PopulationTraining:
@@ -273,6 +286,7 @@ class PopulationTraining:
         self._turns = 0
         self._asked: UnderWay[TrainedMember] = UnderWay()
         self._copies: list[Mapping[str, Logged]] = []
+        self._finished = False
 
     def ask(self) -> Proposal | None:
         if not self._ready and not len(self._asked):
@@ -299,8 +313,9 @@ class PopulationTraining:
             self._go_on(self.members)
 
     def trace(self) -> list[Mapping[str, Logged]]:
-        """Every copy: who, of whom, after how many intervals, and the trial that it goes on from."""
-        return self._copies
+        """Every copy: who, of whom, after how many intervals, and the trial that it goes on from; a caveat where the
+        budget ended before any training did."""
+        return self._copies if self._finished else [*self._copies, {"caveat": UNFINISHED}]
 
     def quantiles(self, intervals: int) -> tuple[list[ReachedInterval], list[ReachedInterval]]:
         """The worst and the best of what has come back after so many, the best first; where anything has, there is one
@@ -315,6 +330,7 @@ class PopulationTraining:
         self._explorer.learn(Gained(member.intervals, before, member.setting, gain))
         member.at = ReachedInterval(member.number, settings, trial.value, trial.number)
         self.came.setdefault(len(settings), []).append(member.at)
+        self._finished = self._finished or len(settings) == self._intervals
 
     def _decide(self, member: TrainedMember) -> None:
         """Let a member that has come back copy one of the best where it is among the worst, or has failed."""

@@ -181,8 +181,9 @@ def test_one_after_the_other_nobody_waits_and_so_both_decide_alike() -> None:
 def test_what_is_continued_is_the_copied_training_and_its_setting_is_perturbed() -> None:
     space = schedules(INTERVALS, H)
     search, trials = driven(pbt(population=5, resample=0.0), space, 60)
-    copies = search.trace()
+    *copies, caveat = search.trace()
     assert copies
+    assert "no member of the population came to the end" in caveat["caveat"]
     assert all(line["copies"] != line["of"] for line in copies)
     moved = 0
     for trial in trials:
@@ -201,7 +202,7 @@ def test_whoever_fails_copies_one_of_the_best_and_where_all_fail_they_begin_anew
     space = schedules(INTERVALS, H)
     search, trials = driven(pbt(population=4), space, 50, fails=lambda number: number == 6)
     assert trials[6].failed
-    assert any(line["copies"] == 2 and line["interval"] == 2 for line in search.trace())
+    assert any(line["copies"] == 2 and line["interval"] == 2 for line in search.trace() if "copies" in line)
     search, trials = driven(pbt(population=4), space, 30, fails=lambda number: True)
     assert {t.fidelity.epochs for t in trials} == {1.0}
     assert len({t.architecture.values for t in trials}) == 30
@@ -245,6 +246,9 @@ def test_where_it_cannot_run_it_says_why() -> None:
         ({"factors": []}, "positive numbers"),
         ({"factors": [0.8, -1]}, "positive numbers"),
         ({"resample": 1.5}, "probability"),
+        ({"resample": "often"}, "probability"),
+        ({"quantile": "x"}, "share"),
+        ({"factors": 0.8}, "positive numbers"),
         ({"synchronous": "yes"}, "true or false"),
     ],
 )

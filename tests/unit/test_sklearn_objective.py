@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import TimeSeriesSplit, cross_val_score, train_test_split
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.model_selection import StratifiedKFold, TimeSeriesSplit, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -36,6 +37,32 @@ def test_the_value_is_the_negated_score_of_scikit_learns_own_cross_validation() 
     assert value(problem, max_depth=3, criterion="gini") == -cross_val_score(tree, X, Y, cv=3).mean()
     assert problem.metric == sb.Metric("accuracy", better="higher", share=True)
     assert problem.name == "DecisionTreeClassifier"
+
+
+def test_a_schedule_trains_a_model_in_part_an_interval_at_a_time() -> None:
+    space = sb.Use("schedules", intervals=3, setting={"alpha": sb.Float(1e-4, 1.0, log=True)})
+    model = SGDClassifier(learning_rate="constant", eta0=1e-4)
+    problem = sb.sklearn_objective(model, X, Y, space, cv=2)
+    alphas = {"alpha@1": 0.1, "alpha@2": 0.01, "alpha@3": 1.0}
+    scores = []
+    for train, test in StratifiedKFold(2).split(X, Y):
+        own = clone(model).set_params(random_state=3)
+        for alpha in alphas.values():
+            own.set_params(alpha=alpha).partial_fit(X[train], Y[train], classes=[0, 1, 2])
+        scores.append(own.score(X[test], Y[test]))
+    assert value(problem, **alphas) == -sum(scores) / 2
+    assert problem.resolve().stops == (1.0, 2.0, 3.0)
+    assert problem.name == "SGDClassifier"
+    held = sb.sklearn_objective(model, X, Y, space, cv=2, test=(X[:9], Y[:9])).resolve()
+    judged = held.judge.open(held.space, held.task, Seeds("s", 0)).verdict(held.space.architecture(alphas))
+    assert judged.status == "ok"
+    assert (judged.test_error * -9) % 1 == pytest.approx(0)
+    with pytest.raises(StudyError, match="which RandomForestClassifier does not have"):
+        sb.sklearn_objective(
+            RandomForestClassifier(), X, Y, sb.Use("schedules", intervals=2, setting={"max_depth": [1, 2]})
+        )
+    with pytest.raises(StudyError, match="no parameter `alhpa`"):
+        sb.sklearn_objective(model, X, Y, sb.Use("schedules", intervals=2, setting={"alhpa": [1, 2]}))
 
 
 def test_negated_losses_are_losses_again() -> None:

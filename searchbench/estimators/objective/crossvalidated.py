@@ -85,6 +85,61 @@ class HeldOut:
         return searched.sign * float(score)
 
 
+@dataclass(frozen=True, eq=False)
+class PartlyFitted:
+    """Trained under a schedule: one pass of `partial_fit` over each fold's training part is one interval, with the
+    parameters of that interval.
+
+    Args:
+        searched: the model, its data and folds.
+        held_out: (X_test, y_test) to score on, once fitted on all of the searched data; None scores by the folds.
+
+    Raises:
+        StudyError: the model cannot be fitted in part.
+    """
+
+    searched: CrossValidated
+    held_out: tuple[Any, Any] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.searched.model, "partial_fit"):
+            raise StudyError(
+                f"a schedule is trained by `partial_fit`, which {type(self.searched.model).__name__} does not have; "
+                "SGDClassifier has, or take a function of your own."
+            )
+
+    @property
+    def __name__(self) -> str:
+        return self.searched.__name__
+
+    def __call__(self, setting: dict[str, Any], *, state: Any, seed: int) -> tuple[float, list[Any]]:
+        from sklearn.base import is_classifier
+        from sklearn.metrics import check_scoring
+
+        searched, parts = self.searched, self._parts(seed)
+        models = [configured(searched.model, {}, seed) for _ in parts] if state is None else state
+        known = {"classes": sorted(set(searched.y))} if is_classifier(searched.model) else {}
+        scores = []
+        for model, (X, y, X_test, y_test) in zip(models, parts, strict=True):
+            model.set_params(**setting).partial_fit(X, y, **known)
+            scores.append(float(check_scoring(model, scoring=searched.scoring)(model, X_test, y_test)))
+        return searched.sign * sum(scores) / len(scores), models
+
+    def _parts(self, seed: int) -> list[tuple[Any, Any, Any, Any]]:
+        """What is fitted on, and what is scored on, of each fold."""
+        from sklearn.base import is_classifier
+        from sklearn.model_selection import check_cv
+        from sklearn.utils import _safe_indexing as rows
+
+        searched = self.searched
+        if self.held_out is not None:
+            return [(searched.X, searched.y, *self.held_out)]
+        cv = reshuffled(searched.cv, searched.y, searched.model, seed) if searched.reshuffled else searched.cv
+        splits = check_cv(cv, searched.y, classifier=is_classifier(searched.model)).split(searched.X, searched.y)
+        data = (searched.X, searched.y)
+        return [tuple(rows(part, at) for at in split for part in data) for split in splits]
+
+
 def configured(model: Any, config: dict[str, Any], seed: int) -> Any:
     """A clone with these parameters, its open random states set to the seed."""
     from sklearn.base import clone

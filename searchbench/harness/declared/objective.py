@@ -209,10 +209,8 @@ class Objective:
 
     @cached_property
     def _space(self) -> Space:
-        space = make(self.space, SPACES)
-        if not isinstance(space, Space):
-            raise StudyError(f"an objective's `space` must be a mapping of names, or a Space, but got {space!r}.")
-        return replace(space, networks=None, topology=None, shares_weights=False)  # nothing is built by the harness
+        # nothing is built by the harness
+        return replace(made_space(self.space), networks=None, topology=None, shares_weights=False)
 
     @cached_property
     def _asking(self) -> Asking:
@@ -279,6 +277,14 @@ def _lost(function: Any) -> dict[str, str]:
 
 
 # -- what is written ----------------------------------------------------------------------------------------------
+
+
+def made_space(given: Any) -> Space:
+    """The space that an objective's `space` declares. Raises InputError where it is none."""
+    space = make(_space(given), SPACES)
+    if not isinstance(space, Space):
+        raise StudyError(f"an objective's `space` must be a mapping of names, or a Space, but got {space!r}.")
+    return space
 
 
 def _space(given: Any) -> Any:

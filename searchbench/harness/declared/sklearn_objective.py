@@ -6,8 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from searchbench.errors import StudyError
-from searchbench.estimators.objective.crossvalidated import CrossValidated, HeldOut, check_parameters, metric_of
-from searchbench.harness.declared.objective import Objective
+from searchbench.estimators.objective.crossvalidated import (
+    CrossValidated,
+    HeldOut,
+    PartlyFitted,
+    check_parameters,
+    metric_of,
+)
+from searchbench.harness.declared.objective import Objective, made_space
 
 
 def sklearn_objective(
@@ -30,7 +36,8 @@ def sklearn_objective(
     Args:
         model: an estimator or pipeline; never fitted itself.
         X, y: the data of the search.
-        space: names of the model's parameters (``clf__C`` within a pipeline) to `Float`, `Integer`, `Choice`.
+        space: names of the model's parameters (``clf__C`` within a pipeline) to `Float`, `Integer`, `Choice`; or
+            `schedules` of them, by which the model is trained in passes of `partial_fit`, an interval each.
         cv: folds, or a splitter.
         scoring: a scorer's name or a callable; None takes the model's own score. Negated losses (``neg_log_loss``) are
             minimised and shown as losses; of everything else more is better.
@@ -39,7 +46,7 @@ def sklearn_objective(
         fidelity: a parameter of the model as fidelity, ``n_estimators=100``: the full amount, or its amounts.
 
     Raises:
-        StudyError: the model has no such parameter, or `test` is no pair.
+        StudyError: the model has no such parameter, or cannot be fitted in part, or `test` is no pair.
 
     Example:
         >>> from sklearn.datasets import load_wine
@@ -54,8 +61,14 @@ def sklearn_objective(
         raise StudyError(f"`model` must be a scikit-learn estimator, but got {model!r}.")
     if test is not None and (not isinstance(test, tuple | list) or len(test) != 2):
         raise StudyError(f"`test` must be a pair (X_test, y_test), but got {type(test).__name__}.")
-    check_parameters(model, [*(space if isinstance(space, dict) else ()), *fidelity])
+    setting = made_space(space).setting
+    named = [d.name for d in setting.decisions] if setting else space if isinstance(space, dict) else ()
+    check_parameters(model, [*named, *([] if setting else fidelity)])
     metric, sign = metric_of(model, scoring)
     searched = CrossValidated(model, X, y, cv, scoring, next(iter(fidelity), None), sign=sign)
+    if setting is not None:
+        by_folds = PartlyFitted(searched)
+        judged_so = PartlyFitted(replace(searched, reshuffled=True), None if test is None else tuple(test))
+        return Objective(by_folds, space, metric, test=judged_so, label=label, **fidelity)
     judged = replace(searched, reshuffled=True) if test is None else HeldOut(searched, *test)
     return Objective(searched, space, metric, test=judged, label=label, **fidelity)
