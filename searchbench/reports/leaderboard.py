@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchbench.errors import InputError, did_you_mean
+from searchbench.reports.derivations import derivations
 from searchbench.reports.measured import declared_metric, natural
 from searchbench.reports.rows import COLUMNS, SHORT_NAMES, SUMMED_AXES, Row
 from searchbench.reports.sampling import Sampled
@@ -59,6 +60,8 @@ class Block:
 
     noted: tuple[str, ...] = ()
     """What stands in the records of runs beside their numbers: strategy, how many, and what."""
+    derived: tuple[str, ...] = ()
+    """By which protocol searches derived what they handed over, where an edge may take `none`."""
     withheld: str = ""
     """Why comparable runs are not ranked all the same; empty where they are."""
     checklist: str = ""
@@ -282,6 +285,7 @@ def _current_block(
         skipped=tuple((s["strategy"], s["reason"]) for s in spec.get("skipped", []) if s["problem"] == label),
         failures=_failures(runs),
         noted=noted(runs),
+        derived=derivations(problem, runs),
         verdicts=verdicts,
     )
 

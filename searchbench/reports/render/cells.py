@@ -211,7 +211,7 @@ def notes(board: Leaderboard, block: Block) -> list[str]:
     if block.withheld:
         said.append(f"no ranking: {block.withheld}")
     said += [str(caveat) for caveat in block.caveats if caveat.kind != "refused"]
-    said += block.noted
+    said += (*block.noted, *block.derived)
     if block.ranked and board.sorted_by != "test_error_mean":
         said[0] += f"; sorted by {board.sorted_by}"
     if block.verdicts.family is not None:

@@ -44,7 +44,7 @@ def to_json(board: Leaderboard) -> str:
             "withheld": block.withheld,
             "checklist": block.checklist,
             "caveats": [{"kind": caveat.kind, "reason": caveat.reason} for caveat in block.caveats],
-            "notes": [*block.verdicts.notes, *block.noted],
+            "notes": [*block.verdicts.notes, *block.noted, *block.derived],
             **measured_values(block),
             "rows": [_plain({board.named(key): value for key, value in row.values().items()}) for row in block.rows],
             "skipped": [{"strategy": strategy, "reason": reason} for strategy, reason in block.skipped],
