@@ -1,4 +1,4 @@
-"""By which protocol architectures were derived from the weights of operations, where an edge may take `none`."""
+"""Sentences on how architectures were derived from the weights of operations, where an edge may take `none`."""
 
 from __future__ import annotations
 

@@ -13,6 +13,8 @@ from searchbench.strategies.local import FirstImprovement, LocalSearch
 from searchbench.strategies.nsga2 import Nsga2
 from searchbench.strategies.nsga_net import NsgaNet, phase_spans
 from searchbench.strategies.oneshot.evolution import SposEvolution
+from searchbench.strategies.reinforced_mutation import reward
+from searchbench.strategies.renas import Reinforced
 from searchbench.testing import Flight
 from searchbench.testing.in_flight import Anything
 from searchbench.trial import Proposal, Trial
@@ -80,6 +82,61 @@ class Deaths(Anything):
             assert isinstance(kind, WorstOfTournament)
             assert dead in tournament, "who dies did not compete"
             assert dead.value == max(member.value for member in tournament), "a better one died than had to"
+
+
+class MutationsWhereDrawn(Deaths):
+    """Of RENAS, beside its deaths: an update follows the policy gradient of the very children that came back, each at
+    the parameters that drew it, against a baseline of earlier batches; failures are left out."""
+
+    def __init__(self, strategy: RegularizedEvolution) -> None:
+        super().__init__(strategy)
+        assert isinstance(strategy.mutation, Reinforced)
+        self.settings = strategy.mutation
+        self.drawn: dict[int, tuple[Any, dict[str, Any]]] = {}
+        """Of each ticket that is a child: how it was made, and the parameters then."""
+        self.batch: list[tuple[Any, dict[str, Any], float]] = []
+        self.baseline: float | None = None
+
+    def asked(self, flight: Flight, proposal: Proposal | None) -> None:
+        super().asked(flight, proposal)
+        search: Any = flight.search
+        assert proposal is not None
+        for own, (_, mark) in search._asked._notes.get(proposal.architecture, ()):
+            if own is proposal and mark is not None:
+                now = search._mutator.controller.named_parameters()
+                self.drawn[len(flight.asked) - 1] = mark, {name: value.detach().clone() for name, value in now}
+
+    def told(self, flight: Flight, trial: Trial) -> None:
+        super().told(flight, trial)
+        made = self.drawn.pop(flight.tickets[trial.number], None)
+        if made is None or trial.failed:
+            return
+        self.batch.append((*made, reward(trial.value)))
+        if len(self.batch) == self.settings.batch:
+            self.learn(flight.search)
+
+    def learn(self, search: Any) -> None:
+        """The gradient of the batch, written out, against what the controller followed."""
+        import torch
+        from torch.func import functional_call
+
+        controller, mean = search._mutator.controller, sum(worth for *_, worth in self.batch) / len(self.batch)
+        baseline = mean if self.baseline is None else self.baseline
+        total = {name: torch.zeros_like(value) for name, value in controller.named_parameters()}
+        for mark, own, worth in self.batch:
+            there = {name: value.requires_grad_() for name, value in own.items()}
+            places, values = functional_call(controller, there, (mark.parent, mark.where))
+            entropy = -sum((logs.exp() * logs).sum() for logs in (places, values))
+            loss = (baseline - worth) * (places[mark.where] + values[mark.what]) - self.settings.entropy * entropy
+            for name, found in zip(
+                there, torch.autograd.grad(loss, list(there.values()), allow_unused=True), strict=True
+            ):
+                total[name] += 0.0 if found is None else found / len(self.batch)
+        for name, value in controller.named_parameters():
+            assert torch.allclose(value.grad, total[name], atol=1e-5), "the gradient is another's"
+        self.baseline = self.settings.decay * baseline + (1 - self.settings.decay) * mean
+        assert math.isclose(search._mutator.baseline, self.baseline)
+        self.batch = []
 
 
 class Front(Anything):

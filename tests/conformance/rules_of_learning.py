@@ -12,11 +12,14 @@ import numpy as np
 from searchbench.spaces.space import Architecture, Array, Space
 from searchbench.strategies.acquisition import Predict
 from searchbench.strategies.controlled import Controlled, Learning, Sampled
+from searchbench.strategies.evolution import RegularizedEvolution
 from searchbench.strategies.lanas import LaNas
 from searchbench.strategies.model_based import ModelBased
 from searchbench.strategies.pnas import Pnas
 from searchbench.strategies.reinforce import Policy, Reinforce
 from searchbench.strategies.surrogates import LiveSurrogate, Surrogate
+from searchbench.strategies.turbo import Box, Turbo
+from searchbench.strategies.warm import WarmStart
 from searchbench.testing import Flight
 from searchbench.testing.in_flight import Anything
 from searchbench.trial import Proposal, Trial
@@ -320,3 +323,53 @@ class Halves(Anything):
             for node in holding:
                 node.values.append(worst if trial.failed else trial.value)
         assert self.drawn < 10 or self.inside >= 0.95 * self.drawn
+
+
+class TrustRegion(Anything):
+    """Of TuRBO: the box by its definition, from what came back of this region, and counted once."""
+
+    def __init__(self, strategy: Turbo) -> None:
+        self.strategy = strategy
+
+    def told(self, flight: Flight, trial: Trial) -> None:
+        search: Any = flight.search
+        if search.regions:
+            return
+        box, values = Box(len(flight.scenario.space.decisions), self.strategy.successes), list[float]()
+        for told in flight.trials:
+            value = math.inf if told.failed else told.value
+            if len(values) >= self.strategy.initial and any(map(math.isfinite, values)):
+                box.saw(value, min(values))
+            values.append(value)
+        assert (box.side, box.improved, box.failed) == (search.box.side, search.box.improved, search.box.failed)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Earlier trials that stand in no file: of cells drawn at random the k-th is worth k/10."""
+
+    number: int = 10
+
+    def recorded(self, space: Space) -> dict[Architecture, float]:
+        rng = np.random.default_rng(0)
+        return {space.sample(rng): (at + 1) / 10 for at in range(self.number)}
+
+
+class BestFirst(Anything):
+    """Of a warm start by designs: the recorded best first, best first; then each result is learnt once, by a population
+    of the latest."""
+
+    def __init__(self, strategy: WarmStart) -> None:
+        self.strategy = strategy
+        assert isinstance(strategy.strategy, RegularizedEvolution)
+        self.population = strategy.strategy.population
+
+    def asked(self, flight: Flight, proposal: Proposal | None) -> None:
+        recorded, at = self.strategy.earlier[0].recorded(flight.scenario.space), len(flight.asked) - 1
+        best = sorted(recorded, key=recorded.__getitem__)[: self.strategy.designs]
+        assert proposal is not None
+        assert at >= len(best) or proposal.architecture == best[at]
+
+    def told(self, flight: Flight, trial: Trial) -> None:
+        living: Any = flight.search._inner._population  # type: ignore[attr-defined]
+        assert [m.architecture for m in living] == [t.architecture for t in flight.trials][-self.population :]

@@ -15,13 +15,24 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from rules_of_adapters import OwnJobs, OwnPoints, OwnTrainings, OwnTrials
-from rules_of_evolution import Deaths, Front, Generations, PhasesOfParents, Standing, evolution
+from rules_of_evolution import (
+    Deaths,
+    Front,
+    Generations,
+    MutationsWhereDrawn,
+    PhasesOfParents,
+    Standing,
+    evolution,
+)
 from rules_of_learning import (
+    BestFirst,
     GradientsWhereDrawn,
     Halves,
     Levels,
+    Recorded,
     ScoresWhereDrawn,
     SeesEverything,
+    TrustRegion,
     controlled,
     modelled,
 )
@@ -39,7 +50,7 @@ from rules_of_rungs import (
 )
 
 from searchbench.spaces.block_cells.nasnet import pnas as pnas_space
-from searchbench.spaces.choices import Choice
+from searchbench.spaces.choices import Choice, Float, Integer
 from searchbench.spaces.graphs.hierarchical import hierarchical
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.schedules import schedules
@@ -78,12 +89,15 @@ from searchbench.strategies.scalarised import MnasReward, Scalarised
 from searchbench.strategies.scheduled import Scheduled
 from searchbench.strategies.surrogates import Forest, GaussianProcess
 from searchbench.strategies.transport import nasbot
+from searchbench.strategies.turbo import Turbo
+from searchbench.strategies.warm import WarmStart
 from searchbench.testing import ConformanceError, Flight, Rule, Stage, check_in_flight, fly
 from searchbench.testing.in_flight import UNDER_WAY
 from searchbench.testing.rehearsal import evaluate
 from searchbench.trial import Proposal, Trial
 
 CELLS = nasbench201()
+BOX = Space("numbers", (Float("x", -5.0, 10.0), Float("rate", 1e-4, 1e-1, log=True), Integer("layers", 1, 9)))
 NUMBERS = schedules(27, {"rate": {"float": [1e-4, 1.0], "log": True}, "units": {"int": [1, 9]}})
 SCHEDULES = schedules(27, {"rate": {"float": [1e-4, 1.0], "log": True}, "optimizer": ["sgd", "adam"]})
 
@@ -113,7 +127,7 @@ ROWS = {
     "the worst of all dies": Row(evolution(Worst(), population=12, sample=4), Deaths),
     "renas": Row(
         evolution(WorstOfTournament(), population=12, sample=4, mutation=Reinforced(units=4, batch=3)),
-        Deaths,
+        MutationsWhereDrawn,
         60,
         CELLS,
         1,
@@ -169,6 +183,8 @@ ROWS = {
     "nas-bowl": Row(modelled(nas_bowl(initial=6, candidates=20)), SeesEverything, 30, CELLS, 1),
     "priorband": Row(priorband({"3<-0": "skip_connect"}), Brackets, 120, CELLS, 1),
     "pibo": Row(modelled(pibo({"3<-0": "skip_connect"}, initial=8, restarts=0)), SeesEverything, 12, CELLS, 1, (1, 8)),
+    "turbo": Row(Turbo(initial=5), TrustRegion, 14, BOX, 1),
+    "warm-start": Row(WarmStart(RegularizedEvolution(6, 3), (Recorded(),), designs=4), BestFirst, 60, CELLS, 1),  # type: ignore[arg-type]
     "lanas": Row(LaNas(initial=20, every=10, height=3, tries=300), Halves, 70, CELLS, 1),
     "bananas": Row(modelled(bananas(initial=6, batch=5, layers=2, epochs=3)), SeesEverything, 40),
     "pnas": Row(

@@ -12,9 +12,8 @@ from searchbench.errors import StudyError
 from searchbench.spaces.choices import Choice, Float, Integer
 from searchbench.spaces.space import Space
 from searchbench.strategies.random import Random
-from searchbench.strategies.turbo import SMALLEST, Box, TrustRegion, Turbo, perturbed, within
-from searchbench.testing import Flight, Stage, check_in_flight, check_strategy, fly
-from searchbench.testing.in_flight import Anything
+from searchbench.strategies.turbo import SMALLEST, Box, Turbo, perturbed, within
+from searchbench.testing import Stage, check_strategy, fly
 from searchbench.testing.rehearsal import evaluate, scenario
 from searchbench.trial import Proposal, Trial
 
@@ -58,27 +57,6 @@ def test_candidates_move_some_coordinates_of_the_centre_within_the_box() -> None
     assert found.min() >= 0.4
     assert found.max() <= 0.7
     assert (perturbed(centre[:5], np.zeros(5), np.ones(5), 50, rng) != 0.5).all()
-
-
-class Counts(Anything):
-    """The box by its definition, from what came back of this region, and every later point within it."""
-
-    def told(self, flight: Flight, trial: Trial) -> None:
-        search: TrustRegion = flight.search  # type: ignore[assignment]
-        if search.regions:
-            return
-        box, values = Box(3, 3), list[float]()
-        for told in flight.trials:
-            value = math.inf if told.failed else told.value
-            if len(values) >= 5 and any(map(math.isfinite, values)):
-                box.saw(value, min(values))
-            values.append(value)
-        assert (box.side, box.improved, box.failed) == (search.box.side, search.box.improved, search.box.failed)
-
-
-def test_what_is_under_way_is_counted_once_when_it_comes() -> None:
-    strategy = Turbo(initial=5)
-    check_in_flight(strategy, Counts, on=[Stage(NUMBERS, 14)], replicates=1)
 
 
 def test_a_region_that_is_given_up_hears_of_nothing_more() -> None:

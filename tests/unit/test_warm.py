@@ -17,10 +17,8 @@ from searchbench.strategies.model_based import ModelBased, RandomAndNear
 from searchbench.strategies.reinforce import Reinforce
 from searchbench.strategies.surrogates import Forest
 from searchbench.strategies.warm import warm_start
-from searchbench.testing import Flight, Stage, fly
-from searchbench.testing.in_flight import Anything
+from searchbench.testing import Stage, fly
 from searchbench.testing.rehearsal import scenario
-from searchbench.trial import Proposal, Trial
 
 CELLS = nasbench201()
 FOREST = ModelBased(Forest(5), candidates=RandomAndNear(20, 5), initial=8)
@@ -47,31 +45,6 @@ def test_recorded_values_stand_for_initial_designs(earlier: str) -> None:
     assert search._inner._designed == 0
     assert search.ask().architecture.key not in {a.key for _, a in measured}
     assert search._inner._designed == 0  # a model's choice already
-
-
-class BestFirst(Anything):
-    """Of a warm start by designs: the recorded best first, best first; then each result is learnt once."""
-
-    def __init__(self, strategy: Any) -> None:
-        recorded = strategy.earlier[0].recorded(CELLS)
-        finite = [a for a, v in recorded.items() if math.isfinite(v)]
-        self.best = sorted(finite, key=lambda a: float(recorded[a]))[: strategy.designs]
-
-    def asked(self, flight: Flight, proposal: Proposal | None) -> None:
-        at = len(flight.asked) - 1
-        if at < len(self.best):
-            assert proposal is not None
-            assert proposal.architecture == self.best[at]
-
-    def told(self, flight: Flight, trial: Trial) -> None:
-        population: Any = flight.search._inner._population  # type: ignore[attr-defined]
-        assert [m.architecture for m in population] == [t.architecture for t in flight.trials][-6:]
-
-
-@pytest.mark.parametrize("under_way", [1, 8, 32])
-def test_the_best_recorded_are_measured_first_and_learnt(earlier: str, under_way: int) -> None:
-    strategy = warm_start(EVOLUTION, earlier, designs=4)
-    fly(strategy, Stage(CELLS, 60), under_way, BestFirst(strategy))
 
 
 def test_accuracies_are_turned_round(earlier: str) -> None:
