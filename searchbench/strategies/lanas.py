@@ -44,8 +44,9 @@ class LaNas:
     Source: Wang et al. 2022, "Sample-efficient neural architecture search by learning actions for Monte Carlo tree
         search", sections 3 and 4.
     Differs: c is relative to the deviation of the values, where the paper tunes it to their maximum; draws are
-        rejected until one falls into the leaf (the paper: a Markov chain in spaces too large for that); a failed
-        evaluation counts as the worst value seen.
+        rejected until one falls into the leaf (the paper: a Markov chain in spaces too large for that); ridge
+        regressions in closed form, whose side a known architecture falls on, where the authors' program descends by
+        Adam and halves what is known by its values; a failed evaluation counts as the worst value seen.
     """
 
     initial: int = 50

@@ -38,7 +38,8 @@ class PriorBand:
 
     Source: Mallik et al. 2023, "PriorBand: practical hyperparameter optimization in the age of deep learning", section
         5 and Algorithm 2; rate .5 and deviation .25 of the released code (NePS).
-    Differs: a decision of the density counts relative to a uniform one; brackets as in `Hyperband`.
+    Differs: the incumbent is the best of the longest trainings, where NePS takes the least value of any length; a
+        decision of the density counts relative to a uniform one; brackets as in `Hyperband`.
     """
 
     prior: Prior

@@ -43,7 +43,8 @@ class Turbo:
     Source: Eriksson et al. 2019, "Scalable global optimization via local Bayesian optimization", TuRBO-1, and the
         released code.
     Differs: results count one by one, whatever is under way (a batch of one); uniform candidates, 100 D and 2,000 at
-        most, for its Sobol ones; hyper-parameters by L-BFGS on the marginal likelihood (there 50 steps of Adam),
+        most, for its Sobol ones; the draw is of the function, there of measurements with their noise; uniform designs,
+        there 2 D of a Latin hypercube; hyper-parameters by L-BFGS on the marginal likelihood (there 50 steps of Adam),
         refitted with every tenth of the data. A failed evaluation counts as the worst value since the restart. For
         numbers only.
     """
