@@ -15,7 +15,7 @@ from searchbench.seeds import Seeds
 from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Space
-from searchbench.strategies.adapters import nni, skopt, tune
+from searchbench.strategies.adapters import flat, nni, skopt, tune
 from searchbench.strategies.adapters.flat import GlobalNumbers, flatten, unflatten
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import FULL, Proposal, Trial
@@ -187,6 +187,27 @@ def test_degenerate_ranges_are_searched(strategy, space: Space) -> None:  # type
     found = run(strategy, space)
     assert len(found) == 6
     assert len(set(found)) > 1
+
+
+@pytest.mark.parametrize("number", [math.inf, 1e300, 1e100, -3.5, -1.7e308])
+def test_libraries_hear_of_no_value_that_they_cannot_square(number: float) -> None:
+    heard = flat.told(number)
+    assert math.isfinite(100 * heard**2)
+    assert heard == number or abs(heard) == 1e100
+
+
+@needs("skopt")
+def test_a_process_of_another_library_is_fitted_to_values_of_1e300() -> None:
+    search = skopt.adapt("gp", startup=2).start(scenario(DEGENERATE["ranges of one value"]))
+    for number in range(3):
+        search.tell(told(number, search.ask(), 1e300 * (number - 1)))
+    assert search.ask() is not None
+
+
+@pytest.mark.parametrize("strategy", ALL, ids=str)
+def test_a_decision_may_have_any_name(strategy) -> None:  # type: ignore[no-untyped-def]
+    space = Space("named", (Float("layer/rate: {x}", 0.0, 1.0), Integer("_type", 1, 8), Choice("_idx", ("a", "b"))))
+    assert len(set(run(strategy, space))) > 1
 
 
 @pytest.mark.parametrize("strategy", ALL, ids=str)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
+from typing import Any
 
 import optuna
 import pytest
@@ -16,7 +17,15 @@ from searchbench.spaces.choices import Choice, Float, Integer, When
 from searchbench.spaces.nasbench201.space import nasbench201
 from searchbench.spaces.space import Space
 from searchbench.strategies import STRATEGIES
-from searchbench.strategies.adapters.optuna import Optuna, OptunaSearch, _make, a_quarter_of_the_root, adapt, quiet
+from searchbench.strategies.adapters.optuna import (
+    Optuna,
+    OptunaSearch,
+    _make,
+    _value,
+    a_quarter_of_the_root,
+    adapt,
+    quiet,
+)
 from searchbench.strategies.strategy import Scenario
 from searchbench.testing import Stage, fly
 from searchbench.trial import FULL, Trial
@@ -107,6 +116,23 @@ def test_sampler_that_would_silently_draw_at_random_is_unsupported(name: str, mo
     strategy = adapt(name)
     assert "at random without saying so" in str(strategy.unsupported(scenario()))
     assert strategy.unsupported(scenario(NUMBERS)) is None
+
+
+def test_a_process_is_not_made_to_list_a_billion_integers() -> None:
+    space = Space("wide", (Integer("n", 0, 10**9), Integer("m", 1, 2**62, log=True), Integer("few", 1, 9)))
+    for name, kinds in (("gp", ["Float", "Float", "Int"]), ("tpe", ["Int", "Int", "Int"])):
+        search: Any = adapt(name, startup=1).start(scenario(space))
+        designed = search.ask().architecture
+        assert designed == space.sample(Seeds("study", 0).rng("init"))
+        (trial,) = search._study.get_trials()
+        asked = [trial.distributions[decision.name] for decision in space.decisions]
+        assert [type(one).__name__.removesuffix("Distribution") for one in asked] == kinds
+    assert [_value(space.decisions[0], value) for value in (-0.5, 3.2, 1e9 + 0.5)] == [0, 3, 10**9]
+
+
+def test_a_choice_of_one_option_is_nothing_that_a_sampler_must_model() -> None:
+    space = Space("single", (Choice("c", ("a",)), Float("x", 0.0, 1.0)))
+    assert adapt("qmc").unsupported(scenario(space)) is None
 
 
 def test_missing_package_is_said_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from searchbench.spaces.choices import Choice, Decision, Float, Integer, Value
 from searchbench.spaces.space import Architecture, Space
+
+LARGEST = 1e100
+"""Of a value, either way, that a library is told: many square and sum them."""
+PLAIN = re.compile(r"[^_/{}][^/{}]*", re.DOTALL)
 
 
 def not_flat(space: Space, library: str) -> str | None:
@@ -32,6 +37,18 @@ def not_flat(space: Space, library: str) -> str | None:
 def dimensions(space: Space) -> list[Decision]:
     """The decisions that a library searches: all but ranges of one value."""
     return [decision for decision in space.decisions if not _settled(decision)]
+
+
+def told(value: float) -> float:
+    """A value as a library is told it: one beyond `LARGEST` counts as that."""
+    return min(max(value, -LARGEST), LARGEST)
+
+
+def names(space: Space) -> list[str]:
+    """What a library calls the `dimensions`: as the space does, or by their positions where one of the names has what
+    some library reads for itself (a slash, a brace, an underscore in front)."""
+    own = [decision.name for decision in dimensions(space)]
+    return own if all(PLAIN.fullmatch(name) for name in own) else [f"decision {at}" for at in range(len(own))]
 
 
 def _settled(decision: Decision) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.choices import Choice, Decision, Integer
 from searchbench.spaces.space import Space
-from searchbench.strategies.adapters.flat import GlobalNumbers, dimensions, not_flat, unflatten
+from searchbench.strategies.adapters.flat import GlobalNumbers, dimensions, names, not_flat, unflatten
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
@@ -154,8 +154,8 @@ class NniSearch:
                 parameters = self._tuner.generate_parameters(self._number)
             except nni.NoMoreTrialError:  # nothing until a result arrives
                 return None
-        names = [d.name for d in dimensions(self._space)]
-        point = [parameters[name]["_idx"] if self._kind.layers else parameters[name] for name in names]
+        given = [parameters[name] for name in names(self._space)]
+        point = [one["_idx"] for one in given] if self._kind.layers else given
         architecture = unflatten(self._space, point)
         proposal = self._asked.add(Proposal(architecture), (self._number, parameters))
         self._number += 1
@@ -178,10 +178,11 @@ def _make(kind: Tuner, given: dict[str, Any], space: Space, seed: int) -> Any:
     if kind.seeded:
         arguments["seed"] = seed
     tuner = getattr(importlib.import_module(f"nni.algorithms.hpo.{module}"), name)(**arguments)
-    if kind.layers:
-        tuner.update_search_space({d.name: {"_type": "layer_choice", "_value": d.options} for d in space.decisions})  # type: ignore[attr-defined]
-    else:
-        tuner.update_search_space({d.name: _described(d, kind.rounds_logs) for d in dimensions(space)})
+    described = [
+        {"_type": "layer_choice", "_value": d.options} if kind.layers else _described(d, kind.rounds_logs)  # type: ignore[attr-defined]
+        for d in dimensions(space)
+    ]
+    tuner.update_search_space(dict(zip(names(space), described, strict=True)))
     kind.seed(tuner, seed)
     return tuner
 

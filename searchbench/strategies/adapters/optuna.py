@@ -41,6 +41,8 @@ class Sampler:
     """Whether it models categorical and conditional decisions itself (else it would draw them at random, silently)."""
     needs: str | None = None
     """A package Optuna does not install."""
+    lists: bool = False
+    """Whether it lists the integers of a range; wide ones are given to it as numbers, and rounded."""
     defaults: tuple[tuple[str, Any], ...] = ()
 
 
@@ -54,13 +56,15 @@ SAMPLERS = {
     "random": Sampler("RandomSampler", 10),
     "tpe": Sampler("TPESampler", 10),
     "tpe-hyperopt": Sampler("TPESampler", 20, defaults=(*HYPEROPT, ("n_startup_trials", 20))),
-    "gp": Sampler("GPSampler", 10, needs="torch"),
+    "gp": Sampler("GPSampler", 10, needs="torch", lists=True),
     "cmaes": Sampler("CmaEsSampler", 1, learns=False, several=False, categorical=False, needs="cmaes"),
     "nsgaii": Sampler("NSGAIISampler", 50, learns=False),
     "nsgaiii": Sampler("NSGAIIISampler", 50, learns=False),
     "qmc": Sampler("QMCSampler", 0, categorical=False, needs="scipy", defaults=(("scramble", True),)),
     "grid": Sampler("GridSampler", 0, learns=False),
 }
+LISTED = 10_000
+"""Widest range of integers that a sampler is given which lists them."""
 GRID_POINTS = 100_000
 """Optuna lists its whole grid; beyond this many points it is not asked to."""
 
@@ -120,7 +124,8 @@ class Optuna:
     Source: Akiba et al. 2019; Bergstra et al. 2011 (TPE).
     Differs: nothing in the samplers; `tpe-hyperopt` is Optuna's TPE with hyperopt's split and settings. `cmaes` and
         `qmc` have no answer to categorical or conditional decisions (Optuna falls back to independent draws) and are
-        skipped there; `qmc` is scrambled, or it would not depend on its seed.
+        skipped there; `qmc` is scrambled, or it would not depend on its seed. `gp` lists the integers of a range, so
+        that more than 10,000 are numbers to it, which are rounded.
     """
 
     sampler: str = "tpe"
@@ -141,7 +146,9 @@ class Optuna:
                 return f"optuna has no distribution for `{decision.name}`, a {type(decision).__name__}"
         if kind.needs and importlib.util.find_spec(kind.needs) is None:
             return f"optuna:{self.sampler} needs the package `{kind.needs}`, which is not installed"
-        if not kind.categorical and (space.conditional or any(isinstance(d, Choice) for d in space.decisions)):
+        if not kind.categorical and (
+            space.conditional or any(isinstance(d, Choice) and d.arity > 1 for d in space.decisions)
+        ):
             return (
                 f"optuna:{self.sampler} does not model categorical or conditional decisions; "
                 "Optuna would draw them at random without saying so"
@@ -209,7 +216,9 @@ class OptunaSearch:
         kind = SAMPLERS[settings.sampler]
         self._startup = kind.startup if settings.startup is None else settings.startup
         self._left: float = int(scenario.space.size) if settings.sampler == "grid" else math.inf
-        self._distributions = distributions_of(self._space)
+        self._given = tuple(_given(decision) if kind.lists else decision for decision in scenario.space.decisions)
+        """The decisions as the sampler is given them."""
+        self._distributions = distributions_of(self._given)
         self._asked: UnderWay[optuna.Trial] = UnderWay()
         with quiet():
             sampler = _make(settings, self._space, scenario.seeds.python_seed("search"))
@@ -260,12 +269,12 @@ class OptunaSearch:
             made = trial.params
             return tuple(_value(decision, made[decision.name]) for decision in self._space.decisions)
         values: list[Value] = []
-        for decision in self._space.decisions:
+        for decision, given in zip(self._space.decisions, self._given, strict=True):
             when = decision.when
             if when is not None and values[self._space.position[when.name]] not in when.values:
                 values.append(None)
             else:
-                values.append(_suggested(trial, decision))
+                values.append(_value(decision, _suggested(trial, given)))
         return tuple(values)
 
     def _parameters(self, architecture: Architecture) -> dict[str, Any]:
@@ -297,12 +306,19 @@ class LearningOptunaSearch(OptunaSearch):
             )
 
 
-def _suggested(trial: Any, decision: Decision) -> Value:
+def _given(decision: Decision) -> Decision:
+    """A wide range of integers as one of numbers, anything else as it is."""
+    if not isinstance(decision, Integer) or decision.high - decision.low < LISTED:
+        return decision
+    return Float(decision.name, decision.low - 0.5, decision.high + 0.5, log=decision.log, when=decision.when)
+
+
+def _suggested(trial: Any, decision: Decision) -> Any:
+    """Optuna's number for a decision."""
     if isinstance(decision, Choice):
-        return _value(decision, trial.suggest_categorical(decision.name, tuple(range(len(decision.options)))))
+        return trial.suggest_categorical(decision.name, tuple(range(len(decision.options))))
     suggest = trial.suggest_int if isinstance(decision, Integer) else trial.suggest_float
-    value: Value = suggest(decision.name, decision.low, decision.high, log=decision.log)  # type: ignore[attr-defined]
-    return value
+    return suggest(decision.name, decision.low, decision.high, log=decision.log)  # type: ignore[attr-defined]
 
 
 def _value(decision: Decision, made: Any) -> Value:
@@ -310,7 +326,7 @@ def _value(decision: Decision, made: Any) -> Value:
     if isinstance(decision, Choice):
         chosen: Value = decision.options[made]
         return chosen
-    number: Value = int(made) if isinstance(decision, Integer) else made
+    number: Value = min(max(round(made), decision.low), decision.high) if isinstance(decision, Integer) else made
     return number
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from searchbench.spaces.choices import Choice, Decision, Integer
-from searchbench.spaces.space import Space
 
 
 class Options(CategoricalDistribution):  # type: ignore[misc]  # Optuna has no types here
@@ -24,13 +24,15 @@ class Options(CategoricalDistribution):  # type: ignore[misc]  # Optuna has no t
     __hash__ = CategoricalDistribution.__hash__
 
 
-def distributions_of(space: Space) -> dict[str, BaseDistribution]:
-    """The distribution of each decision by its name: of a choice over the indices of its options, else of its values.
+def distributions_of(decisions: Sequence[Decision]) -> dict[str, BaseDistribution]:
+    """The distribution of each of a space's decisions by its name: of a choice over the indices of its options, else
+    of its values.
 
     Where decisions are conditional, Optuna is asked for one after the other, and makes plain ones itself.
     """
-    choice = CategoricalDistribution if space.conditional else Options
-    return {decision.name: _distribution(decision, choice) for decision in space.decisions}
+    conditional = any(decision.when is not None for decision in decisions)
+    choice = CategoricalDistribution if conditional else Options
+    return {decision.name: _distribution(decision, choice) for decision in decisions}
 
 
 def _distribution(decision: Decision, choice: type[CategoricalDistribution]) -> BaseDistribution:

@@ -14,7 +14,7 @@ from typing import Any
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.choices import Choice, Integer
 from searchbench.spaces.space import Space
-from searchbench.strategies.adapters.flat import dimensions, flatten, not_flat, quiet, unflatten
+from searchbench.strategies.adapters.flat import dimensions, flatten, not_flat, quiet, told, unflatten
 from searchbench.strategies.strategy import Scenario
 from searchbench.trial import Proposal, Trial
 
@@ -52,8 +52,8 @@ class Skopt:
         StudyError: there is no such optimizer, or `startup` is not positive.
 
     Source: Head et al., scikit-optimize; Snoek et al. 2012; Hutter et al. 2011.
-    Differs: the random designs are the common ones; nothing else. It knows no conditions and is skipped where a space
-        has some.
+    Differs: the random designs are the common ones, and values beyond 1e100 count as that; nothing else. It knows no
+        conditions and is skipped where a space has some.
     """
 
     estimator: str = "gp"
@@ -110,8 +110,8 @@ class SkoptSearch:
         point = flatten(trial.architecture)
         self._awaited[tuple(point)] -= 1
         if not trial.failed:
-            self._worst = max(self._worst, trial.value)
-        value = self._worst if trial.failed else trial.value
+            self._worst = max(self._worst, told(trial.value))
+        value = self._worst if trial.failed else told(trial.value)
         if math.isfinite(value):  # a failure before anything succeeded says nothing yet
             with quiet():
                 self._optimizer.tell(point, value)

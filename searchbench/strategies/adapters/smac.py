@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from searchbench.errors import StudyError, did_you_mean
-from searchbench.spaces.choices import Choice, Float, Integer, Value
+from searchbench.spaces.choices import Choice, Decision, Float, Integer, Value
 from searchbench.spaces.space import Architecture, Space
-from searchbench.strategies.adapters.flat import quiet
+from searchbench.strategies.adapters.flat import quiet, told
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
@@ -55,7 +55,8 @@ class Smac:
 
     Source: Lindauer et al. 2022, "SMAC3"; Hutter et al. 2011.
     Differs: the initial designs are the common ones instead of a Sobol sequence; the scenario is deterministic, one
-        evaluation a configuration; a failed evaluation is a crash that costs the worst value seen; local searches begin
+        evaluation a configuration; a failed evaluation is a crash that costs the worst value seen, and a value beyond
+        1e100 counts as that; local searches begin
         in sorted order, where the library's order depends on the process.
     """
 
@@ -74,6 +75,10 @@ class Smac:
         for decision in scenario.space.decisions:
             if not isinstance(decision, Choice | Integer | Float):
                 return f"smac has no hyper-parameter for `{decision.name}`, a {type(decision).__name__}"
+            if unheld := _unheld(decision):
+                return (
+                    f"ConfigSpace, by which SMAC3 knows a space, cannot hold the range of `{decision.name}`: {unheld}"
+                )
         return None
 
     def start(self, scenario: Scenario) -> SmacSearch:
@@ -95,7 +100,7 @@ class SmacSearch:
         with quiet():
             seed = scenario.seeds.python_seed("search") % 2**31
             known = _configuration_space(scenario.space, seed)
-            told = smac.Scenario(
+            declared = smac.Scenario(
                 known,
                 deterministic=True,
                 n_trials=TRIALS,
@@ -105,12 +110,12 @@ class SmacSearch:
             facade = getattr(smac, FACADES[settings.facade])
             drawn = [scenario.space.sample(designs) for _ in range(settings.startup)]
             self._designs = {_configuration(known, design): design for design in drawn}
-            initial = facade.get_initial_design(told, n_configs=0, additional_configs=list(self._designs))
+            initial = facade.get_initial_design(declared, n_configs=0, additional_configs=list(self._designs))
             self._optimizer = facade(
-                told,
+                declared,
                 _unused,
                 initial_design=initial,
-                acquisition_maximizer=_in_order(facade.get_acquisition_maximizer(told)),
+                acquisition_maximizer=_in_order(facade.get_acquisition_maximizer(declared)),
                 logging_level=False,
                 overwrite=True,
             )
@@ -133,8 +138,8 @@ class SmacSearch:
         info = self._asked.take(trial)
         assert info is not None, "it hears of what it asked for"
         if not trial.failed:
-            self._worst = max(self._worst, trial.value)
-        cost = self._worst if trial.failed else trial.value
+            self._worst = max(self._worst, told(trial.value))
+        cost = self._worst if trial.failed else told(trial.value)
         status = StatusType.CRASHED if trial.failed else StatusType.SUCCESS
         with quiet():
             value = TrialValue(cost=cost if math.isfinite(cost) else 0.0, status=status)
@@ -159,21 +164,42 @@ def _unused(config: Any, seed: int = 0) -> float:
     raise AssertionError("SMAC was to be asked and told")
 
 
-def _configuration_space(space: Space, seed: int) -> Any:
-    from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, Constant, InCondition
+def _hyperparameter(decision: Decision) -> Any:
+    """A decision as ConfigSpace has it; of one value, a constant."""
+    from ConfigSpace import CategoricalHyperparameter, Constant
     from ConfigSpace import UniformFloatHyperparameter as Real
     from ConfigSpace import UniformIntegerHyperparameter as Whole
+
+    if isinstance(decision, Choice):
+        options = list(range(len(decision.options)))
+        return CategoricalHyperparameter(decision.name, options) if len(options) > 1 else Constant(decision.name, 0)
+    low, high, log = decision.low, decision.high, decision.log  # type: ignore[attr-defined]
+    if low == high:
+        return Constant(decision.name, 0)
+    return (Whole if isinstance(decision, Integer) else Real)(decision.name, low, high, log=log)
+
+
+def _unheld(decision: Decision) -> str | None:
+    """What ConfigSpace says against a range, or None."""
+    from ConfigSpace import ConfigurationSpace
+
+    with quiet():
+        try:
+            alone = ConfigurationSpace(seed=0)
+            alone.add(_hyperparameter(decision))
+            alone.sample_configuration()
+        except (ValueError, OverflowError) as error:
+            return str(error)
+    return None
+
+
+def _configuration_space(space: Space, seed: int) -> Any:
+    from ConfigSpace import ConfigurationSpace, InCondition
 
     known = ConfigurationSpace(seed=seed)
     made: dict[str, Any] = {}
     for d in space.decisions:
-        if d.arity == 1 or (not isinstance(d, Choice) and d.low == d.high):  # type: ignore[attr-defined]
-            made[d.name] = Constant(d.name, 0)
-        elif isinstance(d, Choice):
-            made[d.name] = CategoricalHyperparameter(d.name, list(range(len(d.options))))
-        else:
-            kind = Whole if isinstance(d, Integer) else Real
-            made[d.name] = kind(d.name, d.low, d.high, log=d.log)  # type: ignore[attr-defined]
+        made[d.name] = _hyperparameter(d)
         known.add(made[d.name])
         if d.when is not None:
             parent = space.decisions[space.position[d.when.name]]

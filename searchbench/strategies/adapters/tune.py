@@ -16,7 +16,7 @@ from typing import Any
 from searchbench.errors import StudyError, did_you_mean
 from searchbench.spaces.choices import Choice, Integer
 from searchbench.spaces.space import Architecture, Space
-from searchbench.strategies.adapters.flat import GlobalNumbers, dimensions, flatten, not_flat, unflatten
+from searchbench.strategies.adapters.flat import GlobalNumbers, dimensions, flatten, names, not_flat, unflatten
 from searchbench.strategies.rungs import looks, no_rungs, upwards
 from searchbench.strategies.strategy import Scenario
 from searchbench.strategies.under_way import UnderWay
@@ -153,7 +153,7 @@ class TuneSearch:
                 job = TuneJob(name, self._space.sample(self._designs))
             else:
                 suggested: Mapping[str, Any] = self._searcher.suggest(name)
-                point = [suggested[d.name] for d in dimensions(self._space)]
+                point = [suggested[name] for name in names(self._space)]
                 job = TuneJob(name, unflatten(self._space, point))
             if self._scheduler is not None:
                 self._scheduler.on_trial_add(self._controller, job)
@@ -206,9 +206,9 @@ def _scheduler(name: str, given: dict[str, Any], stops: tuple[float, ...]) -> An
 
 
 def _searcher(name: str, space: Space, designs: list[Architecture], seed: int, given: dict[str, Any]) -> Any:
-    searched = dimensions(space)
-    points = [dict(zip([d.name for d in searched], flatten(a), strict=True)) for a in designs]
-    domains = {d.name: _domain(d) for d in searched}
+    called = names(space)
+    points = [dict(zip(called, flatten(a), strict=True)) for a in designs]
+    domains = {each: _domain(d) for each, d in zip(called, dimensions(space), strict=True)}
     if name == "optuna":
         from ray.tune.search.optuna import OptunaSearch
 
