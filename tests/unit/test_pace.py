@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -17,12 +18,13 @@ from searchbench.strategies.differentiable.decided import decided as of_margins
 from searchbench.strategies.differentiable.decided import margins
 from searchbench.strategies.differentiable.pace import FASTEST, LEAST_STEPS, Pace
 from searchbench.strategies.differentiable.papers import darts, darts_plus_rank, p_darts
-from searchbench.strategies.differentiable.papers_experts import xnas
+from searchbench.strategies.differentiable.papers_experts import shapley_nas, xnas
 from searchbench.strategies.differentiable.papers_prime import darts_cs, darts_fimt, darts_prime
 from searchbench.strategies.differentiable.papers_robust import darts_ada, darts_es
 from searchbench.strategies.differentiable.papers_sampled import fbnet, proxyless
 
 PAPERS_STEPS = 391
+TWO_ORDERS = partial(shapley_nas, samples=2)
 
 
 def test_in_the_papers_own_steps_every_setting_is_the_papers():
@@ -116,7 +118,7 @@ def test_a_short_search_says_so_in_its_trace_whether_its_budget_ends_or_not(samp
     assert math.isfinite(lines[-1]["margin"])
 
 
-@pytest.mark.parametrize(("make", "samples"), [(p_darts, 500), (fbnet, 500), (darts_es, 1100)])
+@pytest.mark.parametrize(("make", "samples"), [(p_darts, 500), (fbnet, 500), (darts_es, 1100), (TWO_ORDERS, 1100)])
 def test_planned_epochs_fit_whatever_rests_is_measured_or_begins_anew(make, samples):
     metered = lab(Budget(samples=samples))
     search = make(batch_size=8).start(metered.scenario)

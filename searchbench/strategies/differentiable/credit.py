@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -146,9 +146,10 @@ class Shapley:
         return found
 
     def price(self, game: Game, train: int, valid: int) -> Cost:
-        # operations leave in random order, so that half of them are there on average
+        # operations leave in random order, so that half of them work on average, on all of the samples
         looks = 1 + self.samples * int(game.mask.sum())
-        return game.price("alpha", infer=ceil(looks * valid / 2))
+        whole = game.price("alpha", infer=looks * valid)
+        return replace(whole, macs=ceil(whole.macs / 2))
 
 
 def _path(game: Game) -> tuple[int, ...]:
