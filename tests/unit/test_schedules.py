@@ -185,7 +185,7 @@ def test_what_is_declared_in_python_is_what_a_study_file_says() -> None:
 TWICE = sb.Use("schedules", intervals=2, setting={"a": [1, 2]})
 WRONG: dict[str, tuple[Any, Any, str]] = {
     "no interval": (0, {"lr": [1, 2]}, "positive integer"),
-    "half an interval": (1.5, {"lr": [1, 2]}, "positive integer"),
+    "half an interval": (1.5, {"lr": [1, 2]}, "whole number"),
     "nothing to set": (2, {}, "must name the hyper-parameters"),
     "a misspelt range": (2, {"lr": {"flaot": [0, 1]}}, "did you mean `float`"),
     "architectures": (2, sb.Use("nasbench201"), "space of another kind"),
