@@ -13,8 +13,9 @@ On a CPU everything works on channels-last tensors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import cast
 
 import torch
@@ -29,6 +30,7 @@ from searchbench.spaces.darts.operations import (
     pooled,
     scaled_norm,
 )
+from searchbench.spaces.depthwise import depthwise, gains
 from searchbench.spaces.operations import subsampled, weighted_sums
 
 DENSE_EXTENT = 128
@@ -41,36 +43,33 @@ stacked channels."""
 class Statistics:
     """What batch norms have seen in one pass, to be written into their running statistics at once."""
 
-    norms: list[nn.BatchNorm2d] = field(default_factory=list)
-    means: list[Tensor] = field(default_factory=list)
-    variances: list[Tensor] = field(default_factory=list)
+    seen: list[tuple[Sequence[nn.BatchNorm2d], Tensor, Tensor]] = field(default_factory=list)
 
     def note(self, norms: Sequence[nn.BatchNorm2d], mean: Tensor, variance: Tensor) -> None:
         """Stacked statistics [sum of channels] of norms, or [channels], which they share."""
-        width = norms[0].num_features
-        parts = len(mean) // width
-        self.norms += norms
-        self.means += mean.split(width) * (len(norms) // parts)  # type: ignore[no-untyped-call]
-        self.variances += variance.split(width) * (len(norms) // parts)  # type: ignore[no-untyped-call]
+        self.seen.append((norms, mean, variance))
 
     def write(self) -> None:
         """Move every running statistic towards what was seen."""
-        with torch.no_grad():
-            for momentum, rows in self._by_momentum().items():
-                for kept, seen in (("running_mean", self.means), ("running_var", self.variances)):
-                    running = [getattr(self.norms[row], kept) for row in rows]
-                    torch._foreach_lerp_(running, [seen[row] for row in rows], momentum)
+        for momentum, rows in self._by_momentum().items():
+            norms, means, variances = zip(*rows, strict=True)
+            torch._foreach_lerp_([norm.running_mean for norm in norms], list(means), momentum)
+            torch._foreach_lerp_([norm.running_var for norm in norms], list(variances), momentum)
 
-    def _by_momentum(self) -> dict[float, list[int]]:
-        """Momentum None is a plain average over batches, as in batch norms themselves."""
-        rows: dict[float, list[int]] = {}
-        for row, norm in enumerate(self.norms):
-            momentum = norm.momentum
-            if momentum is None:
-                tracked = cast(Tensor, norm.num_batches_tracked).add_(1)
-                momentum = 1.0 / float(tracked)
-            rows.setdefault(momentum, []).append(row)
-        return rows
+    def _by_momentum(self) -> dict[float, list[tuple[nn.BatchNorm2d, Tensor, Tensor]]]:
+        """Norms, means and variances. Momentum None is a plain average over batches, as in batch norms themselves."""
+        found: dict[float, list[tuple[nn.BatchNorm2d, Tensor, Tensor]]] = {}
+        for norms, *stacked in self.seen:
+            parts = [values.view(-1, norms[0].num_features).unbind(0) for values in stacked]
+            means, variances = (part * (len(norms) // len(part)) for part in parts)
+            rows = zip(norms, means, variances, strict=True)
+            if norms[0].momentum is not None:
+                found.setdefault(norms[0].momentum, []).extend(rows)
+                continue
+            for row in rows:
+                tracked = cast(Tensor, row[0].num_batches_tracked).add_(1)
+                found.setdefault(1.0 / float(tracked), []).append(row)
+        return found
 
 
 def normalised(value: Tensor, norms: Sequence[nn.BatchNorm2d], scale: Tensor | None, seen: Statistics) -> Tensor:
@@ -93,6 +92,13 @@ def _by_batch(value: Tensor, norms: Sequence[nn.BatchNorm2d], spread: Tensor | N
     return output
 
 
+def split(value: Tensor, channels: int) -> tuple[Tensor, ...]:
+    """Parts of so many channels each."""
+    if value.shape[1] == channels:
+        return (value,)
+    return value.split(channels, 1)  # type: ignore[no-untyped-call,no-any-return]
+
+
 def repeated(value: Tensor, times: int) -> Tensor:
     """[B, C, H, W] -> [B, times * C, H, W], channels last."""
     if times == 1:
@@ -111,11 +117,21 @@ class State:
         self._made: dict[str, Tensor] = {}
 
     @property
+    def small(self) -> bool:
+        """Whether calls take longer than what they compute."""
+        return self.inner.shape[1] * max(self.inner.shape[2:]) <= DENSE_EXTENT and not self.inner.is_cuda
+
+    @property
     def activated(self) -> Tensor:
         return self._once("relu", lambda: F.relu(self.inner))
 
-    def activated_times(self, times: int) -> Tensor:
-        return self._once(f"relu {times}", lambda: repeated(self.activated, times))
+    def activated_for(self, conv: nn.Conv2d, times: int) -> Tensor:
+        """What so many depthwise convolutions read, stacked."""
+        every, apart, *_ = layout(conv, self.inner, depthwise=True)
+        return self._once(f"relu {times} {every} {apart}", lambda: repeated(self._spread(every, apart), times))
+
+    def _spread(self, every: int, apart: int) -> Tensor:
+        return self._once(f"relu {every} {apart}", lambda: _apart(_every(self.activated, every), apart))
 
     def pooled(self, kind: str, kernel: int, stride: int) -> Tensor:
         return self._once(f"{kind} {kernel}", lambda: pooled(kind, self.inner, kernel, stride))
@@ -131,31 +147,39 @@ def channels_last(value: Tensor) -> Tensor:
     return value if value.is_cuda else value.contiguous(memory_format=torch.channels_last)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """One operation on several of the edges that leave a state."""
+    """Operations of one kind on several of the edges that leave a state: all edges of one, then those of the next."""
 
-    modules: Sequence[nn.Module]
-    scale: Tensor | None
-    """[edges] weights in the mixture; None means one each."""
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self.modules = modules
+        self.parts: tuple[Sequence[nn.Module], ...]
+        """Modules that are done one after the other; each has a norm of its own."""
+        if isinstance(modules[0], Separable):
+            self.parts = tuple([getattr(module, name) for module in modules] for name in ("first", "second"))
+        else:
+            self.parts = (modules,)
+        self.norms = [[cast(nn.BatchNorm2d, part.norm) for part in parts] for parts in self.parts]
 
 
-def convolved(run: Run, state: State, seen: Statistics) -> Tensor:
-    """Outputs of separable, dilated or reducing convolutions, stacked in the order of the run's edges."""
-    first = run.modules[0]
-    if isinstance(first, Separable):
-        separable = cast(Sequence[Separable], run.modules)
-        begun = [module.first for module in separable]
-        value = _once(begun, state, None)
-        value = F.relu(normalised(value, [_norm(part) for part in begun], None, seen), inplace=True)
-        ended = [module.second for module in separable]
-        return normalised(_once(ended, None, value), [_norm(part) for part in ended], run.scale, seen)
-    if isinstance(first, DepthwisePointwise):
-        parts = cast(Sequence[DepthwisePointwise], run.modules)
-        return normalised(_once(parts, state, None), [_norm(part) for part in parts], run.scale, seen)
-    reduces = cast(Sequence[FactorizedReduce], run.modules)
-    value = _reduced(reduces, state.activated)
-    return normalised(value, [_norm(part) for part in reduces], run.scale, seen)
+def convolved(run: Run, scale: Tensor | None, state: State, seen: Statistics) -> tuple[Tensor, int]:
+    """Outputs of separable, dilated or reducing convolutions, stacked in the order of the run's modules.
+
+    Args:
+        scale: [modules] weights in the mixture; None means one each.
+
+    Returns:
+        The outputs, and how far apart the pixels are that stand beside each other: `together` puts them right. What
+        norms and sums of several runs do is the same in either order.
+    """
+    if isinstance(run.parts[0][0], FactorizedReduce):
+        value = _reduced(cast(Sequence[FactorizedReduce], run.parts[0]), state.activated)
+        return normalised(value, run.norms[0], scale, seen), 1
+    first, *more = cast(Sequence[Sequence[DepthwisePointwise]], run.parts)
+    value, apart = _of_state(first, state)
+    for norms, parts in zip(run.norms, more, strict=False):
+        value = F.relu(normalised(value, norms, None, seen), inplace=True)
+        value = _of_own(parts, value)
+    return normalised(value, run.norms[-1], scale, seen), apart
 
 
 def is_convolution(module: nn.Module) -> bool:
@@ -163,47 +187,68 @@ def is_convolution(module: nn.Module) -> bool:
     return isinstance(module, Separable | DepthwisePointwise | FactorizedReduce)
 
 
-def _norm(part: nn.Module) -> nn.BatchNorm2d:
-    return cast(nn.BatchNorm2d, part.norm)
-
-
-def _once(parts: Sequence[DepthwisePointwise], state: State | None, own: Tensor | None) -> Tensor:
-    """Depthwise and pointwise convolutions, stacked: of one state, or each of its `own` part of the channels."""
-    conv, n = parts[0].depthwise, len(parts)
-    width = conv.out_channels
-    depthwise = _stacked(part.depthwise.weight for part in parts)
-    pointwise = _stacked(part.pointwise.weight for part in parts)
-    like = cast(Tensor, own if state is None else state.inner)
-    small = state is not None and width * max(like.shape[2:]) <= DENSE_EXTENT
-    if n > 1 if like.is_cuda else small:
-        taps = depthwise.view(n, 1, width, *conv.kernel_size)
+def _of_state(parts: Sequence[DepthwisePointwise], state: State) -> tuple[Tensor, int]:
+    """Depthwise and pointwise convolutions of one state, stacked; how far apart its neighbouring pixels are."""
+    conv, kernel, pointwise = _kernels(parts, state.inner)
+    n, width = len(parts), conv.out_channels
+    if n > 1 if state.inner.is_cuda else state.small:
+        taps = kernel.view(n, 1, width, *kernel.shape[2:])
         dense = (pointwise.view(n, width, width, 1, 1) * taps).flatten(0, 1)
-        value, groups = (state.activated, 1) if state is not None else (like, n)
-        return convolved_with(dense, conv, value, groups)
-    value = like if state is None else state.activated_times(n)
-    return F.conv2d(convolved_with(depthwise, conv, value, n * width), pointwise, groups=n)
+        return convolved_with(dense, conv, state.activated, 1), 1
+    _, apart, stride, dilation = layout(conv, state.inner, depthwise=True)
+    value = _plainly(kernel, state.activated_for(conv, n), stride, dilation, n * width)
+    return F.conv2d(value, pointwise, groups=n), apart
+
+
+def _of_own(parts: Sequence[DepthwisePointwise], value: Tensor) -> Tensor:
+    """Depthwise and pointwise convolutions, each of its own part of the channels."""
+    conv, kernel, pointwise = _kernels(parts, value)
+    n, width = len(parts), conv.out_channels
+    if n > 1 and value.is_cuda:
+        taps = kernel.view(n, 1, width, *kernel.shape[2:])
+        return convolved_with((pointwise.view(n, width, width, 1, 1) * taps).flatten(0, 1), conv, value, n)
+    return F.conv2d(convolved_with(kernel, conv, value, n * width), pointwise, groups=n)
+
+
+def _kernels(parts: Sequence[DepthwisePointwise], like: Tensor) -> tuple[nn.Conv2d, Tensor, Tensor]:
+    """The largest depthwise convolution, all their kernels in one size, and the pointwise ones."""
+    convs = [part.depthwise for part in parts]
+    conv = max(convs, key=lambda conv: conv.kernel_size)
+    kernels = _of_one_size([conv.weight for conv in convs], _useful(conv, like))
+    return conv, kernels, _stacked([part.pointwise.weight for part in parts])
 
 
 def convolved_with(kernel: Tensor, conv: nn.Conv2d, value: Tensor, groups: int) -> Tensor:
-    """A square convolution with another kernel. On a CPU in the form whose backward pass is quick:
+    """A square convolution with another kernel, in the form whose backward pass is quick, see `layout`."""
+    every, apart, stride, dilation = layout(conv, value, depthwise=groups == value.shape[1])
+    return together(_plainly(kernel, _apart(_every(value, every), apart), stride, dilation, groups), apart)
+
+
+def layout(conv: nn.Conv2d, value: Tensor, depthwise: bool) -> tuple[int, int, int, int]:
+    """How a convolution is done on a CPU: of every so many-th pixel, of pixels so far apart, with which stride and
+    dilation.
 
     - where stride and dilation are equal, what is read are pixels that far apart, without either;
-    - a dilated depthwise convolution is a plain one of all pixels that far apart, from each of the first ones;
-    - taps so far out that they meet padding only are left out.
+    - a dilated depthwise convolution is a plain one of all pixels that far apart, from each of the first ones.
     """
-    stride, padding, dilation = conv.stride[0], int(conv.padding[0]), conv.dilation[0]
+    stride, dilation = conv.stride[0], conv.dilation[0]
     if value.is_cuda:
-        return F.conv2d(value, kernel, None, stride, padding, dilation, groups)
-    if stride == dilation > 1:
-        value = channels_last(subsampled(value, stride, stride))
-        stride, padding, dilation = 1, padding // dilation, 1
-    apart = dilation if groups == value.shape[1] and not any(side % dilation for side in value.shape[2:]) else 1
-    value = _apart(value, apart)
-    padding, dilation = padding // apart, dilation // apart
-    spare = kernel.shape[-1] // 2 - (max(value.shape[2:]) - 1) // dilation
-    if spare > 0 and stride == 1:
-        kernel, padding = kernel[:, :, spare:-spare, spare:-spare], padding - spare * dilation
-    return _together(F.conv2d(value, kernel, None, stride, padding, dilation, groups), apart)
+        return 1, 1, stride, dilation
+    if stride == dilation:
+        return stride, 1, 1, 1
+    apart = dilation if depthwise and not any(side % dilation for side in value.shape[2:]) else 1
+    return 1, apart, stride, dilation // apart
+
+
+def _plainly(kernel: Tensor, value: Tensor, stride: int, dilation: int, groups: int) -> Tensor:
+    padding = dilation * (kernel.shape[-1] // 2)
+    if groups == len(kernel) and dilation == 1 and gains(value, kernel):
+        return depthwise(value, kernel, stride, padding)
+    return F.conv2d(value, kernel, None, stride, padding, dilation, groups)
+
+
+def _every(value: Tensor, step: int) -> Tensor:
+    return value if step == 1 else channels_last(subsampled(value, step, step))
 
 
 def _apart(value: Tensor, step: int) -> Tensor:
@@ -215,7 +260,7 @@ def _apart(value: Tensor, step: int) -> Tensor:
     return rows.permute(2, 4, 0, 1, 3, 5).flatten(0, 2).permute(0, 3, 1, 2)
 
 
-def _together(value: Tensor, step: int) -> Tensor:
+def together(value: Tensor, step: int) -> Tensor:
     """Undo `_apart`."""
     if step == 1:
         return value
@@ -225,16 +270,32 @@ def _together(value: Tensor, step: int) -> Tensor:
     return joined.permute(0, 3, 1, 2)
 
 
-def _stacked(kernels: Iterable[Tensor]) -> Tensor:
-    listed = list(kernels)
-    return listed[0] if len(listed) == 1 else torch.cat(listed)
+def _useful(conv: nn.Conv2d, value: Tensor) -> int:
+    """Size of a kernel without the taps so far out that they meet padding only."""
+    size, dilation = conv.kernel_size[0], conv.dilation[0]
+    if value.is_cuda or conv.stride[0] > 1:
+        return size
+    return min(size, 1 + 2 * ((max(value.shape[2:]) - 1) // dilation))
+
+
+def _of_one_size(kernels: Sequence[Tensor], size: int) -> Tensor:
+    """Stacked kernels, filled up with zeros or cut around their middles to one size."""
+    found = []
+    for own, alike in groupby(kernels, key=lambda kernel: kernel.shape[-1]):
+        stack = _stacked(list(alike))
+        found.append(stack if own == size else F.pad(stack, ((size - own) // 2,) * 4))
+    return _stacked(found)
+
+
+def _stacked(kernels: Sequence[Tensor]) -> Tensor:
+    return kernels[0] if len(kernels) == 1 else torch.cat(list(kernels))
 
 
 def _reduced(parts: Sequence[FactorizedReduce], activated: Tensor) -> Tensor:
     """Both halves of the outputs of factorized reductions, before the norm."""
     # pixels are taken before, see `PointwiseConv`
-    first = F.conv2d(subsampled(activated, 2, 2), _stacked(part.first.weight for part in parts))
-    second = F.conv2d(subsampled(activated[:, :, 1:, 1:], 2, 2), _stacked(part.second.weight for part in parts))
+    first = F.conv2d(subsampled(activated, 2, 2), _stacked([part.first.weight for part in parts]))
+    second = F.conv2d(subsampled(activated[:, :, 1:, 1:], 2, 2), _stacked([part.second.weight for part in parts]))
     if len(parts) == 1:
         return torch.cat((first, second), 1)
     half = first.shape[1] // len(parts)

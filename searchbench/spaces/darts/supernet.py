@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -18,6 +18,8 @@ from searchbench.spaces.darts.fused import (
     is_convolution,
     linear,
     normalised_pools,
+    split,
+    together,
 )
 from searchbench.spaces.darts.genotypes import Genotype, GenotypeCell, Node
 from searchbench.spaces.darts.networks import preprocessing, reductions, stem_of
@@ -30,6 +32,9 @@ from searchbench.spaces.topology import PLAIN, Form
 
 Chosen = Sequence[Sequence[int]]
 """Operations executed, per decision."""
+
+Positions = tuple[int, ...]
+"""Some of the edges that leave a state, by their places among all that do."""
 
 LEAVING = tuple(tuple(at for at, (_, source) in enumerate(EDGES) if source == node) for node in range(TARGETS[-1]))
 """Edges that leave each state of a cell but the last."""
@@ -186,16 +191,27 @@ class Turn:
     """Per state and operation, the weights of the edges that leave the state; empty on a path."""
     seen: Statistics = field(default_factory=Statistics)
 
-    def runs(self, source: int, op: int) -> tuple[int, ...]:
-        """Positions, among the edges that leave a state, of those on which an operation is executed."""
-        return tuple(at for at, edge in enumerate(LEAVING[source]) if op in self.chosen[edge])
+    _runs: dict[int, list[tuple[int, Positions]]] = field(default_factory=dict)
 
-    def scale(self, source: int, op: int, at: tuple[int, ...]) -> Tensor | None:
-        """The operation's weights on these edges."""
+    def runs(self, source: int) -> list[tuple[int, Positions]]:
+        """Operations that are executed on edges that leave a state, and these edges' positions among all that do."""
+        found = self._runs.get(source)
+        if found is None:
+            by_op: dict[int, list[int]] = {}
+            for at, edge in enumerate(LEAVING[source]):
+                for op in self.chosen[edge]:
+                    by_op.setdefault(op, []).append(at)
+            found = self._runs[source] = [(op, tuple(by_op[op])) for op in sorted(by_op) if op >= 0]
+        return found
+
+    def scale(self, source: int, ops: Sequence[int], at: Positions) -> Tensor | None:
+        """The operations' weights on these edges, one operation after the other."""
         if not self.columns:
             return None
-        column = self.columns[source][op]
-        return column if len(at) == len(column) else torch.stack([column[position] for position in at])
+        columns = [self.columns[source][op] for op in ops]
+        if len(at) < len(columns[0]):
+            columns = [torch.stack([column[position] for position in at]) for column in columns]
+        return columns[0] if len(columns) == 1 else torch.cat(columns)
 
 
 def _columns(weights: Tensor) -> list[tuple[Tensor, ...]]:
@@ -251,6 +267,7 @@ class MixedCell(nn.Module):
         self.preprocessing_macs = width * (inputs[0] + inputs[1])
         self.edges = nn.ModuleList(MixedEdge(own, width, self.stride(at), form) for at, own in enumerate(edges))
         self.norms = nn.ModuleList(nn.BatchNorm2d(width, affine=False) for _ in (TARGETS if form.node_norm else ()))
+        self._runs: dict[tuple[int, tuple[int, ...], Positions], Run] = {}
 
     def stride(self, edge: int) -> int:
         """2 on the edges of a reduction cell that leave its inputs."""
@@ -289,28 +306,52 @@ class MixedCell(nn.Module):
 
     def _leave(self, state: State, source: int, edges: Sequence[int], turn: Turn, into: list[Arriving]) -> None:
         """Add to the nodes what reaches them from one state."""
-        stacks: dict[tuple[int, ...], Tensor] = {}
-        plain: list[tuple[int, tuple[int, ...], Sequence[Tensor]]] = []
-        for op, name in enumerate(self.names):
-            at = turn.runs(source, op)
-            if name == "none" or not at:
+        kinds: dict[tuple[object, Positions], list[int]] = {}
+        plain: list[tuple[int, Positions, Sequence[Tensor]]] = []
+        for op, at in turn.runs(source):
+            name = self.names[op]
+            if name == "none":
                 continue
-            modules = [self._edge(edges[position]).operations[name] for position in at]
+            modules = self._parts(name, edges, at)
             if is_convolution(modules[0]):
-                stacked = convolved(Run(modules, turn.scale(source, op, at)), state, turn.seen)
-                stacks[at] = stacks[at] + stacked if at in stacks else stacked
+                kinds.setdefault((type(modules[0]) if state.small else op, at), []).append(op)
             else:
                 plain.append((op, at, self._plain(modules, state, turn)))
-        for at, stacked in stacks.items():
-            parts = stacked.split(self.inner, 1) if len(at) > 1 else (stacked,)  # type: ignore[no-untyped-call]
-            for position, part in zip(at, parts, strict=True):
-                into[position].add("inner", part)
+        self._convolve(kinds, source, state, turn, into)
         self._mix(plain, source, turn, into)
         if self.partial > 1:
             self._pass(state.value[:, self.inner :], edges, turn, into)
 
-    def _edge(self, edge: int) -> MixedEdge:
-        return cast(MixedEdge, self.edges[edge])
+    def _convolve(
+        self,
+        kinds: Mapping[tuple[object, Positions], Sequence[int]],
+        source: int,
+        state: State,
+        turn: Turn,
+        into: list[Arriving],
+    ) -> None:
+        """Add the sums of convolutions; those of one kind are run together."""
+        sums: dict[tuple[Positions, int], Tensor] = {}
+        for (_, at), ops in kinds.items():
+            run = self._run(source, tuple(ops), at)
+            stacked, apart = convolved(run, turn.scale(source, ops, at), state, turn.seen)
+            for part in split(stacked, len(at) * self.inner):
+                sums[at, apart] = sums[at, apart] + part if (at, apart) in sums else part
+        for (at, apart), stacked in sums.items():
+            for position, part in zip(at, split(together(stacked, apart), self.inner), strict=True):
+                into[position].add("inner", part)
+
+    def _run(self, source: int, ops: tuple[int, ...], at: Positions) -> Run:
+        """What is run together, put together once."""
+        found = self._runs.get((source, ops, at))
+        if found is None:
+            parts = [part for op in ops for part in self._parts(self.names[op], LEAVING[source], at)]
+            found = self._runs[source, ops, at] = Run(parts)
+        return found
+
+    def _parts(self, name: str, edges: Sequence[int], at: Sequence[int]) -> list[nn.Module]:
+        """An operation on some of the edges that leave a state."""
+        return [cast(MixedEdge, self.edges[edges[position]]).operations[name] for position in at]
 
     def _plain(self, modules: Sequence[nn.Module], state: State, turn: Turn) -> Sequence[Tensor]:
         """Outputs of operations without convolutions, per edge; one tensor for all where they are alike."""
@@ -323,7 +364,7 @@ class MixedCell(nn.Module):
         return [module(state.inner) for module in modules]
 
     def _mix(
-        self, plain: list[tuple[int, tuple[int, ...], Sequence[Tensor]]], source: int, turn: Turn, into: list[Arriving]
+        self, plain: list[tuple[int, Positions, Sequence[Tensor]]], source: int, turn: Turn, into: list[Arriving]
     ) -> None:
         """Add the weighted sums of what has no convolutions: in one product where all edges add up the same."""
         alike = all(len(at) == len(into) and all(value is values[0] for value in values) for _, at, values in plain)
