@@ -325,7 +325,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "successive-halving", "hyperband", "asha", "multi-objective-asha", "median-stopping", "predicted-stopping",
         "bohb", "dehb", "priorband",
     ),
-    "Schedules while they are trained by": ("pbt", "pb2"),
+    "Schedules of settings, found in training": ("pbt", "pb2"),
     "Models of the objective": (
         "gp", "forest", "bananas", "nas-bowl", "nasbot", "auto-keras", "pibo", "zero-cost-prior", "turbo", "lanas",
         "pnas",
