@@ -71,7 +71,7 @@ class MlpEnsemble:
 
         def predict(points: Array) -> tuple[Array, Array]:
             read = with_ones(points.astype(networks.precision))
-            outputs = networks.forward(np.broadcast_to(read, (self.members, *read.shape)))[:, :, 0].astype(np.float64)
+            outputs = networks.forward(np.broadcast_to(read, (self.members, *read.shape))).astype(np.float64)
             return centre + scale * outputs.mean(axis=0), scale * outputs.std(axis=0)
 
         return predict
@@ -98,7 +98,6 @@ class Networks:
         self.layers, self._slopes = _views(self.parameters, shapes), _views(self.gradient, shapes)
         start, stop = math.prod(shapes[0]), len(self.parameters) - math.prod(shapes[-1])
         self._inner = self.gradient[start:stop].reshape(layers - 1, members, width + 1, width)
-        self._turned = [layer.transpose(0, 2, 1) for layer in self.layers]
         self._rooms: dict[int, Room] = {}
         for layer in self.layers if rng is not None else ():
             a, b = layer.shape[1] - 1, layer.shape[2]
@@ -121,44 +120,61 @@ class Networks:
             own[:] = layer
 
     def forward(self, inputs: Array) -> Array:
-        """[M, B, D + 1], the last column 1 -> [M, B, 1], the same memory every time."""
+        """[M, B, D + 1], the last column 1 -> [M, B], the same memory every time."""
         room = self._room(inputs.shape[1])
-        below = inputs
-        for layer, sums, found in zip(self.layers[:-1], room.sums, room.outputs, strict=True):
-            np.matmul(below, layer, out=sums)
-            below = np.maximum(found, 0.0, out=found)
-        return np.matmul(below, self.layers[-1], out=room.last)
+        below = inputs.transpose(0, 2, 1)
+        for layer, sums, rectify, found in room.upwards:
+            np.matmul(layer, below, out=sums)
+            rectify()
+            below = found
+        last: Array = np.matmul(room.last_layer, below, out=room.last)[:, 0]
+        return last
 
     def descend(self, inputs: Array, targets: Array) -> None:
         """Leave the gradient of the summed members' mean absolute errors in `gradient`; `targets` [M, B]."""
         slope, room = self.forward(inputs), self._room(inputs.shape[1])
-        np.sign(np.subtract(slope, targets[:, :, None], out=slope), out=slope)
+        np.sign(np.subtract(slope, targets, out=slope), out=slope)
         slope /= targets.shape[1]
-        np.matmul(room.turned[-1], slope, out=self._slopes[-1])
+        above = slope[:, None]
+        np.matmul(room.outputs[-1], slope[:, :, None], out=self._slopes[-1])
         np.greater(room.outputs, 0.0, out=room.positive)
         np.copyto(room.rectified, room.positive)
-        for at in range(len(self.layers) - 2, -1, -1):
-            before = np.matmul(slope, self._turned[at + 1], out=room.slopes[at])
-            before *= room.rectified[at]
-            slope = before[:, :, :-1]
-        np.matmul(room.turned[:-1], room.slopes[1:, :, :, :-1], out=self._inner)
-        np.matmul(inputs.transpose(0, 2, 1), slope, out=self._slopes[0])
+        for layer, before, rectified, units in room.downwards:
+            np.matmul(layer, above, out=before)
+            np.multiply(before, rectified, out=before)
+            above = units
+        np.matmul(room.outputs[:-1], room.slopes[1:, :, :-1].swapaxes(-1, -2), out=self._inner)
+        np.matmul(inputs.transpose(0, 2, 1), above.transpose(0, 2, 1), out=self._slopes[0])
 
     def _room(self, samples: int) -> Room:
         if samples not in self._rooms:
-            self._rooms[samples] = Room(*self._shape, samples, self.precision)
+            self._rooms[samples] = Room(self.layers, samples)
         return self._rooms[samples]
 
 
 class Room:
-    """Where a pass keeps what it computes of some samples; the columns behind the hidden layers' outputs are 1."""
+    """Where a pass keeps what it computes of some samples, which stand side by side: rows of 32 fill a processor's
+    vectors, rows of 20 units do not. The rows below the hidden layers' outputs are 1.
 
-    def __init__(self, members: int, layers: int, width: int, samples: int, precision: Any) -> None:
-        self.outputs, self.slopes, self.rectified = np.ones((3, layers, members, samples, width + 1), precision)
+    What a pass touches is listed once: at this size a view costs as much as a tenth of a product.
+    """
+
+    def __init__(self, layers: list[Array], samples: int) -> None:
+        from torch import from_numpy
+
+        (members, _, width), hidden, precision = layers[0].shape, len(layers) - 1, layers[0].dtype
+        self.outputs, self.slopes, self.rectified = np.ones((3, hidden, members, width + 1, samples), precision)
         self.positive = np.empty(self.outputs.shape, dtype=np.bool_)
-        self.last = np.empty((members, samples, 1), precision)
-        self.sums = self.outputs[..., :-1]
-        self.turned = self.outputs.swapaxes(-1, -2)
+        self.last = np.empty((members, 1, samples), precision)
+        turned = [layer.transpose(0, 2, 1) for layer in layers]
+        self.last_layer = turned[-1]
+        # PyTorch's takes half the time of a maximum, which has to look for what is no number
+        rectify = [from_numpy(found).relu_ for found in self.outputs]
+        self.upwards = list(zip(turned, self.outputs[:, :, :-1], rectify, self.outputs, strict=False))
+        """By layer, the first one first: its weights, where sums go, what rectifies them, what the next one reads."""
+        units = self.slopes[:, :, :-1]
+        self.downwards = list(zip(layers[1:], self.slopes, self.rectified, units, strict=True))[::-1]
+        """By layer, the last one first: the weights of the one above, its slopes, where they pass, those of units."""
 
 
 def with_ones(inputs: Array) -> Array:
