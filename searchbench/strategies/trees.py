@@ -19,6 +19,8 @@ PURE = float(np.finfo(np.float64).eps)
 """Variance up to which nothing is left to be split, as in scikit-learn."""
 TIES = 1e-10
 """Relative differences of gains that are rounding: which of such splits is taken is drawn."""
+LEVELS = 4
+"""Levels after which rows that are in their leaf are looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +42,16 @@ class Trees:
         """The leaf of every row [m, D] in every tree, [trees, m]."""
         rows = _with_column_of_zeros(encodings).astype(np.int64)
         width, flat, ways = rows.shape[1], rows.ravel(), self.children.ravel()
-        starts = np.arange(len(rows)) * width
-        at = np.repeat(np.arange(self.trees), len(rows)).reshape(self.trees, len(rows))
-        for _ in range(self.depth):
+        found = np.repeat(np.arange(self.trees), len(rows))
+        under_way, at, starts = np.arange(len(found)), found, np.tile(np.arange(len(rows)) * width, self.trees)
+        for level in range(self.depth):
+            if level and level % LEVELS == 0:  # half of the rows are in their leaf before the deepest has gone half way
+                found[under_way] = at
+                going = np.flatnonzero(self.column.take(at) < width - 1)
+                under_way, at, starts = under_way[going], at[going], starts[going]
             at = ways.take(2 * at + flat.take(starts + self.column.take(at)))
-        return at
+        found[under_way] = at
+        return found.reshape(self.trees, len(rows))
 
     def predict(self, encodings: Array) -> tuple[Array, Array]:
         """Mean [m] and variance [m]: the mean of the leaves' variances, and the variance of their means."""
@@ -69,14 +76,15 @@ def grow(encodings: Array, values: Array, weights: Ints, min_leaf: int, rng: np.
     first, depth = 0, 0
     while True:  # samples stand node after node, and `sizes` says how many belong to each
         count, node = len(sizes), np.repeat(np.arange(len(sizes)), sizes)
-        sums = _of_nodes(sizes, sample, weight, held)
+        in_node = csr_array((weight, sample, np.concatenate([[0], np.cumsum(sizes)])), shape=(count, len(values)))
+        sums = in_node @ held
         mass, total = sums[:, -1], sums[:, -2]
         mean = total / mass
         variance = np.maximum(np.bincount(node, squares, count) / mass - mean * mean, 0.0)
         column = np.full(count, columns)
         undecided = (sizes >= 2 * min_leaf) & (variance > PURE)
-        asked = undecided[node]
-        seen = _of_nodes(sizes[undecided], sample[asked], None, encodings)
+        in_node.data = np.ones(len(sample))
+        seen = (in_node @ encodings)[undecided]
         column[undecided] = _best_splits(sums[undecided], seen, sizes[undecided], min_leaf, rng)
         split = column < columns
         born = 2 * int(split.sum())
@@ -93,14 +101,6 @@ def grow(encodings: Array, values: Array, weights: Ints, min_leaf: int, rng: np.
         first, depth = first + count, depth + 1
     column, children, means, variances = (np.concatenate(part) for part in zip(*found, strict=True))
     return Trees(trees, column, children, means, variances, depth)
-
-
-def _of_nodes(sizes: Ints, sample: Ints, weight: Array | None, rows: Array) -> Array:
-    """The (weighted) sum over the samples of each node of their `rows` [n, k], [nodes, k]."""
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    weight = np.ones(len(sample)) if weight is None else weight
-    found: Array = csr_array((weight, sample, starts), shape=(len(sizes), len(rows))) @ rows
-    return found
 
 
 def _best_splits(sums: Array, right_seen: Array, sizes: Ints, min_leaf: int, rng: np.random.Generator) -> Ints:
