@@ -4,8 +4,8 @@
 
 A search asks for 200 evaluations, answered at once: from the shipped table (of several lengths if it wants them), and
 where a strategy needs another kind of space (numbers for `turbo`, growing cells for `pnas`) by a made-up function.
-`--before` runs the same searches with the package of another checkout and says how many of the 200 choices agree, seed
-by seed. One thread; processor seconds, so that other load matters little; a first search, which imports, is not counted.
+`--before` runs the same searches with the package of another checkout and says how many of the 200 choices agree, by
+seed. One thread; processor seconds, so that other load matters little; a first search, which imports, is not counted.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 EVALUATIONS = 200
+HERE = Path(__file__).parents[1]
 Value = Callable[[Any, Any], float]
 """Of an architecture, at a fidelity."""
 
@@ -159,8 +160,8 @@ def measured(names: list[str], seeds: int) -> dict[str, Any]:
     return found
 
 
-def before(checkout: Path, names: list[str], seeds: int) -> dict[str, Any]:
-    """The same with the package of another checkout."""
+def of_checkout(checkout: Path, names: list[str], seeds: int) -> dict[str, Any]:
+    """The same with the package of a checkout, in a process of its own: what ran before decides how memory is got."""
     asked = [sys.executable, __file__, "--json", "--seeds", str(seeds), "--only", *names]
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     told: dict[str, Any] = json.loads(subprocess.run(asked, env=environment, check=True, capture_output=True).stdout)
@@ -181,8 +182,8 @@ def main() -> None:
     print(f"CPU-seconds per {EVALUATIONS} evaluations, means of {asked.seeds} seeds")
     print(f"{'':16s} {'before':>8s} {'now':>8s} {'times':>7s}   choices that agree", flush=True)
     for name in asked.only:  # one after the other, both in the same minutes
-        now = measured([name], asked.seeds).get(name, [])
-        earlier = before(asked.before, [name], asked.seeds).get(name, []) if asked.before else []
+        now = of_checkout(HERE, [name], asked.seeds).get(name, [])
+        earlier = of_checkout(asked.before, [name], asked.seeds).get(name, []) if asked.before else []
         print(line(name, now, earlier), flush=True)
 
 
