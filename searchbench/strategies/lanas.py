@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from searchbench.errors import StudyError
 from searchbench.spaces.space import Architecture, Array, Space
+from searchbench.strategies.adapters.flat import told
 from searchbench.strategies.random import Unseen
 from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.surrogates import finite
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
 
@@ -185,21 +187,19 @@ class TreeSearch:
     def tell(self, trial: Trial) -> None:
         asked, worst = self._asked.take(trial), max((v for v in self._values if math.isfinite(v)), default=math.inf)
         self._encodings.append(self._space.encode(trial.architecture))
-        self._values.append(math.inf if trial.failed else trial.value)
+        self._values.append(math.inf if trial.failed else told(trial.value))
         known = len(self._values)
         if known >= self._settings.initial and (known - self._settings.initial) % self._settings.every == 0:
             self._grow()
         elif asked is not None and self._tree is not None:
             leaf, depth = asked
-            leaf.saw(worst if trial.failed else trial.value, depth)
+            leaf.saw(worst if trial.failed else told(trial.value), depth)
             self.leaf = descend(self._tree, self._settings.exploration)
 
     def _grow(self) -> None:
         values = np.array(self._values)
-        finite = np.isfinite(values)
-        if finite.any():
-            values[~finite] = values[finite].max()
-            self._tree = grow(np.array(self._encodings), values, self._settings.height, self._settings.least)
+        if np.isfinite(values).any():
+            self._tree = grow(np.array(self._encodings), finite(values), self._settings.height, self._settings.least)
             self.leaf = descend(self._tree, self._settings.exploration)
 
     def learn(self, trial: Trial) -> None:

@@ -19,7 +19,7 @@ from searchbench.strategies.mlp import MlpEnsemble
 from searchbench.strategies.optional import Restricted, check_part
 from searchbench.strategies.random import Unseen
 from searchbench.strategies.strategy import Scenario
-from searchbench.strategies.surrogates import Forest, GaussianProcess, Surrogate
+from searchbench.strategies.surrogates import Forest, GaussianProcess, Surrogate, finite
 from searchbench.trial import Proposal, Trial
 
 REMEMBERED = 20_000
@@ -166,8 +166,8 @@ class ModelBased:
             each candidate where candidates are led by it.
 
     Source: Jones et al. 1998; Shahriari et al. 2016.
-    Differs: a failed evaluation counts as the worst value seen. With several workers, what is under way is only left
-        out of the candidates.
+    Differs: a failed evaluation counts as the worst value seen, a value beyond 1e100 as that. With several workers,
+        what is under way is only left out of the candidates.
     """
 
     surrogate: Surrogate = field(default_factory=GaussianProcess)
@@ -322,14 +322,13 @@ class Modelling:
         def score(architectures: Sequence[Architecture]) -> Array:
             return acquisition.scores(*predict(self._encode(architectures)), best, self._rng)
 
-        worst = max(value for value, _ in ranked if math.isfinite(value))
-        measured = [(min(value, worst), architecture) for value, architecture in ranked]
+        values = finite(np.array([value for value, _ in ranked])).tolist()
+        measured = [(value, architecture) for value, (_, architecture) in zip(values, ranked, strict=True)]
         return candidates.led(self._space, measured, self._unseen.seen, score, self._settings.batch, self._rng)
 
     def _fit(self) -> tuple[Predict, float]:
         """The surrogate fitted to all that is known, and the best value."""
-        values = np.array([value for value, _ in self._measured])
-        values[~np.isfinite(values)] = values[np.isfinite(values)].max()
+        values = finite(np.array([value for value, _ in self._measured]))
         return self._surrogate.fit(np.array(self._encoded), values, self._rng), float(values.min())
 
     def tell(self, trial: Trial) -> None:

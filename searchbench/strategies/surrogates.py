@@ -14,6 +14,16 @@ from searchbench.strategies.acquisition import Predict
 from searchbench.strategies.kernels import Hamming, Kernel, Matern, Range
 from searchbench.strategies.trees import bootstrap, grow
 
+LARGEST = 1e100
+"""Of a value that a model is fitted to, either way: models square and sum them."""
+
+
+def finite(values: Array) -> Array:
+    """Values [n] as models are fitted to them: what is not finite as the worst of the others, of which there is one at
+    least, and what lies beyond `LARGEST` as that."""
+    found: Array = np.where(np.isfinite(values), values, values[np.isfinite(values)].max())
+    return found.clip(-LARGEST, LARGEST)
+
 
 class LiveSurrogate(Protocol):
     """A surrogate within one run."""

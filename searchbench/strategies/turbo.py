@@ -14,6 +14,7 @@ from searchbench.strategies.adapters.flat import not_flat
 from searchbench.strategies.densities import from_unit, to_unit
 from searchbench.strategies.kernels import Kernel, Matern, Posterior, Range
 from searchbench.strategies.strategy import Scenario
+from searchbench.strategies.surrogates import finite
 from searchbench.strategies.under_way import UnderWay
 from searchbench.trial import Proposal, Trial
 
@@ -154,9 +155,7 @@ class TrustRegion:
         return found
 
     def _finite(self) -> Array:
-        values = np.array(self._values)
-        values[~np.isfinite(values)] = values[np.isfinite(values)].max()
-        return values
+        return finite(np.array(self._values))
 
     def _fit(self, points: Array, values: Array) -> Posterior:
         seed, spread = int(self._rng.integers(2**31)), values.std()

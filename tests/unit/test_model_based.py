@@ -28,7 +28,7 @@ from searchbench.strategies.mlp import MlpEnsemble, Networks, with_ones
 from searchbench.strategies.model_based import ModelBased, Mutations, Paths, RandomAndNear, bananas
 from searchbench.strategies.random import Random
 from searchbench.strategies.strategy import Scenario, Strategy
-from searchbench.strategies.surrogates import Forest, GaussianProcess
+from searchbench.strategies.surrogates import Forest, GaussianProcess, finite
 from searchbench.strategies.trees import bootstrap, grow
 from searchbench.trial import FULL, Trial
 
@@ -456,3 +456,14 @@ def test_designs_under_way_are_not_designed_again() -> None:
     search.tell(Trial(0, first, FULL, "ok", 0.3, Cost(evaluations=1)))
     search.ask()
     assert watched.values == [[0.3]]
+
+
+@pytest.mark.parametrize("surrogate", [GaussianProcess(restarts=0), Forest(5)], ids=["gp", "forest"])
+def test_values_of_1e300_and_failures_are_fitted(surrogate: Any) -> None:
+    strategy = ModelBased(surrogate, candidates=RandomAndNear(20, 5), initial=4)
+    search: Any = strategy.start(Scenario(SPACE, Seeds("large", 0, "me"), Budget(evaluations=8)))
+    for number in range(8):
+        value = [1.7e308, -1e300, math.nan, 0.1][number % 4]
+        status: Any = "nan" if math.isnan(value) else "ok"
+        search.tell(Trial(number, search.ask().architecture, FULL, status, value, Cost(evaluations=1)))
+    assert finite(np.array([2.0, math.inf, -1e300])).tolist() == [2.0, 2.0, -1e100]

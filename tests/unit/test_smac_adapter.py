@@ -86,5 +86,7 @@ def test_without_smac_it_is_skipped_with_the_way_out(monkeypatch: pytest.MonkeyP
 def test_ranges_that_its_library_cannot_hold_are_refused_when_the_study_is_planned() -> None:
     for wide in (Float("f", -1e300, 1e300), Float("f", 1e-300, 1e300, log=True), Integer("f", 1, 2**63 - 1, log=True)):
         space = Space("wide", (wide, Float("x", 0.0, 1.0)))
-        assert "cannot hold `f`" in str(adapt("forest").unsupported(scenario(Stage(space, 5), adapt("forest"), 0)))
+        assert "cannot hold the range of `f`" in str(
+            adapt("forest").unsupported(scenario(Stage(space, 5), adapt("forest"), 0))
+        )
     assert adapt("forest").unsupported(scenario(Stage(MIXED, 5), adapt("forest"), 0)) is None

@@ -14,9 +14,8 @@ from typing import Any
 
 from searchbench.spaces.choices import Choice, Decision, Float, Integer, Value
 from searchbench.spaces.space import Architecture, Space
+from searchbench.strategies.surrogates import LARGEST
 
-LARGEST = 1e100
-"""Of a value, either way, that a library is told: many square and sum them."""
 PLAIN = re.compile(r"[^_/{}][^/{}]*", re.DOTALL)
 
 
@@ -40,7 +39,7 @@ def dimensions(space: Space) -> list[Decision]:
 
 
 def told(value: float) -> float:
-    """A value as a library is told it: one beyond `LARGEST` counts as that."""
+    """A value as a library is told it: one beyond `LARGEST` counts as that, as many square and sum them."""
     return min(max(value, -LARGEST), LARGEST)
 
 

@@ -56,8 +56,7 @@ class Smac:
     Source: Lindauer et al. 2022, "SMAC3"; Hutter et al. 2011.
     Differs: the initial designs are the common ones instead of a Sobol sequence; the scenario is deterministic, one
         evaluation a configuration; a failed evaluation is a crash that costs the worst value seen, and a value beyond
-        1e100 counts as that; local searches begin
-        in sorted order, where the library's order depends on the process.
+        1e100 counts as that; local searches begin in sorted order, where the library's order depends on the process.
     """
 
     facade: str = "forest"
