@@ -100,6 +100,7 @@ def test_what_other_searches_leave_is_searched_by_inherited_weights(training):
     assert drive(search, metered) == "finished"
     assert (metered.trials, metered.spent.evaluations) == (60, 0)
     assert metered.final.value == min(search._finding.values.values())
+    assert "caveat" not in metered.traces.last  # few steps of logits or of a controller, which decided nothing
     scorer = metered.inherited(search._leaving.leaves(metered), 64, 4, None)
     again, _ = scorer.evaluate(metered.final.architecture, scorer.complete(FULL), 0)
     assert again.value == metered.final.value

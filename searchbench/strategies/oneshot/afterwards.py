@@ -60,6 +60,8 @@ class AfterwardsSearch:
             choice = self._finding.choice()
             if choice is not None:
                 lab.recommend(*choice)
+                # the last line is what is to be read with the choice, and what was said of the training's is not
+                lab.log(scored=len(self._finding.values), best=choice[1])
 
     def _searched(self) -> AskTellSearch:
         search = self._settings.finder.start(scored(self._scenario))

@@ -23,6 +23,9 @@ from searchbench.strategies.supernet import epochs_within, mean_price
 from searchbench.strategies.supernet_session import SupernetSession
 from searchbench.tasks.task import Batch
 
+LEAST_STEPS = 100
+"""Steps of the controller below which what it draws is chance, as for logits of a differentiable search."""
+FEW = f"decided by chance: the controller took fewer than {LEAST_STEPS} steps"
 DRAWS = 64
 """Uniform paths that estimate the mean price of an epoch."""
 
@@ -85,7 +88,16 @@ class EnasSearch:
             noted = self._train(lab, players)
             reward, entropy = self._learn(lab, players)
             self._session.epoch += 1
-            lab.log(epoch=self._session.epoch, **noted.means("train"), reward=reward, entropy=entropy)
+            steps = self._session.epoch * self._steps(lab)
+            few = {"caveat": FEW} if steps < LEAST_STEPS else {}
+            lab.log(
+                epoch=self._session.epoch,
+                **noted.means("train"),
+                reward=reward,
+                entropy=entropy,
+                controller_steps=float(steps),
+                **few,
+            )
         else:
             self._choose(lab, players)
             self._chosen = True
