@@ -12,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from searchbench import Budget, Problem, Study
+from searchbench import Budget, Problem, Study, Use
 from searchbench.errors import InputError, StudyError
+from searchbench.estimators import ESTIMATORS
+from searchbench.harness.declared.components import make
 from searchbench.harness.declared.study_file import read_study, study_from_mapping
 
 GOOD = """
@@ -146,3 +148,7 @@ def test_any_damage_to_a_file_is_a_study_or_an_input_error(tmp_path, data):
 def test_a_parameter_of_another_kind_is_one_message(strategy, said, tmp_path):
     with pytest.raises(StudyError, match=re.escape(said)):
         read(tmp_path, GOOD.replace('use = "random"', strategy).encode()).strategies[0].make()
+
+
+def test_a_path_may_be_given_where_a_text_is_wanted(tmp_path):
+    assert make(Use("table", path=tmp_path / "cells.csv", validation=["v"], test=["t"]), ESTIMATORS)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 from searchbench.errors import InputError, Interrupted, StudyError, did_you_mean
@@ -30,7 +31,7 @@ PLAIN: Mapping[str, Callable[[Any], bool]] = {
     "bool": lambda value: isinstance(value, bool),
     "int": lambda value: type(value) is not bool and isinstance(value, Integral),
     "float": lambda value: type(value) is not bool and isinstance(value, Real) and not math.isnan(value),
-    "str": lambda value: isinstance(value, str),
+    "str": lambda value: isinstance(value, str | PathLike),
     "list": lambda value: not isinstance(value, str | bool | int | float),
     "None": lambda value: value is None,
 }
