@@ -329,6 +329,9 @@ def _duplicates(e: Evidence) -> Found:
 
 
 def _environment(e: Evidence) -> Found:
+    if e.redeclared.versions:
+        verdict = Verdict.FAIL if e.statistics.wall_clock_compared else Verdict.WARN
+        return verdict, f"results were made with several versions: {e.redeclared.versions}"
     if not e.statistics.wall_clock_compared:
         return Verdict.PASS, "cost is not compared in wall-clock time"
     for field in ("hardware", "versions"):

@@ -118,6 +118,7 @@ class RedeclaredEvidence:
         seeds: both lists of seeds, where they differ.
         left_out: what the last declaration has not any more.
         comparison: both comparisons, where they differ.
+        versions: packages of which results were made with several versions.
     """
 
     looks_taken: int = 1
@@ -125,6 +126,7 @@ class RedeclaredEvidence:
     seeds: str = ""
     left_out: str = ""
     comparison: str = ""
+    versions: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -261,6 +261,7 @@ def _redeclared(history: History) -> RedeclaredEvidence:
         seeds=history.side_by_side("seeds") if grown or history.left_out else "",
         left_out="; ".join(history.left_out),
         comparison=history.side_by_side("comparison") if history.changed else "",
+        versions=history.mixed,
     )
 
 

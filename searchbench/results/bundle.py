@@ -156,10 +156,10 @@ def of_any(path: Path, study: str | None = None) -> list[Bundle]:
 
 def _revisions(bundles: Sequence[Bundle]) -> tuple[StudyRecord, ...]:
     """All declarations in the order of time, and at the end the union of all where they differ."""
-    by_spec: dict[str, StudyRecord] = {}
+    different: dict[tuple[str, str], StudyRecord] = {}
     for revision in sorted((r for part in bundles for r in part.revisions), key=lambda r: r.created):
-        by_spec.setdefault(revision.spec, revision)
-    found = [replace(revision, revision=number) for number, revision in enumerate(by_spec.values(), start=1)]
+        different.setdefault((revision.spec, str(revision.provenance.get("packages"))), revision)
+    found = [replace(revision, revision=number) for number, revision in enumerate(different.values(), start=1)]
     if len(found) == 1:
         return tuple(found)
     declared = History(tuple(found), (0,) * len(found)).whole.declared

@@ -48,10 +48,12 @@ class History:
     Attributes:
         revisions: oldest first; the last is how the study is declared now.
         seen: how many results there were when each was declared; zero for the first.
+        ended: how many there are now.
     """
 
     revisions: tuple[StudyRecord, ...]
     seen: tuple[int, ...]
+    ended: int = 0
 
     @classmethod
     def of(cls, revisions: Sequence[StudyRecord], finished: Mapping[str, str]) -> History:
@@ -65,7 +67,7 @@ class History:
         start = max(i for i, count in enumerate(seen) if count == 0)
         recorded = finished.keys() - _run_ids(revisions[start])
         start = next((i for i in range(start) if recorded & _run_ids(revisions[i])), start)
-        return cls(tuple(revisions[start:]), tuple(seen[start:]))
+        return cls(tuple(revisions[start:]), tuple(seen[start:]), len(ends))
 
     @property
     def first(self) -> StudyRecord:
@@ -117,8 +119,27 @@ class History:
         return tuple(change for change in differences(*plans) if change[0] != ADDABLE)
 
     @property
+    def versions(self) -> dict[str, tuple[str, ...]]:
+        """Of each package that results were made with several versions of: all of them, in order, "none" among them."""
+        until = (*self.seen[1:], self.ended)
+        used = [
+            revision.provenance.get("packages")
+            for revision, before, after in zip(self.revisions, self.seen, until, strict=True)
+            if after > before
+        ]
+        kept = [packages for packages in used if packages]
+        names = dict.fromkeys(name for packages in kept for name in packages)
+        found = {name: tuple(dict.fromkeys(packages.get(name, "none") for packages in kept)) for name in names}
+        return {name: versions for name, versions in found.items() if len(versions) > 1}
+
+    @property
+    def mixed(self) -> str:
+        """ "optuna 4.0.0 and 5.0.0; torch …", of `versions`."""
+        return "; ".join(f"{name} {' and '.join(versions)}" for name, versions in self.versions.items())
+
+    @property
     def caveats(self) -> tuple[Caveat, ...]:
-        """Why statements about the study are exploratory, if they are."""
+        """Why statements about the study are exploratory, if they are; and what its results do not share."""
         found = []
         if self.looks_taken > self.looks_declared:
             found.append(
@@ -134,6 +155,8 @@ class History:
         if before != now:
             how = "changed" if before else "declared"
             said.append(Caveat(EXPLORATORY, f"the ablation was {how} after results were there", about="ablation"))
+        if self.mixed:
+            said.append(Caveat("noted", f"results were made with several versions, which may differ: {self.mixed}"))
         return tuple(said)
 
     def side_by_side(self, what: str) -> str:
@@ -196,7 +219,11 @@ def whole(history: History) -> StudyRecord:
         spec["comparison"] = spec["comparison"] | {ADDABLE: max(map(_looks, history.revisions))}
     spec["looks_taken"], spec["left_out"] = history.looks_taken, list(history.left_out)
     caveats = [*spec.get("caveats", ()), *map(asdict, history.caveats)]
-    return replace(history.last, spec=json.dumps(spec | {"caveats": caveats}))
+    kept = dict(history.last.provenance)
+    if history.versions:
+        mixed = {name: " and ".join(versions) for name, versions in history.versions.items()}
+        kept |= {"packages": dict(kept.get("packages") or {}) | mixed}
+    return replace(history.last, spec=json.dumps(spec | {"caveats": caveats}), provenance=kept)
 
 
 def caveats_of(declared: Mapping[str, Any]) -> tuple[Caveat, ...]:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from searchbench import Study
+from searchbench.harness.driving import declaration
+from searchbench.harness.running.provenance import provenance
+from searchbench.harness.session import run
 from searchbench.results.history import History
 from searchbench.results.records import StudyRecord
 
@@ -168,3 +173,27 @@ def test_an_ablation_changed_after_results_is_a_caveat_of_the_ablation_alone() -
     plan = {"ablation": {"base": "a", "factors": [["X", ["b"]]]}}
     history = History.of([declared(1, range(4)), declared(2, range(4), **plan)], results(range(4)))
     assert [(c.kind, c.about) for c in history.caveats] == [("exploratory", "ablation")]
+
+
+def test_results_of_several_versions_are_noted_and_those_of_none_are_not() -> None:
+    made = [
+        replace(declared(at, range(4)), provenance={"packages": {"optuna": version, "numpy": "2.0"}})
+        for at, version in ((1, "4.0.0"), (2, "5.0.0"), (3, "6.0.0"))
+    ]
+    history = History.of(made, results(range(2), hour=1) | results(range(2, 4), hour=2))
+    assert history.versions == {"optuna": ("4.0.0", "5.0.0")}  # nothing came under 6.0.0
+    (caveat,) = history.caveats
+    assert str(caveat) == "noted: results were made with several versions, which may differ: optuna 4.0.0 and 5.0.0"
+    assert history.whole.provenance["packages"] == {"optuna": "4.0.0 and 5.0.0", "numpy": "2.0"}
+    assert History.of(made[:1], results(range(4))).caveats == ()
+
+
+def test_a_study_that_goes_on_under_another_version_says_so_on_every_board(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = provenance()
+    for version, part in (("4.0.0", "random"), ("5.0.0", "evolution")):
+        made = kept | {"packages": kept["packages"] | {"optuna": version}}
+        monkeypatch.setattr(declaration, "provenance", lambda made=made: made)
+        results = run(replace(study, seeds=3), tmp_path / "s.db", workers=0, only=part, resume=True)
+    assert "several versions, which may differ: optuna 4.0.0 and 5.0.0" in str(results.leaderboard())

@@ -20,7 +20,7 @@ def declare(study: Study, planned: Plan, store: ResultStore, *, resume: bool) ->
 
     Once a run is recorded, a study of the same name may only grow: seeds, strategies, problems and looks are added in a
     new revision of its declaration, and what was declared stays. The comparison may be changed; what is said of the
-    results is exploratory from then on.
+    results is exploratory from then on. Other versions of the packages that decide results are a new revision too.
 
     Raises:
         StoreError: the store holds runs of it and `resume` is not set, or it was declared with something that is
@@ -47,10 +47,12 @@ def declare(study: Study, planned: Plan, store: ResultStore, *, resume: bool) ->
                 f"{held}; continue it with `resume=True`, or give another `store`.",
                 command=f"{held}; continue it with --resume, or name another store with --store.",
             )
-    text = canonical_json(spec)
-    if not revisions or revisions[-1].spec != text:
+    text, made_with = canonical_json(spec), provenance()
+    # results of other versions are told apart by the declaration under which they came
+    known = [(revision.spec, revision.provenance.get("packages")) for revision in revisions[-1:]]
+    if known != [(text, made_with["packages"])]:
         now = timestamp()  # told from results of the same second
-        store.add_study(StudyRecord(study.name, text, now, len(revisions) + 1, provenance()))
+        store.add_study(StudyRecord(study.name, text, now, len(revisions) + 1, made_with))
 
 
 def _check_continues(before: Mapping[str, Any], now: Mapping[str, Any], store: ResultStore) -> None:
