@@ -218,9 +218,12 @@ def _default(factory: Any, parameter: inspect.Parameter) -> str:
 def _print_space(console: Any, factory: Any) -> None:
     from searchbench.errors import InputError
 
+    needed = callable(factory) and any(p.default is p.empty for p in inspect.signature(factory).parameters.values())
     try:
-        space = factory() if callable(factory) else factory
+        space = factory() if callable(factory) and not needed else factory
     except InputError:
+        needed = True
+    if needed:
         console.print("\nWhat its decisions are is declared where it is used.", markup=False)
         return
     console.print(f"\n{len(space.decisions)} decisions, {space.size:,.6g} points:")
