@@ -134,7 +134,7 @@ class History:
 
     @property
     def mixed(self) -> str:
-        """ "optuna 4.0.0 and 5.0.0; torch …", of `versions`."""
+        """Say `versions` in words: "optuna 4.0.0 and 5.0.0; torch …"."""
         return "; ".join(f"{name} {' and '.join(versions)}" for name, versions in self.versions.items())
 
     @property
