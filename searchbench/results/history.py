@@ -120,7 +120,7 @@ class History:
 
     @property
     def versions(self) -> dict[str, tuple[str, ...]]:
-        """All versions of each package that results were made with several of, in order; "none" where it was not there."""
+        """Versions of each package that results were made with several of; "none" where it was not there."""
         until = (*self.seen[1:], self.ended)
         used = [
             revision.provenance.get("packages")
