@@ -17,6 +17,9 @@ from searchbench.strategies.trees import bootstrap, grow
 LARGEST = 1e100
 """Of a value that a model is fitted to, either way: models square and sum them."""
 
+PLACES = 32
+"""Where a number that stands beside options may be split, at most."""
+
 
 def finite(values: Array) -> Array:
     """Values [n] as models are fitted to them: what is not finite as the worst of the others, of which there is one at
@@ -48,8 +51,8 @@ class Forest:
         StudyError: a value is not positive.
 
     Source: Hutter et al. 2014, section 4.3.2; defaults of scikit-optimize.
-    Differs: where every decision is categorical and encoded by 0 and 1, all trees are grown at once; the law is the
-        same, equal splits are drawn by another generator.
+    Differs: where every decision is categorical, all trees are grown at once; the law is the same, equal splits are
+        drawn by another generator. A number that an encoding has beside them is split at one of `PLACES` places.
     """
 
     trees: int = 100
@@ -70,23 +73,52 @@ class Forest:
 @dataclass(frozen=True, slots=True)
 class ForestOfOptions:
     """A forest on encodings of 0 and 1. Such a column can be split in one place only, so that extremely randomised
-    trees choose as the others do, among all samples. Other encodings are scikit-learn's to split."""
+    trees choose as the others do, among all samples. Of a number that stands beside options, such as a proxy's rank,
+    each of up to `PLACES` places where it may be split is a column."""
 
     settings: Forest
 
     def fit(self, encodings: Array, values: Array, rng: np.random.Generator) -> Predict:
-        if not np.isin(encodings, (0.0, 1.0)).all():  # there is more than options, such as ranks of proxies
-            return ForestOfNumbers(self.settings).fit(encodings, values, rng)
         trees, n = self.settings.trees, len(values)
         everything = self.settings.extremely_random
         weights = np.ones((trees, n), dtype=np.int64) if everything else bootstrap(trees, n, rng)
-        grown = grow(encodings, values, weights, self.settings.min_leaf, rng)
+        places = Places.of(encodings)
+        grown = grow(places.columns(encodings), values, weights, self.settings.min_leaf, rng)
 
         def predict(points: Array) -> tuple[Array, Array]:
-            means, variances = grown.predict(points)
+            means, variances = grown.predict(places.columns(points))
             return means, np.sqrt(variances)
 
         return predict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where the columns of an encoding may be split, if they hold more than options."""
+
+    numbers: tuple[int, ...]
+    """Columns that do."""
+    splits: tuple[Array, ...]
+    """Of each, ascending."""
+
+    @classmethod
+    def of(cls, encodings: Array) -> Places:
+        """Half-way between neighbouring values, [n, D] being known; where these are many, at quantiles."""
+        numbers = np.flatnonzero(~np.isin(encodings, (0.0, 1.0)).all(axis=0))
+        splits = []
+        for column in numbers:
+            known = np.unique(encodings[:, column])
+            between = (known[1:] + known[:-1]) / 2
+            evenly = np.linspace(0, len(between) - 1, min(len(between), PLACES)).round().astype(int)
+            splits.append(between[evenly])
+        return cls(tuple(numbers.tolist()), tuple(splits))
+
+    def columns(self, encodings: Array) -> Array:
+        """The options, and of every number which of its places lie below it."""
+        if not self.numbers:
+            return encodings
+        below = [encodings[:, [at]] > splits for at, splits in zip(self.numbers, self.splits, strict=True)]
+        return np.hstack([np.delete(encodings, self.numbers, axis=1), *below])
 
 
 @dataclass(frozen=True, slots=True)

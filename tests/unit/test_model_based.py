@@ -28,7 +28,7 @@ from searchbench.strategies.mlp import MlpEnsemble, Networks, with_ones
 from searchbench.strategies.model_based import ModelBased, Mutations, Paths, RandomAndNear, bananas
 from searchbench.strategies.random import Random
 from searchbench.strategies.strategy import Scenario, Strategy
-from searchbench.strategies.surrogates import Forest, GaussianProcess, finite
+from searchbench.strategies.surrogates import Forest, GaussianProcess, Places, finite
 from searchbench.strategies.trees import bootstrap, grow
 from searchbench.trial import FULL, Trial
 
@@ -187,12 +187,29 @@ def test_equal_splits_are_drawn_and_inactive_decisions_split_nothing() -> None:
     assert grown.predict(x)[0].tolist() == y.tolist()
 
 
-def test_a_forest_splits_columns_that_are_no_options_where_scikit_learn_does() -> None:
+def test_a_number_beside_options_is_split_as_scikit_learn_splits_it() -> None:
+    from sklearn.tree import DecisionTreeRegressor
+
     rng = np.random.default_rng(0)
-    x = np.hstack([rng.integers(0, 2, (60, 4)), rng.random((60, 1))])  # a proxy's rank beside the options
+    x = np.hstack([rng.integers(0, 2, (33, 4)), rng.random((33, 1))])  # a proxy's rank
+    y = x @ rng.normal(size=5) + np.sin(9 * x[:, 4]) + 0.1 * rng.standard_normal(33)
+    weights, columns = bootstrap(10, 33, rng), Places.of(x).columns(x)
+    assert columns.shape == (33, 4 + 32)
+    grown = grow(columns, y, weights, 3, rng)
+    leaves = grown.leaves(columns)
+    for at, seen in enumerate(weights):
+        tree = DecisionTreeRegressor(min_samples_leaf=3, random_state=0).fit(x[seen > 0], y[seen > 0], seen[seen > 0])
+        inside = seen > 0
+        np.testing.assert_allclose(grown.means[leaves[at]][inside], tree.predict(x)[inside])
+
+
+def test_of_many_numbers_quantiles_are_places_and_the_forest_learns_by_them() -> None:
+    rng = np.random.default_rng(0)
+    x = np.hstack([rng.integers(0, 2, (200, 4)), rng.random((200, 1)), np.full((200, 1), 0.5)])
+    assert [len(splits) for splits in Places.of(x).splits] == [32, 0]
     y = np.where(x[:, 4] > 0.3, 1.0, 0.0)
     mean, _ = Forest(20).start(SPACE).fit(x, y, rng)(x)
-    assert np.abs(mean - y).mean() < 0.1
+    assert np.abs(mean - y).mean() < 0.05
 
 
 def test_a_forest_draws_the_bootstraps_of_scikit_learn() -> None:
