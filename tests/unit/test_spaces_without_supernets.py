@@ -11,7 +11,9 @@ from searchbench.spaces import SPACES
 from searchbench.strategies import STRATEGIES
 from searchbench.strategies.strategy import Scenario
 
-NAMES = [name for name in SPACES.builtin if name != "hyperparameters"]
+DECLARED = {"hyperparameters", "schedules"}
+"""Whose decisions are declared where they are used."""
+NAMES = [name for name in SPACES.builtin if name not in DECLARED]
 DIGITS = (1, 8, 8), 10
 
 
