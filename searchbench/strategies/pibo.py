@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +32,12 @@ class Unplaced(Protocol):
         """Why nobody can believe this of a space, or None."""
 
     def of(self, space: Space) -> SpaceBelief: ...
+
+
+@lru_cache(maxsize=8)
+def placed(prior: Unplaced, space: Space) -> SpaceBelief:
+    """The belief about a space, made once: it may have tables to read."""
+    return prior.of(space)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +77,9 @@ class Weighing:
     def __init__(self, settings: Believed) -> None:
         self._settings = settings
         self._weights: Array = np.ones(0)
-        self._belief: SpaceBelief | None = None
 
     def consider(self, space: Space, candidates: Sequence[Architecture], known: int) -> None:
-        belief = self._belief = self._belief or self._settings.prior.of(space)
+        belief = placed(self._settings.prior, space)
         densities = np.array([belief.density(candidate) for candidate in candidates])
         self._weights = densities ** (self._settings.beta / max(known, 1))
 
@@ -98,7 +104,7 @@ class WithBelieved:
     def list(
         self, space: Space, ranked: list[Architecture], seen: set[Hashable], rng: np.random.Generator
     ) -> list[Architecture]:
-        belief = self.prior.of(space)
+        belief = placed(self.prior, space)
         drawn = [belief.sample(rng) for _ in range(self.believed)]
         found = {a.identity: a for a in drawn if a.identity not in seen}
         return [*found.values(), *(a for a in self.others.list(space, ranked, seen, rng) if a.identity not in found)]

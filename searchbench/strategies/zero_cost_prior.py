@@ -52,8 +52,7 @@ class RankedBelief:
     def __init__(self, space: Space, standing: Mapping[Architecture, float]) -> None:
         self._space, self._standing = space, standing
         self._known = list(standing)
-        weights = 1 - np.array(list(standing.values()))
-        self._chances = weights / weights.sum() if len(weights) else weights
+        self._below = np.cumsum(1 - np.array(list(standing.values())))
 
     def density(self, architecture: Architecture) -> float:
         """1 - u."""
@@ -63,7 +62,7 @@ class RankedBelief:
         """One that stands in the tables, as often as it is believed in; a uniform draw where none does."""
         if not self._known:
             return self._space.sample(rng)
-        return self._known[int(rng.choice(len(self._known), p=self._chances))]
+        return self._known[int(self._below.searchsorted(rng.random() * self._below[-1], side="right"))]
 
 
 @dataclass(frozen=True, slots=True)
