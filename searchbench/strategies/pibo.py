@@ -28,6 +28,7 @@ class SpaceBelief(Protocol):
 class Unplaced(Protocol):
     """A belief that is not yet about any one space."""
 
+    def __hash__(self) -> int: ...
     def unfit(self, space: Space) -> str | None:
         """Why nobody can believe this of a space, or None."""
 
