@@ -37,7 +37,7 @@ class PartialPaths:
 
     Source: Li et al. 2020, "Improving one-shot NAS by suppressing the posterior fading", section 3.2 and Algorithm 1.
     Differs: where there are more decisions than epochs, several are made at a time without training between them;
-        `pool`, `samples` and `warmup` are our own, for short trainings: no code was released.
+        `pool`, `samples` and `warmup` are our own, for short trainings: no code of the search was found.
     """
 
     pool: int = 5
