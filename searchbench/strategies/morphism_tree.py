@@ -127,6 +127,8 @@ def auto_keras(
         (the paper: one), and works on every space with a graph, of cells too; the paper's own, within bounds, is
         `auto-keras`. Else as `EditProcess` and `MorphismTree`.
     """
+    if not beta >= 0:
+        raise StudyError(f"`beta` weighs the deviation and must not be negative, but got {beta!r}.")
     return ModelBased(
         EditProcess(structure),
         acquisition or LowerConfidenceBound(beta),

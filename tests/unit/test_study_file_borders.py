@@ -139,6 +139,7 @@ def test_any_damage_to_a_file_is_a_study_or_an_input_error(tmp_path, data):
         ('use = "mnasnet"\nmetric = "macs"\ntarget = 1.0\nhard = -1', "`hard` must be true or false"),
         ('use = "regularized-evolution"\nremoval = "oldest"', "`removal` must be a part of its own"),
         ('use = "gp"\nacquisition = "ei"', "`acquisition` must be a part of its own"),
+        ('use = "auto-keras"\nbeta = -1', "`beta` weighs the deviation and must not be negative, but got -1"),
         ('use = "local-search"\nmove = 1', "`move` must be a part of its own"),
         ('use = "ofa"\ndistillation = -1', "cannot weigh less than 0"),
         ('use = "asap"\nlast = 2.0', "temperatures fall"),

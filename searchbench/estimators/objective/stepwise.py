@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from searchbench.errors import StudyError
-from searchbench.estimators.objective.function import Call
+from searchbench.estimators.objective.command import Command
+from searchbench.estimators.objective.function import Call, Function
 from searchbench.spaces.schedules import by_interval
 from searchbench.spaces.space import Space
 
@@ -15,21 +16,6 @@ INTERVAL, INTERVALS = "interval", "intervals"
 """What one interval is told of, and the fidelity of the whole, where it has no other name."""
 REACHED = ".reached"
 """The file of a checkpoint that says after how many intervals it was left."""
-
-
-class Step(Protocol):
-    """What trains an interval: a `Function` or a `Command`."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def path(self) -> str | None: ...
-    @property
-    def continues(self) -> bool: ...
-    def identity(self) -> Any: ...
-    def check(self, space: Space, fidelity: str | None) -> None: ...
-    def caller(self, fidelity: str | None) -> Call: ...
-    def takes(self, name: str | None) -> bool: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +28,7 @@ class Stepwise:
         space: of schedules.
     """
 
-    step: Step
+    step: Function | Command
     space: Space
 
     @property
